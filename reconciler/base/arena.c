@@ -1,0 +1,161 @@
+#include "arena.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define ARENA_FIRST_BLOCK ((size_t)16 << 10)
+#define ARENA_LARGEST_BLOCK ((size_t)4 << 20)
+#define ARENA_ALIGNMENT 16
+
+struct block {
+    struct block *next;
+    size_t size; /* of the mapping */
+    size_t used; /* header included */
+};
+
+struct arena {
+    struct block *blocks; /* the newest first; only it has room */
+    size_t next_size;
+    size_t used;
+    size_t max;
+    size_t fail_after;
+    bool secret;
+};
+
+static size_t round_up(size_t n, size_t unit)
+{
+    return (n + unit - 1) / unit * unit;
+}
+
+struct arena *arena_new(const struct arena_options *options)
+{
+    struct arena *a = calloc(1, sizeof(*a));
+
+    if (!a)
+        return NULL;
+    a->next_size = ARENA_FIRST_BLOCK;
+    a->max = options && options->max_bytes ? options->max_bytes : SIZE_MAX / 2;
+    a->secret = options && options->secret;
+    return a;
+}
+
+void arena_free(struct arena *a)
+{
+    struct block *b, *next;
+
+    if (!a)
+        return;
+    for (b = a->blocks; b; b = next) {
+        size_t size = b->size;
+        next = b->next;
+        if (a->secret)
+            explicit_bzero(b, b->used);
+        munmap(b, size);
+    }
+    free(a);
+}
+
+static struct block *add_block(struct arena *a, size_t need)
+{
+    size_t size = a->next_size;
+    struct block *b;
+
+    if (size < need + sizeof(*b))
+        size = round_up(need + sizeof(*b), 4096);
+    b = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (b == MAP_FAILED)
+        return NULL;
+    if (a->secret)
+        madvise(b, size, MADV_DONTDUMP);
+    b->size = size;
+    b->used = round_up(sizeof(*b), ARENA_ALIGNMENT);
+    /* An oversized block goes behind the current one, which may still have room. */
+    if (a->blocks && size > a->next_size) {
+        b->next = a->blocks->next;
+        a->blocks->next = b;
+    } else {
+        b->next = a->blocks;
+        a->blocks = b;
+        if (a->next_size < ARENA_LARGEST_BLOCK)
+            a->next_size *= 2;
+    }
+    return b;
+}
+
+static void *take(struct arena *a, size_t size, size_t alignment)
+{
+    struct block *b = a->blocks;
+    size_t at;
+
+    if (a->fail_after && --a->fail_after == 0)
+        return NULL;
+    if (size > a->max - a->used)
+        return NULL;
+    at = b ? round_up(b->used, alignment) : 0;
+    if (!b || at > b->size || b->size - at < size) {
+        b = add_block(a, size + ARENA_ALIGNMENT);
+        if (!b)
+            return NULL;
+        at = b->used;
+    }
+    b->used = at + size;
+    a->used += size;
+    return (char *)b + at;
+}
+
+void *arena_alloc(struct arena *a, size_t size)
+{
+    return take(a, size ? size : 1, ARENA_ALIGNMENT);
+}
+
+void *arena_array(struct arena *a, size_t count, size_t size)
+{
+    if (size && count > SIZE_MAX / 2 / size)
+        return NULL;
+    return arena_alloc(a, count * size);
+}
+
+struct str arena_str(struct arena *a, struct str s)
+{
+    char *copy = take(a, s.len + 1, 1);
+
+    if (!copy)
+        return STR_NONE;
+    if (s.len)
+        memcpy(copy, s.ptr, s.len);
+    return (struct str){copy, s.len};
+}
+
+struct str arena_printf(struct arena *a, const char *format, ...)
+{
+    va_list args;
+    char *text;
+    int len;
+
+    va_start(args, format);
+    len = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (len < 0)
+        return STR_NONE;
+    text = take(a, (size_t)len + 1, 1);
+    if (!text)
+        return STR_NONE;
+    va_start(args, format);
+    vsnprintf(text, (size_t)len + 1, format, args);
+    va_end(args);
+    return (struct str){text, (size_t)len};
+}
+
+size_t arena_used(const struct arena *a)
+{
+    return a->used;
+}
+
+void arena_fail_after(struct arena *a, size_t n)
+{
+    a->fail_after = n;
+}

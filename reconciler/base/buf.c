@@ -1,0 +1,183 @@
+#include "buf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BUF_FIRST_CAPACITY 256
+
+static int grow(struct buf *b, size_t need)
+{
+    size_t cap = b->cap ? b->cap : BUF_FIRST_CAPACITY;
+    char *data;
+
+    while (cap < need)
+        cap *= 2;
+    if (!b->secret) {
+        data = realloc(b->data, cap);
+        if (!data)
+            return -1;
+    } else {
+        data = malloc(cap);
+        if (!data)
+            return -1;
+        if (b->data) {
+            memcpy(data, b->data, b->len);
+            explicit_bzero(b->data, b->cap);
+            free(b->data);
+        }
+    }
+    b->data = data;
+    b->cap = cap;
+    return 0;
+}
+
+char *buf_reserve(struct buf *b, size_t len)
+{
+    if (len > b->max - b->len || (b->len + len + 1 > b->cap && grow(b, b->len + len + 1))) {
+        b->failed = true;
+        return NULL;
+    }
+    return b->data + b->len;
+}
+
+void buf_commit(struct buf *b, size_t len)
+{
+    b->len += len;
+    b->data[b->len] = '\0';
+}
+
+int buf_append(struct buf *b, const void *bytes, size_t len)
+{
+    char *room = buf_reserve(b, len);
+
+    if (!room)
+        return -1;
+    if (len)
+        memcpy(room, bytes, len);
+    buf_commit(b, len);
+    return 0;
+}
+
+int buf_str(struct buf *b, struct str s)
+{
+    return buf_append(b, s.ptr, s.len);
+}
+
+int buf_cstr(struct buf *b, const char *s)
+{
+    return buf_append(b, s, strlen(s));
+}
+
+int buf_char(struct buf *b, char c)
+{
+    return buf_append(b, &c, 1);
+}
+
+int buf_printf(struct buf *b, const char *format, ...)
+{
+    va_list args;
+    char *room;
+    int len;
+
+    va_start(args, format);
+    len = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    room = len < 0 ? NULL : buf_reserve(b, (size_t)len);
+    if (!room) {
+        b->failed = true;
+        return -1;
+    }
+    va_start(args, format);
+    vsnprintf(room, (size_t)len + 1, format, args);
+    va_end(args);
+    buf_commit(b, (size_t)len);
+    return 0;
+}
+
+void buf_consume(struct buf *b, size_t len)
+{
+    if (!len)
+        return;
+    b->len -= len;
+    memmove(b->data, b->data + len, b->len);
+    if (b->secret)
+        explicit_bzero(b->data + b->len, len);
+    b->data[b->len] = '\0';
+}
+
+void buf_clear(struct buf *b)
+{
+    if (b->secret && b->data)
+        explicit_bzero(b->data, b->cap);
+    b->len = 0;
+    b->failed = false;
+    if (b->data)
+        b->data[0] = '\0';
+}
+
+void buf_free(struct buf *b)
+{
+    buf_clear(b);
+    free(b->data);
+    b->data = NULL;
+    b->cap = 0;
+}
+
+struct str buf_view(const struct buf *b)
+{
+    return (struct str){b->data ? b->data : "", b->len};
+}
+
+/* Length of the well-formed UTF-8 sequence at s (RFC 3629), or 0; *code gets the code point. */
+static size_t utf8_length(const unsigned char *s, size_t left, unsigned *code)
+{
+    size_t len = s[0] < 0x80 ? 1 : s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+    static const unsigned smallest[] = {0, 0, 0x80, 0x800, 0x10000};
+
+    if (len == 1) {
+        *code = s[0];
+        return 1;
+    }
+    if (s[0] < 0xc2 || s[0] > 0xf4 || left < len)
+        return 0;
+    *code = s[0] & (0xffu >> (len + 1));
+    for (size_t i = 1; i < len; i++) {
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+        *code = *code << 6 | (s[i] & 0x3f);
+    }
+    if (*code < smallest[len] || *code > 0x10ffff || (*code >= 0xd800 && *code <= 0xdfff))
+        return 0;
+    return len;
+}
+
+static bool is_invisible(unsigned code)
+{
+    return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x200b && code <= 0x200f) ||
+           (code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069) ||
+           code == 0xfeff;
+}
+
+int buf_escaped(struct buf *b, struct str s)
+{
+    const unsigned char *p = (const unsigned char *)s.ptr;
+
+    for (size_t i = 0; i < s.len;) {
+        unsigned code = 0;
+        size_t len = utf8_length(p + i, s.len - i, &code);
+
+        if (len && (code == '\\' || code == '"')) {
+            buf_printf(b, "\\%c", (int)code);
+        } else if (len && !is_invisible(code)) {
+            buf_append(b, p + i, len);
+        } else {
+            len = len ? len : 1;
+            for (size_t k = 0; k < len; k++)
+                buf_printf(b, "\\x%02x", p[i + k]);
+        }
+        i += len;
+    }
+    return b->failed ? -1 : 0;
+}

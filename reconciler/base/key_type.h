@@ -1,0 +1,20 @@
+#ifndef BASE_KEY_TYPE_H
+#define BASE_KEY_TYPE_H
+
+#include "str.h"
+
+/* The kinds of key a certificate can have here. The numbers are written to disk: never renumber. */
+enum key_type {
+    KEY_NONE = 0,
+    KEY_P256 = 1,
+    KEY_P384 = 2,
+    KEY_RSA_2048 = 3,
+    KEY_RSA_3072 = 4,
+    KEY_RSA_4096 = 5,
+    KEY_OTHER = 6 /* whatever a declared certificate brings: RSA-1024, Ed25519 ... */
+};
+
+/* "ecdsa-p256", "rsa-2048" ...; what JSON output prints as key_type. */
+const char *key_type_name(enum key_type type);
+
+#endif

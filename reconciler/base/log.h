@@ -1,0 +1,50 @@
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "attr.h"
+#include "error.h"
+#include "str.h"
+
+/*
+ * One event a line on stderr: `2026-11-24T02:57:00Z notice certificate_stored name=a.example ...`,
+ * or the same as a JSON object. Written only where an error stops travelling. Text values are
+ * escaped here, so callers hand over what they got from outside as it is.
+ * The level and the format are the only mutable globals of the program.
+ */
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_NOTICE, LOG_WARN, LOG_ERROR, LOG_CRIT };
+
+enum log_format { LOG_KEY_VALUE, LOG_JSON };
+
+/* One key=value of an event. Make them with the log_* helpers. */
+struct log_field {
+    const char *key;
+    struct str text;
+    int64_t number;
+    bool is_number;
+};
+
+#define LOG_END ((struct log_field){0})
+
+struct log_field log_str(const char *key, struct str value);
+struct log_field log_cstr(const char *key, const char *value);
+struct log_field log_int(const char *key, int64_t value);
+
+/* `process` is printed with each line ("control", "worker-1" ...); kept as a pointer. */
+void log_open(const char *process, enum log_level level, enum log_format format);
+/* Kong's log_level words: debug info notice warn error crit (alert and emerg count as crit). */
+int log_level_from(const char *word, enum log_level *level) MUST_CHECK;
+bool log_enabled(enum log_level level);
+
+/* `event` is one lower_snake word, the same for the same happening; fields end with LOG_END. */
+void log_event(enum log_level level, const char *event, const struct log_field *fields);
+/* The event with error, kind and place of `e` added to the fields. */
+void log_failure(enum log_level level, const char *event, const struct error *e,
+                 const struct log_field *fields);
+
+/* A compound literal of fields, ended: log_event(LOG_INFO, "x", LOG_FIELDS(log_int("n", 1))). */
+#define LOG_FIELDS(...) ((const struct log_field[]){__VA_ARGS__, LOG_END})
+
+#endif

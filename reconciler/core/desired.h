@@ -1,0 +1,77 @@
+#ifndef CORE_DESIRED_H
+#define CORE_DESIRED_H
+
+#include "reconciler/base/arena.h"
+#include "reconciler/base/error.h"
+#include "reconciler/base/key_type.h"
+#include "spec/model.h"
+
+/* Which certificates must exist, from where, and whom they override (design 5). Pure. */
+
+/* Why a name is desired; a name may have several. */
+enum desired_origin {
+    DESIRED_DOMAIN = 1 << 0,          /* exact entry of the plugin's `domains` */
+    DESIRED_ROUTE_HOST = 1 << 1,      /* exact host of a route of an enabled service, through the gate */
+    DESIRED_ROUTE_SNI = 1 << 2,       /* the same for a route's snis */
+    DESIRED_CERTIFICATE_SNI = 1 << 3, /* declared SNI, through the gate: to be overridden */
+    DESIRED_ON_DEMAND = 1 << 4        /* seen in a handshake, or asked for by the Admin API */
+};
+
+/* Why a desired name can never be ordered as things stand. Texts are in plan.c's reason table. */
+enum desired_block {
+    DESIRED_FREE = 0,
+    DESIRED_NOT_PUBLIC,       /* no public CA certifies such a name, and the directory is one of theirs */
+    DESIRED_NO_ACCOUNT_KEY,   /* account_key names a key that is not in the file */
+    DESIRED_UNRESOLVED,       /* a {vault://} that issuing needs */
+    DESIRED_TOS,              /* a Let's Encrypt directory without tos_accepted */
+    DESIRED_STORAGE           /* the storage cannot be used by this build or mode */
+};
+
+struct desired_name {
+    struct str name; /* lower case, exact */
+    unsigned origins; /* enum desired_origin bits */
+    enum desired_block block;
+    const struct place *places; /* every place that asks for it, in order of file, line, column */
+    size_t place_count;
+    const struct sni *overrides; /* the declared exact SNI that the managed certificate replaces; or NULL */
+    int64_t last_seen_at;        /* on demand: unix seconds; else 0 */
+};
+
+/* A name that came on demand, as the store remembers it. */
+struct desired_demand {
+    struct str name;
+    int64_t last_seen_at;
+};
+
+struct desired_options {
+    struct str acme_server; /* directory that overrides the file's api_uri; STR_NONE = none */
+    const struct desired_demand *demands; /* those still within their time; passing the gate is checked here */
+    size_t demand_count;
+    bool storage_works; /* this build can use the file's storage; false blocks with DESIRED_STORAGE */
+};
+
+struct desired {
+    const struct desired_name *names; /* sorted by name, each once */
+    size_t count;
+    struct str directory;    /* the ACME directory URL in use, completed (design 5 "Directory") */
+    enum key_type key_type;  /* of new certificate keys, from cert_type and rsa_key_size */
+    const struct acme *acme; /* NULL: nothing is managed, count is 0 */
+};
+
+/* All in `arena`; names of `model` are pointed at, not copied. 0, or -1 (memory). */
+int desired_make(const struct model *model, const struct desired_options *options,
+                 struct arena *arena, struct desired **desired, struct error *e) MUST_CHECK;
+
+/* The entry of `name` by binary search, or NULL. */
+const struct desired_name *desired_find(const struct desired *desired, struct str name);
+
+/*
+ * Kong's gate (facts/kong-acme 2.2): allow_any_domain, exact entries, "*.suffix" at any depth,
+ * the IPv4 switch; closed when `acme` is NULL or disabled. `host` is lower case without a port.
+ */
+bool desired_gate(const struct acme *acme, struct str host);
+
+/* The directory URL for `api_uri` as given (only the two bare Let's Encrypt hosts get /directory). In `arena`. */
+struct str desired_directory(struct str api_uri, struct arena *arena);
+
+#endif

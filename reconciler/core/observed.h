@@ -1,0 +1,44 @@
+#ifndef CORE_OBSERVED_H
+#define CORE_OBSERVED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "reconciler/base/error.h"
+#include "reconciler/base/key_type.h"
+#include "reconciler/base/str.h"
+
+/* What exists: certificate facts, open orders, failures. Made by the shell from the store, read by plan. */
+
+struct observed_name {
+    struct str name;
+
+    bool has_certificate;
+    int64_t not_before, not_after; /* of the leaf; the lifetime is not_after - not_before + 1 */
+    int64_t issued_at;             /* by our own clock; 0 = unknown (written by somebody else) */
+    struct str issuer;             /* common name of the issuer */
+    struct str directory;          /* URL it was issued by; "" = unknown */
+    enum key_type key_type;
+    unsigned char fingerprint[32]; /* SHA-256 of the leaf */
+    bool revoked;
+    bool active; /* in the index and renewed; false: retired, or found in storage and not adopted yet */
+
+    unsigned failures;  /* in a row, since the last success */
+    int64_t failed_at;  /* the last one */
+    int64_t retry_at;   /* stated by the CA (Retry-After); 0 = none */
+    enum error_kind failure_kind;
+    bool failure_permanent;
+    struct str failure_text; /* the CA's own words */
+
+    bool order_open; /* an order of ours is under way or journaled */
+};
+
+struct observed {
+    const struct observed_name *names; /* sorted by name, each once */
+    size_t count;
+    bool storage_usable; /* the write-read probe went through */
+    struct str storage_error;
+};
+
+#endif

@@ -1,0 +1,82 @@
+#ifndef CORE_PLAN_H
+#define CORE_PLAN_H
+
+#include "reconciler/base/arena.h"
+#include "reconciler/core/desired.h"
+#include "reconciler/core/observed.h"
+#include "reconciler/core/policy.h"
+
+/* plan = f(desired, observed, policy, now): the one place where it is decided what to do (design 1, 5). Pure. */
+
+enum plan_action {
+    PLAN_ISSUE,  /* order a first certificate */
+    PLAN_RENEW,  /* order the next one */
+    PLAN_ADOPT,  /* put a stored, valid one into the index */
+    PLAN_KEEP,   /* nothing to do until `at` */
+    PLAN_WAIT,   /* something to do, not before `at` */
+    PLAN_BLOCK,  /* cannot be done as things stand */
+    PLAN_RETIRE, /* out of the index, renewed no more */
+    PLAN_ACTION_COUNT
+};
+
+/* Ids of the one reason table in plan.c; plan_reason_id gives the stable word ("renewal_due"). */
+enum plan_reason {
+    REASON_MISSING,          /* issue: no certificate yet */
+    REASON_EXPIRED,          /* issue or renew: the certificate has expired */
+    REASON_REVOKED,
+    REASON_RENEWAL_DUE,
+    REASON_OTHER_DIRECTORY,  /* the stored one came from another CA */
+    REASON_OTHER_KEY_TYPE,   /* noted only: a new key type takes effect at the next renewal */
+    REASON_FOUND_VALID,      /* adopt */
+    REASON_NOT_DUE,          /* keep */
+    REASON_BACKOFF,          /* wait: failed before */
+    REASON_RATE_LIMITED,     /* wait: the CA named a time */
+    REASON_ORDER_OPEN,       /* wait: an order is under way */
+    REASON_STORAGE,          /* wait: the storage cannot be written */
+    REASON_BUDGET,           /* wait: would not fit the CA's limits */
+    REASON_NOT_PUBLIC,       /* block ... */
+    REASON_NO_ACCOUNT_KEY,
+    REASON_UNRESOLVED,
+    REASON_TOS,
+    REASON_STORAGE_UNSUPPORTED,
+    REASON_REFUSED_BY_CA,    /* block: a permanent refusal; tried again daily or when the file changes */
+    REASON_NOT_DECLARED,     /* retire */
+    REASON_COUNT
+};
+
+struct action {
+    enum plan_action action;
+    enum plan_action wanted; /* for wait: what it waits to do; else the same as action */
+    enum plan_reason reason;
+    struct str name;
+    int64_t at;       /* unix seconds when it happens or is looked at again; 0 = only a change brings it back */
+    int64_t renew_at; /* of the certificate that is there; 0 = none */
+    enum policy_clamp clamp;
+    const struct desired_name *desired;   /* NULL for retire */
+    const struct observed_name *observed; /* NULL: nothing is known of the name */
+    bool overrides; /* doing it makes a managed certificate replace desired->overrides, which it does not yet */
+};
+
+struct plan {
+    const struct action *items; /* sorted by name */
+    size_t count;
+    size_t counts[PLAN_ACTION_COUNT];
+    size_t override_count;
+    int64_t next_at; /* the earliest `at` of all; 0 = none */
+};
+
+/* The decision for one name; either pointer may be NULL, not both. Used by passes that look at what is due. */
+struct action plan_decide(const struct desired_name *desired, const struct observed_name *observed,
+                          const struct policy *policy, bool storage_usable, int64_t now);
+
+/* The whole plan: a merge of both sorted lists over plan_decide. 0, or -1 (memory). */
+int plan_make(const struct desired *desired, const struct observed *observed,
+              const struct policy *policy, int64_t now, struct arena *arena, struct plan **plan,
+              struct error *e) MUST_CHECK;
+
+const char *plan_action_name(enum plan_action action); /* "issue" ... */
+const char *plan_reason_id(enum plan_reason reason);
+/* One sentence for people, with the facts of `a` in it. In `arena`. */
+struct str plan_reason_text(const struct action *a, int64_t now, struct arena *arena);
+
+#endif

@@ -1,0 +1,101 @@
+#ifndef SETTINGS_H
+#define SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "reconciler/base/error.h"
+#include "reconciler/base/log.h"
+#include "reconciler/base/str.h"
+
+/*
+ * kong.conf's settings and ours (design 6): defaults, then the file (-c), then KONG_* variables, then
+ * --set, each later one wins; FILE arguments win over all. One table of rows in settings.c knows each
+ * name, type, default, check, help text and whether its part comes later.
+ */
+
+#define SETTINGS_LISTEN_MAX 64
+
+/* One address of a *_listen list, with Kong's flags. */
+struct settings_listen {
+    char address[64]; /* numeric, or a name for the supervisor to bind; IPv6 without brackets */
+    uint16_t port;    /* 0 = one that the kernel picks */
+    bool ssl, http2, proxy_protocol, deferred, bind, reuseport, ipv6only_set, ipv6only;
+    int backlog;      /* 0 = default */
+    bool is_default;  /* from our default: an IPv6 one is skipped where there is no IPv6 */
+};
+
+struct settings_listens {
+    struct settings_listen items[SETTINGS_LISTEN_MAX];
+    size_t count;
+};
+
+/* port_maps: "80:8000" = the world's port 80 comes in at our port 8000. */
+struct settings_port_map {
+    uint16_t outside, inside;
+};
+
+struct settings {
+    char **declarative_config; /* paths, "-" = stdin; NULL-terminated */
+    size_t declarative_config_count;
+    char *declarative_config_string; /* NULL = not set */
+    struct settings_listens proxy_listen, status_listen, admin_listen, stream_listen;
+    struct settings_port_map *port_maps;
+    size_t port_map_count;
+    char *prefix;
+    char **plugins;
+    size_t plugin_count;
+    char **ssl_cert, **ssl_cert_key; /* paths, pairwise; count 0 = make a self-signed pair */
+    size_t ssl_cert_count;
+    char **ssl_protocols; /* TLSv1.2 TLSv1.3 */
+    size_t ssl_protocol_count;
+    char *ssl_cipher_suite;
+    char *lua_ssl_trusted_certificate; /* "system" or a path list */
+    unsigned nginx_worker_processes;   /* "auto" is resolved to the number of CPUs */
+    char *nginx_user;                  /* "nobody nogroup" */
+    enum log_level log_level;
+    char *dns_resolver, *dns_hostsfile;
+    char *acme_server;              /* --acme-server; NULL = the file decides */
+    char *acme_trusted_certificate; /* PEM file; NULL = system */
+    uint64_t acme_max_document;     /* bytes */
+    unsigned acme_parsed_cache;     /* slots a worker */
+    unsigned acme_poll_interval;    /* seconds */
+    bool acme_start_with_last_good;
+    bool acme_local_copy;
+    bool acme_local_copy_is_stated;
+    enum log_format acme_log_format;
+    char **notes; /* settings that are ignored or come later, one sentence each, each once */
+    size_t note_count;
+};
+
+/* Where values come from. Any pointer may be NULL. */
+struct settings_input {
+    const char *file;               /* -c */
+    char *const *environment;       /* environ-style: only KONG_* and what defaults need are read */
+    const char *const *assignments; /* --set key=value, NULL-terminated */
+    const char *const *files;       /* FILE arguments, NULL-terminated */
+    bool is_root;
+};
+
+/*
+ * Reads and checks everything. 0; or -1 with *e: kind ERROR_USAGE, file and line where it came from a
+ * file, path = the setting's name. `s` is zeroed first; settings_fini it either way.
+ */
+int settings_read(struct settings *s, const struct settings_input *input, struct error *e) MUST_CHECK;
+void settings_fini(struct settings *s);
+
+/* For help and the man page: rows until NULL name. */
+struct settings_row {
+    const char *name;
+    const char *value; /* its default as text */
+    const char *help;  /* one line */
+    bool comes_later;
+};
+const struct settings_row *settings_rows(void);
+
+/* Serialises for an exec'd child, which gets no environment; settings_unpack reads it back. */
+int settings_pack(const struct settings *s, int fd, struct error *e) MUST_CHECK;
+int settings_unpack(struct settings *s, int fd, struct error *e) MUST_CHECK;
+
+#endif

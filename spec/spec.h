@@ -1,0 +1,68 @@
+#ifndef SPEC_SPEC_H
+#define SPEC_SPEC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "reconciler/base/arena.h"
+#include "reconciler/base/error.h"
+#include "reconciler/base/str.h"
+#include "spec/model.h"
+#include "spec/problem.h"
+
+/* The face of spec: bytes in, model or problems out. Pure: no files, no clock, no environment. */
+
+enum spec_syntax { SPEC_BY_NAME, SPEC_YAML, SPEC_JSON };
+
+/* One document. `name` is what problems print ("kong.yaml", "-"); SPEC_BY_NAME looks at its ending. */
+struct spec_source {
+    const char *name;
+    struct str bytes;
+    enum spec_syntax syntax;
+};
+
+/*
+ * What the outside lends to a pure parser. Each may be NULL: then that check is left out
+ * (certificates) or nothing is found (environment).
+ */
+struct spec_outside {
+    void *context;
+    /* The value of environment variable `name`, ptr NULL if unset. Valid while spec_load runs. */
+    struct str (*environment)(void *context, struct str name);
+    /*
+     * Looks at PEM texts of a certificate entity. 0 if all is well. Otherwise -1 with the field
+     * ("cert", "key", "cert_alt", "key_alt", or "" for the entity) in *field and Kong's sentence in *e:
+     * "invalid certificate: ...", "invalid key: ...", "certificate does not match key" ...
+     * Strings that are not set have ptr NULL.
+     */
+    int (*check_certificate)(void *context, struct str cert, struct str key, const char **field,
+                             struct error *e);
+    /* Same for a key of `keys` (PEM private and/or public; ptr NULL if not set). */
+    int (*check_key)(void *context, struct str private_key, struct str public_key,
+                     const char **field, struct error *e);
+    /* Key algorithm of a PEM certificate ("RSA", "EC"), for the cert_alt rule; NULL if unreadable. */
+    const char *(*certificate_algorithm)(void *context, struct str cert);
+};
+
+struct spec_options {
+    size_t max_bytes;    /* of all documents; 0 = SPEC_DEFAULT_MAX_BYTES */
+    bool deck_env;       /* replace ${{ env "DECK_X" }} */
+    bool vault_references; /* resolve {vault://env/...}; false keeps them as unresolved */
+    const struct str *plugins; /* names known beside Kong's bundled ones */
+    size_t plugin_count;
+    struct spec_outside outside;
+};
+
+#define SPEC_DEFAULT_MAX_BYTES ((size_t)512 << 20)
+
+/*
+ * Reads the sources as one configuration. On success 0, *model set, all of it in `arena`; `problems`
+ * may hold warnings. -1 when the file is refused: problems->error_count > 0. -1 with e->kind
+ * ERROR_MEMORY when memory ran out (problems then are not complete). Source bytes need to live only
+ * during the call; the arena is the caller's to free either way.
+ */
+int spec_load(const struct spec_source *sources, size_t count, const struct spec_options *options,
+              struct arena *arena, struct model **model, struct problems *problems,
+              struct error *e) MUST_CHECK;
+
+#endif
