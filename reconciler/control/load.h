@@ -1,0 +1,59 @@
+#ifndef CONTROL_LOAD_H
+#define CONTROL_LOAD_H
+
+#include "reconciler/base/arena.h"
+#include "reconciler/base/error.h"
+#include "reconciler/core/desired.h"
+#include "reconciler/core/policy.h"
+#include "reconciler/io/source.h"
+#include "reconciler/settings.h"
+#include "spec/model.h"
+#include "spec/problem.h"
+
+/*
+ * From settings to a checked model: what `check`, `diff`, `explain` and the daemon's reload have in
+ * common. Touches files (through io/source) and, for {vault://env/...}, the environment it is given.
+ */
+
+struct loaded_file {
+    char *name;
+    char sha256[65];
+};
+
+/* One reading of the declarative files. Owned by the caller: load_free. */
+struct loaded {
+    struct arena *arena;     /* model and whatever is derived from it; excluded from dumps, wiped */
+    struct model *model;     /* NULL when the file was refused */
+    struct problems problems; /* errors and warnings, sorted; outlives the model */
+    struct loaded_file *files;
+    size_t file_count;
+    char sha256[65]; /* of all files: the configuration's hash */
+};
+
+struct load_options {
+    const struct settings *settings;
+    char *const *environment; /* for references; NULL = none is resolved */
+    bool deck_env;
+};
+
+/* Reads the files named by the settings. -1 only if they cannot be read (ERROR_IO, ERROR_LIMIT). */
+int load_sources(const struct settings *s, struct source_set **set, struct error *e) MUST_CHECK;
+
+/*
+ * Parses and checks `set`. 0 with *loaded set, whether the file is good (model set) or refused (model
+ * NULL, problems filled); -1 with *e on memory. `set` may be freed afterwards. Safe on any thread.
+ */
+int load_parse(const struct source_set *set, const struct load_options *options,
+               struct loaded **loaded, struct error *e) MUST_CHECK;
+
+/* Both steps. */
+int load_files(const struct load_options *options, struct loaded **loaded, struct error *e) MUST_CHECK;
+void load_free(struct loaded *loaded); /* NULL is fine */
+
+/* The policy that the file and the settings ask for; `desired` gives the directory. */
+struct policy load_policy(const struct model *model, const struct desired *desired);
+
+/* "redis" etc. where this build cannot run with the file's storage; NULL where it can. */
+const char *load_unsupported_storage(const struct model *model);
+
+#endif

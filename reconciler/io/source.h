@@ -1,0 +1,43 @@
+#ifndef IO_SOURCE_H
+#define IO_SOURCE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "reconciler/base/error.h"
+#include "reconciler/base/str.h"
+
+#define SOURCE_FILES_MAX 10000
+#define SOURCE_DEPTH_MAX 16 /* folders within folders */
+
+/* One file as it was read; its bytes are wiped when freed, for they may hold keys. */
+struct source_file {
+    char *name; /* as given, or folder/name; "-" for stdin, "declarative_config_string" for the setting */
+    char *data; /* NUL-terminated behind len */
+    size_t len;
+    size_t mapped; /* private */
+    char sha256[65];
+};
+
+struct source_set {
+    struct source_file *files; /* in the order given; those of a folder sorted by name */
+    size_t count;
+    char sha256[65]; /* over all names and contents */
+};
+
+struct source_options {
+    char *const *paths; /* files, folders (walked for *.yaml *.yml *.json), "-" */
+    size_t path_count;
+    const char *text;   /* declarative_config_string: used when there are no paths; NULL = none */
+    uint64_t max_bytes; /* of all; more is refused from the size alone */
+};
+
+/*
+ * Reads everything, whole files only: fstat before and after the read must agree, else it is read
+ * again, a few times. 0; -1 with *e (kind ERROR_IO or ERROR_LIMIT, file set).
+ */
+int source_read(const struct source_options *options, struct source_set **set,
+                struct error *e) MUST_CHECK;
+void source_free(struct source_set *set); /* NULL is fine */
+
+#endif

@@ -1,0 +1,30 @@
+#include "reconciler/pki/digest.h"
+
+#include <openssl/evp.h>
+
+int digest_sha256(struct str bytes, unsigned char out[32])
+{
+    return EVP_Digest(bytes.ptr ? bytes.ptr : "", bytes.len, out, NULL, EVP_sha256(), NULL) == 1 ? 0
+                                                                                              : -1;
+}
+
+void digest_hex(const unsigned char *bytes, size_t len, char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < len; i++) {
+        out[2 * i] = digits[bytes[i] >> 4];
+        out[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    out[2 * len] = '\0';
+}
+
+int digest_sha256_hex(struct str bytes, char out[65])
+{
+    unsigned char hash[32];
+
+    if (digest_sha256(bytes, hash))
+        return -1;
+    digest_hex(hash, sizeof(hash), out);
+    return 0;
+}

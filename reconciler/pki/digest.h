@@ -1,0 +1,16 @@
+#ifndef PKI_DIGEST_H
+#define PKI_DIGEST_H
+
+#include <stddef.h>
+
+#include "reconciler/base/attr.h"
+#include "reconciler/base/str.h"
+
+/* SHA-256 (FIPS 180-4). -1 only when libcrypto fails to allocate. */
+int digest_sha256(struct str bytes, unsigned char out[32]) MUST_CHECK;
+/* As 64 lower-case hexadecimal digits and a NUL. */
+int digest_sha256_hex(struct str bytes, char out[65]) MUST_CHECK;
+/* `len` bytes as 2 * len lower-case digits and a NUL. */
+void digest_hex(const unsigned char *bytes, size_t len, char *out);
+
+#endif
