@@ -1,0 +1,305 @@
+#include "reconciler/io/source.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "reconciler/base/buf.h"
+#include "reconciler/base/vec.h"
+#include "reconciler/pki/digest.h"
+
+/* A file that changes under every one of these reads is being written without end. */
+#define SOURCE_READ_TRIES 5
+#define SOURCE_STDIN_CHUNK ((size_t)64 << 10)
+
+struct file_list vec(struct source_file);
+
+static void file_fini(struct source_file *f)
+{
+    if (f->data) {
+        explicit_bzero(f->data, f->len);
+        munmap(f->data, f->mapped);
+    }
+    free(f->name);
+    *f = (struct source_file){0};
+}
+
+void source_free(struct source_set *set)
+{
+    if (!set)
+        return;
+    for (size_t i = 0; i < set->count; i++)
+        file_fini(&set->files[i]);
+    free(set->files);
+    free(set);
+}
+
+/* Memory that stays out of core dumps; one byte more than `len` for the NUL. */
+static int file_room(struct source_file *f, size_t len, struct error *e)
+{
+    void *room = mmap(NULL, len + 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (room == MAP_FAILED)
+        return error_memory(e);
+    madvise(room, len + 1, MADV_DONTDUMP);
+    f->data = room;
+    f->mapped = len + 1;
+    f->len = len;
+    return 0;
+}
+
+static int at_file(struct error *e, const char *name)
+{
+    snprintf(e->file, sizeof(e->file), "%s", name);
+    return -1;
+}
+
+static int check_size(uint64_t size, uint64_t max, struct error *e)
+{
+    if (size <= max)
+        return 0;
+    return error_set(e, ERROR_LIMIT, "the document has %llu bytes, acme_max_document allows %llu",
+                     (unsigned long long)size, (unsigned long long)max);
+}
+
+static int read_whole(int fd, char *to, size_t len, struct error *e)
+{
+    size_t done = 0;
+
+    while (done < len) {
+        ssize_t got = read(fd, to + done, len - done);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return error_errno(e, ERROR_IO, errno, "cannot read");
+        if (got == 0)
+            break;
+        done += (size_t)got;
+    }
+    return done == len ? 0 : 1;
+}
+
+static bool same_state(const struct stat *a, const struct stat *b)
+{
+    return a->st_size == b->st_size && a->st_ino == b->st_ino && a->st_dev == b->st_dev &&
+           a->st_mtim.tv_sec == b->st_mtim.tv_sec && a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
+           a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+/* 0 read; 1 the file changed under the read; -1 failed. */
+static int try_read(const char *path, uint64_t max, struct source_file *f, struct error *e)
+{
+    struct stat before, after;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    int rc = -1;
+
+    if (fd < 0)
+        return error_errno(e, ERROR_IO, errno, "cannot open");
+    if (fstat(fd, &before))
+        error_errno(e, ERROR_IO, errno, "cannot stat");
+    else if (!S_ISREG(before.st_mode))
+        error_set(e, ERROR_IO, "is not a regular file");
+    else if (check_size((uint64_t)before.st_size, max, e) == 0 &&
+             file_room(f, (size_t)before.st_size, e) == 0)
+        rc = read_whole(fd, f->data, f->len, e);
+    if (rc == 0 && (fstat(fd, &after) || !same_state(&before, &after)))
+        rc = 1;
+    close(fd);
+    return rc;
+}
+
+static int read_file(const char *path, uint64_t max, struct source_file *f, struct error *e)
+{
+    int rc = 1;
+
+    for (int tries = 0; rc == 1 && tries < SOURCE_READ_TRIES; tries++) {
+        file_fini(f);
+        rc = try_read(path, max, f, e);
+    }
+    if (rc == 1)
+        error_set(e, ERROR_IO, "keeps changing while it is read");
+    if (rc)
+        return at_file(e, path);
+    f->name = strdup(path);
+    return f->name ? 0 : error_memory(e);
+}
+
+static int keep_text(const char *name, struct str text, struct source_file *f, struct error *e)
+{
+    if (file_room(f, text.len, e))
+        return -1;
+    if (text.len)
+        memcpy(f->data, text.ptr, text.len);
+    f->name = strdup(name);
+    return f->name ? 0 : error_memory(e);
+}
+
+static int read_stdin(uint64_t max, struct source_file *f, struct error *e)
+{
+    struct buf text = BUF_SECRET(max);
+    ssize_t got;
+    char *room;
+    int rc = -1;
+
+    for (;;) {
+        room = buf_reserve(&text, SOURCE_STDIN_CHUNK);
+        if (!room && text.len + SOURCE_STDIN_CHUNK > max) {
+            error_set(e, ERROR_LIMIT, "the document has more than %llu bytes (acme_max_document)",
+                      (unsigned long long)max);
+            break;
+        }
+        if (!room) {
+            error_memory(e);
+            break;
+        }
+        got = read(STDIN_FILENO, room, SOURCE_STDIN_CHUNK);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0) {
+            error_errno(e, ERROR_IO, errno, "cannot read");
+            break;
+        }
+        if (got == 0) {
+            rc = keep_text("-", buf_view(&text), f, e);
+            break;
+        }
+        buf_commit(&text, (size_t)got);
+    }
+    buf_free(&text);
+    return rc ? at_file(e, "-") : 0;
+}
+
+static bool is_configuration(const char *name)
+{
+    struct str s = str_from(name);
+
+    return name[0] != '.' && (str_ends(s, STR(".yaml")) || str_ends(s, STR(".yml")) ||
+                              str_ends(s, STR(".json")));
+}
+
+static uint64_t bytes_left(const struct file_list *list, uint64_t max)
+{
+    uint64_t used = 0;
+
+    for (size_t i = 0; i < list->len; i++)
+        used += list->items[i].len;
+    return used < max ? max - used : 0;
+}
+
+static int add_path(struct file_list *list, const char *path, uint64_t max, int depth,
+                    struct error *e);
+
+/* A folder's entries by name, so that two runs read in one order. Hidden ones (..data too) are left out. */
+static int add_folder(struct file_list *list, const char *folder, uint64_t max, int depth,
+                      struct error *e)
+{
+    struct dirent **entries = NULL;
+    int count, rc = 0;
+
+    if (depth == SOURCE_DEPTH_MAX) {
+        error_set(e, ERROR_LIMIT, "folders lie deeper than %d", SOURCE_DEPTH_MAX);
+        return at_file(e, folder);
+    }
+    count = scandir(folder, &entries, NULL, alphasort);
+    if (count < 0) {
+        error_errno(e, ERROR_IO, errno, "cannot list");
+        return at_file(e, folder);
+    }
+    for (int i = 0; i < count; i++) {
+        struct stat st;
+        char *path = NULL;
+        if (rc == 0 && entries[i]->d_name[0] != '.') {
+            if (asprintf(&path, "%s/%s", folder, entries[i]->d_name) < 0)
+                rc = error_memory(e);
+            else if (stat(path, &st) == 0 &&
+                     (S_ISDIR(st.st_mode) || is_configuration(entries[i]->d_name)))
+                rc = add_path(list, path, max, depth + 1, e);
+            free(path);
+        }
+        free(entries[i]);
+    }
+    free(entries);
+    return rc;
+}
+
+static int add_path(struct file_list *list, const char *path, uint64_t max, int depth,
+                    struct error *e)
+{
+    struct source_file f = {0};
+    struct stat st;
+    int rc;
+
+    if (strcmp(path, "-") != 0 && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+        return add_folder(list, path, max, depth, e);
+    if (list->len == SOURCE_FILES_MAX) {
+        error_set(e, ERROR_LIMIT, "more than %d files", SOURCE_FILES_MAX);
+        return at_file(e, path);
+    }
+    if (strcmp(path, "-") == 0)
+        rc = read_stdin(bytes_left(list, max), &f, e);
+    else
+        rc = read_file(path, bytes_left(list, max), &f, e);
+    if (rc == 0 && vec_push(list, f))
+        rc = error_memory(e);
+    if (rc)
+        file_fini(&f);
+    return rc;
+}
+
+/* Each file's own hash, and one over "name NUL hash LF" of all. */
+static int hash_all(struct source_set *set, struct error *e)
+{
+    struct buf all = BUF_INIT(SIZE_MAX / 4);
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < set->count; i++) {
+        struct source_file *f = &set->files[i];
+        rc = digest_sha256_hex((struct str){f->data, f->len}, f->sha256);
+        buf_append(&all, f->name, strlen(f->name) + 1);
+        buf_printf(&all, "%s\n", f->sha256);
+    }
+    if (rc || all.failed || digest_sha256_hex(buf_view(&all), set->sha256))
+        rc = error_memory(e);
+    buf_free(&all);
+    return rc;
+}
+
+int source_read(const struct source_options *options, struct source_set **set, struct error *e)
+{
+    struct source_set *made = calloc(1, sizeof(*made));
+    struct file_list list = {0};
+    struct source_file f = {0};
+    int rc = 0;
+
+    if (!made)
+        return error_memory(e);
+    for (size_t i = 0; rc == 0 && i < options->path_count; i++)
+        rc = add_path(&list, options->paths[i], options->max_bytes, 0, e);
+    if (rc == 0 && !options->path_count && options->text) {
+        rc = check_size(strlen(options->text), options->max_bytes, e);
+        if (rc == 0)
+            rc = keep_text("declarative_config_string", str_from(options->text), &f, e);
+        if (rc == 0 && vec_push(&list, f)) {
+            file_fini(&f);
+            rc = error_memory(e);
+        }
+    }
+    made->files = list.items;
+    made->count = list.len;
+    if (rc == 0 && !made->count)
+        rc = error_set(e, ERROR_IO, "no declarative configuration: name a file, or set declarative_config");
+    if (rc == 0)
+        rc = hash_all(made, e);
+    if (rc) {
+        source_free(made);
+        return -1;
+    }
+    *set = made;
+    return 0;
+}
