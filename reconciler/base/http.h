@@ -12,6 +12,8 @@
  */
 enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_DELETE };
 
+#define HTTP_LINKS_MAX 8 /* Link lines of one answer; further ones are not looked at */
+
 struct http_request {
     enum http_method method;
     struct str url;
@@ -30,7 +32,7 @@ struct http_reply {
     struct str replay_nonce;
     struct str retry_after;
     struct str date;
-    struct str links[8]; /* Link header lines, in order */
+    struct str links[HTTP_LINKS_MAX]; /* Link header lines, in order */
     size_t link_count;
     struct str body;
 };
