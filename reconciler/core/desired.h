@@ -8,11 +8,17 @@
 
 /* Which certificates must exist, from where, and whom they override (design 5). Pure. */
 
+/* A longer name is no DNS name (RFC 1035 §2.3.4) and is never desired. */
+#define DESIRED_NAME_MAX 253
+
+/* On a certificates or snis entity: leave this SNI alone. */
+#define DESIRED_TAG_OFF "acme:off"
+
 /* Why a name is desired; a name may have several. */
 enum desired_origin {
-    DESIRED_DOMAIN = 1 << 0,          /* exact entry of the plugin's `domains` */
-    DESIRED_ROUTE_HOST = 1 << 1,      /* exact host of a route of an enabled service, through the gate */
-    DESIRED_ROUTE_SNI = 1 << 2,       /* the same for a route's snis */
+    DESIRED_DOMAIN = 1 << 0,     /* exact entry of the plugin's `domains` */
+    DESIRED_ROUTE_HOST = 1 << 1, /* exact host of a route of an enabled service, through the gate */
+    DESIRED_ROUTE_SNI = 1 << 2,  /* the same for a route's snis */
     DESIRED_CERTIFICATE_SNI = 1 << 3, /* declared SNI, through the gate: to be overridden */
     DESIRED_ON_DEMAND = 1 << 4        /* seen in a handshake, or asked for by the Admin API */
 };
@@ -20,21 +26,24 @@ enum desired_origin {
 /* Why a desired name can never be ordered as things stand. Texts are in plan.c's reason table. */
 enum desired_block {
     DESIRED_FREE = 0,
-    DESIRED_NOT_PUBLIC,       /* no public CA certifies such a name, and the directory is one of theirs */
-    DESIRED_NO_ACCOUNT_KEY,   /* account_key names a key that is not in the file */
-    DESIRED_UNRESOLVED,       /* a {vault://} that issuing needs */
-    DESIRED_TOS,              /* a Let's Encrypt directory without tos_accepted */
-    DESIRED_STORAGE           /* the storage cannot be used by this build or mode */
+    DESIRED_NOT_PUBLIC, /* no public CA certifies such a name, and the directory is one of theirs */
+    DESIRED_NO_ACCOUNT_KEY, /* account_key names a key that is not in the file */
+    DESIRED_UNRESOLVED,     /* a {vault://} that issuing needs */
+    DESIRED_TOS,            /* a Let's Encrypt directory without tos_accepted */
+    DESIRED_STORAGE         /* the storage cannot be used by this build or mode */
 };
 
+struct desired_gate; /* the wildcard entries of `domains`, prepared for look-ups */
+
 struct desired_name {
-    struct str name; /* lower case, exact */
+    struct str name;  /* lower case, exact */
     unsigned origins; /* enum desired_origin bits */
     enum desired_block block;
     const struct place *places; /* every place that asks for it, in order of file, line, column */
     size_t place_count;
-    const struct sni *overrides; /* the declared exact SNI that the managed certificate replaces; or NULL */
-    int64_t last_seen_at;        /* on demand: unix seconds; else 0 */
+    const struct sni
+        *overrides; /* the declared exact SNI that the managed certificate replaces; or NULL */
+    int64_t last_seen_at; /* on demand: unix seconds; else 0 */
 };
 
 /* A name that came on demand, as the store remembers it. */
@@ -45,17 +54,29 @@ struct desired_demand {
 
 struct desired_options {
     struct str acme_server; /* directory that overrides the file's api_uri; STR_NONE = none */
-    const struct desired_demand *demands; /* those still within their time; passing the gate is checked here */
+    const struct desired_demand
+        *demands; /* those still within their time; passing the gate is checked here */
     size_t demand_count;
-    bool storage_works; /* this build can use the file's storage; false blocks with DESIRED_STORAGE */
+    bool storage_works; /* this build can use the file's storage; false blocks with DESIRED_STORAGE
+                         */
 };
 
 struct desired {
     const struct desired_name *names; /* sorted by name, each once */
     size_t count;
-    struct str directory;    /* the ACME directory URL in use, completed (design 5 "Directory") */
-    enum key_type key_type;  /* of new certificate keys, from cert_type and rsa_key_size */
-    const struct acme *acme; /* NULL: nothing is managed, count is 0 */
+    /*
+     * Names that would be desired if their declared SNI did not carry the tag acme:off, sorted. The
+     * tag speaks for one name and wins over every other origin: a managed certificate beside an SNI
+     * that is to be left alone could never be served, so ordering it would only spend the CA's
+     * limits.
+     */
+    const struct desired_name *left_alone;
+    size_t left_alone_count;
+    struct str directory;   /* the ACME directory URL in use, completed (design 5 "Directory") */
+    enum key_type key_type; /* of new certificate keys, from cert_type and rsa_key_size */
+    const struct acme
+        *acme; /* NULL: no plugin, or a disabled one: nothing is managed, count is 0 */
+    const struct desired_gate *gate; /* NULL when acme is */
 };
 
 /* All in `arena`; names of `model` are pointed at, not copied. 0, or -1 (memory). */
@@ -71,7 +92,20 @@ const struct desired_name *desired_find(const struct desired *desired, struct st
  */
 bool desired_gate(const struct acme *acme, struct str host);
 
-/* The directory URL for `api_uri` as given (only the two bare Let's Encrypt hosts get /directory). In `arena`. */
+/* The same answer from what desired_make has prepared: a few binary searches instead of a scan. */
+bool desired_passes(const struct desired *desired, struct str host);
+
+/*
+ * Why no public CA certifies `name` ("it has only one label"), or NULL if one may (design 5). A
+ * static text that follows "no public CA certifies this name: ".
+ */
+const char *desired_unpublic(struct str name);
+
+/* True if the directory's host is, or lies under, one of the table of public CAs. */
+bool desired_public_ca(struct str directory);
+
+/* The directory URL for `api_uri` as given (only the two bare Let's Encrypt hosts get /directory).
+ * In `arena`. */
 struct str desired_directory(struct str api_uri, struct arena *arena);
 
 #endif

@@ -9,7 +9,8 @@
 #include "reconciler/base/key_type.h"
 #include "reconciler/base/str.h"
 
-/* What exists: certificate facts, open orders, failures. Made by the shell from the store, read by plan. */
+/* What exists: certificate facts, open orders, failures. Made by the shell from the store, read by
+ * plan. */
 
 struct observed_name {
     struct str name;
@@ -22,11 +23,13 @@ struct observed_name {
     enum key_type key_type;
     unsigned char fingerprint[32]; /* SHA-256 of the leaf */
     bool revoked;
-    bool active; /* in the index and renewed; false: retired, or found in storage and not adopted yet */
+    int64_t ari_at; /* renewal instant chosen inside the CA's ARI window (RFC 9773); 0 = none */
+    bool active;    /* in the index and renewed; false: retired, or found in storage and not adopted
+                       yet */
 
-    unsigned failures;  /* in a row, since the last success */
-    int64_t failed_at;  /* the last one */
-    int64_t retry_at;   /* stated by the CA (Retry-After); 0 = none */
+    unsigned failures; /* in a row, since the last success */
+    int64_t failed_at; /* the last one */
+    int64_t retry_at;  /* stated by the CA (Retry-After); 0 = none */
     enum error_kind failure_kind;
     bool failure_permanent;
     struct str failure_text; /* the CA's own words */

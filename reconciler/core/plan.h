@@ -2,11 +2,13 @@
 #define CORE_PLAN_H
 
 #include "reconciler/base/arena.h"
+#include "reconciler/base/buf.h"
 #include "reconciler/core/desired.h"
 #include "reconciler/core/observed.h"
 #include "reconciler/core/policy.h"
 
-/* plan = f(desired, observed, policy, now): the one place where it is decided what to do (design 1, 5). Pure. */
+/* plan = f(desired, observed, policy, now): the one place where it is decided what to do (design 1,
+ * 5). Pure. */
 
 enum plan_action {
     PLAN_ISSUE,  /* order a first certificate */
@@ -16,31 +18,33 @@ enum plan_action {
     PLAN_WAIT,   /* something to do, not before `at` */
     PLAN_BLOCK,  /* cannot be done as things stand */
     PLAN_RETIRE, /* out of the index, renewed no more */
-    PLAN_ACTION_COUNT
+    PLAN_ACTION_COUNT,
+    PLAN_NOTHING = PLAN_ACTION_COUNT /* plan_decide only: neither desired nor active, not listed */
 };
 
 /* Ids of the one reason table in plan.c; plan_reason_id gives the stable word ("renewal_due"). */
 enum plan_reason {
-    REASON_MISSING,          /* issue: no certificate yet */
-    REASON_EXPIRED,          /* issue or renew: the certificate has expired */
+    REASON_MISSING, /* issue: no certificate yet */
+    REASON_EXPIRED, /* issue or renew: the certificate has expired */
     REASON_REVOKED,
     REASON_RENEWAL_DUE,
-    REASON_OTHER_DIRECTORY,  /* the stored one came from another CA */
-    REASON_OTHER_KEY_TYPE,   /* noted only: a new key type takes effect at the next renewal */
-    REASON_FOUND_VALID,      /* adopt */
-    REASON_NOT_DUE,          /* keep */
-    REASON_BACKOFF,          /* wait: failed before */
-    REASON_RATE_LIMITED,     /* wait: the CA named a time */
-    REASON_ORDER_OPEN,       /* wait: an order is under way */
-    REASON_STORAGE,          /* wait: the storage cannot be written */
-    REASON_BUDGET,           /* wait: would not fit the CA's limits */
-    REASON_NOT_PUBLIC,       /* block ... */
+    REASON_OTHER_DIRECTORY, /* the stored one came from another CA */
+    REASON_OTHER_KEY_TYPE,  /* noted only: a new key type takes effect at the next renewal */
+    REASON_FOUND_VALID,     /* adopt */
+    REASON_NOT_DUE,         /* keep */
+    REASON_BACKOFF,         /* wait: failed before */
+    REASON_RATE_LIMITED,    /* wait: the CA named a time */
+    REASON_ORDER_OPEN,      /* wait: an order is under way */
+    REASON_STORAGE,         /* wait: the storage cannot be written */
+    REASON_BUDGET,          /* wait: would not fit the CA's limits */
+    REASON_NOT_PUBLIC,      /* block ... */
     REASON_NO_ACCOUNT_KEY,
     REASON_UNRESOLVED,
     REASON_TOS,
     REASON_STORAGE_UNSUPPORTED,
-    REASON_REFUSED_BY_CA,    /* block: a permanent refusal; tried again daily or when the file changes */
-    REASON_NOT_DECLARED,     /* retire */
+    REASON_REFUSED_BY_CA, /* block: a permanent refusal; tried again daily or when the file changes
+                           */
+    REASON_NOT_DECLARED,  /* retire */
     REASON_COUNT
 };
 
@@ -48,13 +52,15 @@ struct action {
     enum plan_action action;
     enum plan_action wanted; /* for wait: what it waits to do; else the same as action */
     enum plan_reason reason;
-    struct str name;
-    int64_t at;       /* unix seconds when it happens or is looked at again; 0 = only a change brings it back */
-    int64_t renew_at; /* of the certificate that is there; 0 = none */
     enum policy_clamp clamp;
+    struct str name;
+    int64_t at; /* unix seconds when it happens or is looked at again; 0 = only a change brings it
+                   back */
+    int64_t renew_at;                     /* of the certificate that is there; 0 = none */
     const struct desired_name *desired;   /* NULL for retire */
     const struct observed_name *observed; /* NULL: nothing is known of the name */
-    bool overrides; /* doing it makes a managed certificate replace desired->overrides, which it does not yet */
+    bool overrides; /* doing it makes a managed certificate replace desired->overrides, which it
+                       does not yet */
 };
 
 struct plan {
@@ -65,7 +71,14 @@ struct plan {
     int64_t next_at; /* the earliest `at` of all; 0 = none */
 };
 
-/* The decision for one name; either pointer may be NULL, not both. Used by passes that look at what is due. */
+/* What `diff --exit-code` answers (design 6). */
+enum plan_exit { PLAN_EXIT_NOTHING = 0, PLAN_EXIT_CHANGES = 2, PLAN_EXIT_STUCK = 4 };
+
+/* The policy that the file asks for, by desired->acme, directory and key type. */
+struct policy plan_policy(const struct desired *desired, uint64_t jitter_seed);
+
+/* The decision for one name; either pointer may be NULL, not both. Used by passes that look at what
+ * is due. */
 struct action plan_decide(const struct desired_name *desired, const struct observed_name *observed,
                           const struct policy *policy, bool storage_usable, int64_t now);
 
@@ -74,9 +87,25 @@ int plan_make(const struct desired *desired, const struct observed *observed,
               const struct policy *policy, int64_t now, struct arena *arena, struct plan **plan,
               struct error *e) MUST_CHECK;
 
+/* The action of `name` by binary search, or NULL. */
+const struct action *plan_find(const struct plan *plan, struct str name);
+
+/* 4: a block, or a wait whose reason is budget, storage or backoff (a time that the CA named is
+ * one); else 2: anything but keep; else 0. */
+enum plan_exit plan_exit_code(const struct plan *plan);
+
+/* pending, valid, due, failing, blocked, expired, revoked or retired: the `state` of /certificates.
+ */
+const char *plan_state(const struct action *a, int64_t now);
+
 const char *plan_action_name(enum plan_action action); /* "issue" ... */
 const char *plan_reason_id(enum plan_reason reason);
-/* One sentence for people, with the facts of `a` in it. In `arena`. */
+/*
+ * One sentence for people, with the facts of `a` in it: what the CA said is put in as it came, so
+ * it is to be escaped like any text from outside. Appends to `out`; failure shows as out->failed.
+ */
+void plan_reason_print(const struct action *a, int64_t now, struct buf *out);
+/* The same in `arena`; ptr NULL when memory is out. */
 struct str plan_reason_text(const struct action *a, int64_t now, struct arena *arena);
 
 #endif

@@ -1,0 +1,50 @@
+#ifndef CORE_EXPLAIN_H
+#define CORE_EXPLAIN_H
+
+#include "reconciler/base/buf.h"
+#include "reconciler/core/plan.h"
+
+/*
+ * Why a name is in the state that it is in: declared where, through which gate, which certificate
+ * is served now and why that one, what it overrides, what the CA said, what happens next and when.
+ * Pure.
+ */
+
+/* Which certificate a handshake for a name gets (Kong's order, managed over declared; design 5). */
+enum explain_served {
+    SERVED_MANAGED,        /* ours */
+    SERVED_MANAGED_STALE,  /* ours though expired or revoked: nothing declared covers the name */
+    SERVED_EXACT,          /* the declared SNI of that very name */
+    SERVED_FIRST_WILDCARD, /* "*.rest" */
+    SERVED_LAST_WILDCARD,  /* "rest.*" */
+    SERVED_STAR,           /* "*" */
+    SERVED_DEFAULT         /* ssl_cert, or the self-signed one */
+};
+
+struct explain_choice {
+    enum explain_served served;
+    const struct sni *sni; /* the declared one; NULL for managed and default */
+};
+
+struct explain_options {
+    const struct model *model;
+    const struct desired *desired;
+    const struct observed *observed;
+    const struct policy *policy;
+    int64_t now;
+};
+
+/* `observed` may be NULL. Looks through model->snis. */
+struct explain_choice explain_choose(const struct model *model, struct str name,
+                                     const struct observed_name *observed, int64_t now);
+
+/*
+ * The chain for `name` as given by a person: any case, a trailing dot and a port are forgiven, a
+ * wildcard and an IP literal are explained too. 0, or -1 (memory, or the buffer is full).
+ */
+int explain_name_text(struct str name, const struct explain_options *options, struct buf *out,
+                      struct error *e) MUST_CHECK;
+int explain_name_json(struct str name, const struct explain_options *options, struct buf *out,
+                      struct error *e) MUST_CHECK;
+
+#endif
