@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 
 #include "reconciler/io/resolve.h"
+#include "reconciler/io/url.h"
 
 #define HTTPC_CONNECTIONS_PER_HOST 2
 
@@ -183,32 +184,16 @@ static bool is_redirect(long status)
 /* Points t->url at the Location, taken relative to the old one. */
 static int follow(struct transfer *t, struct error *e)
 {
-    struct str location = view(t, &t->kept[KEPT_LOCATION]);
-    char *text = str_dup(location), *scheme = NULL, *next = NULL;
-    CURLU *url = curl_url();
-    int rc = -1;
+    char *next;
 
-    if (!text || !url) {
-        error_memory(e);
-    } else if (++t->redirects > HTTPC_REDIRECTS_MAX) {
-        error_set(e, ERROR_PROTOCOL, "more than %d redirects", HTTPC_REDIRECTS_MAX);
-    } else if (curl_url_set(url, CURLUPART_URL, t->url, 0) ||
-               curl_url_set(url, CURLUPART_URL, text, 0) ||
-               curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) ||
-               curl_url_get(url, CURLUPART_URL, &next, 0)) {
-        error_set(e, ERROR_PROTOCOL, "a redirect to something that is not a URL");
-    } else if (strcmp(scheme, "https") != 0) {
-        error_set(e, ERROR_PROTOCOL, "a redirect away from https");
-    } else {
-        free(t->url);
-        t->url = strdup(next);
-        rc = t->url ? 0 : error_memory(e);
-    }
-    curl_free(scheme);
-    curl_free(next);
-    curl_url_cleanup(url);
-    free(text);
-    return rc;
+    if (++t->redirects > HTTPC_REDIRECTS_MAX)
+        return error_set(e, ERROR_PROTOCOL, "more than %d redirects", HTTPC_REDIRECTS_MAX);
+    next = url_relative(t->url, view(t, &t->kept[KEPT_LOCATION]), e);
+    if (!next)
+        return -1;
+    free(t->url);
+    t->url = next;
+    return 0;
 }
 
 /* ---- from libcurl ---- */
@@ -364,43 +349,19 @@ static void configure(struct transfer *t)
 
 static void on_resolved(void *context, const char *addresses, const struct error *e);
 
-/* The host to be resolved: the proxy's where there is one, else the URL's. Freed by the caller. */
-static int connect_to(const struct transfer *t, char **host, char **port)
-{
-    CURLU *url = curl_url();
-    int rc = -1;
-
-    if (url && curl_url_set(url, CURLUPART_URL, t->proxy ? t->proxy : t->url,
-                            t->proxy ? CURLU_GUESS_SCHEME | CURLU_NON_SUPPORT_SCHEME : 0) == 0 &&
-        curl_url_get(url, CURLUPART_HOST, host, 0) == 0) {
-        if (curl_url_get(url, CURLUPART_PORT, port, CURLU_DEFAULT_PORT) == 0)
-            rc = 0;
-        else if (t->proxy && (*port = strdup("1080"))) /* libcurl's default for a proxy */
-            rc = 0;
-    }
-    curl_url_cleanup(url);
-    return rc;
-}
-
 static void start(struct transfer *t)
 {
     char *host = NULL, *port = NULL;
     struct error e;
 
-    if (connect_to(t, &host, &port)) {
-        error_set(&e, ERROR_NETWORK, "not a usable URL");
+    if (url_connect_to(t->url, t->proxy, &host, &port, &e)) {
         fail(t, &e);
-    } else {
-        size_t len = strlen(host);
-        if (host[0] == '[' && len > 2) { /* the resolver takes literals bare */
-            memmove(host, host + 1, len - 2);
-            host[len - 2] = '\0';
-        }
-        t->is_resolving = true;
-        resolver_find(t->owner->options.resolver, host, on_resolved, t);
+        return;
     }
-    curl_free(host);
-    curl_free(port);
+    t->is_resolving = true;
+    resolver_find(t->owner->options.resolver, host, on_resolved, t);
+    free(host);
+    free(port);
 }
 
 static bool any_private(const char *addresses)
@@ -424,7 +385,7 @@ static void launch(struct transfer *t, const char *addresses)
     char *host = NULL, *port = NULL;
     struct error e;
 
-    if (connect_to(t, &host, &port) || pin(t, host, port, addresses)) {
+    if (url_connect_to(t->url, t->proxy, &host, &port, &e) || pin(t, host, port, addresses)) {
         error_memory(&e);
         fail(t, &e);
     } else {
@@ -435,8 +396,8 @@ static void launch(struct transfer *t, const char *addresses)
             fail(t, &e);
         }
     }
-    curl_free(host);
-    curl_free(port);
+    free(host);
+    free(port);
 }
 
 static void on_resolved(void *context, const char *addresses, const struct error *failure)
@@ -462,45 +423,6 @@ static void on_resolved(void *context, const char *addresses, const struct error
         return;
     }
     launch(t, addresses);
-}
-
-/* ---- proxy ---- */
-
-/* no_proxy: a comma list of host endings, or "*". */
-static bool is_exempt(struct str host)
-{
-    struct str rest = str_from(getenv("no_proxy") ? getenv("no_proxy") : getenv("NO_PROXY"));
-
-    while (rest.ptr) {
-        struct str one = str_trim(str_cut(rest, ',', &rest));
-        if (str_equal(one, STR("*")))
-            return true;
-        if (one.len && one.ptr[0] == '.')
-            one = str_slice(one, 1, one.len);
-        if (!one.len || host.len < one.len ||
-            !str_equal_nocase(str_slice(host, host.len - one.len, host.len), one))
-            continue;
-        if (host.len == one.len || host.ptr[host.len - one.len - 1] == '.')
-            return true;
-    }
-    return false;
-}
-
-static const char *proxy_for(const char *url)
-{
-    static const char *const names[] = {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
-    CURLU *u = curl_url();
-    const char *proxy = NULL;
-    char *host = NULL;
-
-    for (size_t i = 0; !proxy && i < ARRAY_LENGTH(names); i++)
-        proxy = getenv(names[i]);
-    if (proxy && (!u || curl_url_set(u, CURLUPART_URL, url, 0) ||
-                  curl_url_get(u, CURLUPART_HOST, &host, 0) || is_exempt(str_from(host))))
-        proxy = NULL;
-    curl_free(host);
-    curl_url_cleanup(u);
-    return proxy && proxy[0] ? proxy : NULL;
 }
 
 /* ---- the face ---- */
@@ -542,7 +464,7 @@ static struct transfer *transfer_new(struct httpc *h, const struct http_request 
         add_header(t, "Content-Type", request->content_type) ||
         add_header(t, "Accept", request->accept) || add_header(t, "Expect", STR("")))
         goto out;
-    proxy = proxy_for(t->url);
+    proxy = url_proxy(t->url);
     if (proxy && !(t->proxy = strdup(proxy)))
         goto out;
     configure(t);

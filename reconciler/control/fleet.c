@@ -1,0 +1,445 @@
+#include "reconciler/control/fleet.h"
+
+#include <event2/event.h>
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reconciler/base/channel.h"
+#include "reconciler/base/clock.h"
+#include "reconciler/base/log.h"
+#include "reconciler/base/vec.h"
+
+struct slot {
+    struct fleet *fleet;
+    size_t number;
+    int channel;
+    struct event *readable, *writable;
+    uint64_t session; /* the last RESET sent; 0 = none yet */
+    bool is_live;     /* it said HELLO in that session */
+    int64_t pid;
+    uint64_t acknowledged;    /* generation */
+    uint64_t sent_generation; /* newest manifest that is in the channel */
+    int64_t owes_since_ms;    /* steady clock; 0 = nothing */
+    bool needs_tickets;
+    bool is_reported;         /* CHANNEL_WORKER_READY went out for this pid */
+    uint64_t sent[CHANNEL_SEGMENTS_MAX]; /* segments that it has */
+    size_t sent_count;
+};
+
+struct waiter {
+    uint64_t generation;
+    void (*done)(void *context);
+    void *context;
+};
+
+struct waiters vec(struct waiter);
+
+struct fleet {
+    struct fleet_options options;
+    struct slot *slots;
+    uint64_t generation;
+    struct fleet_segment segments[CHANNEL_SEGMENTS_MAX];
+    size_t segment_count;
+    struct waiters waiters;
+    struct event *clock;   /* late workers */
+    struct event *rotation; /* ticket keys */
+    struct channel_message tickets;
+    uint64_t next_session;
+};
+
+/* ---- sending ---- */
+
+/* 0 sent, 1 full, -1 the channel is broken (it is the supervisor's to mend). */
+static int send_to(struct slot *s, struct channel_message *m, int fd)
+{
+    struct error e;
+    int rc;
+
+    m->session = s->session;
+    rc = channel_send(s->channel, m, fd, &e);
+    if (rc < 0)
+        log_failure(LOG_ERROR, "channel_broken", &e,
+                    LOG_FIELDS(log_int("slot", (int64_t)s->number)));
+    return rc;
+}
+
+static bool has_segment(const struct slot *s, uint64_t id)
+{
+    for (size_t i = 0; i < s->sent_count; i++)
+        if (s->sent[i] == id)
+            return true;
+    return false;
+}
+
+static int send_segments(struct slot *s)
+{
+    const struct fleet *f = s->fleet;
+
+    for (size_t i = 0; i < f->segment_count; i++) {
+        struct channel_message m = {.type = CHANNEL_SEGMENT};
+        int rc;
+        if (has_segment(s, f->segments[i].id))
+            continue;
+        m.u.segment.id = f->segments[i].id;
+        m.u.segment.size = f->segments[i].size;
+        if (s->sent_count == CHANNEL_SEGMENTS_MAX)
+            return 1; /* the manifest ahead of these has not been sent: it prunes the list */
+        rc = send_to(s, &m, f->segments[i].fd);
+        if (rc)
+            return rc;
+        s->sent[s->sent_count++] = f->segments[i].id;
+    }
+    return 0;
+}
+
+static int send_manifest(struct slot *s)
+{
+    const struct fleet *f = s->fleet;
+    struct channel_message m = {.type = CHANNEL_MANIFEST};
+    int rc;
+
+    m.u.manifest.generation = f->generation;
+    m.u.manifest.count = (uint32_t)f->segment_count;
+    for (size_t i = 0; i < f->segment_count; i++)
+        m.u.manifest.ids[i] = f->segments[i].id;
+    rc = send_to(s, &m, -1);
+    if (rc)
+        return rc;
+    /* A worker drops what a manifest does not name. */
+    s->sent_count = f->segment_count;
+    memcpy(s->sent, m.u.manifest.ids, f->segment_count * sizeof(s->sent[0]));
+    s->sent_generation = f->generation;
+    if (!s->owes_since_ms)
+        s->owes_since_ms = clock_steady_ms();
+    return 0;
+}
+
+/* Everything that the slot lacks, as far as the channel takes it; the rest when it is writable again. */
+static void sync_slot(struct slot *s)
+{
+    int rc = 0;
+
+    if (!s->is_live)
+        return;
+    /* Room in the list of sent segments comes back only with a manifest: forget what is not current. */
+    if (s->sent_count == CHANNEL_SEGMENTS_MAX)
+        s->sent_count = 0;
+    if (s->needs_tickets) {
+        rc = send_to(s, &s->fleet->tickets, -1);
+        s->needs_tickets = rc == 1;
+    }
+    if (rc == 0 && s->fleet->generation && s->sent_generation != s->fleet->generation) {
+        rc = send_segments(s);
+        if (rc == 0)
+            rc = send_manifest(s);
+    }
+    if (rc == 1)
+        event_add(s->writable, NULL);
+}
+
+static void on_writable(int fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    sync_slot(arg);
+}
+
+void fleet_publish(struct fleet *f, uint64_t generation, const struct fleet_segment *newest_first,
+                   size_t count)
+{
+    if (count > CHANNEL_SEGMENTS_MAX)
+        BUG("more segments than a manifest holds");
+    f->generation = generation;
+    memcpy(f->segments, newest_first, count * sizeof(*newest_first));
+    f->segment_count = count;
+    for (size_t i = 0; i < f->options.count; i++)
+        sync_slot(&f->slots[i]);
+}
+
+void fleet_answer_token(struct fleet *f, size_t slot, struct str host, struct str token,
+                        struct str answer)
+{
+    struct channel_message m = {.type = CHANNEL_TOKEN_ANSWER};
+
+    snprintf(m.u.token.name, sizeof(m.u.token.name), "%.*s", STR_ARG(host));
+    snprintf(m.u.token.token, sizeof(m.u.token.token), "%.*s", STR_ARG(token));
+    snprintf(m.u.token.answer, sizeof(m.u.token.answer), "%.*s", STR_ARG(answer));
+    (void)!send_to(&f->slots[slot], &m, -1);
+}
+
+/* ---- acknowledgements ---- */
+
+static bool is_acknowledged(const struct fleet *f, uint64_t generation)
+{
+    for (size_t i = 0; i < f->options.count; i++)
+        if (f->slots[i].is_live && f->slots[i].acknowledged < generation)
+            return false;
+    return true;
+}
+
+static void release_waiters(struct fleet *f)
+{
+    for (size_t i = 0; i < f->waiters.len;) {
+        struct waiter w = f->waiters.items[i];
+        if (!is_acknowledged(f, w.generation)) {
+            i++;
+            continue;
+        }
+        memmove(&f->waiters.items[i], &f->waiters.items[i + 1],
+                (--f->waiters.len - i) * sizeof(w));
+        w.done(w.context); /* may add waiters: start over */
+        i = 0;
+    }
+}
+
+int fleet_when_acknowledged(struct fleet *f, uint64_t generation, void (*done)(void *context),
+                            void *context)
+{
+    if (is_acknowledged(f, generation)) {
+        done(context);
+        return 0;
+    }
+    return vec_push(&f->waiters,
+                    ((struct waiter){.generation = generation, .done = done, .context = context}));
+}
+
+static void tell_supervisor(struct fleet *f, enum channel_type type, const struct slot *s)
+{
+    struct channel_message m = {.type = type};
+    struct error e;
+
+    m.u.worker.slot = (uint32_t)s->number;
+    m.u.worker.pid = s->pid;
+    if (f->options.supervisor >= 0 && channel_send(f->options.supervisor, &m, -1, &e))
+        log_event(LOG_ERROR, "supervisor_unreachable", LOG_FIELDS(log_int("type", type)));
+}
+
+static void on_acknowledged(struct slot *s, uint64_t generation)
+{
+    struct fleet *f = s->fleet;
+
+    if (generation > s->acknowledged)
+        s->acknowledged = generation;
+    if (s->acknowledged >= s->sent_generation)
+        s->owes_since_ms = 0;
+    if (s->acknowledged == f->generation && !s->is_reported) {
+        s->is_reported = true;
+        tell_supervisor(f, CHANNEL_WORKER_READY, s);
+    }
+    release_waiters(f);
+}
+
+/* ---- sessions ---- */
+
+static void reset(struct slot *s)
+{
+    struct channel_message m = {.type = CHANNEL_RESET};
+
+    s->session = ++s->fleet->next_session;
+    s->is_live = false;
+    s->sent_count = 0;
+    s->sent_generation = 0;
+    s->acknowledged = 0;
+    s->owes_since_ms = 0;
+    s->is_reported = false;
+    if (send_to(s, &m, -1) == 1)
+        log_event(LOG_ERROR, "channel_full", LOG_FIELDS(log_int("slot", (int64_t)s->number)));
+    release_waiters(s->fleet); /* the one that died may have been the last to wait for */
+}
+
+static void on_hello(struct slot *s, const struct channel_message *m)
+{
+    if (m->session != s->session) {
+        reset(s);
+        return;
+    }
+    s->is_live = true;
+    s->pid = m->u.hello.pid;
+    s->needs_tickets = true;
+    s->sent_count = 0;
+    s->sent_generation = 0;
+    log_event(LOG_INFO, "worker_connected",
+              LOG_FIELDS(log_int("slot", (int64_t)s->number), log_int("pid", s->pid)));
+    sync_slot(s);
+}
+
+static void on_message(struct slot *s, const struct channel_message *m)
+{
+    const struct fleet_options *o = &s->fleet->options;
+
+    if (m->type == CHANNEL_HELLO) {
+        on_hello(s, m);
+        return;
+    }
+    if (m->session != s->session || !s->is_live)
+        return; /* of a worker that is gone */
+    switch (m->type) {
+    case CHANNEL_ACK:
+        on_acknowledged(s, m->u.ack.generation);
+        break;
+    case CHANNEL_SNI_SEEN:
+        o->sni_seen(o->context, str_from(m->u.sni.name));
+        break;
+    case CHANNEL_TOKEN_MISS:
+        o->token_missed(o->context, s->number, str_from(m->u.token.name),
+                        str_from(m->u.token.token));
+        break;
+    default:
+        log_event(LOG_WARN, "channel_message_unexpected",
+                  LOG_FIELDS(log_int("slot", (int64_t)s->number), log_int("type", m->type)));
+    }
+}
+
+static void on_readable(int fd, short what, void *arg)
+{
+    struct slot *s = arg;
+    struct channel_message m;
+    struct error e;
+    int attached, rc;
+
+    (void)what;
+    while ((rc = channel_receive(fd, &m, &attached, &e)) == 1) {
+        if (attached >= 0)
+            evutil_closesocket(attached); /* workers have nothing to hand us */
+        on_message(s, &m);
+    }
+    if (rc < 0) {
+        log_failure(LOG_ERROR, "channel_broken", &e,
+                    LOG_FIELDS(log_int("slot", (int64_t)s->number)));
+        if (e.kind != ERROR_PROTOCOL)
+            event_del(s->readable);
+    }
+}
+
+/* ---- clocks ---- */
+
+static void on_clock(int fd, short what, void *arg)
+{
+    struct fleet *f = arg;
+    int64_t now = clock_steady_ms();
+
+    (void)fd;
+    (void)what;
+    for (size_t i = 0; i < f->options.count; i++) {
+        struct slot *s = &f->slots[i];
+        if (!s->is_live || !s->owes_since_ms || now - s->owes_since_ms < FLEET_ACK_TIMEOUT_MS)
+            continue;
+        log_event(LOG_ERROR, "worker_does_not_acknowledge",
+                  LOG_FIELDS(log_int("slot", (int64_t)s->number), log_int("pid", s->pid)));
+        tell_supervisor(f, CHANNEL_WORKER_KILL, s);
+        s->is_live = false;
+        s->owes_since_ms = 0;
+        release_waiters(f);
+    }
+}
+
+static void rotate_tickets(struct fleet *f)
+{
+    unsigned char(*keys)[CHANNEL_TICKET_KEY_SIZE] = f->tickets.u.tickets.keys;
+    uint32_t *count = &f->tickets.u.tickets.count;
+
+    memmove(keys[1], keys[0], sizeof(keys[0]) * (CHANNEL_TICKET_KEYS - 1));
+    if (RAND_bytes(keys[0], CHANNEL_TICKET_KEY_SIZE) != 1)
+        BUG("no randomness for ticket keys");
+    if (*count < CHANNEL_TICKET_KEYS)
+        ++*count;
+    for (size_t i = 0; i < f->options.count; i++) {
+        f->slots[i].needs_tickets = true;
+        sync_slot(&f->slots[i]);
+    }
+}
+
+static void on_rotation(int fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    rotate_tickets(arg);
+}
+
+/* ---- life ---- */
+
+static int open_slot(struct fleet *f, size_t number)
+{
+    struct slot *s = &f->slots[number];
+
+    s->fleet = f;
+    s->number = number;
+    s->channel = f->options.channels[number];
+    s->readable = event_new(f->options.base, s->channel, EV_READ | EV_PERSIST, on_readable, s);
+    s->writable = event_new(f->options.base, s->channel, EV_WRITE, on_writable, s);
+    if (!s->readable || !s->writable || event_add(s->readable, NULL))
+        return -1;
+    reset(s);
+    return 0;
+}
+
+struct fleet *fleet_new(const struct fleet_options *options, struct error *e)
+{
+    const struct timeval second = {1, 0}, hour = {FLEET_TICKET_SECONDS, 0};
+    struct fleet *f = calloc(1, sizeof(*f));
+    int rc = -1;
+
+    if (!f) {
+        error_memory(e);
+        return NULL;
+    }
+    f->options = *options;
+    f->slots = calloc(options->count, sizeof(*f->slots));
+    f->clock = event_new(options->base, -1, EV_PERSIST, on_clock, f);
+    f->rotation = event_new(options->base, -1, EV_PERSIST, on_rotation, f);
+    f->tickets.type = CHANNEL_TICKET_KEYS_SET;
+    /* Sessions of a control that died must not come again. */
+    f->next_session = (uint64_t)clock_now_ms() << 16;
+    if (f->slots && f->clock && f->rotation && event_add(f->clock, &second) == 0 &&
+        event_add(f->rotation, &hour) == 0) {
+        rotate_tickets(f);
+        rc = 0;
+    }
+    for (size_t i = 0; rc == 0 && i < options->count; i++)
+        rc = open_slot(f, i);
+    if (rc == 0)
+        return f;
+    error_memory(e);
+    fleet_free(f);
+    return NULL;
+}
+
+void fleet_free(struct fleet *f)
+{
+    if (!f)
+        return;
+    for (size_t i = 0; f->slots && i < f->options.count; i++) {
+        if (f->slots[i].readable)
+            event_free(f->slots[i].readable);
+        if (f->slots[i].writable)
+            event_free(f->slots[i].writable);
+    }
+    if (f->clock)
+        event_free(f->clock);
+    if (f->rotation)
+        event_free(f->rotation);
+    vec_free(&f->waiters);
+    explicit_bzero(&f->tickets, sizeof(f->tickets));
+    free(f->slots);
+    free(f);
+}
+
+size_t fleet_live(const struct fleet *f)
+{
+    size_t live = 0;
+
+    for (size_t i = 0; i < f->options.count; i++)
+        live += f->slots[i].is_live;
+    return live;
+}
+
+size_t fleet_current(const struct fleet *f)
+{
+    size_t current = 0;
+
+    for (size_t i = 0; i < f->options.count; i++)
+        current += f->slots[i].is_live && f->slots[i].acknowledged == f->generation;
+    return current;
+}

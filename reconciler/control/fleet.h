@@ -1,0 +1,65 @@
+#ifndef CONTROL_FLEET_H
+#define CONTROL_FLEET_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "reconciler/base/error.h"
+#include "reconciler/base/str.h"
+
+struct event_base;
+
+/*
+ * The workers as control sees them: sends generations, gathers acknowledgements, has a worker that
+ * does not acknowledge replaced, hands round the ticket keys (design 4 "Channels").
+ */
+struct fleet;
+
+/* A worker that is this late with an acknowledgement is killed and replaced. */
+#define FLEET_ACK_TIMEOUT_MS 5000
+/* A ticket key encrypts for this long and decrypts for CHANNEL_TICKET_KEYS times that. */
+#define FLEET_TICKET_SECONDS 3600
+
+/* A segment of the current generation; `fd` stays the caller's and open while it is current. */
+struct fleet_segment {
+    uint64_t id;
+    uint64_t size;
+    int fd;
+};
+
+struct fleet_options {
+    struct event_base *base;
+    const int *channels; /* one a slot */
+    size_t count;
+    int supervisor; /* channel; -1 = none (tests) */
+    void *context;
+    void (*token_missed)(void *context, size_t slot, struct str host, struct str token);
+    void (*sni_seen)(void *context, struct str name);
+};
+
+struct fleet *fleet_new(const struct fleet_options *options, struct error *e) MUST_CHECK;
+void fleet_free(struct fleet *f); /* NULL is fine */
+
+/*
+ * Makes these segments (newest first, at most CHANNEL_SEGMENTS_MAX) the current generation and sends
+ * every worker what it lacks. Workers that come later get it too.
+ */
+void fleet_publish(struct fleet *f, uint64_t generation, const struct fleet_segment *newest_first,
+                   size_t count);
+
+/*
+ * Calls done(context) once every live worker has acknowledged `generation` or a later one; at once if
+ * that is so already. Live is a worker that has said HELLO in the present session.
+ */
+int fleet_when_acknowledged(struct fleet *f, uint64_t generation, void (*done)(void *context),
+                            void *context) MUST_CHECK;
+
+/* The answer to token_missed; `answer` STR_NONE: there is none. Dropped when the channel is full. */
+void fleet_answer_token(struct fleet *f, size_t slot, struct str host, struct str token,
+                        struct str answer);
+
+/* Live workers, and those of them that serve the current generation. */
+size_t fleet_live(const struct fleet *f);
+size_t fleet_current(const struct fleet *f);
+
+#endif

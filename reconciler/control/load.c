@@ -1,0 +1,170 @@
+#include "reconciler/control/load.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "reconciler/pki/check.h"
+#include "spec/spec.h"
+
+int load_sources(const struct settings *s, struct source_set **set, struct error *e)
+{
+    const struct source_options options = {
+        .paths = s->declarative_config,
+        .path_count = s->declarative_config_count,
+        .text = s->declarative_config_string,
+        .max_bytes = s->acme_max_document,
+    };
+
+    return source_read(&options, set, e);
+}
+
+/* getenv over the environment that was handed to us. */
+static struct str find_variable(void *context, struct str name)
+{
+    char *const *environment = context;
+
+    for (; environment && *environment; environment++) {
+        struct str value;
+        struct str key = str_cut(str_from(*environment), '=', &value);
+        if (value.ptr && str_equal(key, name))
+            return value;
+    }
+    return STR_NONE;
+}
+
+static struct spec_source *list_sources(const struct source_set *set, struct arena *arena)
+{
+    struct spec_source *sources = arena_array(arena, set->count, sizeof(*sources));
+
+    for (size_t i = 0; sources && i < set->count; i++)
+        sources[i] = (struct spec_source){
+            .name = set->files[i].name,
+            .bytes = {set->files[i].data, set->files[i].len},
+        };
+    return sources;
+}
+
+static struct str *list_plugins(const struct settings *s, struct arena *arena)
+{
+    struct str *names = arena_array(arena, s->plugin_count + 1, sizeof(*names));
+
+    for (size_t i = 0; names && i < s->plugin_count; i++)
+        names[i] = str_from(s->plugins[i]);
+    return names;
+}
+
+static int copy_files(struct loaded *l, const struct source_set *set)
+{
+    memcpy(l->sha256, set->sha256, sizeof(l->sha256));
+    l->files = calloc(set->count, sizeof(*l->files));
+    if (!l->files)
+        return -1;
+    for (; l->file_count < set->count; l->file_count++) {
+        struct loaded_file *f = &l->files[l->file_count];
+        f->name = strdup(set->files[l->file_count].name);
+        if (!f->name)
+            return -1;
+        memcpy(f->sha256, set->files[l->file_count].sha256, sizeof(f->sha256));
+    }
+    return 0;
+}
+
+/* -1 on memory only: a refused file leaves the model NULL. */
+static int parse(struct loaded *l, const struct source_set *set, const struct load_options *options,
+                 struct error *e)
+{
+    struct spec_source *sources = list_sources(set, l->arena);
+    struct str *plugins = list_plugins(options->settings, l->arena);
+    const struct spec_options with = {
+        .max_bytes = options->settings->acme_max_document,
+        .deck_env = options->deck_env,
+        .vault_references = true,
+        .plugins = plugins,
+        .plugin_count = options->settings->plugin_count,
+        .outside = {.context = (void *)options->environment,
+                    .environment = find_variable,
+                    .check_certificate = pki_check_certificate,
+                    .check_key = pki_check_key,
+                    .certificate_algorithm = pki_certificate_algorithm},
+    };
+
+    if (!sources || !plugins)
+        return error_memory(e);
+    if (spec_load(sources, set->count, &with, l->arena, &l->model, &l->problems, e)) {
+        l->model = NULL;
+        return e->kind == ERROR_MEMORY && !l->problems.error_count ? -1 : 0;
+    }
+    return 0;
+}
+
+int load_parse(const struct source_set *set, const struct load_options *options,
+               struct loaded **loaded, struct error *e)
+{
+    struct loaded *l = calloc(1, sizeof(*l));
+
+    e->kind = ERROR_NONE;
+    if (!l || problems_init(&l->problems) ||
+        !(l->arena = arena_new(&(struct arena_options){.secret = true})) || copy_files(l, set)) {
+        load_free(l);
+        return error_memory(e);
+    }
+    if (parse(l, set, options, e)) {
+        load_free(l);
+        return -1;
+    }
+    *loaded = l;
+    return 0;
+}
+
+int load_files(const struct load_options *options, struct loaded **loaded, struct error *e)
+{
+    struct source_set *set;
+    int rc;
+
+    if (load_sources(options->settings, &set, e))
+        return -1;
+    rc = load_parse(set, options, loaded, e);
+    source_free(set);
+    return rc;
+}
+
+void load_free(struct loaded *l)
+{
+    if (!l)
+        return;
+    arena_free(l->arena);
+    problems_fini(&l->problems);
+    for (size_t i = 0; i < l->file_count; i++)
+        free(l->files[i].name);
+    free(l->files);
+    free(l);
+}
+
+struct policy load_policy(const struct model *model, const struct desired *desired)
+{
+    const struct acme *acme = model->acme;
+
+    if (!acme)
+        return (struct policy){.directory = desired->directory};
+    return (struct policy){
+        .threshold_is_stated = acme->renew_threshold_is_stated,
+        .threshold_days = acme->renew_threshold_days,
+        .backoff_is_stated = acme->fail_backoff_is_stated,
+        .backoff_minutes = acme->fail_backoff_minutes,
+        .directory = desired->directory,
+    };
+}
+
+const char *load_unsupported_storage(const struct model *model)
+{
+    static const char *const names[] = {
+        [ACME_STORAGE_KONG] = "kong",
+        [ACME_STORAGE_REDIS] = "redis",
+        [ACME_STORAGE_CONSUL] = "consul",
+        [ACME_STORAGE_VAULT] = "vault",
+    };
+
+    if (!model->acme || !model->acme->enabled || model->acme->storage == ACME_STORAGE_SHM)
+        return NULL;
+    return names[model->acme->storage];
+}
