@@ -1,0 +1,115 @@
+#ifndef BASE_VALUE_H
+#define BASE_VALUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "error.h"
+#include "key_type.h"
+#include "str.h"
+
+/*
+ * One logical record, plain data that storage writes and reads, and store takes over; neither may
+ * include the other. All strings are views that somebody else keeps alive: the caller of a put, the
+ * storage during a load's callback, the arena of value_from_json. What can be done with it:
+ * storage/value.h.
+ */
+
+#define VALUE_NAME_MAX 255
+#define VALUE_EMAIL_MAX 320
+#define VALUE_URL_MAX 2048
+#define VALUE_KEY_MAX ((size_t)16 << 10)    /* of a private key, PEM or DER */
+#define VALUE_LEAF_MAX ((size_t)64 << 10)   /* DER */
+#define VALUE_CHAIN_MAX ((size_t)256 << 10) /* DER certificates, one behind the other */
+#define VALUE_TEXT_MAX 2048
+#define VALUE_JSON_MAX ((size_t)1 << 20)
+#define VALUE_JSON_DEPTH_MAX 8
+#define VALUE_LOGICAL_KEY_MAX 4096
+
+/* The numbers are written to disk: never renumber. */
+enum value_type {
+    VALUE_NONE = 0,
+    VALUE_ACCOUNT = 1,
+    VALUE_CREDENTIAL = 2,
+    VALUE_ORDER = 3,        /* the journal entry of an order under way */
+    VALUE_FAILURE = 4,      /* what policy needs to know of failed orders of a name */
+    VALUE_DEMAND = 5,       /* a name that came on demand */
+    VALUE_BACKOFF = 6,      /* what Kong nodes read of a failure */
+    VALUE_RENEW_CONFIG = 7, /* what Kong nodes read of a credential: who renews it, and when */
+    VALUE_TYPE_COUNT
+};
+
+/* How far an order has come, as far as a crash must know. The numbers are written to disk. */
+enum value_order_state {
+    VALUE_ORDER_KEY_MADE = 1, /* the key exists, newOrder may have been sent: no URL is known */
+    VALUE_ORDER_CREATED = 2,  /* the CA answered: `url` is set */
+    VALUE_ORDER_FINALIZED = 3 /* the CSR was sent: only the certificate is still to be fetched */
+};
+
+/* `value.name` is the e-mail address. */
+struct value_account {
+    struct str api_uri; /* as the file writes it: part of Kong's key */
+    struct str key;     /* PEM of a private key, or a JWK as Kong may have stored it */
+    struct str url;     /* of the account at the CA; "" = not known yet */
+    int64_t created_at;
+};
+
+struct value_credential {
+    struct str leaf;  /* DER */
+    struct str chain; /* DER certificates above it, in sending order; may be empty */
+    struct str key;   /* as struct credential's: scalar for P-256 and P-384, else PKCS#8 DER */
+    enum key_type key_type;
+    int64_t not_before, not_after;
+    unsigned char fingerprint[32]; /* SHA-256 of leaf */
+    unsigned char chain_id[32];    /* SHA-256 of chain; zeros: not computed (a put computes it) */
+    struct str issuer;             /* common name */
+    int64_t issued_at;             /* by our own clock; 0 = unknown */
+    struct str order_url;
+    bool active; /* in the index and renewed; false: retired, or not adopted yet */
+    bool revoked;
+};
+
+struct value_order {
+    struct str key;         /* PKCS#8 DER of the certificate's key */
+    struct str url;         /* "" until VALUE_ORDER_CREATED */
+    struct str account_url; /* whose order it is */
+    enum value_order_state state;
+    int64_t started_at;
+};
+
+struct value_failure {
+    unsigned count; /* in a row, since the last success */
+    int64_t failed_at;
+    int64_t retry_at; /* stated by the CA; 0 = none */
+    enum error_kind kind;
+    bool permanent;
+    struct str text; /* the CA's own words */
+};
+
+struct value {
+    enum value_type type;
+    bool gone; /* in a put: the key is deleted, in the same durable step. Only what the key needs is
+                  read */
+    bool apart; /* state of a directory that the settings name (acme_server): keys apart from Kong's
+                 */
+    struct str directory; /* URL it belongs to; "" = unknown (Kong's own records do not tell) */
+    struct str name;      /* host, lower case; for accounts the e-mail address */
+    union {
+        struct value_account account;
+        struct value_credential credential;
+        struct value_order order;
+        struct value_failure failure;
+        struct {
+            int64_t last_seen_at;
+        } demand;
+        struct {
+            int64_t retry_at;
+        } backoff;
+        struct {
+            int64_t expire_at;
+        } renew_config;
+    } u;
+};
+
+#endif

@@ -1,0 +1,103 @@
+#ifndef STORAGE_STORAGE_H
+#define STORAGE_STORAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "reconciler/base/error.h"
+#include "reconciler/base/str.h"
+#include "value.h"
+
+/*
+ * The durable store of records behind one set of functions. All of them block; one thread at a
+ * time may be in them. Every failure is ERROR_STORAGE (or ERROR_MEMORY) and leaves the storage
+ * usable, holding what it held before.
+ */
+struct storage;
+
+#define STORAGE_VALUES_MAX 4096  /* of one put */
+#define STORAGE_PROBLEMS_MAX 100 /* kept; more are only counted */
+#define STORAGE_PROBE_MAX ((size_t)16 << 20)
+
+enum storage_kind {
+    STORAGE_MEMORY, /* gone when closed: for tests */
+    STORAGE_FILE    /* `shm`: an append-only log under prefix/storage */
+};
+
+struct storage_options {
+    enum storage_kind kind;
+    const char *prefix; /* the file backend creates it (0700) unless read_only */
+    /* For looking on while a server may be writing: no lock, no write, nothing created or repaired.
+     */
+    bool read_only;
+};
+
+/* What was found damaged: told, survived, and for a person to look at. */
+struct storage_problems {
+    struct error *items;
+    size_t len; /* at most STORAGE_PROBLEMS_MAX */
+    size_t cap;
+    size_t total;
+};
+
+void storage_problems_free(struct storage_problems *p);
+
+/*
+ * Opens it. The writer must hold the prefix' lock (lock.h). NULL with *e; read_only without
+ * anything there is an empty storage, not an error.
+ */
+struct storage *storage_open(const struct storage_options *options, struct error *e) MUST_CHECK;
+void storage_close(struct storage *s); /* NULL is fine */
+
+/* Gets each value once, in no particular order, valid during the call. Non-zero ends the load with
+ * -1. */
+typedef int storage_each(void *context, const struct value *v, struct error *e);
+
+/*
+ * Hands out all live values; to be called once, before any put. Damage does not fail it: it goes to
+ * `problems` (zeroed by the caller, freed with storage_problems_free) and everything that is sound
+ * is handed out.
+ */
+int storage_load(struct storage *s, storage_each *each, void *context,
+                 struct storage_problems *problems, struct error *e) MUST_CHECK;
+
+/*
+ * Writes `count` values (those with `gone` set delete their key) as one step: after a crash all of
+ * them are there or none. When it returns 0 they are durable.
+ */
+int storage_put(struct storage *s, const struct value *values, size_t count,
+                struct error *e) MUST_CHECK;
+
+/* Deletes logical keys (value_key) in one durable step; a key that is not there is fine. */
+int storage_delete(struct storage *s, const struct str *keys, size_t count,
+                   struct error *e) MUST_CHECK;
+
+/*
+ * Can `room` bytes be written, read back and deleted? Asked before any order is sent. `room` is
+ * held between one block and STORAGE_PROBE_MAX; reckon 4 KiB an order.
+ */
+int storage_probe(struct storage *s, size_t room, struct error *e) MUST_CHECK;
+
+/* ---- for backends ---- */
+
+struct storage_operations {
+    const char *name;
+    struct storage *(*open)(const struct storage_options *options, struct error *e);
+    int (*load)(struct storage *s, storage_each *each, void *context,
+                struct storage_problems *problems, struct error *e);
+    int (*put)(struct storage *s, const struct value *values, size_t count, struct error *e);
+    int (*delete)(struct storage *s, const struct str *keys, size_t count, struct error *e);
+    int (*probe)(struct storage *s, size_t room, struct error *e);
+    void (*close)(struct storage *s);
+};
+
+/* First member of every backend's own struct. */
+struct storage {
+    const struct storage_operations *operations;
+    bool read_only;
+};
+
+/* Adds `problem` (or only counts it). */
+void storage_problem(struct storage_problems *p, const struct error *problem);
+
+#endif

@@ -1,0 +1,117 @@
+#ifndef STORE_STORE_H
+#define STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "reconciler/base/error.h"
+#include "reconciler/base/key_type.h"
+#include "reconciler/base/str.h"
+
+/*
+ * The in-memory truth of control: what is known of each name, and the accounts. It follows the
+ * storage: a value is applied after it has become durable. One thread owns a store.
+ */
+struct store;
+struct credential;
+struct chain_pool;
+struct value;
+
+/* A failed order or several in a row. */
+struct store_failure {
+    unsigned count;
+    int64_t failed_at;
+    int64_t retry_at; /* stated by the CA; 0 = none */
+    enum error_kind kind;
+    bool permanent;
+    struct str text;
+};
+
+/* The journal entry of an order under way. Wiped when dropped. */
+struct store_order {
+    struct str key; /* PKCS#8 DER */
+    struct str url; /* "" = newOrder was not answered yet */
+    struct str account_url;
+    struct str directory;
+    int state; /* enum value_order_state */
+    int64_t started_at;
+};
+
+/*
+ * What is known of one name. To be read only; it changes by store_apply, and a name of which
+ * nothing is left is freed by it.
+ */
+struct store_name {
+    struct str name;
+    struct credential *credential; /* managed; NULL = none. The store holds a reference */
+    struct str issuer;             /* common name of the credential's issuer */
+    struct str directory;          /* URL that it came from; "" = unknown */
+    struct str order_url;
+    int64_t issued_at;
+    int64_t last_seen_at;          /* on demand; 0 = never */
+    struct store_failure *failure; /* NULL = none */
+    struct store_order *order;     /* NULL = none */
+    int64_t due_at;                /* 0 = not in the due index */
+    bool active;                   /* the credential is in the index and renewed */
+    bool revoked;
+    /* private */
+    bool is_sorted;
+    uint32_t due_slot;
+};
+
+struct store_account {
+    struct str directory;
+    struct str api_uri;
+    struct str email;
+    struct str key; /* PEM or JWK */
+    struct str url; /* "" = not known yet */
+    int64_t created_at;
+};
+
+/* Which state counts: values of another scope are passed over by store_apply. */
+struct store_options {
+    bool apart;           /* the settings name the directory (acme_server) ... */
+    struct str directory; /* ... this one; copied */
+};
+
+/* `chains` is used for the chains of all credentials and must outlive the store. NULL: out of
+ * memory. */
+struct store *store_new(const struct store_options *options, struct chain_pool *chains) MUST_CHECK;
+void store_free(struct store *s); /* NULL is fine */
+
+/* Takes over what `v` says (copied); v->gone takes it away. 0, or -1 with *e and nothing changed.
+ */
+int store_apply(struct store *s, const struct value *v, struct error *e) MUST_CHECK;
+
+/* NULL: nothing is known of it. Valid until the store changes. */
+struct store_name *store_find(const struct store *s, struct str name);
+size_t store_count(const struct store *s);
+/*
+ * All names in byte order, valid until the store changes; *count how many. NULL: out of memory.
+ * Costs what changed since the last call.
+ */
+struct store_name *const *store_sorted(struct store *s, size_t *count) MUST_CHECK;
+/* The account of a directory and e-mail, or NULL. */
+const struct store_account *store_find_account(const struct store *s, struct str directory,
+                                               struct str email);
+
+/*
+ * The values behind a name, as views into the store, to be changed and put again (to retire, to
+ * mark as revoked ...). False where there is no such record.
+ */
+bool store_credential_value(const struct store *s, const struct store_name *n, struct value *v);
+bool store_order_value(const struct store *s, const struct store_name *n, struct value *v);
+bool store_failure_value(const struct store *s, const struct store_name *n, struct value *v);
+
+/* ---- the due index: when a name is looked at next ---- */
+
+/* At `at` unix seconds; 0 takes it out. -1: out of memory. */
+int store_due_set(struct store *s, struct store_name *n, int64_t at) MUST_CHECK;
+/* The earliest instant; 0 = none. */
+int64_t store_due_next(const struct store *s);
+/* Takes a name that is due at `now` out of the due index and returns it, the earliest first; NULL:
+ * none is. */
+struct store_name *store_due_take(struct store *s, int64_t now);
+
+#endif
