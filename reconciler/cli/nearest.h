@@ -1,0 +1,24 @@
+#ifndef CLI_NEAREST_H
+#define CLI_NEAREST_H
+
+#include <stddef.h>
+
+#include "reconciler/base/str.h"
+
+/* Longer words are never near one of ours. */
+#define NEAREST_WORD_MAX 64
+
+/*
+ * Edits (one letter more, less, other, or two swapped) from a to b; both at most NEAREST_WORD_MAX
+ * bytes, else NEAREST_WORD_MAX + 1.
+ */
+size_t nearest_distance(struct str a, struct str b);
+
+/*
+ * For "did you mean": keeps in *best the word with the fewest edits from `given`, as long as those
+ * are at most a third of its length (and at least one is forgiven). Start with *best NULL; call
+ * once a word; the first of equals wins.
+ */
+void nearest_offer(struct str given, const char *word, const char **best);
+
+#endif

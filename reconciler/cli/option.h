@@ -1,0 +1,78 @@
+#ifndef CLI_OPTION_H
+#define CLI_OPTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "reconciler/base/error.h"
+
+/*
+ * The command line as GNU programs read it: options before or after operands, `--name=value` and
+ * `--name value`, `--` ends the options, a lone `-` is an operand. One table says which there are;
+ * a verb's row says which of them it takes (verb.h).
+ */
+
+/* Words on one command line; the kernel's own bound on bytes lets through far more. */
+#define OPTION_WORDS_MAX 100000
+
+enum option_id {
+    OPTION_CONFIG,
+    OPTION_SET,
+    OPTION_ACME_SERVER,
+    OPTION_ACME_TRUSTED_CERTIFICATE,
+    OPTION_NOW,
+    OPTION_FORMAT,
+    OPTION_EXIT_CODE,
+    OPTION_STRICT,
+    OPTION_FLATTEN,
+    OPTION_VERBOSE,
+    OPTION_NO_COLOR,
+    OPTION_MAN,
+    OPTION_COMPLETION,
+    OPTION_HELP,
+    OPTION_VERSION,
+    OPTION_COUNT
+};
+
+/* A set of options: bits of enum option_id. */
+#define OPTION_BIT(id) (1u << (id))
+
+struct option_row {
+    enum option_id id;
+    char letter;          /* '\0' = only the long name */
+    const char *name;     /* without the dashes */
+    const char *argument; /* "FILE"; NULL = takes none */
+    const char *setting;  /* it is short for --set SETTING=ARGUMENT; NULL = it is not */
+    const char *help;     /* one sentence, no full stop */
+};
+
+enum option_format { OPTION_FORMAT_TEXT, OPTION_FORMAT_JSON };
+
+/* A command line, taken apart. Strings point into argv, but for the assignments' list. */
+struct options {
+    unsigned seen;      /* OPTION_BITs of what was given */
+    const char *config; /* NULL = not given */
+    char **assignments; /* key=value in the order given, NULL-terminated; owned */
+    size_t assignment_count;
+    int64_t now; /* unix seconds, valid if OPTION_NOW was seen */
+    enum option_format format;
+    const char **operands; /* NULL-terminated; the first is the verb; owned */
+    size_t operand_count;
+};
+
+/* The table, OPTION_COUNT rows, row i has id i. */
+const struct option_row *option_rows(void);
+
+/*
+ * Takes argv[1] to argv[argc - 1] apart. 0; -1 with *e (ERROR_USAGE, ERROR_LIMIT, ERROR_MEMORY).
+ * `o` is zeroed first; option_fini it either way: what was understood before a mistake stays, so
+ * that the hint can name the verb.
+ */
+int option_parse(struct options *o, int argc, char *const *argv, struct error *e) MUST_CHECK;
+void option_fini(struct options *o);
+
+/* True if `id` was given. */
+bool option_seen(const struct options *o, enum option_id id);
+
+#endif

@@ -1,0 +1,78 @@
+#ifndef CLI_VERB_H
+#define CLI_VERB_H
+
+#include <stddef.h>
+
+#include "reconciler/base/attr.h"
+#include "reconciler/cli/option.h"
+
+/*
+ * The verbs of the command line. Everything that tells people about them (help, the man page,
+ * completion) and everything that checks a command line is read from this one table.
+ */
+
+/* Exit codes (design 6). */
+enum verb_exit_code {
+    VERB_DONE = 0,
+    VERB_FAILED = 1,
+    VERB_CHANGES = 2, /* diff --exit-code */
+    VERB_STUCK = 4,   /* diff --exit-code */
+    VERB_USAGE = 64
+};
+
+/* What a code means for one verb. */
+struct verb_exit {
+    int code;
+    const char *text;
+};
+
+struct verb;
+
+/* One command line, ready to run. */
+struct command {
+    const struct verb *verb;
+    const struct options *options;
+    const char *const *operands; /* those behind the verb, NULL-terminated */
+    size_t operand_count;
+    const char *const *arguments; /* argv from argv[1], NULL-terminated */
+    char *const *environment;
+};
+
+#define VERB_EXITS_MAX 4
+#define VERB_ANY ((size_t)-1) /* operands without a bound */
+
+struct verb {
+    const char *name;
+    const char *operands;    /* "NAME [FILE]..."; "" = none */
+    const char *summary;     /* one line, no full stop */
+    const char *description; /* paragraphs, an empty line between them */
+    size_t operand_min, operand_max;
+    unsigned options; /* OPTION_BITs that it takes */
+    struct verb_exit
+        exits[VERB_EXITS_MAX]; /* in order of code, ends with text NULL; 64 is everyone's */
+    int (*run)(const struct command *c); /* returns the exit code */
+};
+
+/* The rows until NULL name. */
+const struct verb *verb_rows(void);
+/* NULL if there is no such verb. */
+const struct verb *verb_find(const char *name);
+/* What exit code 64 means, for every verb. */
+const char *verb_usage_text(void);
+
+/*
+ * The program: takes argv apart, runs the verb, prints what went wrong. Returns the exit code.
+ * `environment` as environ.
+ */
+int verb_main(int argc, char *const *argv, char *const *environment);
+
+/* One file each. */
+int run_command(const struct command *c);
+int check_command(const struct command *c);
+int diff_command(const struct command *c);
+int explain_command(const struct command *c);
+int status_command(const struct command *c);
+int version_command(const struct command *c);
+int help_command(const struct command *c);
+
+#endif

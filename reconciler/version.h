@@ -1,0 +1,9 @@
+#ifndef VERSION_H
+#define VERSION_H
+
+/* The one place that says which reconcert this is: `version`, the man page, User-Agent. */
+#define VERSION_TEXT "0.1.0"
+#define VERSION_DATE \
+    "November 24, 2026" /* of the man page; fixed, so that builds are reproducible */
+
+#endif
