@@ -21,22 +21,10 @@ int value_key(const struct value *v, struct buf *out, struct error *e) MUST_CHEC
  * The reverse, as far as a key tells: type, apart, name (and api_uri) as views into `key` (the
  * e-mail is decoded into `arena`). 1 known, 0 a key of somebody else, -1 out of memory.
  */
-int value_parse_key(struct str key, struct arena *arena, struct value *v) MUST_CHECK;
+int value_key_parse(struct str key, struct arena *arena, struct value *v) MUST_CHECK;
 
-/* Every field within its limit, names and URLs free of control characters? A put refuses what is
- * not. */
+/* Is every field within its limit, and are names and URLs printable? A put refuses what is not. */
 int value_check(const struct value *v, struct error *e) MUST_CHECK;
-
-/*
- * The binary form for the file backend: everything but the key and the chain's bytes (its id
- * instead). Appended to `out`, which should be secret. -1: out of memory or maximum.
- */
-int value_pack(const struct value *v, struct buf *out) MUST_CHECK;
-/*
- * The reverse. Strings are views into `key` and `packed`; u.credential.chain stays STR_NONE. Bytes
- * behind the known fields are for newer versions. 0; -1 when the bytes are not such a value.
- */
-int value_unpack(struct str key, struct str packed, struct value *v) MUST_CHECK;
 
 /*
  * Kong's JSON value (facts of Kong 3.x's acme plugin) with our own facts as one member "reconcert"

@@ -1,0 +1,332 @@
+#include "log.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#define HEADER_COPY (LOG_HEADER_SIZE / 2)
+#define WINDOW_SIZE ((size_t)2 << 20) /* holds a largest record */
+#define WINDOW_MAX (WINDOW_SIZE + LOG_HEAD_SIZE)
+
+static const unsigned char magic[8] = "RCNTLOG\n";
+
+/* Offsets within a header's copy: magic, version, marker, checksum. */
+enum { COPY_VERSION = 8, COPY_MARKER = 12, COPY_SUM = 20 };
+
+/* Offsets within a record's head. */
+enum {
+    HEAD_SIZE_AT = 8,
+    HEAD_KEY = 12,
+    HEAD_KIND = 14,
+    HEAD_FLAGS = 15,
+    HEAD_BODY = 16,
+    HEAD_SUM = 20
+};
+
+static uint32_t checksum(const void *bytes, size_t len)
+{
+    return (uint32_t)crc32_z(0, bytes, len);
+}
+
+static void put_u32(void *at, uint32_t number)
+{
+    uint32_t wire = htole32(number);
+
+    memcpy(at, &wire, sizeof(wire));
+}
+
+static uint32_t get_u32(const void *at)
+{
+    uint32_t wire;
+
+    memcpy(&wire, at, sizeof(wire));
+    return le32toh(wire);
+}
+
+int log_make_header(unsigned char header[LOG_HEADER_SIZE], unsigned char marker[LOG_MARKER_SIZE])
+{
+    if (getrandom(marker, LOG_MARKER_SIZE, 0) != LOG_MARKER_SIZE)
+        return -1;
+    /* Zeros must never look like a record. */
+    marker[0] |= 1;
+    memcpy(header, magic, sizeof(magic));
+    put_u32(header + COPY_VERSION, LOG_VERSION);
+    memcpy(header + COPY_MARKER, marker, LOG_MARKER_SIZE);
+    put_u32(header + COPY_SUM, checksum(header, COPY_SUM));
+    memcpy(header + HEADER_COPY, header, HEADER_COPY);
+    return 0;
+}
+
+size_t log_begin(struct buf *out, unsigned kind, struct str key)
+{
+    unsigned char head[LOG_HEAD_SIZE] = {0};
+    size_t start = out->len;
+    uint16_t len = htole16((uint16_t)key.len);
+
+    if (key.len > LOG_KEY_MAX)
+        return SIZE_MAX;
+    memcpy(head + HEAD_KEY, &len, sizeof(len));
+    head[HEAD_KIND] = (unsigned char)kind;
+    if (buf_append(out, head, sizeof(head)) || buf_str(out, key)) {
+        out->len = start;
+        return SIZE_MAX;
+    }
+    return start;
+}
+
+int log_finish(struct buf *out, size_t start, const unsigned char marker[LOG_MARKER_SIZE],
+               unsigned flags)
+{
+    char *head = out->data + start;
+    size_t body = out->len - start - LOG_HEAD_SIZE;
+
+    if (out->failed || body > LOG_BODY_MAX) {
+        out->len = start;
+        return -1;
+    }
+    memcpy(head, marker, LOG_MARKER_SIZE);
+    put_u32(head + HEAD_SIZE_AT, (uint32_t)body);
+    put_u32(head + HEAD_BODY, checksum(head + LOG_HEAD_SIZE, body));
+    log_set_flags(out, start, flags);
+    return 0;
+}
+
+void log_set_flags(struct buf *out, size_t start, unsigned flags)
+{
+    char *head = out->data + start;
+
+    head[HEAD_FLAGS] = (char)flags;
+    put_u32(head + HEAD_SUM, checksum(head, HEAD_SUM));
+}
+
+/* Is `len` bytes at `at` the beginning of a sound head? Fills r but for its views. */
+static bool parse_head(const char *at, size_t len, const unsigned char marker[LOG_MARKER_SIZE],
+                       struct log_record *r)
+{
+    uint16_t key;
+    size_t body;
+
+    if (len < LOG_HEAD_SIZE || memcmp(at, marker, LOG_MARKER_SIZE) != 0 ||
+        get_u32(at + HEAD_SUM) != checksum(at, HEAD_SUM))
+        return false;
+    memcpy(&key, at + HEAD_KEY, sizeof(key));
+    body = get_u32(at + HEAD_SIZE_AT);
+    if (body > LOG_BODY_MAX || le16toh(key) > body)
+        return false;
+    r->size = LOG_HEAD_SIZE + body;
+    r->kind = (unsigned char)at[HEAD_KIND];
+    r->flags = (unsigned char)at[HEAD_FLAGS];
+    r->key.len = le16toh(key);
+    return true;
+}
+
+static bool parse_copy(const char *copy, unsigned char marker[LOG_MARKER_SIZE], uint32_t *version)
+{
+    if (memcmp(copy, magic, sizeof(magic)) != 0 ||
+        get_u32(copy + COPY_SUM) != checksum(copy, COPY_SUM))
+        return false;
+    *version = get_u32(copy + COPY_VERSION);
+    memcpy(marker, copy + COPY_MARKER, LOG_MARKER_SIZE);
+    return true;
+}
+
+enum log_header_state log_read_header(struct str first, unsigned char marker[LOG_MARKER_SIZE],
+                                      uint32_t *version)
+{
+    size_t known = first.len < sizeof(magic) ? first.len : sizeof(magic);
+    struct log_record r;
+    bool good[2];
+
+    if (first.len < LOG_HEADER_SIZE)
+        return memcmp(first.ptr, magic, known) == 0 ? LOG_HEADER_CUT : LOG_HEADER_FOREIGN;
+    good[1] = parse_copy(first.ptr + HEADER_COPY, marker, version);
+    good[0] = parse_copy(first.ptr, marker, version);
+    if (good[0] || good[1]) {
+        if (*version != LOG_VERSION)
+            return LOG_HEADER_NEWER;
+        return good[0] && good[1] ? LOG_HEADER_GOOD : LOG_HEADER_DAMAGED;
+    }
+    memcpy(marker, first.ptr + LOG_HEADER_SIZE,
+           first.len < LOG_HEADER_SIZE + LOG_MARKER_SIZE ? 0 : LOG_MARKER_SIZE);
+    if (parse_head(first.ptr + LOG_HEADER_SIZE, first.len - LOG_HEADER_SIZE, marker, &r))
+        return LOG_HEADER_DAMAGED;
+    return LOG_HEADER_FOREIGN;
+}
+
+void log_scan_init(struct log_scan *s, int fd, const unsigned char marker[LOG_MARKER_SIZE],
+                   uint64_t from, uint64_t end)
+{
+    memset(s, 0, sizeof(*s));
+    s->fd = fd;
+    s->at = from;
+    s->end = end;
+    memcpy(s->marker, marker, LOG_MARKER_SIZE);
+    s->window = BUF_SECRET(WINDOW_MAX);
+    s->window_at = from;
+}
+
+void log_scan_fini(struct log_scan *s)
+{
+    buf_free(&s->window);
+}
+
+/* Brings `need` bytes at s->at into the window, fewer only where the file ends before. */
+static int fill(struct log_scan *s, size_t need, struct error *e)
+{
+    size_t used = (size_t)(s->at - s->window_at);
+    uint64_t left = s->end - s->at;
+    char *room;
+
+    if (need > left)
+        need = (size_t)left;
+    if (used <= s->window.len && s->window.len - used >= need)
+        return 0;
+    buf_consume(&s->window, used < s->window.len ? used : s->window.len);
+    s->window_at = s->at;
+    if (!buf_reserve(&s->window, WINDOW_SIZE - s->window.len))
+        return error_memory(e);
+    while (s->window.len < need) {
+        uint64_t from = s->window_at + s->window.len;
+        size_t want = WINDOW_SIZE - s->window.len;
+        ssize_t got;
+        if (want > s->end - from)
+            want = (size_t)(s->end - from);
+        room = buf_reserve(&s->window, want);
+        got = room ? pread(s->fd, room, want, (off_t)from) : -1;
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return error_errno(e, ERROR_STORAGE, errno, "the log cannot be read at byte %llu",
+                               (unsigned long long)from);
+        if (got == 0) {
+            s->end = from; /* somebody cut it: what is there is what counts */
+            break;
+        }
+        buf_commit(&s->window, (size_t)got);
+    }
+    return 0;
+}
+
+/* What the window holds at s->at. */
+static struct str ahead(const struct log_scan *s)
+{
+    struct str all = buf_view(&s->window);
+
+    return str_slice(all, (size_t)(s->at - s->window_at), all.len);
+}
+
+/* 1: a sound record lies at s->at, *r set; 2: a sound head whose record the file's end cuts off; 0:
+ * neither. */
+static int look(struct log_scan *s, struct log_record *r, struct error *e)
+{
+    struct str bytes;
+
+    if (fill(s, LOG_HEAD_SIZE, e))
+        return -1;
+    bytes = ahead(s);
+    if (!parse_head(bytes.ptr, bytes.len, s->marker, r))
+        return 0;
+    if (r->size > s->end - s->at)
+        return 2;
+    if (fill(s, r->size, e))
+        return -1;
+    bytes = ahead(s);
+    if (bytes.len < r->size)
+        return 2;
+    if (get_u32(bytes.ptr + HEAD_BODY) !=
+        checksum(bytes.ptr + LOG_HEAD_SIZE, r->size - LOG_HEAD_SIZE))
+        return 0;
+    r->offset = s->at;
+    r->bytes = str_slice(bytes, 0, r->size);
+    r->key = str_slice(bytes, LOG_HEAD_SIZE, LOG_HEAD_SIZE + r->key.len);
+    r->payload = str_slice(bytes, LOG_HEAD_SIZE + r->key.len, r->size);
+    return 1;
+}
+
+/* Moves s->at to the next sound record, or to the end. */
+static int resynchronise(struct log_scan *s, struct error *e)
+{
+    struct log_record r;
+
+    s->at++;
+    while (s->at < s->end) {
+        struct str bytes;
+        const char *hit;
+        int found;
+        if (fill(s, LOG_HEAD_SIZE, e))
+            return -1;
+        bytes = ahead(s);
+        hit = bytes.len < LOG_MARKER_SIZE
+                  ? NULL
+                  : memmem(bytes.ptr, bytes.len, s->marker, LOG_MARKER_SIZE);
+        if (!hit) {
+            /* The marker may begin in the last bytes of the window. */
+            s->at += bytes.len < LOG_HEAD_SIZE ? bytes.len : bytes.len - LOG_MARKER_SIZE + 1;
+            continue;
+        }
+        s->at += (uint64_t)(hit - bytes.ptr);
+        found = look(s, &r, e);
+        if (found)
+            return found < 0 ? -1 : 0;
+        s->at++;
+    }
+    return 0;
+}
+
+/* Is all that is left what a write that was cut off leaves: too short for a head, or never filled?
+ */
+static int is_torn(struct log_scan *s, bool *torn, struct error *e)
+{
+    uint64_t start = s->at;
+    struct str bytes = ahead(s);
+    size_t known = bytes.len < LOG_MARKER_SIZE ? bytes.len : LOG_MARKER_SIZE;
+
+    *torn = s->end - s->at < LOG_HEAD_SIZE && memcmp(bytes.ptr, s->marker, known) == 0;
+    if (*torn)
+        return 0;
+    *torn = true;
+    while (*torn && s->at < s->end) {
+        if (fill(s, LOG_HEAD_SIZE, e))
+            return -1;
+        bytes = ahead(s);
+        for (size_t i = 0; i < bytes.len && *torn; i++)
+            *torn = bytes.ptr[i] == 0;
+        s->at += bytes.len;
+    }
+    s->at = start;
+    if (s->window_at > start) {
+        buf_clear(&s->window);
+        s->window_at = start;
+    }
+    return 0;
+}
+
+enum log_found log_scan_next(struct log_scan *s, struct log_record *r, struct error *e)
+{
+    bool torn;
+    int found;
+
+    if (s->at >= s->end)
+        return LOG_END;
+    found = look(s, r, e);
+    if (found < 0)
+        return LOG_FAILED;
+    if (found == 1) {
+        s->at += r->size;
+        return LOG_RECORD;
+    }
+    if (found == 2)
+        return LOG_TORN;
+    if (is_torn(s, &torn, e))
+        return LOG_FAILED;
+    if (torn)
+        return LOG_TORN;
+    s->damage_at = s->at;
+    if (resynchronise(s, e))
+        return LOG_FAILED;
+    s->damage = s->at - s->damage_at;
+    return LOG_DAMAGE;
+}

@@ -1,0 +1,108 @@
+#ifndef STORAGE_LOG_H
+#define STORAGE_LOG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "reconciler/base/buf.h"
+#include "reconciler/base/error.h"
+#include "reconciler/base/str.h"
+
+/*
+ * The bytes of the log file: a header, then records one behind the other. Nothing else knows them.
+ *
+ * Every record begins with the file's marker, eight bytes drawn at random when the file was made,
+ * so that behind damage the next sound record is found by looking for it, and bytes from outside (a
+ * certificate, a CA's words) cannot pretend to be a record. Head and body have checksums of their
+ * own: a length is believed only where its head is sound. The records of one durable step end with
+ * one that carries LOG_COMMIT.
+ */
+
+#define LOG_VERSION 1
+#define LOG_HEADER_SIZE 48 /* twice the same 24 bytes: damage to one copy does no harm */
+#define LOG_HEAD_SIZE 24
+#define LOG_MARKER_SIZE 8
+#define LOG_BODY_MAX ((size_t)1 << 20) /* key and payload of a record */
+#define LOG_KEY_MAX 0xffff
+#define LOG_BATCH_MAX ((size_t)256 << 20) /* the bytes of one durable step */
+
+/* The numbers are written to disk. A kind that is not known is passed over. */
+enum log_kind {
+    LOG_PUT = 1,    /* logical key; packed value */
+    LOG_DELETE = 2, /* logical key */
+    LOG_CHAIN = 3,  /* SHA-256; DER certificates. Written by its first two users */
+    LOG_MARK = 4,   /* nothing: carries LOG_COMMIT */
+    LOG_PROBE = 5   /* filler, cut off again */
+};
+
+#define LOG_COMMIT 1u /* flag: the last record of its durable step */
+
+struct log_record {
+    uint64_t offset;
+    size_t size; /* head, key and payload */
+    unsigned kind;
+    unsigned flags;
+    struct str key; /* views into the scan's window: until the next call */
+    struct str payload;
+    struct str bytes; /* the whole record, head included */
+};
+
+/* ---- writing ---- */
+
+/* A new marker and the header of a new file into `header`. -1: the system has no randomness. */
+int log_make_header(unsigned char header[LOG_HEADER_SIZE], unsigned char marker[LOG_MARKER_SIZE]);
+/*
+ * Appends a record whose payload is what has been appended to `out` since log_begin, so that
+ * packing needs no second copy. log_begin returns where the record starts, or SIZE_MAX on failure.
+ */
+size_t log_begin(struct buf *out, unsigned kind, struct str key);
+/* Fills head and checksums in. -1: too large (LOG_BODY_MAX), out of memory; out is cut back to
+ * `start`. */
+int log_finish(struct buf *out, size_t start, const unsigned char marker[LOG_MARKER_SIZE],
+               unsigned flags) MUST_CHECK;
+/* Sets the flags of the finished record that starts at `start`. */
+void log_set_flags(struct buf *out, size_t start, unsigned flags);
+
+/* ---- reading ---- */
+
+enum log_header_state {
+    LOG_HEADER_GOOD,
+    LOG_HEADER_DAMAGED, /* one copy, or both but the first record tells the marker: `marker` is set
+                         */
+    LOG_HEADER_CUT,     /* the file ends within it: nothing was ever stored */
+    LOG_HEADER_NEWER,   /* of a version that this build does not know; *version is set */
+    LOG_HEADER_FOREIGN  /* not a log of ours, or nothing of it can be recognised */
+};
+
+/* Looks at the file's first bytes (give LOG_HEADER_SIZE + LOG_HEAD_SIZE of them where there are).
+ */
+enum log_header_state log_read_header(struct str first, unsigned char marker[LOG_MARKER_SIZE],
+                                      uint32_t *version);
+
+enum log_found {
+    LOG_RECORD,
+    LOG_DAMAGE, /* `damage` bytes at `at` are no sound record; the scan goes on behind them */
+    LOG_TORN,   /* from `at` on, what a write that was cut off leaves: the scan is over */
+    LOG_END,
+    LOG_FAILED /* the file cannot be read: *e */
+};
+
+struct log_scan {
+    uint64_t at; /* where the next record is looked for */
+    uint64_t end;
+    uint64_t damage_at, damage; /* of the last LOG_DAMAGE */
+    /* private */
+    int fd;
+    unsigned char marker[LOG_MARKER_SIZE];
+    struct buf window;
+    uint64_t window_at; /* the file offset of its first byte */
+};
+
+/* Scans `fd` from `from` to `end`, the caller's descriptor. */
+void log_scan_init(struct log_scan *s, int fd, const unsigned char marker[LOG_MARKER_SIZE],
+                   uint64_t from, uint64_t end);
+void log_scan_fini(struct log_scan *s); /* wipes what it read */
+enum log_found log_scan_next(struct log_scan *s, struct log_record *r, struct error *e) MUST_CHECK;
+
+#endif
