@@ -1,0 +1,67 @@
+#ifndef PKI_CERTIFICATE_H
+#define PKI_CERTIFICATE_H
+
+#include <openssl/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "reconciler/base/attr.h"
+#include "reconciler/base/error.h"
+#include "reconciler/base/key_type.h"
+#include "reconciler/base/str.h"
+
+/*
+ * Reading certificates (RFC 5280 §4) by a strict DER reader of our own, a microsecond or two each;
+ * d2i_X509 takes a hundred. Nothing is verified: no signature, no path.
+ */
+
+#define CERTIFICATE_DER_MAX ((size_t)64 << 10)
+
+struct certificate_facts; /* credential.h */
+
+/* What a certificate says. Views into its DER; STR_NONE where it does not say. */
+struct certificate_view {
+    struct str der;
+    struct str serial;                /* content of the INTEGER */
+    struct str issuer, subject;       /* Names, whole DER */
+    struct str issuer_cn, subject_cn; /* the last commonName, raw bytes: escape before printing */
+    int64_t not_before, not_after;    /* unix seconds */
+    struct str spki;                  /* SubjectPublicKeyInfo, whole DER */
+    struct str public_key;            /* its BIT STRING: EC point, RSAPublicKey ... */
+    enum key_type key_type;
+    const char *algorithm; /* "RSA", "EC", "ED25519", "OTHER" */
+    struct str san;        /* content of GeneralNames; see certificate_next_name */
+    struct str subject_key_id, authority_key_id;
+    bool is_ca; /* basicConstraints */
+};
+
+/* -1 with ERROR_CRYPTO on anything that is not one DER certificate with nothing behind it. */
+int certificate_parse(struct str der, struct certificate_view *view, struct error *e) MUST_CHECK;
+/* The facts alone, fingerprint included. */
+int certificate_read_facts(struct str der, struct certificate_facts *facts,
+                           struct error *e) MUST_CHECK;
+
+enum certificate_name { CERTIFICATE_DNS, CERTIFICATE_IP };
+
+/*
+ * Walks the subjectAltName: `struct str rest = view.san; while (certificate_next_name(&rest, &kind,
+ * &name))`. dNSName as text, iPAddress as 4 or 16 bytes; other kinds are passed over.
+ */
+bool certificate_next_name(struct str *rest, enum certificate_name *kind, struct str *name);
+/*
+ * Does the subjectAltName cover this host name (any case) or IP literal? A leftmost `*` label
+ * covers exactly one label (RFC 6125 §6.4.3). The common name does not count. A name that is itself
+ * "*.x" is covered by an equal entry only.
+ */
+bool certificate_covers(const struct certificate_view *view, struct str name);
+/*
+ * Is `pem` what a CA should have issued: a leaf for `name` whose public key is that of the packed
+ * key (key.h), at most CHAIN_CERTIFICATES_MAX certificates behind it, nothing else? notBefore may
+ * lie ahead. -1 with ERROR_PROTOCOL. *top_issuer (may be NULL) gets the issuer CN of the last one,
+ * malloc'd or NULL.
+ */
+int certificate_check_issued(struct str pem, enum key_type key_type, struct str key,
+                             struct str name, char **top_issuer, struct error *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,19 @@
+#ifndef PKI_CHECK_H
+#define PKI_CHECK_H
+
+#include "reconciler/base/error.h"
+#include "reconciler/base/str.h"
+
+/*
+ * What spec asks about PEM texts; signatures as in struct spec_outside (spec/spec.h). `context` is
+ * not looked at. Only what Kong looks at: the first certificate, the key, and that they belong
+ * together (the chain is read when the credential is made).
+ */
+int pki_check_certificate(void *context, struct str cert, struct str key, const char **field,
+                          struct error *e);
+int pki_check_key(void *context, struct str private_key, struct str public_key, const char **field,
+                  struct error *e);
+/* "RSA", "EC" ...; NULL if unreadable. */
+const char *pki_certificate_algorithm(void *context, struct str cert);
+
+#endif
