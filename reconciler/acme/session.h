@@ -1,0 +1,80 @@
+#ifndef ACME_SESSION_H
+#define ACME_SESSION_H
+
+#include <openssl/types.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "reconciler/acme/step.h"
+#include "reconciler/base/attr.h"
+#include "reconciler/base/error.h"
+#include "reconciler/base/http.h"
+#include "reconciler/base/str.h"
+
+/*
+ * One CA and our account there: the directory (RFC 8555 §7.1.1), the nonces (§7.2), the account
+ * (§7.3). Lives as long as the daemon; orders borrow it.
+ */
+struct acme_session;
+
+#define ACME_NONCES_MAX 2048           /* kept; the oldest go first */
+#define ACME_NONCE_AGE_MS 3600000      /* older ones are not used */
+#define ACME_NONCE_REQUESTS_MAX 16     /* newNonce requests under way at once */
+#define ACME_NONCE_FAILURES_MAX 3      /* newNonce failures in a row that fail the session */
+#define ACME_DIRECTORY_AGE_MS 86400000 /* read again after that */
+
+struct acme_session_options {
+    struct str directory_url; /* https */
+    struct str account_url;   /* as stored; STR_NONE = not known */
+    EVP_PKEY *account_key;    /* P-256, P-384 or RSA; the session takes a reference of its own */
+    bool key_is_new;          /* just made: the CA cannot know it */
+    struct str email;         /* contact; STR_NONE or empty = none */
+    bool terms_agreed;
+    struct str eab_kid, eab_hmac_key; /* external account binding; STR_NONE = none */
+};
+
+/* Copies everything. NULL with *e: a URL that is not https, an unfit key, memory. */
+struct acme_session *acme_session_new(const struct acme_session_options *options,
+                                      struct error *e) MUST_CHECK;
+void acme_session_free(struct acme_session *s); /* its orders go first; NULL is fine */
+
+/*
+ * SEND: directory, newNonce or newAccount (more than one may be under way: ask until something else
+ * comes). SAVE: the account URL is known or has changed. IN_FLIGHT: not ready, a reply is due.
+ * WAIT. DONE: ready for orders. FAILED: acme_session_error; every order that needs the session
+ * fails with it until acme_session_retry.
+ */
+enum acme_next acme_session_next(struct acme_session *s, int64_t now_ms, struct acme_step *step);
+void acme_session_reply(struct acme_session *s, enum acme_exchange exchange,
+                        const struct http_reply *reply, int64_t now_ms);
+void acme_session_no_reply(struct acme_session *s, enum acme_exchange exchange,
+                           const struct error *why, int64_t now_ms);
+void acme_session_saved(struct acme_session *s);
+
+/*
+ * Asks for `n` nonces in the pool, once, ahead of a batch. Without it the session fetches what its
+ * waiting orders lack; every reply refills the pool, so a batch needs few.
+ */
+void acme_session_want_nonces(struct acme_session *s, size_t n);
+/* After FAILED: begins again with the directory. Not before acme_session_error's retry_at. */
+void acme_session_retry(struct acme_session *s);
+
+bool acme_session_is_ready(const struct acme_session *s);
+/* NULL while nothing failed. */
+const struct error *acme_session_error(const struct acme_session *s);
+struct str acme_session_account_url(const struct acme_session *s); /* STR_NONE before it is known */
+/* Did the CA make a new account for us (not find one)? */
+bool acme_session_account_is_new(const struct acme_session *s);
+struct str acme_session_directory_url(const struct acme_session *s);
+struct str acme_session_thumbprint(const struct acme_session *s);
+size_t acme_session_nonces(const struct acme_session *s); /* in the pool now */
+
+/* The directory's meta, once it is read. */
+struct acme_meta {
+    struct str terms_of_service, website;
+    bool external_account_required;
+};
+struct acme_meta acme_session_meta(const struct acme_session *s);
+
+#endif
