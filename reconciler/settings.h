@@ -10,20 +10,29 @@
 #include "reconciler/base/str.h"
 
 /*
- * kong.conf's settings and ours (design 6): defaults, then the file (-c), then KONG_* variables, then
- * --set, each later one wins; FILE arguments win over all. One table of rows in settings.c knows each
- * name, type, default, check, help text and whether its part comes later.
+ * kong.conf's settings and ours (design 6): defaults, then the file (-c), then KONG_* variables,
+ * then
+ * --set: each later one wins, and FILE arguments win over all. One table of rows in settings.c
+ * knows each name, type, default, check, help text and whether its part comes later.
  */
 
 #define SETTINGS_LISTEN_MAX 64
+#define SETTINGS_WORKERS_MAX 512
+#define SETTINGS_VALUE_MAX ((size_t)64 << 10)         /* bytes of one value, but for: */
+#define SETTINGS_CONFIG_STRING_MAX ((size_t)64 << 20) /* declarative_config_string */
+#define SETTINGS_ITEMS_MAX 4096                       /* entries of one list */
+#define SETTINGS_NOTES_MAX 1000
 
 /* One address of a *_listen list, with Kong's flags. */
 struct settings_listen {
     char address[64]; /* numeric, or a name for the supervisor to bind; IPv6 without brackets */
     uint16_t port;    /* 0 = one that the kernel picks */
     bool ssl, http2, proxy_protocol, deferred, bind, reuseport, ipv6only_set, ipv6only;
-    int backlog;      /* 0 = default */
-    bool is_default;  /* from our default: an IPv6 one is skipped where there is no IPv6 */
+    bool udp; /* stream_listen only */
+    bool so_keepalive_set, so_keepalive;
+    int so_keepalive_idle_s, so_keepalive_interval_s, so_keepalive_count; /* 0 = the system's */
+    int backlog;                                                          /* 0 = default */
+    bool is_default; /* from our default: an IPv6 one is skipped where there is no IPv6 */
 };
 
 struct settings_listens {
@@ -47,10 +56,12 @@ struct settings {
     char **plugins;
     size_t plugin_count;
     char **ssl_cert, **ssl_cert_key; /* paths, pairwise; count 0 = make a self-signed pair */
-    size_t ssl_cert_count;
-    char **ssl_protocols; /* TLSv1.2 TLSv1.3 */
+    size_t ssl_cert_count, ssl_cert_key_count; /* equal */
+    char **ssl_protocols; /* TLSv1.2 TLSv1.3; ssl_cipher_suite decides unless it is "custom" */
     size_t ssl_protocol_count;
-    char *ssl_cipher_suite;
+    char *ssl_cipher_suite; /* modern intermediate old fips custom */
+    char *ssl_ciphers; /* for TLS 1.2, OpenSSL's syntax, as the suite says; NULL = the library's */
+    bool ssl_prefer_server_ciphers;
     char *lua_ssl_trusted_certificate; /* "system" or a path list */
     unsigned nginx_worker_processes;   /* "auto" is resolved to the number of CPUs */
     char *nginx_user;                  /* "nobody nogroup" */
@@ -65,6 +76,12 @@ struct settings {
     bool acme_local_copy;
     bool acme_local_copy_is_stated;
     enum log_format acme_log_format;
+    char *role;         /* this and the rest: checked, their part comes later */
+    char **trusted_ips; /* addresses, CIDR blocks, "unix:" */
+    size_t trusted_ip_count;
+    char *real_ip_header;
+    bool real_ip_recursive;
+    char *proxy_access_log, *admin_access_log; /* path or "off" */
     char **notes; /* settings that are ignored or come later, one sentence each, each once */
     size_t note_count;
 };
@@ -79,22 +96,31 @@ struct settings_input {
 };
 
 /*
- * Reads and checks everything. 0; or -1 with *e: kind ERROR_USAGE, file and line where it came from a
- * file, path = the setting's name. `s` is zeroed first; settings_fini it either way.
+ * Reads and checks everything. 0; or -1 with *e: kind ERROR_USAGE, file and line where it came from
+ * a file, path = the setting's name. `s` is zeroed first; settings_fini it either way.
  */
-int settings_read(struct settings *s, const struct settings_input *input, struct error *e) MUST_CHECK;
+int settings_read(struct settings *s, const struct settings_input *input,
+                  struct error *e) MUST_CHECK;
 void settings_fini(struct settings *s);
+
+struct setting_type;
 
 /* For help and the man page: rows until NULL name. */
 struct settings_row {
     const char *name;
-    const char *value; /* its default as text */
+    const char *value; /* its default as text; "" = none */
     const char *help;  /* one line */
     bool comes_later;
+    const struct setting_type *type; /* settings/setting.h: how it is read and kept */
 };
 const struct settings_row *settings_rows(void);
 
-/* Serialises for an exec'd child, which gets no environment; settings_unpack reads it back. */
+/*
+ * Serialises for an exec'd child, which gets no environment; settings_unpack reads it back, from
+ * the descriptor's start and without moving its offset, as children share it. Names that the reader
+ * does not know are skipped and missing ones get their default, so another build can read it. Notes
+ * stay.
+ */
 int settings_pack(const struct settings *s, int fd, struct error *e) MUST_CHECK;
 int settings_unpack(struct settings *s, int fd, struct error *e) MUST_CHECK;
 

@@ -30,11 +30,13 @@ struct settings;
  * it starts from the last good one. Without it, control exits 1 (or 64) for what cannot start, and
  * supervisor_run ends everything with that code; with it, or killed by a signal, it is restarted.
  *
- * Signals that children get, beside SIGKILL when a bound is over (SIGINT, SIGHUP, SIGUSR1, SIGUSR2
- * and SIGPIPE are ignored when they start, so that a terminal's Ctrl-C reaches the supervisor
- * alone): worker   SIGQUIT = stop accepting, finish what runs, exit 0; SIGTERM = the same at once
+ * Signals that children get, beside SIGKILL when a bound is over. SIGINT, SIGHUP, SIGUSR1, SIGUSR2
+ * and SIGPIPE are ignored when they start: a terminal's Ctrl-C reaches the supervisor alone.
+ *
+ *   worker   SIGQUIT = stop accepting, finish what runs, exit 0; SIGTERM = the same at once
  *   control  CHANNEL_STOP or SIGTERM = finish, exit 0; SIGHUP = forced reload
  *   watcher  SIGTERM = leave
+ *
  * A child that reads end of file from `lifeline` leaves.
  *
  * An upgrade gives the new control and the new workers fresh channels; a worker of the old binary
