@@ -33,7 +33,7 @@ enum desired_block {
     DESIRED_STORAGE         /* the storage cannot be used by this build or mode */
 };
 
-struct desired_gate; /* the wildcard entries of `domains`, prepared for look-ups */
+struct gate; /* gate.h: the wildcard entries of `domains`, prepared for look-ups */
 
 struct desired_name {
     struct str name;  /* lower case, exact */
@@ -76,7 +76,7 @@ struct desired {
     enum key_type key_type; /* of new certificate keys, from cert_type and rsa_key_size */
     const struct acme
         *acme; /* NULL: no plugin, or a disabled one: nothing is managed, count is 0 */
-    const struct desired_gate *gate; /* NULL when acme is */
+    const struct gate *gate; /* NULL when acme is */
 };
 
 /* All in `arena`; names of `model` are pointed at, not copied. 0, or -1 (memory). */
@@ -87,22 +87,13 @@ int desired_make(const struct model *model, const struct desired_options *option
 const struct desired_name *desired_find(const struct desired *desired, struct str name);
 
 /*
- * Kong's gate (facts/kong-acme 2.2): allow_any_domain, exact entries, "*.suffix" at any depth,
+ * Kong's gate: allow_any_domain, exact entries, "*.suffix" at any depth,
  * the IPv4 switch; closed when `acme` is NULL or disabled. `host` is lower case without a port.
  */
 bool desired_gate(const struct acme *acme, struct str host);
 
 /* The same answer from what desired_make has prepared: a few binary searches instead of a scan. */
 bool desired_passes(const struct desired *desired, struct str host);
-
-/*
- * Why no public CA certifies `name` ("it has only one label"), or NULL if one may (design 5). A
- * static text that follows "no public CA certifies this name: ".
- */
-const char *desired_unpublic(struct str name);
-
-/* True if the directory's host is, or lies under, one of the table of public CAs. */
-bool desired_public_ca(struct str directory);
 
 /* The directory URL for `api_uri` as given (only the two bare Let's Encrypt hosts get /directory).
  * In `arena`. */

@@ -1,0 +1,368 @@
+#include "reconciler/core/desired.h"
+
+#include <stdlib.h>
+
+#include "reconciler/core/gate.h"
+#include "reconciler/core/name_sort.h"
+#include "reconciler/core/public_ca.h"
+
+/* Who asks for a name: the other half of a name_item, found by its tag. */
+struct asker {
+    struct place place;
+    enum desired_origin origin;
+    const void *from; /* struct sni or struct desired_demand, by origin */
+};
+
+struct builder {
+    const struct acme *acme;
+    struct arena *arena;
+    struct desired *out;
+    struct name_item *items; /* twice `room`: the second half is for sorting */
+    struct asker *askers;
+    size_t count, room;
+    size_t off_count; /* declared SNIs tagged acme:off */
+    struct desired_name *names, *left_alone;
+    struct place *places;
+    enum desired_block block; /* of every name; DESIRED_FREE = none */
+    bool public_ca;
+};
+
+struct str desired_directory(struct str api_uri, struct arena *arena)
+{
+    static const struct str bare[] = {STR_INIT("https://acme-v02.api.letsencrypt.org"),
+                                      STR_INIT("https://acme-staging-v02.api.letsencrypt.org")};
+    struct str host =
+        str_ends(api_uri, STR("/")) ? str_slice(api_uri, 0, api_uri.len - 1) : api_uri;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(bare); i++)
+        if (str_equal_nocase(host, bare[i]))
+            return arena_printf(arena, "%.*s/directory", STR_ARG(host));
+    return arena_str(arena, api_uri);
+}
+
+bool desired_gate(const struct acme *acme, struct str host)
+{
+    return gate_is_open(gate_ask(acme, host, NULL));
+}
+
+static const struct desired_name *find(const struct desired_name *names, size_t count,
+                                       struct str name)
+{
+    size_t low = 0, high = count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = str_compare(names[middle].name, name);
+
+        if (order == 0)
+            return &names[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+const struct desired_name *desired_find(const struct desired *desired, struct str name)
+{
+    return find(desired->names, desired->count, name);
+}
+
+bool desired_passes(const struct desired *desired, struct str host)
+{
+    const struct acme *acme = desired->acme;
+    const struct desired_name *name;
+
+    if (!acme || (!acme->enable_ipv4_common_name && public_ca_is_ipv4(host)))
+        return false;
+    if (acme->allow_any_domain)
+        return host.len > 0;
+    name = desired_find(desired, host);
+    if (!name)
+        name = find(desired->left_alone, desired->left_alone_count, host);
+    return (name && name->origins & DESIRED_DOMAIN) || gate_covers(desired->gate, host);
+}
+
+static bool is_tagged_off(const struct entity *entity)
+{
+    for (size_t i = 0; i < entity->tags.count; i++)
+        if (str_equal_cstr(entity->tags.items[i].value, DESIRED_TAG_OFF))
+            return true;
+    return false;
+}
+
+static bool is_left_alone(const struct sni *sni)
+{
+    return is_tagged_off(&sni->entity) ||
+           (sni->certificate && is_tagged_off(&sni->certificate->entity));
+}
+
+static bool is_name_byte(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
+}
+
+/*
+ * No wildcard, no port, no IPv6 address, no empty label, no final dot: what a handshake may name.
+ * Any case; *has_upper tells.
+ */
+static bool is_exact(struct str text, bool *has_upper)
+{
+    char last = '.';
+
+    if (text.len > DESIRED_NAME_MAX)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        char c = str_lower(text.ptr[i]);
+
+        if (!is_name_byte(c) || (c == '.' && last == '.'))
+            return false;
+        *has_upper = *has_upper || c != text.ptr[i];
+        last = c;
+    }
+    return last != '.';
+}
+
+/* In lower case: `text` itself, or a copy in the arena. ptr NULL when memory is out. */
+static struct str lowered(struct str text, bool has_upper, struct arena *arena)
+{
+    struct str copy = text;
+
+    if (!has_upper)
+        return text;
+    copy = arena_str(arena, text);
+    for (size_t i = 0; copy.ptr && i < copy.len; i++)
+        ((char *)copy.ptr)[i] = str_lower(copy.ptr[i]);
+    return copy;
+}
+
+/* What is no exact name asks for nothing. */
+static int add(struct builder *b, struct str text, struct asker asker)
+{
+    bool has_upper = false;
+    struct str name;
+
+    if (!is_exact(text, &has_upper))
+        return 0;
+    name = lowered(text, has_upper, b->arena);
+    if (!name.ptr)
+        return -1;
+    b->items[b->count] =
+        (struct name_item){.name = name.ptr, .len = (uint32_t)name.len, .tag = (uint32_t)b->count};
+    b->askers[b->count++] = asker;
+    return 0;
+}
+
+static int add_texts(struct builder *b, const struct texts *texts, enum desired_origin origin)
+{
+    for (size_t i = 0; i < texts->count; i++) {
+        const struct text *text = &texts->items[i];
+        struct str host = text->value, port;
+
+        /* A route's host may name a port; the certificate that serves it does not. */
+        if (origin == DESIRED_ROUTE_HOST)
+            host = str_cut(host, ':', &port);
+        if (add(b, host, (struct asker){.place = text->place, .origin = origin}))
+            return -1;
+    }
+    return 0;
+}
+
+static bool counts(const struct route *route)
+{
+    return !route->service || route->service->enabled;
+}
+
+static int collect(struct builder *b, const struct model *model,
+                   const struct desired_options *options)
+{
+    if (add_texts(b, &b->acme->domains, DESIRED_DOMAIN))
+        return -1;
+    for (size_t i = 0; i < model->route_count; i++) {
+        const struct route *route = &model->routes[i];
+        if (counts(route) && (add_texts(b, &route->hosts, DESIRED_ROUTE_HOST) ||
+                              add_texts(b, &route->snis, DESIRED_ROUTE_SNI)))
+            return -1;
+    }
+    for (size_t i = 0; i < model->sni_count; i++) {
+        const struct sni *sni = &model->snis[i];
+        struct asker asker = {
+            .place = sni->name.place, .origin = DESIRED_CERTIFICATE_SNI, .from = sni};
+        b->off_count += is_left_alone(sni);
+        if (add(b, sni->name.value, asker))
+            return -1;
+    }
+    for (size_t i = 0; i < options->demand_count; i++) {
+        const struct desired_demand *demand = &options->demands[i];
+        if (add(b, demand->name, (struct asker){.origin = DESIRED_ON_DEMAND, .from = demand}))
+            return -1;
+    }
+    return 0;
+}
+
+/* How many names may come in at most. */
+static size_t room_for(const struct acme *acme, const struct model *model,
+                       const struct desired_options *options)
+{
+    size_t room = acme->domains.count + model->sni_count + options->demand_count;
+
+    for (size_t i = 0; i < model->route_count; i++)
+        if (counts(&model->routes[i]))
+            room += model->routes[i].hosts.count + model->routes[i].snis.count;
+    return room;
+}
+
+static enum desired_block common_block(const struct acme *acme, struct str directory,
+                                       const struct desired_options *options)
+{
+    if (acme->unresolved.ptr || (acme->account_key && acme->account_key->unresolved.ptr))
+        return DESIRED_UNRESOLVED;
+    if (acme->account_key_id.value.ptr && !acme->account_key)
+        return DESIRED_NO_ACCOUNT_KEY;
+    if (!acme->tos_accepted && public_ca_is_lets_encrypt(directory))
+        return DESIRED_TOS;
+    return options->storage_works ? DESIRED_FREE : DESIRED_STORAGE;
+}
+
+static int compare_places(const void *left, const void *right)
+{
+    const struct place *a = left, *b = right;
+
+    if (a->file != b->file)
+        return a->file < b->file ? -1 : 1;
+    if (a->line != b->line)
+        return a->line < b->line ? -1 : 1;
+    return a->column < b->column ? -1 : a->column > b->column;
+}
+
+/* In order, each once: an anchored list gives its place to every route that uses it. */
+static size_t order_places(struct place *places, size_t count)
+{
+    size_t kept = 0;
+
+    if (count < 2)
+        return count;
+    qsort(places, count, sizeof(*places), compare_places);
+    for (size_t i = 0; i < count; i++)
+        if (!kept || compare_places(&places[kept - 1], &places[i]) != 0)
+            places[kept++] = places[i];
+    return kept;
+}
+
+/* Takes one asker into `n`; its place goes behind those that are there. */
+static void merge(struct desired_name *n, const struct asker *asker, struct place *places)
+{
+    const struct desired_demand *demand = asker->from;
+
+    n->origins |= asker->origin;
+    if (asker->origin == DESIRED_ON_DEMAND) {
+        n->last_seen_at =
+            demand->last_seen_at > n->last_seen_at ? demand->last_seen_at : n->last_seen_at;
+        return;
+    }
+    if (asker->origin == DESIRED_CERTIFICATE_SNI)
+        n->overrides = asker->from;
+    places[n->place_count++] = asker->place;
+}
+
+/* One name from all that ask for it: items [first, last). */
+static void take_group(struct builder *b, size_t first, size_t last)
+{
+    struct desired_name n = {.name = {b->items[first].name, b->items[first].len},
+                             .block = b->block,
+                             .places = b->places};
+
+    for (size_t i = first; i < last; i++)
+        merge(&n, &b->askers[b->items[i].tag], b->places);
+    if (!b->acme->enable_ipv4_common_name && public_ca_is_ipv4(n.name))
+        return;
+    if (!b->acme->allow_any_domain && !(n.origins & DESIRED_DOMAIN) &&
+        !gate_covers(b->out->gate, n.name))
+        return;
+    n.place_count = order_places(b->places, n.place_count);
+    b->places += n.place_count;
+    if (n.overrides && is_left_alone(n.overrides)) {
+        n.overrides = NULL;
+        b->left_alone[b->out->left_alone_count++] = n;
+        return;
+    }
+    if (b->public_ca && public_ca_refuses(n.name))
+        n.block = DESIRED_NOT_PUBLIC;
+    b->names[b->out->count++] = n;
+}
+
+static int take_groups(struct builder *b)
+{
+    b->names = arena_array(b->arena, b->count, sizeof(*b->names));
+    b->places = arena_array(b->arena, b->count, sizeof(*b->places));
+    b->left_alone = arena_array(b->arena, b->off_count, sizeof(*b->left_alone));
+    if (!b->names || !b->places || !b->left_alone)
+        return -1;
+    b->out->names = b->names;
+    b->out->left_alone = b->left_alone;
+    for (size_t first = 0, last; first < b->count; first = last) {
+        struct str name = {b->items[first].name, b->items[first].len};
+
+        for (last = first + 1; last < b->count; last++)
+            if (!str_equal(name, (struct str){b->items[last].name, b->items[last].len}))
+                break;
+        take_group(b, first, last);
+    }
+    return 0;
+}
+
+static enum key_type key_type_of(const struct acme *acme)
+{
+    if (str_equal_cstr(acme->cert_type, "ecc"))
+        return KEY_P256;
+    if (acme->rsa_key_size == 2048)
+        return KEY_RSA_2048;
+    return acme->rsa_key_size == 3072 ? KEY_RSA_3072 : KEY_RSA_4096;
+}
+
+static int build(struct builder *b, const struct model *model,
+                 const struct desired_options *options)
+{
+    struct desired *out = b->out;
+
+    out->directory = options->acme_server.ptr ? arena_str(b->arena, options->acme_server)
+                                              : desired_directory(b->acme->api_uri.value, b->arena);
+    if (!out->directory.ptr)
+        return -1;
+    out->key_type = key_type_of(b->acme);
+    if (!b->acme->enabled)
+        return 0;
+    out->acme = b->acme;
+    out->gate = gate_make(b->acme, b->arena);
+    b->block = common_block(b->acme, out->directory, options);
+    b->public_ca = public_ca_runs(out->directory);
+    b->room = room_for(b->acme, model, options);
+    if (!out->gate || b->room > UINT32_MAX)
+        return -1;
+    b->items = reallocarray(NULL, b->room + 1, 2 * sizeof(*b->items));
+    b->askers = reallocarray(NULL, b->room + 1, sizeof(*b->askers));
+    if (!b->items || !b->askers || collect(b, model, options))
+        return -1;
+    name_sort(b->items, b->items + b->room, b->count);
+    return take_groups(b);
+}
+
+int desired_make(const struct model *model, const struct desired_options *options,
+                 struct arena *arena, struct desired **desired, struct error *e)
+{
+    struct builder b = {.acme = model->acme, .arena = arena};
+    int rc = 0;
+
+    b.out = arena_alloc(arena, sizeof(*b.out));
+    if (b.out && model->acme)
+        rc = build(&b, model, options);
+    free(b.items);
+    free(b.askers);
+    if (!b.out || rc)
+        return error_memory(e);
+    if (!model->acme)
+        b.out->directory = STR("");
+    *desired = b.out;
+    return 0;
+}

@@ -1,0 +1,272 @@
+#include "reconciler/core/plan.h"
+
+#include "reconciler/base/attr.h"
+
+static const char *const action_names[PLAN_ACTION_COUNT] = {
+    [PLAN_ISSUE] = "issue", [PLAN_RENEW] = "renew", [PLAN_ADOPT] = "adopt",   [PLAN_KEEP] = "keep",
+    [PLAN_WAIT] = "wait",   [PLAN_BLOCK] = "block", [PLAN_RETIRE] = "retire",
+};
+
+const char *plan_action_name(enum plan_action action)
+{
+    return action < PLAN_ACTION_COUNT ? action_names[action] : "nothing";
+}
+
+struct policy plan_policy(const struct desired *desired, uint64_t jitter_seed)
+{
+    const struct acme *acme = desired->acme;
+    struct policy policy = {
+        .directory = desired->directory, .key_type = desired->key_type, .jitter_seed = jitter_seed};
+
+    if (acme) {
+        policy.threshold_is_stated = acme->renew_threshold_is_stated;
+        policy.threshold_days = acme->renew_threshold_days;
+        policy.backoff_is_stated = acme->fail_backoff_is_stated;
+        policy.backoff_minutes = acme->fail_backoff_minutes;
+    }
+    return policy;
+}
+
+/* The last second of validity still counts (RFC 5280 §4.1.2.5). */
+static bool has_expired(const struct observed_name *o, int64_t now)
+{
+    return now > o->not_after || o->not_after < o->not_before;
+}
+
+/* There is a certificate that a client would take today, wherever it came from. */
+static bool is_good(const struct observed_name *o, int64_t now)
+{
+    return o && o->has_certificate && !o->revoked && !has_expired(o, now);
+}
+
+/*
+ * Issued by another CA than the one in use: the file's api_uri was changed, from staging to
+ * production, say. (State of --acme-server has keys of its own and never gets here.) Such a
+ * certificate is drift: it is never adopted or renewed, a new one is ordered at once. One that is
+ * in the index stays there until then, because a move between two good CAs must not take a site
+ * down. Unknown origin, as in keys that Kong wrote, counts as ours: Kong's keys hold only what the
+ * file's api_uri issued.
+ */
+static bool is_foreign(const struct observed_name *o, const struct policy *policy)
+{
+    return o->directory.len && policy->directory.len && !str_equal(o->directory, policy->directory);
+}
+
+static enum plan_reason block_reason(enum desired_block block)
+{
+    switch (block) {
+    case DESIRED_NO_ACCOUNT_KEY:
+        return REASON_NO_ACCOUNT_KEY;
+    case DESIRED_UNRESOLVED:
+        return REASON_UNRESOLVED;
+    case DESIRED_TOS:
+        return REASON_TOS;
+    case DESIRED_STORAGE:
+        return REASON_STORAGE_UNSUPPORTED;
+    case DESIRED_NOT_PUBLIC:
+    case DESIRED_FREE:
+        break;
+    }
+    return REASON_NOT_PUBLIC;
+}
+
+static void settle(struct action *a, enum plan_action action, enum plan_reason reason, int64_t at)
+{
+    a->action = a->wanted = action;
+    a->reason = reason;
+    a->at = at;
+}
+
+/* Which order is due now for a desired name, if nothing stands in its way. */
+static void want(struct action *a, const struct policy *policy, int64_t now)
+{
+    const struct observed_name *o = a->observed;
+    enum plan_action again = o && o->active ? PLAN_RENEW : PLAN_ISSUE;
+
+    if (!o || !o->has_certificate)
+        settle(a, PLAN_ISSUE, REASON_MISSING, now);
+    else if (is_foreign(o, policy))
+        settle(a, PLAN_ISSUE, REASON_OTHER_DIRECTORY, now);
+    else if (o->revoked)
+        settle(a, again, REASON_REVOKED, now);
+    else if (has_expired(o, now))
+        settle(a, again, REASON_EXPIRED, now);
+    else
+        settle(a, PLAN_RENEW, REASON_RENEWAL_DUE, now);
+}
+
+static void wait(struct action *a, enum plan_reason reason, int64_t at)
+{
+    a->action = PLAN_WAIT;
+    a->reason = reason;
+    a->at = at;
+}
+
+/* Puts off the order in `a` while the last failures say so. */
+static void respect_failures(struct action *a, const struct policy *policy, int64_t now)
+{
+    const struct observed_name *o = a->observed;
+    int64_t lifetime = o->has_certificate ? policy_lifetime(o->not_before, o->not_after) : 0;
+    int64_t ours, at;
+
+    if (o->failure_permanent) {
+        /* Trying again the same way cannot help; daily all the same, because a CA may change its
+         * mind. */
+        unsigned failures =
+            o->failures > POLICY_DAILY_FAILURES ? o->failures : POLICY_DAILY_FAILURES;
+        at = policy_retry_at(failures, o->failed_at, o->retry_at, 0, a->name, policy);
+        if (now < at)
+            settle(a, PLAN_BLOCK, REASON_REFUSED_BY_CA, at);
+        return;
+    }
+    ours = policy_retry_at(o->failures, o->failed_at, 0, lifetime, a->name, policy);
+    at = o->retry_at > ours ? o->retry_at : ours;
+    if (now < at)
+        wait(a, o->retry_at >= ours ? REASON_RATE_LIMITED : REASON_BACKOFF, at);
+}
+
+/* What stands in the way of the order in `a`. */
+static void hold_back(struct action *a, const struct policy *policy, bool storage_usable,
+                      int64_t now)
+{
+    if (a->observed && a->observed->order_open)
+        wait(a, REASON_ORDER_OPEN, 0);
+    else if (!storage_usable)
+        wait(a, REASON_STORAGE, now + POLICY_STORAGE_RETRY_SECONDS);
+    else if (a->observed)
+        respect_failures(a, policy, now);
+}
+
+static void decide_desired(struct action *a, const struct policy *policy, bool storage_usable,
+                           int64_t now)
+{
+    const struct observed_name *o = a->observed;
+    bool is_ours = is_good(o, now) && !is_foreign(o, policy);
+
+    if (is_ours && !o->active) {
+        settle(a, PLAN_ADOPT, REASON_FOUND_VALID, now);
+    } else if (a->desired->block) {
+        /* Said at once, not only when the certificate that is there is due: then it may be too
+         * late. */
+        settle(a, PLAN_BLOCK, block_reason(a->desired->block), 0);
+    } else if (is_ours && now < a->renew_at) {
+        bool same_key = !policy->key_type || !o->key_type || o->key_type == policy->key_type;
+        settle(a, PLAN_KEEP, same_key ? REASON_NOT_DUE : REASON_OTHER_KEY_TYPE, a->renew_at);
+    } else {
+        want(a, policy, now);
+        hold_back(a, policy, storage_usable, now);
+    }
+    /* A managed certificate that is served now has replaced the declared one already. */
+    a->overrides =
+        a->desired->overrides && a->action != PLAN_BLOCK && !(is_good(o, now) && o->active);
+}
+
+struct action plan_decide(const struct desired_name *desired, const struct observed_name *observed,
+                          const struct policy *policy, bool storage_usable, int64_t now)
+{
+    struct action a = {
+        .name = desired ? desired->name : observed->name, .desired = desired, .observed = observed};
+
+    if (observed && observed->has_certificate)
+        a.renew_at = policy_renew_at(observed->not_before, observed->not_after, policy,
+                                     observed->ari_at, &a.clamp);
+    if (desired)
+        decide_desired(&a, policy, storage_usable, now);
+    else if (observed->active && observed->has_certificate)
+        settle(&a, PLAN_RETIRE, REASON_NOT_DECLARED, now);
+    else
+        settle(&a, PLAN_NOTHING, REASON_NOT_DECLARED, 0);
+    return a;
+}
+
+static void append(struct plan *plan, struct action *items, struct action a)
+{
+    if (a.action == PLAN_NOTHING)
+        return;
+    items[plan->count++] = a;
+    plan->counts[a.action]++;
+    plan->override_count += a.overrides;
+    if (a.at && (!plan->next_at || a.at < plan->next_at))
+        plan->next_at = a.at;
+}
+
+int plan_make(const struct desired *desired, const struct observed *observed,
+              const struct policy *policy, int64_t now, struct arena *arena, struct plan **plan,
+              struct error *e)
+{
+    struct plan *p = arena_alloc(arena, sizeof(*p));
+    /* Room that is never written to costs no memory. */
+    struct action *items = arena_array(arena, desired->count + observed->count, sizeof(*items));
+    size_t d = 0, o = 0;
+
+    if (!p || !items)
+        return error_memory(e);
+    p->items = items;
+    while (d < desired->count || o < observed->count) {
+        const struct desired_name *dn = d < desired->count ? &desired->names[d] : NULL;
+        const struct observed_name *on = o < observed->count ? &observed->names[o] : NULL;
+        int order = !dn ? 1 : !on ? -1 : str_compare(dn->name, on->name);
+
+        dn = order <= 0 ? dn : NULL;
+        on = order >= 0 ? on : NULL;
+        append(p, items, plan_decide(dn, on, policy, observed->storage_usable, now));
+        d += dn != NULL;
+        o += on != NULL;
+    }
+    *plan = p;
+    return 0;
+}
+
+const struct action *plan_find(const struct plan *plan, struct str name)
+{
+    size_t low = 0, high = plan->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = str_compare(plan->items[middle].name, name);
+
+        if (order == 0)
+            return &plan->items[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+static bool is_stuck(const struct action *a)
+{
+    if (a->action == PLAN_BLOCK)
+        return true;
+    return a->action == PLAN_WAIT &&
+           (a->reason == REASON_BUDGET || a->reason == REASON_BACKOFF ||
+            a->reason == REASON_RATE_LIMITED || a->reason == REASON_STORAGE);
+}
+
+enum plan_exit plan_exit_code(const struct plan *plan)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        if (is_stuck(&plan->items[i]))
+            return PLAN_EXIT_STUCK;
+    return plan->counts[PLAN_KEEP] == plan->count ? PLAN_EXIT_NOTHING : PLAN_EXIT_CHANGES;
+}
+
+const char *plan_state(const struct action *a, int64_t now)
+{
+    const struct observed_name *o = a->observed;
+
+    if (a->action == PLAN_RETIRE)
+        return "retired";
+    if (o && o->has_certificate && o->revoked)
+        return "revoked";
+    if (o && o->has_certificate && has_expired(o, now))
+        return "expired";
+    if (a->action == PLAN_BLOCK)
+        return "blocked";
+    if (a->action == PLAN_KEEP)
+        return "valid";
+    if (o && o->failures)
+        return "failing";
+    return is_good(o, now) && o->active ? "due" : "pending";
+}

@@ -1,0 +1,175 @@
+#include "reconciler/core/plan.h"
+
+#include "reconciler/base/attr.h"
+#include "reconciler/base/clock.h"
+#include "reconciler/core/public_ca.h"
+
+#define SENTENCE_MAX ((size_t)64 << 10)
+
+static const char *const ids[REASON_COUNT] = {
+    [REASON_MISSING] = "missing",
+    [REASON_EXPIRED] = "expired",
+    [REASON_REVOKED] = "revoked",
+    [REASON_RENEWAL_DUE] = "renewal_due",
+    [REASON_OTHER_DIRECTORY] = "other_directory",
+    [REASON_OTHER_KEY_TYPE] = "other_key_type",
+    [REASON_FOUND_VALID] = "found_valid",
+    [REASON_NOT_DUE] = "not_due",
+    [REASON_BACKOFF] = "backoff",
+    [REASON_RATE_LIMITED] = "rate_limited",
+    [REASON_ORDER_OPEN] = "order_open",
+    [REASON_STORAGE] = "storage",
+    [REASON_BUDGET] = "budget",
+    [REASON_NOT_PUBLIC] = "not_public",
+    [REASON_NO_ACCOUNT_KEY] = "no_account_key",
+    [REASON_UNRESOLVED] = "unresolved_reference",
+    [REASON_TOS] = "terms_not_accepted",
+    [REASON_STORAGE_UNSUPPORTED] = "storage_unsupported",
+    [REASON_REFUSED_BY_CA] = "refused_by_ca",
+    [REASON_NOT_DECLARED] = "not_declared",
+};
+
+/* Sentences that need no fact. NULL: a function below makes it. */
+static const char *const sentences[REASON_COUNT] = {
+    [REASON_MISSING] = "there is no certificate yet",
+    [REASON_ORDER_OPEN] = "an order is under way",
+    [REASON_STORAGE] =
+        "the storage cannot be written, and nothing is ordered that could not be kept",
+    [REASON_NO_ACCOUNT_KEY] =
+        "config.account_key names a key that the file does not hold: declare it "
+        "under keys, or take account_key out",
+    [REASON_UNRESOLVED] = "a {vault://...} reference that issuing needs cannot be resolved",
+    [REASON_TOS] = "Let's Encrypt's terms of service must be accepted before an account is "
+                   "registered: set config.tos_accepted to true "
+                   "(https://letsencrypt.org/repository/)",
+    [REASON_STORAGE_UNSUPPORTED] = "the storage that the file names cannot be used by this build",
+};
+
+const char *plan_reason_id(enum plan_reason reason)
+{
+    return reason < REASON_COUNT ? ids[reason] : "unknown";
+}
+
+static void print_time(struct buf *out, const char *before, int64_t at)
+{
+    char text[CLOCK_TEXT_SIZE];
+
+    buf_cstr(out, before);
+    buf_cstr(out, clock_print(at, text));
+}
+
+static void print_clamp(const struct action *a, struct buf *out)
+{
+    if (a->clamp == POLICY_CLAMPED_LOW)
+        buf_cstr(out, " (renew_threshold_days is raised to a twentieth of its lifetime)");
+    else if (a->clamp == POLICY_CLAMPED_HIGH)
+        buf_cstr(out, " (renew_threshold_days is cut to half of its lifetime)");
+}
+
+/* What went wrong last, in the words that came with it. */
+static void print_failure(const struct observed_name *o, struct buf *out)
+{
+    if (!o->failure_text.len)
+        return;
+    buf_cstr(out, ": ");
+    buf_str(out, o->failure_text);
+}
+
+/* Reasons about the certificate that is there. */
+static void print_certificate(const struct action *a, struct buf *out)
+{
+    const struct observed_name *o = a->observed;
+
+    switch (a->reason) {
+    case REASON_EXPIRED:
+        print_time(out, "the certificate expired at ", o->not_after);
+        return;
+    case REASON_REVOKED:
+        buf_cstr(out, "the certificate was revoked");
+        return;
+    case REASON_OTHER_DIRECTORY:
+        buf_cstr(out, "the certificate that is there came from another CA, ");
+        buf_str(out, o->directory);
+        return;
+    case REASON_FOUND_VALID:
+        print_time(out, "a certificate in the storage is valid until ", o->not_after);
+        return;
+    case REASON_RENEWAL_DUE:
+        print_time(out, "renewal is due since ", a->renew_at);
+        print_time(out, ", the certificate ends at ", o->not_after);
+        print_clamp(a, out);
+        return;
+    default:
+        print_time(out, "valid until ", o->not_after);
+        print_time(out, ", renewal at ", a->renew_at);
+        if (a->reason == REASON_OTHER_KEY_TYPE)
+            buf_printf(out, ", with the key type that the file asks for instead of %s",
+                       key_type_name(o->key_type));
+        print_clamp(a, out);
+    }
+}
+
+/* Reasons about the last try. */
+static void print_try(const struct action *a, struct buf *out)
+{
+    const struct observed_name *o = a->observed;
+
+    if (a->reason == REASON_REFUSED_BY_CA) {
+        buf_cstr(out, "the CA refuses for good");
+    } else if (a->reason == REASON_RATE_LIMITED) {
+        print_time(out, "the CA does not want another try before ", a->at);
+    } else {
+        print_time(out, o->failures == 1 ? "the try at " : "the last try at ", o->failed_at);
+        buf_cstr(out, " failed");
+        if (o->failures > 1)
+            buf_printf(out, ", %u in a row", o->failures);
+    }
+    print_failure(o, out);
+    if (a->reason != REASON_RATE_LIMITED)
+        print_time(out, "; next try at ", a->at);
+    if (a->reason == REASON_REFUSED_BY_CA)
+        buf_cstr(out, ", or when the file changes");
+}
+
+void plan_reason_print(const struct action *a, int64_t now, struct buf *out)
+{
+    const char *fault;
+
+    if (sentences[a->reason]) {
+        buf_cstr(out, sentences[a->reason]);
+        return;
+    }
+    switch (a->reason) {
+    case REASON_BACKOFF:
+    case REASON_RATE_LIMITED:
+    case REASON_REFUSED_BY_CA:
+        print_try(a, out);
+        return;
+    case REASON_BUDGET:
+        print_time(out, "it would not fit the CA's limits before ", a->at);
+        return;
+    case REASON_NOT_PUBLIC:
+        fault = public_ca_refuses(a->name);
+        buf_printf(out, "no public CA certifies this name: %s", fault ? fault : "it is not public");
+        return;
+    case REASON_NOT_DECLARED:
+        buf_cstr(out, "the file no longer asks for it");
+        if (a->observed->not_after > now)
+            print_time(out, "; the stored certificate stays, valid until ", a->observed->not_after);
+        return;
+    default:
+        print_certificate(a, out);
+    }
+}
+
+struct str plan_reason_text(const struct action *a, int64_t now, struct arena *arena)
+{
+    struct buf text = BUF_INIT(SENTENCE_MAX);
+    struct str copy = STR_NONE;
+
+    plan_reason_print(a, now, &text);
+    if (!text.failed)
+        copy = arena_str(arena, buf_view(&text));
+    buf_free(&text);
+    return copy;
+}

@@ -1,0 +1,26 @@
+#ifndef CORE_PUBLIC_CA_H
+#define CORE_PUBLIC_CA_H
+
+#include <stdbool.h>
+
+#include "reconciler/base/str.h"
+
+/* What the public CAs have in common: who they are, and which names none of them certifies (design
+ * 5). */
+
+/* True if the host of this directory URL is, or lies under, a domain of the table of public CAs. */
+bool public_ca_runs(struct str directory);
+
+/* The same for Let's Encrypt alone, staging too: their terms must be accepted in the file. */
+bool public_ca_is_lets_encrypt(struct str directory);
+
+/*
+ * Why no public CA certifies `name`, or NULL if one may. A static text for the end of a sentence:
+ * "it has only one label". `name` is lower case.
+ */
+const char *public_ca_refuses(struct str name);
+
+/* Four groups of digits: what Kong takes for an IPv4 address (no look at the numbers). */
+bool public_ca_is_ipv4(struct str name);
+
+#endif
