@@ -1,10 +1,13 @@
 #include "reconciler/control/fleet.h"
 
+#include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "reconciler/base/channel.h"
 #include "reconciler/base/clock.h"
@@ -146,16 +149,50 @@ static void on_writable(int fd, short what, void *arg)
     sync_slot(arg);
 }
 
-void fleet_publish(struct fleet *f, uint64_t generation, const struct fleet_segment *newest_first,
-                   size_t count)
+/* Our own descriptor of a segment: the one we have, or a copy of the caller's. */
+static int adopt(struct fleet *f, const struct fleet_segment *segment)
 {
+    for (size_t i = 0; i < f->segment_count; i++)
+        if (f->segments[i].id == segment->id && f->segments[i].fd >= 0) {
+            int fd = f->segments[i].fd;
+            f->segments[i].fd = -1;
+            return fd;
+        }
+    return fcntl(segment->fd, F_DUPFD_CLOEXEC, 3);
+}
+
+static void drop_segments(struct fleet *f)
+{
+    for (size_t i = 0; i < f->segment_count; i++)
+        if (f->segments[i].fd >= 0)
+            close(f->segments[i].fd);
+    f->segment_count = 0;
+}
+
+int fleet_publish(struct fleet *f, uint64_t generation, const struct fleet_segment *newest_first,
+                  size_t count, struct error *e)
+{
+    struct fleet_segment next[CHANNEL_SEGMENTS_MAX];
+    bool all = true;
+
     if (count > CHANNEL_SEGMENTS_MAX)
         BUG("more segments than a manifest holds");
+    for (size_t i = 0; i < count; i++) {
+        next[i] = newest_first[i];
+        next[i].fd = adopt(f, &newest_first[i]);
+        all = all && next[i].fd >= 0;
+    }
+    if (!all)
+        error_errno(e, ERROR_IO, errno, "cannot keep a segment");
+    drop_segments(f);
     f->generation = generation;
-    memcpy(f->segments, newest_first, count * sizeof(*newest_first));
+    memcpy(f->segments, next, count * sizeof(*next));
     f->segment_count = count;
+    if (!all)
+        return -1;
     for (size_t i = 0; i < f->options.count; i++)
         sync_slot(&f->slots[i]);
+    return 0;
 }
 
 void fleet_answer_token(struct fleet *f, size_t slot, struct str host, struct str token,
@@ -420,6 +457,7 @@ void fleet_free(struct fleet *f)
         event_free(f->clock);
     if (f->rotation)
         event_free(f->rotation);
+    drop_segments(f);
     vec_free(&f->waiters);
     explicit_bzero(&f->tickets, sizeof(f->tickets));
     free(f->slots);

@@ -20,7 +20,7 @@ struct fleet;
 /* A ticket key encrypts for this long and decrypts for CHANNEL_TICKET_KEYS times that. */
 #define FLEET_TICKET_SECONDS 3600
 
-/* A segment of the current generation; `fd` stays the caller's and open while it is current. */
+/* A segment of the current generation; `fd` is the caller's: the fleet keeps a copy of its own. */
 struct fleet_segment {
     uint64_t id;
     uint64_t size;
@@ -42,10 +42,11 @@ void fleet_free(struct fleet *f); /* NULL is fine */
 
 /*
  * Makes these segments (newest first, at most CHANNEL_SEGMENTS_MAX) the current generation and sends
- * every worker what it lacks. Workers that come later get it too.
+ * every worker what it lacks. Workers that come later get it too. -1 with *e when descriptors are out:
+ * the workers then serve the generation that they have.
  */
-void fleet_publish(struct fleet *f, uint64_t generation, const struct fleet_segment *newest_first,
-                   size_t count);
+int fleet_publish(struct fleet *f, uint64_t generation, const struct fleet_segment *newest_first,
+                  size_t count, struct error *e) MUST_CHECK;
 
 /*
  * Calls done(context) once every live worker has acknowledged `generation` or a later one; at once if

@@ -56,6 +56,7 @@ static struct str *list_plugins(const struct settings *s, struct arena *arena)
 static int copy_files(struct loaded *l, const struct source_set *set)
 {
     memcpy(l->sha256, set->sha256, sizeof(l->sha256));
+    memcpy(l->md5, set->md5, sizeof(l->md5));
     l->files = calloc(set->count, sizeof(*l->files));
     if (!l->files)
         return -1;

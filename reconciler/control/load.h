@@ -28,6 +28,7 @@ struct loaded {
     struct loaded_file *files;
     size_t file_count;
     char sha256[65]; /* of all files: the configuration's hash */
+    char md5[33];    /* of their contents: Kong's configuration_hash */
 };
 
 struct load_options {

@@ -8,15 +8,27 @@
 #include "reconciler/settings.h"
 
 struct store;
+struct store_name;
 struct chain_pool;
 
 /* What exists, as core wants to see it. */
 
-/*
- * The whole store as one sorted list in `arena` (strings point into the store: use it before the
- * store changes). `storage_error` "" means usable.
- */
-int observe_store(struct store *store, const char *storage_error, struct arena *arena,
+struct observe_options {
+    const char *storage_error; /* "" or NULL: usable */
+    /*
+     * Is an order for the name being worked on? NULL: a journaled one counts as such (a reading verb
+     * cannot tell). The daemon itself takes journaled ones up again, so they do not hold it back.
+     */
+    bool (*is_ordering)(void *context, struct str name);
+    void *context;
+};
+
+/* Strings of `out` point into the store. */
+void observe_name(const struct store_name *n, const struct observe_options *options,
+                  struct observed_name *out);
+
+/* The whole store as one sorted list in `arena`; use it before the store changes. */
+int observe_store(struct store *store, const struct observe_options *options, struct arena *arena,
                   struct observed **observed, struct error *e) MUST_CHECK;
 
 /* The state under a prefix as a reading verb sees it: no lock, no write, a server may be running. */
@@ -30,6 +42,12 @@ struct observation {
 /* 0 also when nothing is there; -1 on memory only. */
 int observation_open(const struct settings *s, struct observation *o, struct error *e) MUST_CHECK;
 void observation_close(struct observation *o);
+
+/* A name that never got a certificate has no lifetime: it stays demanded this long. */
+#define OBSERVE_DEMAND_SECONDS 86400
+
+/* Was it seen on demand within one lifetime of its certificate (design 5.4)? */
+bool observe_is_demanded(const struct store_name *n, int64_t now);
 
 /* Demands (names that came on demand and are within their time) for desired_make; in `arena`. */
 int observe_demands(struct store *store, int64_t now, struct arena *arena,

@@ -23,6 +23,7 @@ struct source_set {
     struct source_file *files; /* in the order given; those of a folder sorted by name */
     size_t count;
     char sha256[65]; /* over all names and contents */
+    char md5[33];    /* of all contents: Kong's configuration_hash */
 };
 
 struct source_options {

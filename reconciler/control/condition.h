@@ -1,0 +1,39 @@
+#ifndef CONTROL_CONDITION_H
+#define CONTROL_CONDITION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "reconciler/base/error.h"
+#include "reconciler/base/json_out.h"
+
+/* What is wrong with the server as a whole, and since when: shown by status, logged when it changes. */
+enum condition_id {
+    CONDITION_FILE_UNREADABLE, /* missing, or cannot be read: the old generation serves on */
+    CONDITION_FILE_REFUSED,    /* invalid: the same */
+    CONDITION_LAST_GOOD,       /* started from the last good file instead of the present one */
+    CONDITION_STORAGE,         /* the write-read probe failed: no order is sent */
+    CONDITION_STORAGE_DAMAGED, /* records were lost to corruption */
+    CONDITION_CERTIFICATE,     /* a declared certificate cannot be used */
+    CONDITION_ACCOUNT,         /* no account at the CA */
+    CONDITION_PUBLISH,         /* a generation could not be announced to the workers */
+    CONDITION_COUNT
+};
+
+struct condition {
+    bool is_set;
+    int64_t since;
+    char text[ERROR_MESSAGE_MAX];
+};
+
+struct conditions {
+    struct condition items[CONDITION_COUNT];
+};
+
+/* Logs a change, not a repetition. */
+void condition_set(struct conditions *c, enum condition_id id, const char *text);
+void condition_clear(struct conditions *c, enum condition_id id);
+/* [{"condition","since","text"}] */
+void condition_print(const struct conditions *c, struct json_out *j);
+
+#endif

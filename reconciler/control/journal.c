@@ -1,0 +1,243 @@
+#include "reconciler/control/journal.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "reconciler/base/arena.h"
+#include "reconciler/base/log.h"
+#include "reconciler/io/job.h"
+#include "reconciler/storage/storage.h"
+#include "reconciler/storage/value.h"
+#include "reconciler/store/store.h"
+
+/* What an order takes in the log, generously: key, URLs, certificate and chain. */
+#define JOURNAL_BYTES_PER_ORDER ((size_t)4096)
+/* Values that one write takes at most. */
+#define JOURNAL_WRITE_MAX 1024
+
+struct entry {
+    STAILQ_ENTRY(entry) link;
+    struct arena *arena; /* holds the values; keys among them */
+    struct value *values;
+    size_t count;
+    size_t probe_room; /* not 0: a probe, without values */
+    journal_done *done;
+    void *context;
+    bool failed;
+    struct error error;
+};
+
+STAILQ_HEAD(entry_list, entry);
+
+struct journal {
+    struct journal_options options;
+    struct entry_list waiting;
+    struct entry_list writing; /* the job thread's while is_writing */
+    struct entry_list finished;
+    bool is_writing;
+};
+
+static void entry_free(struct entry *x)
+{
+    if (!x)
+        return;
+    arena_free(x->arena);
+    free(x);
+}
+
+struct journal *journal_new(const struct journal_options *options, struct error *e)
+{
+    struct journal *j = calloc(1, sizeof(*j));
+
+    if (!j) {
+        error_memory(e);
+        return NULL;
+    }
+    j->options = *options;
+    STAILQ_INIT(&j->waiting);
+    STAILQ_INIT(&j->writing);
+    STAILQ_INIT(&j->finished);
+    return j;
+}
+
+static void free_all(struct entry_list *list)
+{
+    struct entry *x;
+
+    while ((x = STAILQ_FIRST(list))) {
+        STAILQ_REMOVE_HEAD(list, link);
+        entry_free(x);
+    }
+}
+
+void journal_free(struct journal *j)
+{
+    if (!j)
+        return;
+    free_all(&j->waiting);
+    free_all(&j->writing);
+    free_all(&j->finished);
+    free(j);
+}
+
+/* ---- on the job thread ---- */
+
+static void write_one(struct storage *s, struct entry *x)
+{
+    int rc = x->probe_room ? storage_probe(s, x->probe_room, &x->error)
+                           : storage_put(s, x->values, x->count, &x->error);
+
+    x->failed = rc != 0;
+}
+
+/* All puts of the list as one; -1: nothing was written. */
+static int write_together(struct storage *s, struct entry_list *list)
+{
+    struct value values[JOURNAL_WRITE_MAX];
+    size_t count = 0;
+    struct entry *x;
+    struct error e;
+    int rc;
+
+    STAILQ_FOREACH(x, list, link)
+    {
+        if (!x->probe_room && x->count) {
+            if (count + x->count > JOURNAL_WRITE_MAX)
+                return -1;
+            memcpy(values + count, x->values, x->count * sizeof(*values));
+            count += x->count;
+        }
+    }
+    rc = count ? storage_put(s, values, count, &e) : 0;
+    explicit_bzero(values, count * sizeof(*values));
+    return rc;
+}
+
+static void run(void *context)
+{
+    struct journal *j = context;
+    bool together = write_together(j->options.storage, &j->writing) == 0;
+    struct entry *x;
+
+    /* One value that the storage refuses must not take the others with it. */
+    STAILQ_FOREACH(x, &j->writing, link)
+    {
+        if (x->probe_room || !together)
+            write_one(j->options.storage, x);
+    }
+}
+
+/* ---- on the loop ---- */
+
+static void start_writing(struct journal *j);
+
+static void on_written(void *context)
+{
+    struct journal *j = context;
+
+    STAILQ_CONCAT(&j->finished, &j->writing);
+    j->is_writing = false;
+    start_writing(j);
+    j->options.ready(j->options.context);
+}
+
+static void start_writing(struct journal *j)
+{
+    struct entry *x;
+    size_t count = 0;
+
+    if (j->is_writing || STAILQ_EMPTY(&j->waiting))
+        return;
+    while ((x = STAILQ_FIRST(&j->waiting)) &&
+           (count + x->count <= JOURNAL_WRITE_MAX || STAILQ_EMPTY(&j->writing))) {
+        STAILQ_REMOVE_HEAD(&j->waiting, link);
+        STAILQ_INSERT_TAIL(&j->writing, x, link);
+        count += x->count;
+    }
+    j->is_writing = true;
+    if (job_submit(j->options.jobs, run, on_written, j) == 0)
+        return;
+    STAILQ_FOREACH(x, &j->writing, link)
+    {
+        x->failed = true;
+        error_memory(&x->error);
+    }
+    STAILQ_CONCAT(&j->finished, &j->writing);
+    j->is_writing = false;
+    j->options.ready(j->options.context);
+}
+
+static struct entry *entry_new(const struct value *values, size_t count)
+{
+    struct entry *x = calloc(1, sizeof(*x));
+
+    if (!x || !(x->arena = arena_new(&(struct arena_options){.secret = true})) ||
+        !(x->values = arena_array(x->arena, count + 1, sizeof(*values))))
+        goto out;
+    for (; x->count < count; x->count++)
+        if (value_copy(&values[x->count], x->arena, &x->values[x->count]))
+            goto out;
+    return x;
+out:
+    entry_free(x);
+    return NULL;
+}
+
+static int enqueue(struct journal *j, struct entry *x, journal_done *done, void *context,
+                   struct error *e)
+{
+    if (!x)
+        return error_memory(e);
+    x->done = done;
+    x->context = context;
+    STAILQ_INSERT_TAIL(&j->waiting, x, link);
+    start_writing(j);
+    return 0;
+}
+
+int journal_put(struct journal *j, const struct value *values, size_t count, journal_done *done,
+                void *context, struct error *e)
+{
+    return enqueue(j, entry_new(values, count), done, context, e);
+}
+
+int journal_probe(struct journal *j, size_t orders, journal_done *done, void *context,
+                  struct error *e)
+{
+    struct entry *x = entry_new(NULL, 0);
+
+    if (x)
+        x->probe_room = (orders + 1) * JOURNAL_BYTES_PER_ORDER;
+    return enqueue(j, x, done, context, e);
+}
+
+/* The store takes over what is durable. A value that it cannot take is as good as not written. */
+static void apply(struct journal *j, struct entry *x)
+{
+    for (size_t i = 0; !x->failed && i < x->count; i++)
+        if (store_apply(j->options.store, &x->values[i], &x->error))
+            x->failed = true;
+}
+
+void journal_deliver(struct journal *j)
+{
+    struct entry_list ready = STAILQ_HEAD_INITIALIZER(ready);
+    struct entry *x;
+
+    STAILQ_CONCAT(&ready, &j->finished);
+    while ((x = STAILQ_FIRST(&ready))) {
+        STAILQ_REMOVE_HEAD(&ready, link);
+        apply(j, x);
+        if (x->done)
+            x->done(x->context, x->failed ? &x->error : NULL);
+        else if (x->failed)
+            log_failure(LOG_ERROR, "storage_write_failed", &x->error, NULL);
+        entry_free(x);
+    }
+}
+
+bool journal_is_busy(const struct journal *j)
+{
+    return j->is_writing || !STAILQ_EMPTY(&j->waiting) || !STAILQ_EMPTY(&j->finished);
+}

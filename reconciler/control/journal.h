@@ -1,0 +1,54 @@
+#ifndef CONTROL_JOURNAL_H
+#define CONTROL_JOURNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "reconciler/base/error.h"
+#include "reconciler/base/value.h"
+
+struct job_thread;
+struct storage;
+struct store;
+
+/*
+ * Writes values to the storage on the job thread and applies them to the store on the loop, in that
+ * order: durable first, then believed, then told. What comes in while a write is under way goes out
+ * together in the next one, with one fsync.
+ */
+struct journal;
+
+struct journal_options {
+    struct job_thread *jobs;
+    struct storage *storage;
+    struct store *store;
+    /* Something can be delivered: call journal_deliver when nobody else owns the store. */
+    void (*ready)(void *context);
+    void *context;
+};
+
+struct journal *journal_new(const struct journal_options *options, struct error *e) MUST_CHECK;
+/* Only when nothing is pending, or the job thread has ended. NULL is fine. */
+void journal_free(struct journal *j);
+
+/* `e` NULL: durable and applied. */
+typedef void journal_done(void *context, const struct error *e);
+
+/*
+ * All of `values` in one durable step. They are copied. `done` may be NULL; it is called by
+ * journal_deliver, exactly once. -1 with *e (memory): nothing will happen.
+ */
+int journal_put(struct journal *j, const struct value *values, size_t count, journal_done *done,
+                void *context, struct error *e) MUST_CHECK;
+
+/* storage_probe with room for `orders` orders; the answer as journal_put's. */
+int journal_probe(struct journal *j, size_t orders, journal_done *done, void *context,
+                  struct error *e) MUST_CHECK;
+
+/* Applies what has become durable and calls the done functions. */
+void journal_deliver(struct journal *j);
+
+/* Anything not delivered yet? */
+bool journal_is_busy(const struct journal *j);
+
+#endif

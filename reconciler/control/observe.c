@@ -1,0 +1,133 @@
+#include "reconciler/control/observe.h"
+
+#include <string.h>
+
+#include "reconciler/pki/chain.h"
+#include "reconciler/pki/credential.h"
+#include "reconciler/storage/storage.h"
+#include "reconciler/store/store.h"
+
+void observe_name(const struct store_name *n, const struct observe_options *options,
+                  struct observed_name *out)
+{
+    *out = (struct observed_name){.name = n->name,
+                                  .issuer = n->issuer,
+                                  .directory = n->directory,
+                                  .issued_at = n->issued_at,
+                                  .active = n->active,
+                                  .revoked = n->revoked};
+    if (n->credential) {
+        const struct certificate_facts *facts = &n->credential->facts;
+        out->has_certificate = true;
+        out->not_before = facts->not_before;
+        out->not_after = facts->not_after;
+        out->key_type = facts->key_type;
+        memcpy(out->fingerprint, facts->fingerprint, sizeof(out->fingerprint));
+    }
+    if (n->failure) {
+        out->failures = n->failure->count;
+        out->failed_at = n->failure->failed_at;
+        out->retry_at = n->failure->retry_at;
+        out->failure_kind = n->failure->kind;
+        out->failure_permanent = n->failure->permanent;
+        out->failure_text = n->failure->text;
+    }
+    out->order_open = options->is_ordering ? options->is_ordering(options->context, n->name)
+                                           : n->order != NULL;
+}
+
+int observe_store(struct store *store, const struct observe_options *options, struct arena *arena,
+                  struct observed **observed, struct error *e)
+{
+    struct observed *o = arena_alloc(arena, sizeof(*o));
+    struct observed_name *names;
+    struct store_name *const *sorted;
+    size_t count;
+
+    sorted = store_sorted(store, &count);
+    names = sorted || !count ? arena_array(arena, count, sizeof(*names)) : NULL;
+    if (!o || !names)
+        return error_memory(e);
+    for (size_t i = 0; i < count; i++)
+        observe_name(sorted[i], options, &names[i]);
+    o->names = names;
+    o->count = count;
+    o->storage_error = str_from(options->storage_error ? options->storage_error : "");
+    o->storage_usable = o->storage_error.len == 0;
+    *observed = o;
+    return 0;
+}
+
+static int take_value(void *context, const struct value *v, struct error *e)
+{
+    return store_apply(context, v, e);
+}
+
+int observation_open(const struct settings *s, struct observation *o, struct error *e)
+{
+    const struct storage_options options = {
+        .kind = STORAGE_FILE, .prefix = s->prefix, .read_only = true};
+    const struct store_options which = {.apart = s->acme_server != NULL,
+                                        .directory = str_from(s->acme_server)};
+    struct storage_problems problems = {0};
+    struct storage *storage;
+    struct error why;
+
+    *o = (struct observation){.chains = chain_pool_new()};
+    if (o->chains)
+        o->store = store_new(&which, o->chains);
+    if (!o->store) {
+        observation_close(o);
+        return error_memory(e);
+    }
+    storage = storage_open(&options, &why);
+    if (!storage || storage_load(storage, take_value, o->store, &problems, &why))
+        memcpy(o->storage_error, why.message, sizeof(o->storage_error));
+    o->is_present = store_count(o->store) > 0;
+    storage_problems_free(&problems);
+    storage_close(storage);
+    return 0;
+}
+
+void observation_close(struct observation *o)
+{
+    store_free(o->store);
+    chain_pool_free(o->chains);
+    *o = (struct observation){0};
+}
+
+int observe_demands(struct store *store, int64_t now, struct arena *arena,
+                    struct desired_demand **demands, size_t *count, struct error *e)
+{
+    struct desired_demand *list;
+    struct store_name *const *sorted;
+    size_t names, kept = 0;
+
+    sorted = store_sorted(store, &names);
+    if (!sorted && names)
+        return error_memory(e);
+    for (size_t i = 0; i < names; i++)
+        kept += sorted[i]->last_seen_at != 0;
+    list = arena_array(arena, kept, sizeof(*list));
+    if (!list)
+        return error_memory(e);
+    kept = 0;
+    for (size_t i = 0; i < names; i++)
+        if (observe_is_demanded(sorted[i], now))
+            list[kept++] = (struct desired_demand){.name = arena_str(arena, sorted[i]->name),
+                                                   .last_seen_at = sorted[i]->last_seen_at};
+    *demands = list;
+    *count = kept;
+    return 0;
+}
+
+bool observe_is_demanded(const struct store_name *n, int64_t now)
+{
+    int64_t lifetime = OBSERVE_DEMAND_SECONDS;
+
+    if (!n->last_seen_at)
+        return false;
+    if (n->credential)
+        lifetime = n->credential->facts.not_after - n->credential->facts.not_before + 1;
+    return n->last_seen_at > now - lifetime;
+}

@@ -1,0 +1,61 @@
+#ifndef CONTROL_PUBLISH_H
+#define CONTROL_PUBLISH_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "reconciler/base/error.h"
+#include "reconciler/base/str.h"
+#include "reconciler/snapshot/segment.h"
+
+struct fleet;
+struct index;
+struct job_thread;
+
+/*
+ * Turns what changed into sealed segments and a generation (design 4 "Snapshots"): credentials from
+ * the index, challenge tokens, the routes. Merges the stack in the background.
+ */
+struct publisher;
+
+#define PUBLISH_TOKENS_MAX 8192
+
+struct publish_options {
+    struct index *index;
+    struct fleet *fleet;
+    struct job_thread *jobs;
+    void (*ready)(void *context); /* a merge is done: call publish_deliver when nobody else owns the index */
+    void *context;
+};
+
+struct publisher *publisher_new(const struct publish_options *options, struct error *e) MUST_CHECK;
+void publisher_free(struct publisher *p); /* after the job thread has ended; NULL is fine */
+
+/* ---- with the index in hand, on whichever thread owns it ---- */
+
+/* Makes segments of the index' changes and, if `routes` is not NULL, of the routes. */
+int publish_build(struct publisher *p, const struct segment_routes *routes,
+                  struct error *e) MUST_CHECK;
+
+/* ---- on the loop ---- */
+
+/* A challenge token; -1 with *e when PUBLISH_TOKENS_MAX are out already. Known tokens are fine. */
+int publish_token_add(struct publisher *p, struct str token, struct str answer,
+                      struct error *e) MUST_CHECK;
+void publish_token_remove(struct publisher *p, struct str token);
+struct str publish_token_find(const struct publisher *p, struct str token); /* STR_NONE */
+
+/*
+ * Builds what is new (a small change) and announces it to the workers: everything since the last
+ * call is one generation. Returns the number of the newest generation, whether it is new or not;
+ * 0 with *e: nothing was announced, call it again later.
+ */
+uint64_t publish_announce(struct publisher *p, struct error *e) MUST_CHECK;
+
+/* Ends a merge that has finished. */
+void publish_deliver(struct publisher *p);
+
+uint64_t publish_generation(const struct publisher *p);
+size_t publish_segments(const struct publisher *p);
+
+#endif

@@ -1,0 +1,281 @@
+#include "reconciler/control/status.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "reconciler/base/json_out.h"
+#include "reconciler/base/log.h"
+#include "reconciler/serve/http_conn.h"
+#include "reconciler/serve/http_listener.h"
+
+#define STATUS_CONNECTIONS_MAX 256
+#define STATUS_BACKLOG 16
+#define STATUS_REQUEST_BODY_MAX 4096
+
+static const char *const paths[STATUS_PAGE_COUNT] = {
+    [STATUS_PAGE_STATUS] = "/status",
+    [STATUS_PAGE_READY] = "/status/ready",
+    [STATUS_PAGE_CERTIFICATES] = "/certificates",
+    [STATUS_PAGE_EVERYTHING] = "/status.json",
+};
+
+struct waiting {
+    struct http_conn *conn;
+    enum status_page page;
+};
+
+struct status {
+    struct status_options options;
+    struct http_server *server;
+    struct http_listener **listeners;
+    size_t listener_count;
+    char *socket_path;
+    int socket;
+    bool is_draining; /* POST /status/ready status=draining */
+    struct waiting waiting[STATUS_WAITING_MAX];
+    size_t waiting_count;
+};
+
+/* ---- answers ---- */
+
+static void reply_json(struct http_conn *conn, unsigned status, struct str body, const char *allow)
+{
+    struct http_response r = {.status = status,
+                              .content_type = STR("application/json; charset=utf-8"),
+                              .body = body};
+
+    if (allow)
+        r.fields[r.field_count++] =
+            (struct http_response_field){.name = "Allow", .value = str_from(allow)};
+    http_conn_reply(conn, &r);
+}
+
+static void reply_message(struct http_conn *conn, unsigned status, const char *message,
+                          const char *allow)
+{
+    struct buf body = BUF_INIT(1024);
+    struct json_out j = json_out_compact(&body);
+
+    json_out_object(&j);
+    json_out_member_cstr(&j, "message", message);
+    json_out_end(&j);
+    reply_json(conn, status, buf_view(&body), allow);
+    buf_free(&body);
+}
+
+static void answer(struct status *s, struct http_conn *conn, enum status_page page)
+{
+    struct buf body = BUF_INIT(STATUS_BODY_MAX);
+    unsigned status;
+
+    if (page == STATUS_PAGE_READY && s->is_draining) {
+        reply_message(conn, 503, "draining", NULL);
+        return;
+    }
+    status = s->options.source.print(s->options.source.context, page, &body);
+    if (body.failed)
+        reply_message(conn, 500, "An unexpected error occurred", NULL);
+    else
+        reply_json(conn, status, buf_view(&body), NULL);
+    buf_free(&body);
+}
+
+/* ---- requests ---- */
+
+static bool find_page(struct str path, enum status_page *page)
+{
+    while (path.len > 1 && path.ptr[path.len - 1] == '/')
+        path.len--;
+    for (int i = 0; i < STATUS_PAGE_COUNT; i++)
+        if (str_equal_cstr(path, paths[i])) {
+            *page = (enum status_page)i;
+            return true;
+        }
+    return false;
+}
+
+/* Kong's drain switch: status=draining as form or JSON. */
+static void post_ready(struct status *s, struct http_conn *conn, struct str body)
+{
+    struct http_response r = {.status = 204};
+
+    if (!memmem(body.ptr ? body.ptr : "", body.len, "draining", 8)) {
+        reply_message(conn, 400, "status: expected one of: draining", NULL);
+        return;
+    }
+    s->is_draining = true;
+    http_conn_reply(conn, &r);
+}
+
+static void handle(void *context, struct http_conn *conn, const struct http1_request *request)
+{
+    struct status *s = context;
+    bool is_get = str_equal(request->method, STR("GET")) || request->is_head;
+    enum status_page page;
+
+    if (!find_page(request->path, &page)) {
+        reply_message(conn, 404, "Not found", NULL);
+    } else if (page == STATUS_PAGE_READY && str_equal(request->method, STR("POST"))) {
+        post_ready(s, conn, request->body);
+    } else if (!is_get) {
+        reply_message(conn, 405, "Method not allowed",
+                      page == STATUS_PAGE_READY ? "GET, HEAD, POST" : "GET, HEAD");
+    } else if (!s->options.source.is_busy(s->options.source.context, page)) {
+        answer(s, conn, page);
+    } else if (s->waiting_count == STATUS_WAITING_MAX) {
+        reply_message(conn, 503, "busy", NULL);
+    } else {
+        s->waiting[s->waiting_count++] = (struct waiting){.conn = conn, .page = page};
+    }
+}
+
+static void refuse(void *context, struct http_conn *conn, unsigned status, const char *message,
+                   const struct http1_request *request)
+{
+    (void)context;
+    (void)request;
+    reply_message(conn, status, message, NULL);
+}
+
+static void closed(void *context, struct http_conn *conn)
+{
+    struct status *s = context;
+
+    for (size_t i = 0; i < s->waiting_count; i++)
+        if (s->waiting[i].conn == conn) {
+            s->waiting[i] = s->waiting[--s->waiting_count];
+            return;
+        }
+}
+
+void status_resume(struct status *s)
+{
+    while (s->waiting_count) {
+        struct waiting w = s->waiting[0];
+        if (s->options.source.is_busy(s->options.source.context, w.page))
+            return;
+        s->waiting[0] = s->waiting[--s->waiting_count];
+        answer(s, w.conn, w.page);
+    }
+}
+
+/* ---- connections ---- */
+
+/* Over the unix socket only we ourselves and root may ask. */
+static bool is_peer_allowed(int fd, const struct sockaddr *peer)
+{
+    struct ucred who;
+    socklen_t len = sizeof(who);
+
+    if (peer->sa_family != AF_UNIX)
+        return true;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 &&
+           (who.uid == 0 || who.uid == geteuid());
+}
+
+static void accepted(void *context, int fd, const struct sockaddr *peer, socklen_t peer_len)
+{
+    struct status *s = context;
+    const struct http_conn_options options = {.fd = fd, .peer = peer, .peer_len = peer_len};
+
+    if (!is_peer_allowed(fd, peer)) {
+        log_event(LOG_WARN, "control_socket_refused", NULL);
+        close(fd);
+        return;
+    }
+    if (http_conn_open(s->server, &options))
+        log_event(LOG_WARN, "status_connection_refused", NULL);
+}
+
+static int open_socket(struct status *s, struct error *e)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    mode_t before;
+    int rc;
+
+    if (asprintf(&s->socket_path, "%s/%s", s->options.prefix, STATUS_SOCKET) < 0) {
+        s->socket_path = NULL;
+        return error_memory(e);
+    }
+    if (strlen(s->socket_path) >= sizeof(address.sun_path))
+        return error_set(e, ERROR_USAGE, "the prefix is too long for %s", STATUS_SOCKET);
+    memcpy(address.sun_path, s->socket_path, strlen(s->socket_path) + 1);
+    s->socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    unlink(s->socket_path); /* a leftover: we hold the prefix' lock */
+    before = umask(0177);
+    rc = s->socket < 0 ||
+         bind(s->socket, (const struct sockaddr *)&address, sizeof(address)) ||
+         listen(s->socket, STATUS_BACKLOG);
+    umask(before);
+    return rc ? error_errno(e, ERROR_IO, errno, "%s", s->socket_path) : 0;
+}
+
+static int listen_on(struct status *s, int fd)
+{
+    const struct http_listener_options options = {
+        .base = s->options.base, .fd = fd, .context = s, .accepted = accepted};
+    struct http_listener *l;
+
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    l = http_listener_new(&options);
+    if (l)
+        s->listeners[s->listener_count++] = l;
+    return l ? 0 : -1;
+}
+
+struct status *status_new(const struct status_options *options, struct error *e)
+{
+    struct status *s = calloc(1, sizeof(*s));
+    int rc;
+
+    if (!s) {
+        error_memory(e);
+        return NULL;
+    }
+    s->options = *options;
+    s->socket = -1;
+    s->listeners = calloc(options->listener_count + 1, sizeof(struct http_listener *));
+    s->server = http_server_new(&(struct http_server_options){
+        .base = options->base,
+        .limits = {.connections = STATUS_CONNECTIONS_MAX, .body_keep = STATUS_REQUEST_BODY_MAX},
+        .product = options->product,
+        .context = s,
+        .handle = handle,
+        .refuse = refuse,
+        .closed = closed});
+    rc = s->listeners && s->server ? 0 : error_memory(e);
+    if (rc == 0 && options->prefix) {
+        rc = open_socket(s, e);
+        if (rc == 0 && listen_on(s, s->socket))
+            rc = error_memory(e);
+    }
+    for (size_t i = 0; rc == 0 && i < options->listener_count; i++)
+        rc = listen_on(s, options->listeners[i]) ? error_memory(e) : 0;
+    if (rc == 0)
+        return s;
+    status_free(s);
+    return NULL;
+}
+
+void status_free(struct status *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < s->listener_count; i++)
+        http_listener_free(s->listeners[i]);
+    http_server_free(s->server);
+    if (s->socket >= 0) {
+        close(s->socket);
+        unlink(s->socket_path);
+    }
+    free(s->socket_path);
+    free(s->listeners);
+    free(s);
+}
