@@ -95,7 +95,7 @@ static void want(struct action *a, const struct policy *policy, int64_t now)
         settle(a, PLAN_RENEW, REASON_RENEWAL_DUE, now);
 }
 
-static void wait(struct action *a, enum plan_reason reason, int64_t at)
+static void put_off(struct action *a, enum plan_reason reason, int64_t at)
 {
     a->action = PLAN_WAIT;
     a->reason = reason;
@@ -122,7 +122,7 @@ static void respect_failures(struct action *a, const struct policy *policy, int6
     ours = policy_retry_at(o->failures, o->failed_at, 0, lifetime, a->name, policy);
     at = o->retry_at > ours ? o->retry_at : ours;
     if (now < at)
-        wait(a, o->retry_at >= ours ? REASON_RATE_LIMITED : REASON_BACKOFF, at);
+        put_off(a, o->retry_at >= ours ? REASON_RATE_LIMITED : REASON_BACKOFF, at);
 }
 
 /* What stands in the way of the order in `a`. */
@@ -130,35 +130,42 @@ static void hold_back(struct action *a, const struct policy *policy, bool storag
                       int64_t now)
 {
     if (a->observed && a->observed->order_open)
-        wait(a, REASON_ORDER_OPEN, 0);
+        put_off(a, REASON_ORDER_OPEN, 0);
     else if (!storage_usable)
-        wait(a, REASON_STORAGE, now + POLICY_STORAGE_RETRY_SECONDS);
+        put_off(a, REASON_STORAGE, now + POLICY_STORAGE_RETRY_SECONDS);
     else if (a->observed)
         respect_failures(a, policy, now);
+}
+
+static void keep(struct action *a, const struct policy *policy)
+{
+    enum key_type there = a->observed->key_type;
+    bool same_key = !policy->key_type || !there || there == policy->key_type;
+
+    settle(a, PLAN_KEEP, same_key ? REASON_NOT_DUE : REASON_OTHER_KEY_TYPE, a->renew_at);
 }
 
 static void decide_desired(struct action *a, const struct policy *policy, bool storage_usable,
                            int64_t now)
 {
     const struct observed_name *o = a->observed;
-    bool is_ours = is_good(o, now) && !is_foreign(o, policy);
+    bool good = is_good(o, now);
+    bool ours = good && !is_foreign(o, policy);
 
-    if (is_ours && !o->active) {
+    if (ours && !o->active) {
         settle(a, PLAN_ADOPT, REASON_FOUND_VALID, now);
     } else if (a->desired->block) {
         /* Said at once, not only when the certificate that is there is due: then it may be too
          * late. */
         settle(a, PLAN_BLOCK, block_reason(a->desired->block), 0);
-    } else if (is_ours && now < a->renew_at) {
-        bool same_key = !policy->key_type || !o->key_type || o->key_type == policy->key_type;
-        settle(a, PLAN_KEEP, same_key ? REASON_NOT_DUE : REASON_OTHER_KEY_TYPE, a->renew_at);
+    } else if (ours && now < a->renew_at) {
+        keep(a, policy);
     } else {
         want(a, policy, now);
         hold_back(a, policy, storage_usable, now);
     }
     /* A managed certificate that is served now has replaced the declared one already. */
-    a->overrides =
-        a->desired->overrides && a->action != PLAN_BLOCK && !(is_good(o, now) && o->active);
+    a->overrides = a->desired->overrides && a->action != PLAN_BLOCK && !(good && o->active);
 }
 
 struct action plan_decide(const struct desired_name *desired, const struct observed_name *observed,
@@ -252,21 +259,30 @@ enum plan_exit plan_exit_code(const struct plan *plan)
     return plan->counts[PLAN_KEEP] == plan->count ? PLAN_EXIT_NOTHING : PLAN_EXIT_CHANGES;
 }
 
+/* The state of a certificate that no client takes any more, or NULL. */
+static const char *bad_state(const struct observed_name *o, int64_t now)
+{
+    if (!o || !o->has_certificate)
+        return NULL;
+    if (o->revoked)
+        return "revoked";
+    return has_expired(o, now) ? "expired" : NULL;
+}
+
 const char *plan_state(const struct action *a, int64_t now)
 {
     const struct observed_name *o = a->observed;
+    const char *bad = bad_state(o, now);
 
     if (a->action == PLAN_RETIRE)
         return "retired";
-    if (o && o->has_certificate && o->revoked)
-        return "revoked";
-    if (o && o->has_certificate && has_expired(o, now))
-        return "expired";
+    if (bad)
+        return bad;
     if (a->action == PLAN_BLOCK)
         return "blocked";
     if (a->action == PLAN_KEEP)
         return "valid";
     if (o && o->failures)
         return "failing";
-    return is_good(o, now) && o->active ? "due" : "pending";
+    return o && o->has_certificate && o->active ? "due" : "pending";
 }

@@ -1,0 +1,389 @@
+#include "reconciler/core/render.h"
+
+#include "reconciler/base/attr.h"
+#include "reconciler/base/clock.h"
+
+/* With a flush function, the buffer is emptied when it holds this much. */
+#define FLUSH_AT ((size_t)64 << 10)
+/* One action at most: a name, a sentence and all its places (one host may stand in every route). */
+#define ACTION_MAX ((size_t)1 << 30)
+/* Places of one name on a line for people; JSON has all of them. */
+#define PLACES_SHOWN 3
+
+#define RESET "\033[0m"
+
+struct verb {
+    enum plan_action action;
+    const char *doing; /* "issuing" a.example */
+    const char *title; /* in the summary */
+    const char *colour;
+};
+
+/* In the order in which people read them. */
+static const struct verb verbs[] = {
+    {PLAN_ISSUE, "issuing", "Issue", "\033[32m"},
+    {PLAN_RENEW, "renewing", "Renew", "\033[33m"},
+    {PLAN_ADOPT, "adopting", "Adopt", "\033[36m"},
+    {PLAN_WAIT, "waiting to", "Wait", "\033[35m"},
+    {PLAN_BLOCK, "blocked", "Block", "\033[31m"},
+    {PLAN_RETIRE, "retiring", "Retire", "\033[31m"},
+    {PLAN_KEEP, "keeping", "Keep", ""},
+};
+
+/* One rendering: where it goes, and room for sentences and single actions. */
+struct sheet {
+    const struct render_options *options;
+    struct buf *out;
+    struct buf sentence;
+    struct buf line;
+};
+
+void render_outside(struct str text, struct buf *out)
+{
+    while (text.ptr) {
+        struct str rest, part = str_cut(text, '"', &rest);
+
+        buf_escaped(out, part);
+        if (rest.ptr)
+            buf_char(out, '"');
+        text = rest;
+    }
+}
+
+void render_place(const struct model *model, struct place place, struct buf *out)
+{
+    const char *file = place.file < model->file_count ? model->files[place.file] : "?";
+
+    buf_escaped(out, str_from(file));
+    buf_printf(out, ":%u:%u", place.line, place.column);
+}
+
+static int flush(const struct sheet *s)
+{
+    if (s->out->failed)
+        return -1;
+    if (!s->options->flush || s->out->len < FLUSH_AT)
+        return 0;
+    return s->options->flush(s->options->context, s->out) ? -1 : 0;
+}
+
+/* The reason of `a` as it is; valid until the next call. */
+static struct str sentence(struct sheet *s, const struct action *a)
+{
+    buf_clear(&s->sentence);
+    plan_reason_print(a, s->options->now, &s->sentence);
+    if (a->reason == REASON_STORAGE && s->options->storage_error.len) {
+        buf_cstr(&s->sentence, ": ");
+        buf_str(&s->sentence, s->options->storage_error);
+    }
+    return buf_view(&s->sentence);
+}
+
+static void print_places(const struct desired_name *name, struct sheet *s)
+{
+    size_t shown = name->place_count < PLACES_SHOWN ? name->place_count : PLACES_SHOWN;
+
+    if (!name->place_count) {
+        buf_cstr(s->out, " (on demand)");
+        return;
+    }
+    for (size_t i = 0; i < shown; i++) {
+        buf_cstr(s->out, i ? ", " : " (");
+        render_place(s->options->model, name->places[i], s->out);
+    }
+    if (name->place_count > shown)
+        buf_printf(s->out, " and %zu more", name->place_count - shown);
+    buf_char(s->out, ')');
+}
+
+static void print_action(const struct verb *verb, const struct action *a, struct sheet *s)
+{
+    struct buf *out = s->out;
+
+    if (s->options->colour)
+        buf_cstr(out, verb->colour);
+    buf_cstr(out, verb->doing);
+    if (a->action == PLAN_WAIT)
+        buf_printf(out, " %s", plan_action_name(a->wanted));
+    buf_char(out, ' ');
+    buf_escaped(out, a->name);
+    if (s->options->colour)
+        buf_cstr(out, RESET);
+    if (a->desired)
+        print_places(a->desired, s);
+    buf_cstr(out, ": ");
+    render_outside(sentence(s, a), out);
+    if (a->overrides) {
+        buf_cstr(out, "; overrides the certificate declared at ");
+        render_place(s->options->model, a->desired->overrides->name.place, out);
+    }
+    buf_char(out, '\n');
+}
+
+static int print_group(const struct verb *verb, const struct plan *plan, struct sheet *s)
+{
+    if (!plan->counts[verb->action] || (verb->action == PLAN_KEEP && !s->options->verbose))
+        return 0;
+    for (size_t i = 0; i < plan->count; i++) {
+        if (plan->items[i].action != verb->action)
+            continue;
+        print_action(verb, &plan->items[i], s);
+        if (flush(s))
+            return -1;
+    }
+    return 0;
+}
+
+static void print_summary(const struct plan *plan, struct buf *out)
+{
+    char text[CLOCK_TEXT_SIZE];
+
+    if (plan->counts[PLAN_KEEP] == plan->count)
+        buf_cstr(out, "Nothing to do.\n");
+    buf_cstr(out, "Summary:\n");
+    for (size_t i = 0; i < ARRAY_LENGTH(verbs); i++)
+        buf_printf(out, "  %s: %zu\n", verbs[i].title, plan->counts[verbs[i].action]);
+    buf_printf(out, "  Override: %zu\n", plan->override_count);
+    if (plan->next_at)
+        buf_printf(out, "Next: %s\n", clock_print(plan->next_at, text));
+}
+
+int render_plan_text(const struct plan *plan, const struct render_options *options, struct buf *out)
+{
+    struct sheet s = {.options = options, .out = out, .sentence = BUF_INIT(ACTION_MAX)};
+    int rc = 0;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(verbs) && !rc; i++)
+        rc = print_group(&verbs[i], plan, &s);
+    print_summary(plan, out);
+    buf_free(&s.sentence);
+    return rc || out->failed ? -1 : 0;
+}
+
+static void json_place(struct json_out *j, struct place place, const struct model *model)
+{
+    struct buf text = BUF_INIT(ACTION_MAX);
+    const char *file = place.file < model->file_count ? model->files[place.file] : "?";
+
+    /* JSON escapes by itself: the file's name goes in as it is. */
+    buf_printf(&text, "%s:%u:%u", file, place.line, place.column);
+    json_out_str(j, buf_view(&text));
+    buf_free(&text);
+}
+
+static void json_declared_at(struct json_out *j, const struct desired_name *name,
+                             const struct model *model)
+{
+    json_out_key(j, "declared_at");
+    json_out_array(j);
+    for (size_t i = 0; name && i < name->place_count; i++)
+        json_place(j, name->places[i], model);
+    json_out_end(j);
+}
+
+static void json_because(struct json_out *j, struct sheet *s, const struct action *a)
+{
+    json_out_key(j, "because");
+    json_out_object(j);
+    json_out_member_cstr(j, "reason", plan_reason_id(a->reason));
+    json_out_member_str(j, "text", sentence(s, a));
+    json_out_end(j);
+}
+
+static void json_overrides(struct json_out *j, const struct action *a, const struct model *model)
+{
+    const struct sni *sni = a->overrides ? a->desired->overrides : NULL;
+
+    json_out_key(j, "overrides");
+    if (!sni) {
+        json_out_null(j);
+        return;
+    }
+    json_out_object(j);
+    json_out_member_str(j, "sni", sni->name.value);
+    json_out_key(j, "declared_at");
+    json_out_array(j);
+    json_place(j, sni->name.place, model);
+    json_out_end(j);
+    json_out_end(j);
+}
+
+/* Kept, adopted and retired certificates are there already; all others are yet to be made. */
+static bool is_there(const struct action *a)
+{
+    return a->action == PLAN_KEEP || a->action == PLAN_ADOPT || a->action == PLAN_RETIRE;
+}
+
+static void json_ca(struct json_out *j, const struct action *a, const struct render_options *o)
+{
+    struct str ca = a->desired ? o->desired->directory : a->observed->directory;
+
+    json_out_member_str(j, "ca", ca.len ? ca : STR_NONE);
+}
+
+static void json_key_type(struct json_out *j, const struct action *a,
+                          const struct render_options *o)
+{
+    enum key_type type = is_there(a) ? a->observed->key_type : o->desired->key_type;
+
+    json_out_member_cstr(j, "key_type", type == KEY_NONE ? NULL : key_type_name(type));
+}
+
+static void json_not_after(struct json_out *j, const struct action *a)
+{
+    bool has_certificate = a->observed && a->observed->has_certificate;
+
+    json_out_member_time(j, "not_after", has_certificate ? a->observed->not_after : 0);
+}
+
+static void json_action(struct sheet *s, const struct action *a)
+{
+    struct json_out j = json_out_compact(&s->line);
+
+    json_out_object(&j);
+    json_out_member_cstr(&j, "action", plan_action_name(a->action));
+    json_out_member_str(&j, "name", a->name);
+    json_because(&j, s, a);
+    json_declared_at(&j, a->desired, s->options->model);
+    json_overrides(&j, a, s->options->model);
+    json_ca(&j, a, s->options);
+    json_key_type(&j, a, s->options);
+    json_not_after(&j, a);
+    json_out_member_time(&j, "at", a->at);
+    json_out_key(&j, "budget");
+    json_out_array(&j);
+    json_out_end(&j);
+    json_out_end(&j);
+}
+
+static void json_config(struct json_out *j, const struct render_options *options)
+{
+    json_out_key(j, "config");
+    json_out_object(j);
+    json_out_key(j, "files");
+    json_out_array(j);
+    for (size_t i = 0; i < options->file_count; i++) {
+        json_out_object(j);
+        json_out_member_cstr(j, "file", options->files[i].name);
+        json_out_member_cstr(j, "sha256", options->files[i].sha256);
+        json_out_end(j);
+    }
+    json_out_end(j);
+    json_out_member_cstr(j, "sha256", options->sha256);
+    json_out_end(j);
+}
+
+static void json_summary(struct json_out *j, const struct plan *plan)
+{
+    json_out_key(j, "summary");
+    json_out_object(j);
+    for (int action = 0; action < PLAN_ACTION_COUNT; action++)
+        json_out_member_int(j, plan_action_name((enum plan_action)action),
+                            (int64_t)plan->counts[action]);
+    json_out_member_int(j, "override", (int64_t)plan->override_count);
+    json_out_end(j);
+}
+
+/* One action a line: a plan is read with diff and grep too. */
+static int json_actions(struct json_out *j, const struct plan *plan, struct sheet *s)
+{
+    json_out_key(j, "actions");
+    json_out_array(j);
+    for (size_t i = 0; i < plan->count; i++) {
+        buf_clear(&s->line);
+        json_action(s, &plan->items[i]);
+        if (s->line.failed)
+            return -1;
+        json_out_raw(j, buf_view(&s->line));
+        if (flush(s))
+            return -1;
+    }
+    json_out_end(j);
+    return 0;
+}
+
+int render_plan_json(const struct plan *plan, const struct render_options *options, struct buf *out)
+{
+    struct sheet s = {.options = options,
+                      .out = out,
+                      .sentence = BUF_INIT(ACTION_MAX),
+                      .line = BUF_INIT(ACTION_MAX)};
+    struct json_out j = json_out_pretty(out);
+    int rc;
+
+    json_out_object(&j);
+    json_out_member_int(&j, "format", 1);
+    json_config(&j, options);
+    json_out_member_str(&j, "against", options->against);
+    rc = json_actions(&j, plan, &s);
+    if (!rc) {
+        json_summary(&j, plan);
+        json_out_member_time(&j, "next_at", plan->next_at);
+        json_out_end(&j);
+        buf_char(out, '\n');
+    }
+    buf_free(&s.sentence);
+    buf_free(&s.line);
+    return rc || out->failed ? -1 : 0;
+}
+
+static void json_fingerprint(struct json_out *j, const struct observed_name *o)
+{
+    static const char digits[] = "0123456789abcdef";
+    char hex[2 * sizeof(o->fingerprint)];
+
+    for (size_t i = 0; i < sizeof(o->fingerprint); i++) {
+        hex[2 * i] = digits[o->fingerprint[i] >> 4];
+        hex[2 * i + 1] = digits[o->fingerprint[i] & 15];
+    }
+    json_out_member_str(j, "fingerprint", (struct str){hex, sizeof(hex)});
+}
+
+static void json_certificate(struct json_out *j, const struct observed_name *o)
+{
+    if (!o || !o->has_certificate) {
+        json_out_member_null(j, "issuer");
+        json_out_member_null(j, "not_before");
+        json_out_member_null(j, "not_after");
+        json_out_member_null(j, "fingerprint");
+        return;
+    }
+    json_out_member_str(j, "issuer", o->issuer);
+    json_out_member_time(j, "not_before", o->not_before);
+    json_out_member_time(j, "not_after", o->not_after);
+    json_fingerprint(j, o);
+}
+
+/* What comes next: for a kept certificate its renewal, for a wait what it waits to do. */
+static enum plan_action next_action(const struct action *a)
+{
+    return a->action == PLAN_KEEP ? PLAN_RENEW : a->wanted;
+}
+
+void render_certificate_json(const struct action *a, const struct render_options *options,
+                             struct json_out *j)
+{
+    struct sheet s = {.options = options, .sentence = BUF_INIT(ACTION_MAX)};
+    const struct observed_name *o = a->observed;
+    struct str in_use = options->desired->directory;
+    bool is_made = o && o->has_certificate; /* then ca and key type are the certificate's own */
+
+    json_out_object(j);
+    json_out_member_str(j, "name", a->name);
+    json_out_member_cstr(j, "state", plan_state(a, options->now));
+    json_certificate(j, o);
+    json_declared_at(j, a->desired, options->model);
+    json_out_key(j, "next");
+    json_out_object(j);
+    json_out_member_cstr(j, "action", plan_action_name(next_action(a)));
+    json_out_member_time(j, "at", a->at);
+    json_because(j, &s, a);
+    json_out_end(j);
+    json_out_member_str(j, "last_error", o && o->failures ? o->failure_text : STR_NONE);
+    json_out_member_str(j, "ca", is_made && o->directory.len ? o->directory : in_use);
+    json_out_member_cstr(j, "key_type",
+                         key_type_name(is_made ? o->key_type : options->desired->key_type));
+    json_out_member_int(j, "failures", o ? (int64_t)o->failures : 0);
+    json_out_end(j);
+    buf_free(&s.sentence);
+}
