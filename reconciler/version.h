@@ -1,9 +1,10 @@
 #ifndef VERSION_H
 #define VERSION_H
 
-/* The one place that says which reconcert this is: `version`, the man page, User-Agent. */
+/* The one place that says which reconcert this is: `version`, the man page, Server, User-Agent. */
 #define VERSION_TEXT "0.1.0"
-#define VERSION_DATE \
-    "November 24, 2026" /* of the man page; fixed, so that builds are reproducible */
+#define VERSION_PRODUCT "reconcert/" VERSION_TEXT
+#define VERSION_DATE "November 24, 2026" /* of the man page; fixed: the same tree, the same bytes \
+                                          */
 
 #endif

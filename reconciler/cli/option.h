@@ -25,7 +25,6 @@ enum option_id {
     OPTION_FORMAT,
     OPTION_EXIT_CODE,
     OPTION_STRICT,
-    OPTION_FLATTEN,
     OPTION_VERBOSE,
     OPTION_NO_COLOR,
     OPTION_MAN,
@@ -39,7 +38,6 @@ enum option_id {
 #define OPTION_BIT(id) (1u << (id))
 
 struct option_row {
-    enum option_id id;
     char letter;          /* '\0' = only the long name */
     const char *name;     /* without the dashes */
     const char *argument; /* "FILE"; NULL = takes none */
@@ -61,7 +59,7 @@ struct options {
     size_t operand_count;
 };
 
-/* The table, OPTION_COUNT rows, row i has id i. */
+/* The table: OPTION_COUNT rows, in the order of enum option_id. */
 const struct option_row *option_rows(void);
 
 /*

@@ -57,6 +57,11 @@ struct verb {
 const struct verb *verb_rows(void);
 /* NULL if there is no such verb. */
 const struct verb *verb_find(const char *name);
+/*
+ * Prints a usage error and where to read on (`verb` NULL: in the list of verbs). Returns the exit
+ * code: VERB_USAGE, or VERB_FAILED if it was memory.
+ */
+int verb_refuse(const struct verb *verb, const struct error *e);
 /* What exit code 64 means, for every verb. */
 const char *verb_usage_text(void);
 

@@ -1,0 +1,119 @@
+#include "reconciler/base/json_out.h"
+#include "reconciler/cli/input.h"
+#include "reconciler/cli/note.h"
+#include "reconciler/cli/output.h"
+#include "reconciler/cli/verb.h"
+
+/* A thousand problems, each beside the entity that it belongs to. */
+#define CHECK_OUTPUT_MAX ((size_t)256 << 20)
+
+#define CHECK_FORMAT 1
+
+/* --strict: nothing is only a warning. */
+static void harden(struct problems *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        p->items[i].severity = PROBLEM_ERROR;
+    p->error_count += p->warning_count;
+    p->warning_count = 0;
+}
+
+static void print_json(const struct problems *p, struct buf *out)
+{
+    struct json_out j = json_out_pretty(out);
+
+    json_out_object(&j);
+    json_out_member_int(&j, "format", CHECK_FORMAT);
+    json_out_key(&j, "problems");
+    problems_print_json(p, &j);
+    if (p->truncated)
+        json_out_member_int(&j, "truncated", (int64_t)p->truncated);
+    json_out_end(&j);
+    buf_char(out, '\n');
+}
+
+static int print(const struct command *c, const struct problems *p)
+{
+    struct buf out = BUF_INIT(CHECK_OUTPUT_MAX);
+    struct error e;
+    int code = VERB_DONE;
+
+    if (c->options->format == OPTION_FORMAT_JSON)
+        print_json(p, &out);
+    else
+        problems_print_text(p, &out);
+    if (output_buf(&out, &e)) {
+        output_error(&e);
+        code = VERB_FAILED;
+    }
+    buf_free(&out);
+    return code;
+}
+
+/* A file that cannot be read is a problem like any other, so that JSON comes out either way. */
+static int print_unreadable(const struct command *c, const struct error *why)
+{
+    struct problems p;
+    int code = VERB_FAILED;
+
+    output_error(why);
+    if (c->options->format == OPTION_FORMAT_TEXT || why->kind == ERROR_MEMORY)
+        return code;
+    if (problems_init(&p) == 0 && problems_add_file(&p, why->file) == 0) {
+        problems_add(&p, PROBLEM_ERROR, (struct place){.file = 0, .line = why->line}, STR(""), "%s",
+                     why->message);
+        if (print(c, &p) != VERB_DONE)
+            code = VERB_FAILED;
+    }
+    problems_fini(&p);
+    return code;
+}
+
+static void print_summary(const struct command *c, const struct settings *s,
+                          const struct loaded *loaded)
+{
+    struct buf line = BUF_INIT(OUTPUT_LINE_MAX);
+
+    if (c->options->format == OPTION_FORMAT_TEXT) {
+        input_print_summary(loaded, &line);
+        buf_char(&line, '\n');
+        output_aside(buf_view(&line));
+        buf_clear(&line);
+    }
+    if (loaded->model && note_http01_port(s, loaded->model, &line))
+        output_note(buf_view(&line));
+    buf_free(&line);
+}
+
+static int check(const struct command *c, const struct settings *s)
+{
+    const struct load_options options = {.settings = s, .environment = c->environment};
+    struct loaded *loaded = NULL;
+    struct error e;
+    int code;
+
+    input_notes(s);
+    if (load_files(&options, &loaded, &e))
+        return print_unreadable(c, &e);
+    if (option_seen(c->options, OPTION_STRICT))
+        harden(&loaded->problems);
+    code = print(c, &loaded->problems);
+    print_summary(c, s, loaded);
+    if (!loaded->model || loaded->problems.error_count)
+        code = VERB_FAILED;
+    load_free(loaded);
+    return code;
+}
+
+int check_command(const struct command *c)
+{
+    struct settings s;
+    int code = input_settings(c, 0, &s);
+
+    if (code == VERB_DONE)
+        code = input_named(c, &s);
+    if (code == VERB_DONE)
+        code = check(c, &s);
+    settings_fini(&s);
+    return code;
+}

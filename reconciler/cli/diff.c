@@ -1,0 +1,67 @@
+#include "reconciler/cli/dry_run.h"
+#include "reconciler/cli/output.h"
+#include "reconciler/cli/verb.h"
+#include "reconciler/core/render.h"
+
+#include <stdlib.h>
+
+static int list_files(const struct loaded *loaded, struct render_file **files, struct error *e)
+{
+    *files = calloc(loaded->file_count + 1, sizeof(**files));
+    if (!*files)
+        return error_memory(e);
+    for (size_t i = 0; i < loaded->file_count; i++)
+        (*files)[i] =
+            (struct render_file){.name = loaded->files[i].name, .sha256 = loaded->files[i].sha256};
+    return 0;
+}
+
+static int print(const struct dry_run *d, const struct command *c, struct error *e)
+{
+    struct buf out = BUF_INIT(4 * OUTPUT_PIECE_MAX);
+    struct render_file *files = NULL;
+    struct render_options options = {
+        .model = d->loaded->model,
+        .desired = d->desired,
+        .file_count = d->loaded->file_count,
+        .sha256 = d->loaded->sha256,
+        .against = STR("storage"),
+        .now = d->now,
+        .colour = output_is_coloured(option_seen(c->options, OPTION_NO_COLOR), c->environment),
+        .verbose = option_seen(c->options, OPTION_VERBOSE),
+        .storage_error =
+            str_from(d->observation.storage_error[0] ? d->observation.storage_error : NULL),
+        .flush = output_flush,
+        .context = e,
+    };
+    int rc = -1;
+
+    error_memory(e); /* what it is unless flush says otherwise */
+    if (list_files(d->loaded, &files, e))
+        goto out;
+    options.files = files;
+    rc = c->options->format == OPTION_FORMAT_JSON ? render_plan_json(d->plan, &options, &out)
+                                                  : render_plan_text(d->plan, &options, &out);
+    if (rc == 0)
+        rc = output_buf(&out, e);
+out:
+    free(files);
+    buf_free(&out);
+    return rc;
+}
+
+int diff_command(const struct command *c)
+{
+    struct dry_run d;
+    struct error e;
+    int code = dry_run_open(&d, c, 0);
+
+    if (code == VERB_DONE && print(&d, c, &e)) {
+        output_error(&e);
+        code = VERB_FAILED;
+    }
+    if (code == VERB_DONE && option_seen(c->options, OPTION_EXIT_CODE))
+        code = (int)plan_exit_code(d.plan);
+    dry_run_close(&d);
+    return code;
+}

@@ -1,0 +1,88 @@
+#include "reconciler/cli/dry_run.h"
+
+#include <string.h>
+
+#include "reconciler/cli/input.h"
+#include "reconciler/cli/output.h"
+#include "reconciler/core/render.h"
+
+static int observe(struct dry_run *d, struct error *e)
+{
+    struct arena *arena = d->loaded->arena;
+    struct desired_options options = {
+        .acme_server = str_from(d->settings.acme_server),
+        .storage_works = !load_unsupported_storage(d->loaded->model),
+    };
+    const struct observe_options how = {.storage_error = d->observation.storage_error};
+    struct desired_demand *demands = NULL;
+
+    if (observe_demands(d->observation.store, d->now, arena, &demands, &options.demand_count, e))
+        return -1;
+    options.demands = demands;
+    if (desired_make(d->loaded->model, &options, arena, &d->desired, e))
+        return -1;
+    return observe_store(d->observation.store, &how, arena, &d->observed, e);
+}
+
+static int make_plan(struct dry_run *d, struct error *e)
+{
+    if (observation_open(&d->settings, &d->observation, e) || observe(d, e))
+        return -1;
+    d->policy = load_policy(d->loaded->model, d->desired);
+    return plan_make(d->desired, d->observed, &d->policy, d->now, d->loaded->arena, &d->plan, e);
+}
+
+/* What the plan was made against is part of the answer. */
+static void say_storage(const struct dry_run *d)
+{
+    const char *unsupported = load_unsupported_storage(d->loaded->model);
+    struct buf text = BUF_INIT(OUTPUT_LINE_MAX);
+
+    if (!d->loaded->model->acme || !d->loaded->model->acme->enabled)
+        return;
+    if (unsupported)
+        buf_printf(&text, "storage \"%s\" is not in this build yet: what it holds is not seen",
+                   unsupported);
+    else if (d->observation.storage_error[0])
+        buf_printf(&text, "the state under %s cannot be read: %s", d->settings.prefix,
+                   d->observation.storage_error);
+    else if (!d->observation.is_present)
+        buf_printf(&text, "there is no state under %s yet", d->settings.prefix);
+    if (text.len)
+        output_note(buf_view(&text));
+    buf_free(&text);
+}
+
+int dry_run_open(struct dry_run *d, const struct command *c, size_t first_file)
+{
+    struct error e;
+    int code;
+
+    memset(d, 0, sizeof(*d));
+    d->now = input_now(c);
+    code = input_settings(c, first_file, &d->settings);
+    if (code == VERB_DONE)
+        code = input_named(c, &d->settings);
+    if (code != VERB_DONE)
+        return code;
+    if (option_seen(c->options, OPTION_VERBOSE))
+        input_notes(&d->settings);
+    code = input_load(c, &d->settings, &d->loaded);
+    if (code != VERB_DONE)
+        return code;
+    if (make_plan(d, &e)) {
+        output_error(&e);
+        return VERB_FAILED;
+    }
+    say_storage(d);
+    return VERB_DONE;
+}
+
+void dry_run_close(struct dry_run *d)
+{
+    if (d->observation.store)
+        observation_close(&d->observation);
+    load_free(d->loaded);
+    settings_fini(&d->settings);
+    memset(d, 0, sizeof(*d));
+}

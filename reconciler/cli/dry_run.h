@@ -1,0 +1,34 @@
+#ifndef CLI_DRY_RUN_H
+#define CLI_DRY_RUN_H
+
+#include "reconciler/cli/verb.h"
+#include "reconciler/control/load.h"
+#include "reconciler/control/observe.h"
+#include "reconciler/core/plan.h"
+#include "reconciler/settings.h"
+
+/*
+ * The daemon's pass without a daemon: the file, the state under the prefix as it lies there, the
+ * plan that follows from both. Reads only; a server may be running (design 1: a dry run is the same
+ * function with another shell around it).
+ */
+struct dry_run {
+    struct settings settings;
+    struct loaded *loaded;
+    struct observation observation;
+    struct desired *desired;
+    struct observed *observed;
+    struct policy policy;
+    struct plan *plan;
+    int64_t now;
+};
+
+/*
+ * Operands from `first_file` on are FILEs. Returns an exit code; what went wrong is printed.
+ * dry_run_close it either way. Says on stderr where the state is absent or unreadable, and where
+ * this build cannot use the storage that the file names.
+ */
+int dry_run_open(struct dry_run *d, const struct command *c, size_t first_file);
+void dry_run_close(struct dry_run *d);
+
+#endif

@@ -1,0 +1,105 @@
+#include "reconciler/cli/input.h"
+
+#include <unistd.h>
+
+#include "reconciler/base/clock.h"
+#include "reconciler/cli/output.h"
+#include "reconciler/core/render.h"
+
+/* A thousand problems, each with a long path and text. */
+#define INPUT_PROBLEMS_TEXT_MAX ((size_t)16 << 20)
+
+int input_settings(const struct command *c, size_t first_file, struct settings *s)
+{
+    bool has_files = first_file < c->operand_count;
+    struct settings_input input = {
+        .file = c->options->config,
+        .environment = c->environment,
+        .assignments = (const char *const *)c->options->assignments,
+        .files = has_files ? c->operands + first_file : NULL,
+        .is_root = geteuid() == 0,
+    };
+    struct error e;
+
+    if (settings_read(s, &input, &e) == 0)
+        return VERB_DONE;
+    output_error(&e);
+    return e.kind == ERROR_USAGE ? VERB_USAGE : VERB_FAILED;
+}
+
+void input_notes(const struct settings *s)
+{
+    for (size_t i = 0; i < s->note_count; i++)
+        output_note(str_from(s->notes[i]));
+}
+
+int input_named(const struct command *c, const struct settings *s)
+{
+    struct error e;
+
+    if (s->declarative_config_count || s->declarative_config_string)
+        return VERB_DONE;
+    error_set(&e, ERROR_USAGE, "%s needs a FILE, or the setting declarative_config", c->verb->name);
+    return verb_refuse(c->verb, &e);
+}
+
+static void print_count(size_t count, const char *noun, struct buf *out)
+{
+    buf_printf(out, "%zu %s%s", count, noun, count == 1 ? "" : "s");
+}
+
+void input_print_summary(const struct loaded *loaded, struct buf *out)
+{
+    const struct problems *p = &loaded->problems;
+
+    if (loaded->file_count == 1)
+        render_outside(str_from(loaded->files[0].name), out);
+    else
+        print_count(loaded->file_count, "file", out);
+    buf_cstr(out, ": ");
+    if (p->error_count)
+        print_count(p->error_count, "error", out);
+    if (p->error_count && p->warning_count)
+        buf_cstr(out, ", ");
+    if (p->warning_count)
+        print_count(p->warning_count, "warning", out);
+    if (!p->error_count && !p->warning_count)
+        buf_cstr(out, "no problems");
+}
+
+static void print_problems(const struct loaded *loaded)
+{
+    struct buf text = BUF_INIT(INPUT_PROBLEMS_TEXT_MAX);
+
+    problems_print_text(&loaded->problems, &text);
+    if (!loaded->model) {
+        input_print_summary(loaded, &text);
+        buf_char(&text, '\n');
+    }
+    output_aside(buf_view(&text));
+    buf_free(&text);
+}
+
+int input_load(const struct command *c, const struct settings *s, struct loaded **loaded)
+{
+    const struct load_options options = {.settings = s, .environment = c->environment};
+    struct loaded *l = NULL;
+    struct error e;
+
+    if (load_files(&options, &l, &e)) {
+        output_error(&e);
+        return VERB_FAILED;
+    }
+    print_problems(l);
+    if (!l->model) {
+        load_free(l);
+        return VERB_FAILED;
+    }
+    *loaded = l;
+    return VERB_DONE;
+}
+
+int64_t input_now(const struct command *c)
+{
+    return option_seen(c->options, OPTION_NOW) ? c->options->now : clock_now();
+}

@@ -1,0 +1,22 @@
+#ifndef CLI_NOTE_H
+#define CLI_NOTE_H
+
+#include <stdbool.h>
+
+#include "reconciler/base/buf.h"
+#include "reconciler/settings.h"
+#include "spec/model.h"
+
+/*
+ * Things that are worth a sentence and are no problem of the file. `run` and `check` say them once,
+ * on stderr.
+ */
+
+/*
+ * http-01 asks port 80 of every name: true, with the sentence appended, where nothing of ours
+ * listens there and port_maps does not lead there. Silent without an acme plugin in the file, and
+ * with acme_server, whose CA may ask another port (design 6).
+ */
+bool note_http01_port(const struct settings *s, const struct model *model, struct buf *out);
+
+#endif

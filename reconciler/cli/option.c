@@ -1,0 +1,233 @@
+#include "reconciler/cli/option.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reconciler/base/clock.h"
+#include "reconciler/base/str.h"
+#include "reconciler/cli/nearest.h"
+#include "reconciler/cli/output.h"
+
+static const struct option_row rows[OPTION_COUNT] = {
+    [OPTION_CONFIG] = {.letter = 'c',
+                       .name = "config",
+                       .argument = "FILE",
+                       .help = "read settings from FILE, in the syntax of kong.conf"},
+    [OPTION_SET] = {.name = "set",
+                    .argument = "KEY=VALUE",
+                    .help =
+                        "set one setting, over FILE and over KONG_KEY in the environment; may be "
+                        "given again. Others can see it in the process list: no secrets here"},
+    [OPTION_ACME_SERVER] = {.name = "acme-server",
+                            .argument = "URL",
+                            .setting = "acme_server",
+                            .help =
+                                "send every order to this ACME directory, whatever api_uri says: "
+                                "a staging one, or a CA of your own. Short for "
+                                "--set acme_server=URL"},
+    [OPTION_ACME_TRUSTED_CERTIFICATE] = {.name = "acme-trusted-certificate",
+                                         .argument = "FILE",
+                                         .setting = "acme_trusted_certificate",
+                                         .help =
+                                             "trust the ACME server by the certificates in this "
+                                             "PEM file. Short for --set "
+                                             "acme_trusted_certificate=FILE"},
+    [OPTION_NOW] = {.name = "now",
+                    .argument = "TIME",
+                    .help = "look at everything as of this instant, written as RFC 3339 does: "
+                            "2026-11-24T02:57:00Z"},
+    [OPTION_FORMAT] = {.name = "format",
+                       .argument = "text|json",
+                       .help = "print text for people (the default) or JSON for programs"},
+    [OPTION_EXIT_CODE] = {.name = "exit-code", .help = "tell by the exit code what the plan holds"},
+    [OPTION_STRICT] = {.name = "strict", .help = "take warnings for errors"},
+    [OPTION_VERBOSE] = {.letter = 'v', .name = "verbose", .help = "say more"},
+    [OPTION_NO_COLOR] = {.name = "no-color", .help = "do not colour text, not even on a terminal"},
+    [OPTION_MAN] = {.name = "man", .help = "print the manual page, in mdoc(7)"},
+    [OPTION_COMPLETION] = {.name = "completion",
+                           .help = "print the completion of commands for bash(1)"},
+    [OPTION_HELP] = {.letter = 'h', .name = "help", .help = "print what a verb does and takes"},
+    [OPTION_VERSION] = {.letter = 'V', .name = "version", .help = "print the version"},
+};
+
+/* The words still to be read. */
+struct words {
+    char *const *items;
+    size_t next, count;
+};
+
+const struct option_row *option_rows(void)
+{
+    return rows;
+}
+
+bool option_seen(const struct options *o, enum option_id id)
+{
+    return o->seen & OPTION_BIT(id);
+}
+
+static int refuse_unknown(struct str name, const char *word, struct error *e)
+{
+    char quoted[ERROR_PATH_MAX];
+    const char *near = NULL;
+
+    for (size_t i = 0; name.len && i < OPTION_COUNT; i++)
+        nearest_offer(name, rows[i].name, &near);
+    output_quote(word, quoted, sizeof(quoted));
+    if (near)
+        return error_set(e, ERROR_USAGE, "unknown option \"%s\", did you mean --%s?", quoted, near);
+    return error_set(e, ERROR_USAGE, "unknown option \"%s\"", quoted);
+}
+
+static int add_assignment(struct options *o, const char *key, const char *value, struct error *e)
+{
+    char *text = NULL;
+
+    if (asprintf(&text, "%s%s%s", key ? key : "", key ? "=" : "", value) < 0)
+        return error_memory(e);
+    o->assignments[o->assignment_count++] = text;
+    return 0;
+}
+
+static int set_format(struct options *o, const char *value, struct error *e)
+{
+    char quoted[ERROR_PATH_MAX];
+
+    if (strcmp(value, "text") == 0)
+        o->format = OPTION_FORMAT_TEXT;
+    else if (strcmp(value, "json") == 0)
+        o->format = OPTION_FORMAT_JSON;
+    else
+        return error_set(e, ERROR_USAGE, "--format takes text or json, not \"%s\"",
+                         output_quote(value, quoted, sizeof(quoted)));
+    return 0;
+}
+
+static int set_now(struct options *o, const char *value, struct error *e)
+{
+    char quoted[ERROR_PATH_MAX];
+
+    if (clock_parse(str_from(value), &o->now))
+        return error_set(e, ERROR_USAGE,
+                         "--now takes a time such as 2026-11-24T02:57:00Z, not \"%s\"",
+                         output_quote(value, quoted, sizeof(quoted)));
+    return 0;
+}
+
+static int apply(struct options *o, const struct option_row *row, const char *value,
+                 struct error *e)
+{
+    enum option_id id = (enum option_id)(row - rows);
+
+    o->seen |= OPTION_BIT(id);
+    if (row->setting)
+        return add_assignment(o, row->setting, value, e);
+    switch (id) {
+    case OPTION_CONFIG:
+        o->config = value;
+        return 0;
+    case OPTION_SET:
+        return add_assignment(o, NULL, value, e);
+    case OPTION_FORMAT:
+        return set_format(o, value, e);
+    case OPTION_NOW:
+        return set_now(o, value, e);
+    default:
+        return 0;
+    }
+}
+
+/* With an argument to find: behind `=`, glued to a letter, or the next word. NULL with *e. */
+static const char *take_argument(const struct option_row *row, const char *glued, struct words *w,
+                                 struct error *e)
+{
+    const char *value = glued ? glued : w->next < w->count ? w->items[w->next++] : NULL;
+
+    if (!value)
+        error_set(e, ERROR_USAGE, "--%s needs %s", row->name, row->argument);
+    else if (!*value)
+        error_set(e, ERROR_USAGE, "--%s: %s is empty", row->name, row->argument);
+    return value && *value ? value : NULL;
+}
+
+static int parse_long(struct options *o, const char *word, struct words *w, struct error *e)
+{
+    struct str value;
+    struct str name = str_cut(str_from(word + 2), '=', &value);
+    const struct option_row *row = NULL;
+    const char *argument = NULL;
+
+    for (size_t i = 0; i < OPTION_COUNT; i++)
+        if (str_equal_cstr(name, rows[i].name))
+            row = &rows[i];
+    if (!row)
+        return refuse_unknown(name, word, e);
+    if (!row->argument && value.ptr)
+        return error_set(e, ERROR_USAGE, "--%s takes no argument", row->name);
+    if (row->argument && !(argument = take_argument(row, value.ptr, w, e)))
+        return -1;
+    return apply(o, row, argument, e);
+}
+
+/* `-vc FILE`, `-cFILE`: letters without an argument may stand together. */
+static int parse_letters(struct options *o, const char *word, struct words *w, struct error *e)
+{
+    for (const char *letter = word + 1; *letter; letter++) {
+        const struct option_row *row = NULL;
+        const char *argument;
+
+        for (size_t i = 0; i < OPTION_COUNT; i++)
+            if (rows[i].letter && rows[i].letter == *letter)
+                row = &rows[i];
+        if (!row)
+            return refuse_unknown(str_from(letter), word, e);
+        if (row->argument) {
+            argument = take_argument(row, letter[1] ? letter + 1 : NULL, w, e);
+            return argument ? apply(o, row, argument, e) : -1;
+        }
+        if (apply(o, row, NULL, e))
+            return -1;
+    }
+    return 0;
+}
+
+int option_parse(struct options *o, int argc, char *const *argv, struct error *e)
+{
+    struct words w = {.items = argv, .next = 1, .count = argc > 0 ? (size_t)argc : 0};
+    bool is_ended = false;
+
+    memset(o, 0, sizeof(*o));
+    if (w.count > OPTION_WORDS_MAX)
+        return error_set(e, ERROR_LIMIT, "more than %d words on the command line",
+                         OPTION_WORDS_MAX);
+    o->operands = calloc(w.count + 1, sizeof(*o->operands));
+    o->assignments = calloc(w.count + 1, sizeof(*o->assignments));
+    if (!o->operands || !o->assignments)
+        return error_memory(e);
+    while (w.next < w.count) {
+        const char *word = w.items[w.next++];
+        int rc = 0;
+
+        if (is_ended || word[0] != '-' || !word[1])
+            o->operands[o->operand_count++] = word;
+        else if (strcmp(word, "--") == 0)
+            is_ended = true;
+        else if (word[1] == '-')
+            rc = parse_long(o, word, &w, e);
+        else
+            rc = parse_letters(o, word, &w, e);
+        if (rc)
+            return -1;
+    }
+    return 0;
+}
+
+void option_fini(struct options *o)
+{
+    for (size_t i = 0; o->assignments && i < o->assignment_count; i++)
+        free(o->assignments[i]);
+    free(o->assignments);
+    free(o->operands);
+    memset(o, 0, sizeof(*o));
+}

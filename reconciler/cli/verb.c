@@ -1,0 +1,254 @@
+#include "reconciler/cli/verb.h"
+
+#include <string.h>
+
+#include "reconciler/cli/nearest.h"
+#include "reconciler/cli/output.h"
+
+#define EVERY (OPTION_BIT(OPTION_NO_COLOR) | OPTION_BIT(OPTION_HELP))
+#define SETTINGS                                                                           \
+    (OPTION_BIT(OPTION_CONFIG) | OPTION_BIT(OPTION_SET) | OPTION_BIT(OPTION_ACME_SERVER) | \
+     OPTION_BIT(OPTION_ACME_TRUSTED_CERTIFICATE))
+#define PRINTS (OPTION_BIT(OPTION_FORMAT) | OPTION_BIT(OPTION_VERBOSE))
+
+static const struct verb rows[] = {
+    {
+        .name = "run",
+        .operands = "[FILE]...",
+        .summary = "obtain, renew and serve what the file asks for, until stopped",
+        .description =
+            "Reads the file, orders the certificates that are missing or due, answers the CA's "
+            "http-01 challenges, and serves every certificate by SNI. The file is watched: a "
+            "change is taken at once, without a dropped connection; a bad one is logged, and what "
+            "was served before is served on.\n"
+            "\n"
+            "One server a prefix: a second one says who is there, and ends. What was obtained is "
+            "kept under the prefix, so a restart orders nothing again.",
+        .operand_max = VERB_ANY,
+        .options = EVERY | SETTINGS,
+        .exits = {{VERB_DONE, "stopped by SIGTERM, SIGQUIT or SIGINT"},
+                  {VERB_FAILED, "the file is invalid, or the server could not start"}},
+        .run = run_command,
+    },
+    {
+        .name = "check",
+        .operands = "[FILE]...",
+        .summary = "say what is wrong with the file, and where",
+        .description =
+            "Prints every problem of the file to standard output, a line each: file, line and "
+            "column, path, what is wrong. How many there are goes to standard error. Nothing else "
+            "is read, written or asked.",
+        .operand_max = VERB_ANY,
+        .options = EVERY | SETTINGS | PRINTS | OPTION_BIT(OPTION_NOW) | OPTION_BIT(OPTION_STRICT),
+        .exits = {{VERB_DONE, "the file is valid; there may be warnings"},
+                  {VERB_FAILED, "the file is invalid, or cannot be read"}},
+        .run = check_command,
+    },
+    {
+        .name = "diff",
+        .operands = "[FILE]...",
+        .summary = "show what run would do, and do nothing",
+        .description =
+            "Compares the file with the state under the prefix and prints the plan: which "
+            "certificates would be issued, renewed, adopted, overridden, retired or are blocked, "
+            "why, and by which line of the file. A server may be running meanwhile; nothing is "
+            "locked, written or asked of a CA. With --verbose, names that stay as they are get a "
+            "line too.",
+        .operand_max = VERB_ANY,
+        .options =
+            EVERY | SETTINGS | PRINTS | OPTION_BIT(OPTION_NOW) | OPTION_BIT(OPTION_EXIT_CODE),
+        .exits = {{VERB_DONE, "the plan was printed, whatever it holds"},
+                  {VERB_FAILED, "the file is invalid, or cannot be read"},
+                  {VERB_CHANGES, "with --exit-code: something is to be issued, renewed, adopted, "
+                                 "retired or overridden, now or later"},
+                  {VERB_STUCK, "with --exit-code: something is blocked, or waits because of "
+                               "failures, the CA's limits or the storage; beats 2"}},
+        .run = diff_command,
+    },
+    {
+        .name = "explain",
+        .operands = "NAME [FILE]...",
+        .summary = "tell why a name is in the state that it is in",
+        .description =
+            "Says where NAME is declared and by which rule it gets a certificate or not, which "
+            "certificate is served for it and why that one, what the CA last said, what happens "
+            "next, and when.",
+        .operand_min = 1,
+        .operand_max = VERB_ANY,
+        .options = EVERY | SETTINGS | PRINTS | OPTION_BIT(OPTION_NOW),
+        .exits = {{VERB_DONE, "explained"},
+                  {VERB_FAILED, "the file is invalid, or cannot be read"}},
+        .run = explain_command,
+    },
+    {
+        .name = "status",
+        .operands = "",
+        .summary = "show the certificates of the running server",
+        .description =
+            "Asks the server that runs with the same prefix, over the socket control.sock in it, "
+            "and prints its names with state, issuer, expiry and what comes next, the problems of "
+            "its file, and whatever else is not as it should be.",
+        .options = EVERY | SETTINGS | PRINTS,
+        .exits = {{VERB_DONE, "printed"}, {VERB_FAILED, "no server answered"}},
+        .run = status_command,
+    },
+    {
+        .name = "version",
+        .operands = "",
+        .summary = "print the version; with --verbose, those of the libraries too",
+        .description = "Prints the version of reconcert. With --verbose, the versions of the "
+                       "libraries that it runs with follow, a line each.",
+        .options = EVERY | PRINTS,
+        .exits = {{VERB_DONE, "printed"}, {VERB_FAILED, "could not be printed"}},
+        .run = version_command,
+    },
+    {
+        .name = "help",
+        .operands = "[VERB|settings]",
+        .summary = "explain a verb, or the settings",
+        .description = "Without an operand, lists the verbs. With a verb, says what it does, takes "
+                       "and returns. With the word settings, lists every setting with its default.",
+        .operand_max = 1,
+        .options = EVERY | OPTION_BIT(OPTION_MAN) | OPTION_BIT(OPTION_COMPLETION),
+        .exits = {{VERB_DONE, "printed"}, {VERB_FAILED, "could not be printed"}},
+        .run = help_command,
+    },
+    {.name = NULL},
+};
+
+const struct verb *verb_rows(void)
+{
+    return rows;
+}
+
+const struct verb *verb_find(const char *name)
+{
+    for (const struct verb *v = rows; v->name; v++)
+        if (strcmp(v->name, name) == 0)
+            return v;
+    return NULL;
+}
+
+const char *verb_usage_text(void)
+{
+    return "wrong usage: a verb, an option or a setting that is not understood";
+}
+
+static int refuse_verb(const char *name, struct error *e)
+{
+    char quoted[ERROR_PATH_MAX];
+    const char *near = NULL;
+
+    for (const struct verb *v = rows; v->name; v++)
+        nearest_offer(str_from(name), v->name, &near);
+    output_quote(name, quoted, sizeof(quoted));
+    if (near)
+        return error_set(e, ERROR_USAGE, "unknown verb \"%s\", did you mean %s?", quoted, near);
+    return error_set(e, ERROR_USAGE, "unknown verb \"%s\"", quoted);
+}
+
+static int check_options(const struct verb *v, unsigned seen, struct error *e)
+{
+    const struct option_row *options = option_rows();
+
+    for (unsigned id = 0; id < OPTION_COUNT; id++)
+        if (seen & ~v->options & OPTION_BIT(id))
+            return error_set(e, ERROR_USAGE, "%s does not take --%s", v->name, options[id].name);
+    return 0;
+}
+
+static int check_operands(const struct verb *v, const char *const *operands, size_t count,
+                          struct error *e)
+{
+    char quoted[ERROR_PATH_MAX];
+
+    if (count < v->operand_min)
+        return error_set(e, ERROR_USAGE, "%s needs %.*s", v->name, (int)strcspn(v->operands, " "),
+                         v->operands);
+    if (count > v->operand_max)
+        return error_set(e, ERROR_USAGE, "%s does not take \"%s\"", v->name,
+                         output_quote(operands[v->operand_max], quoted, sizeof(quoted)));
+    for (size_t i = 0; i < count; i++)
+        if (!operands[i][0])
+            return error_set(e, ERROR_USAGE, "%s does not take an empty word", v->name);
+    return 0;
+}
+
+/* Which verb, and may it be run so? `c->verb` is set as soon as it is known. */
+static int prepare(struct command *c, struct options *o, int argc, char *const *argv,
+                   struct error *e)
+{
+    int rc = option_parse(o, argc, argv, e);
+    const char *name = o->operand_count ? o->operands[0] : NULL;
+
+    if (name)
+        c->verb = verb_find(name);
+    if (rc)
+        return -1;
+    if (!name && option_seen(o, OPTION_VERSION)) {
+        o->seen &= ~OPTION_BIT(OPTION_VERSION);
+        c->verb = verb_find("version");
+    } else if (!name && option_seen(o, OPTION_HELP)) {
+        c->verb = verb_find("help");
+    } else if (!name) {
+        return error_set(e, ERROR_USAGE, "no verb given");
+    }
+    if (!c->verb)
+        return refuse_verb(name, e);
+    c->operands = name ? o->operands + 1 : o->operands;
+    c->operand_count = name ? o->operand_count - 1 : 0;
+    if (check_options(c->verb, o->seen, e))
+        return -1;
+    if (option_seen(o, OPTION_HELP))
+        return 0;
+    return check_operands(c->verb, c->operands, c->operand_count, e);
+}
+
+/* `VERB --help` is `help VERB`. */
+static int run(const struct command *c)
+{
+    const char *const names[] = {c->verb->name, NULL};
+    struct command help = *c;
+
+    if (!option_seen(c->options, OPTION_HELP) || c->verb->run == help_command)
+        return c->verb->run(c);
+    help.operands = names;
+    help.operand_count = 1;
+    return help_command(&help);
+}
+
+int verb_refuse(const struct verb *verb, const struct error *e)
+{
+    struct buf hint = BUF_INIT(OUTPUT_LINE_MAX);
+
+    output_error(e);
+    if (e->kind == ERROR_MEMORY)
+        return VERB_FAILED;
+    buf_printf(&hint, "see 'reconcert help%s%s'\n", verb ? " " : "", verb ? verb->name : "");
+    output_aside(buf_view(&hint));
+    buf_free(&hint);
+    return VERB_USAGE;
+}
+
+int verb_main(int argc, char *const *argv, char *const *environment)
+{
+    struct options o;
+    struct error e;
+    struct command c = {
+        .options = &o,
+        .arguments = (const char *const *)argv + (argc > 0 ? 1 : 0),
+        .environment = environment,
+    };
+    int code;
+
+    if (prepare(&c, &o, argc, argv, &e))
+        code = verb_refuse(c.verb, &e);
+    else
+        code = run(&c);
+    option_fini(&o);
+    if (output_close(&e)) {
+        output_error(&e);
+        code = code == VERB_DONE ? VERB_FAILED : code;
+    }
+    return code;
+}
