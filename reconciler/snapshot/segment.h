@@ -11,16 +11,22 @@
 
 /*
  * A segment: a sealed memfd, position-independent, mapped read-only by everyone. Three kinds:
- *   CREDENTIALS  names -> credential(s) or tombstone. A stack: the newest one that knows a name wins.
- *   TOKENS       http-01 tokens -> key authorization. Whole: only the newest counts.
- *   ROUTES       the gate, the hosts that routes claim, challenge paths that routes name. Whole as well.
- * segment.c (writer and reader) is the only file that knows the bytes.
+ *   CREDENTIALS  names -> credential(s) or tombstone. A stack: the newest one that knows a name
+ * wins. TOKENS       http-01 tokens -> key authorization. Whole: only the newest counts. ROUTES the
+ * gate, the hosts that routes claim, challenge paths that routes name. Whole as well.
+ * segment_format.h says what the bytes are; only segment.c (reader), segment_write.c and
+ * segment_merge.c include it.
  *
  * What a name maps to is decided by control: one effective credential a name (managed, where it is
- * usable, over declared); the worker's order is only Kong's: exact, first-label wildcard, last-label
- * wildcard, "*", default.
+ * usable, over declared); the worker's order is only Kong's: exact, first-label wildcard,
+ * last-label wildcard, "*", default.
  */
 enum segment_kind { SEGMENT_CREDENTIALS = 1, SEGMENT_TOKENS, SEGMENT_ROUTES };
+
+#define SEGMENT_KEY_MAX 8192          /* a name, token, host or path */
+#define SEGMENT_ANSWER_MAX 1024       /* a key authorization */
+#define SEGMENT_PART_MAX (1 << 20)    /* a leaf, a key, a chain */
+#define SEGMENT_ENTRIES_MAX (1 << 26) /* names, tokens, hosts, domains or paths of one segment */
 
 /* One credential as bytes. `chain` is DER certificates one behind the other, in sending order. */
 struct segment_credential {
@@ -45,15 +51,16 @@ struct segment_token {
 
 /* The gate of design 5 and what is needed of routes until the router lands. */
 struct segment_routes {
-    bool gate_open;      /* there is an enabled acme plugin */
+    bool gate_open; /* there is an enabled acme plugin */
     bool allow_any_domain;
-    bool allow_ipv4;     /* enable_ipv4_common_name */
+    bool allow_ipv4;           /* enable_ipv4_common_name */
     const struct str *domains; /* exact and "*.suffix", lower case */
     size_t domain_count;
-    bool any_host;             /* a route without hosts: every Host is claimed */
-    const struct str *hosts;   /* route hosts: exact, "*.x", "x.*", lower case, port kept */
+    bool any_host;           /* a route without hosts: every Host is claimed */
+    const struct str *hosts; /* route hosts: exact, "*.x", "x.*", lower case, port kept */
     size_t host_count;
-    /* Route path prefixes that start with /.well-known/acme-challenge: these keep their requests. */
+    /* Route path prefixes that start with /.well-known/acme-challenge: these keep their requests.
+     */
     const struct str *challenge_prefixes;
     size_t challenge_prefix_count;
 };
@@ -61,8 +68,10 @@ struct segment_routes {
 /* ---- writing: control's side ---- */
 
 /*
- * Builds and seals a segment; returns its descriptor (the caller's, close-on-exec) or -1 with *e.
- * Names, tokens and lists may come unsorted and must be distinct. Keys lie in pages of their own.
+ * Builds and seals a segment; returns its descriptor (the caller's, close-on-exec) or -1 with *e:
+ * ERROR_MEMORY, ERROR_LIMIT (a part is too long, there are too many), ERROR_INVALID (a name twice).
+ * Names, tokens and lists may come unsorted; lists of routes may repeat themselves, and what is
+ * longer than any request there is left out. Keys lie in pages of their own.
  */
 int segment_write_credentials(const struct segment_name *names, size_t count, uint64_t *size,
                               struct error *e) MUST_CHECK;
@@ -78,8 +87,9 @@ struct segment;
 
 /*
  * Maps `fd` (which may be closed afterwards). Refuses a memfd that is not sealed against writing,
- * shrinking and growing, is shorter than its header says, or whose sections leave it. Key pages are left
- * out of core dumps and locked as far as RLIMIT_MEMLOCK goes (*locked false where it did not; may be NULL).
+ * shrinking and growing, is shorter than its header says, or whose sections leave it. Key pages are
+ * left out of core dumps and locked as far as RLIMIT_MEMLOCK goes (*locked false where it did not;
+ * may be NULL).
  */
 struct segment *segment_map(int fd, bool *locked, struct error *e) MUST_CHECK;
 struct segment *segment_ref(struct segment *s);
@@ -104,8 +114,8 @@ bool segment_keeps_path(const struct segment *routes, struct str path);
 size_t segment_chain(struct str chain, struct str *certificates, size_t max);
 
 /*
- * Merges credential segments, newest first, into one: newest wins; tombstones are dropped if `is_bottom`
- * (nothing lies below). Returns a sealed descriptor or -1. Runs on any thread.
+ * Merges credential segments, newest first, into one: newest wins; tombstones are dropped if
+ * `is_bottom` (nothing lies below). Returns a sealed descriptor or -1. Runs on any thread.
  */
 int segment_merge(struct segment *const *newest_first, size_t count, bool is_bottom, uint64_t *size,
                   struct error *e) MUST_CHECK;
