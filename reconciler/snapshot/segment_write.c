@@ -492,6 +492,27 @@ static int put_list(struct builder *b, size_t table, struct list list, struct er
     return 0;
 }
 
+static int measure_list(struct builder *b, size_t table, struct list list, struct error *e)
+{
+    for (size_t i = 0; i < list.count; i++) {
+        size_t len = list.items[i].len;
+        if (!can_match(list.items[i]))
+            continue;
+        if (measure_record(b, table, 0, len, 0, e))
+            return -1;
+        if (table == SEGMENT_PATHS && len > b->header.longest_path)
+            b->header.longest_path = len;
+    }
+    return 0;
+}
+
+static uint64_t flags_of(const struct segment_routes *routes)
+{
+    return (routes->gate_open ? SEGMENT_GATE_OPEN : 0u) |
+           (routes->allow_any_domain ? SEGMENT_ANY_DOMAIN : 0u) |
+           (routes->allow_ipv4 ? SEGMENT_IPV4 : 0u) | (routes->any_host ? SEGMENT_ANY_HOST : 0u);
+}
+
 int segment_write_routes(const struct segment_routes *routes, uint64_t *size, struct error *e)
 {
     struct list lists[SEGMENT_TABLES] = {
@@ -502,19 +523,10 @@ int segment_write_routes(const struct segment_routes *routes, uint64_t *size, st
     int fd = -1;
 
     builder_init(&b, SEGMENT_ROUTES);
-    b.header.flags = (routes->gate_open ? SEGMENT_GATE_OPEN : 0u) |
-                     (routes->allow_any_domain ? SEGMENT_ANY_DOMAIN : 0u) |
-                     (routes->allow_ipv4 ? SEGMENT_IPV4 : 0u) |
-                     (routes->any_host ? SEGMENT_ANY_HOST : 0u);
+    b.header.flags = flags_of(routes);
     for (size_t t = 0; t < SEGMENT_TABLES; t++)
-        for (size_t i = 0; i < lists[t].count; i++)
-            if (can_match(lists[t].items[i]) &&
-                measure_record(&b, t, 0, lists[t].items[i].len, 0, e))
-                goto out;
-    for (size_t i = 0; i < routes->challenge_prefix_count; i++)
-        if (can_match(routes->challenge_prefixes[i]) &&
-            routes->challenge_prefixes[i].len > b.header.longest_path)
-            b.header.longest_path = routes->challenge_prefixes[i].len;
+        if (measure_list(&b, t, lists[t], e))
+            goto out;
     if (open_file(&b, e))
         goto out;
     for (size_t t = 0; t < SEGMENT_TABLES; t++)
