@@ -11,9 +11,11 @@ struct kept {
     uint32_t i;
 };
 
+struct kept_list vec(struct kept);
+
 struct merge {
     struct segment *const *newest_first;
-    struct vec(struct kept) kept;
+    struct kept_list kept;
 };
 
 static int name_of_merge(void *context, size_t i, struct segment_name *name, struct error *e)
