@@ -10,10 +10,10 @@
 #include "reconciler/base/str.h"
 
 /*
- * kong.conf's settings and ours (design 6): defaults, then the file (-c), then KONG_* variables,
- * then
- * --set: each later one wins, and FILE arguments win over all. One table of rows in settings.c
- * knows each name, type, default, check, help text and whether its part comes later.
+ * kong.conf's settings and ours (design 6), in layers: defaults, the file (-c), KONG_* variables
+ * and
+ * --set. A later one wins; FILE arguments win over all. One table of rows in settings.c knows each
+ * name, type, default, check, help text and whether its part comes later.
  */
 
 #define SETTINGS_LISTEN_MAX 64

@@ -1,0 +1,142 @@
+#include "conf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "reconciler/base/buf.h"
+#include "reconciler/base/vec.h"
+
+int conf_read(const char *path, struct arena *a, struct str *text, struct error *e)
+{
+    char *bytes = arena_alloc(a, CONF_BYTES_MAX + 1);
+    int fd = bytes ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY) : -1;
+    size_t len = 0;
+    ssize_t got = -1;
+    int rc = -1;
+
+    if (!bytes) {
+        error_memory(e);
+        goto out;
+    }
+    if (fd < 0) {
+        error_errno(e, ERROR_USAGE, errno, "cannot open the settings");
+        goto out;
+    }
+    while (len <= CONF_BYTES_MAX && (got = read(fd, bytes + len, CONF_BYTES_MAX + 1 - len)) != 0) {
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0) {
+            error_errno(e, ERROR_USAGE, errno, "cannot read the settings");
+            goto out;
+        }
+        len += (size_t)got;
+    }
+    if (len > CONF_BYTES_MAX) {
+        error_set(e, ERROR_LIMIT, "more than %zu bytes of settings", CONF_BYTES_MAX);
+        goto out;
+    }
+    *text = (struct str){bytes, len};
+    rc = 0;
+out:
+    if (rc)
+        snprintf(e->file, sizeof(e->file), "%s", path);
+    if (fd >= 0)
+        close(fd);
+    return rc;
+}
+
+/* Without the comment behind it, and \# become #. The bytes are only copied where that is needed.
+ */
+static int strip_comment(struct str *value, struct arena *a)
+{
+    size_t end = 0, escapes = 0, at = 0;
+    char *copy;
+
+    while (end < value->len && (value->ptr[end] != '#' || (end && value->ptr[end - 1] == '\\'))) {
+        escapes += value->ptr[end] == '#';
+        end++;
+    }
+    *value = str_trim(str_slice(*value, 0, end));
+    if (!escapes)
+        return 0;
+    copy = arena_alloc(a, value->len + 1);
+    if (!copy)
+        return -1;
+    for (size_t i = 0; i < value->len; i++)
+        if (value->ptr[i] != '\\' || i + 1 == value->len || value->ptr[i + 1] != '#')
+            copy[at++] = value->ptr[i];
+    *value = (struct str){copy, at};
+    return 0;
+}
+
+static bool is_name(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char c = str_lower(s.ptr[i]);
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'))
+            return false;
+    }
+    return s.len > 0;
+}
+
+static int take_line(struct str line, uint32_t number, struct arena *a, struct conf *conf,
+                     struct error *e)
+{
+    struct conf_item item = {.line = number};
+
+    item.name = str_trim(str_cut(line, '=', &item.value));
+    if (!item.value.ptr || !is_name(item.name))
+        return error_set(e, ERROR_USAGE, "not a line of the form `name = value`");
+    if (conf->len == CONF_ITEMS_MAX)
+        return error_set(e, ERROR_LIMIT, "more than %d settings", CONF_ITEMS_MAX);
+    if (strip_comment(&item.value, a) || vec_push(conf, item))
+        return error_memory(e);
+    return 0;
+}
+
+/* Joins lines that end with a backslash; *line gets a view of `text` where there is nothing to
+ * join. */
+static int join(struct str part, struct str *line, struct arena *a)
+{
+    *line = line->ptr ? arena_printf(a, "%.*s%.*s", STR_ARG(*line), STR_ARG(part)) : part;
+    return line->ptr ? 0 : -1;
+}
+
+int conf_parse(struct str text, struct arena *a, struct conf *conf, struct error *e)
+{
+    struct str rest = text, line = STR_NONE;
+    uint32_t number = 0, first = 0;
+    int rc = 0;
+
+    if (memchr(text.ptr ? text.ptr : "", '\0', text.len))
+        return error_set(e, ERROR_USAGE, "a NUL byte");
+    while (rc == 0 && rest.ptr) {
+        struct str part = str_trim(str_cut(rest, '\n', &rest));
+        bool goes_on = str_ends(part, STR("\\"));
+        number++;
+        if (!part.len || part.ptr[0] == '#' || part.ptr[0] == ';')
+            continue;
+        if (!line.ptr)
+            first = number;
+        rc = join(str_slice(part, 0, part.len - goes_on), &line, a) ? error_memory(e) : 0;
+        if (rc == 0 && !goes_on) {
+            rc = take_line(line, first, a, conf, e);
+            line = STR_NONE;
+        }
+    }
+    if (rc == 0 && line.ptr)
+        rc = take_line(line, first, a, conf, e);
+    if (rc) {
+        e->line = first;
+        conf_free(conf);
+    }
+    return rc;
+}
+
+void conf_free(struct conf *conf)
+{
+    vec_free(conf);
+}

@@ -1,0 +1,286 @@
+#include "row.h"
+
+#include <stdlib.h>
+
+#include "listen.h"
+#include "rule.h"
+#include "setting.h"
+
+#define DOCUMENT_MIN ((uint64_t)1 << 10)
+#define DOCUMENT_MAX ((uint64_t)16 << 30)
+#define PARSED_CACHE_MAX ((uint64_t)1 << 20)
+#define POLL_INTERVAL_MAX 86400
+#define NAME_MAX_BYTES 40 /* longer words are not near any name */
+#define DISTANCE_MAX 3    /* letters between a wrong name and the one that is offered for it */
+
+static const char *const suite_words[] = {"modern", "intermediate", "old", "fips", "custom", NULL};
+static const char *const protocol_words[] = {"TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3", NULL};
+static const char *const role_words[] = {"traditional", "control_plane", "data_plane", NULL};
+static const char *const mtls_words[] = {"shared", "pki", NULL};
+static const char *const ocsp_words[] = {"on", "off", "optional", NULL};
+
+static int check_each(struct str list, int (*check)(struct str, struct error *), struct error *e)
+{
+    struct str rest = list;
+
+    while (rest.ptr)
+        if (check(str_trim(str_cut(rest, ',', &rest)), e))
+            return -1;
+    return 0;
+}
+
+static int check_name_servers(struct str value, struct error *e)
+{
+    return check_each(value, rule_name_server, e);
+}
+
+static int check_database(struct str value, struct error *e)
+{
+    return str_equal_cstr(value, "off")
+               ? 0
+               : rule_refuse(value, "is not `off`: there is no database here", e);
+}
+
+static int check_endpoint(struct str value, struct error *e)
+{
+    struct settings_listen ignored;
+
+    return listen_parse(value, LISTEN_HTTP, &ignored, e);
+}
+
+static int check_listens(struct str value, struct error *e)
+{
+    return str_equal_cstr(value, "off") ? 0 : check_each(value, check_endpoint, e);
+}
+
+static const struct settings_row rows[] = {
+    {"declarative_config", "",
+     "files and folders to read, a comma list; `-` is stdin; FILE arguments win", false,
+     &(const struct setting_type){.kind = SETTING_LIST,
+                                  .at = offsetof(struct settings, declarative_config),
+                                  .count_at = offsetof(struct settings, declarative_config_count),
+                                  .check = rule_path}},
+    {"declarative_config_string", "", "the declarative file itself, as YAML or JSON", false,
+     &(const struct setting_type){.kind = SETTING_TEXT,
+                                  .at = offsetof(struct settings, declarative_config_string),
+                                  .is_long = true}},
+    {"prefix", "", "folder for state: keys, certificates, sockets", false,
+     &(const struct setting_type){
+         .kind = SETTING_TEXT, .at = offsetof(struct settings, prefix), .check = rule_path}},
+    {"proxy_listen", "0.0.0.0:8000, [::]:8000, 0.0.0.0:8443 http2 ssl, [::]:8443 http2 ssl",
+     "addresses that serve, with Kong's flags; `off` = none", false,
+     &(const struct setting_type){.kind = SETTING_HTTP_LISTEN,
+                                  .at = offsetof(struct settings, proxy_listen)}},
+    {"status_listen", "127.0.0.1:8007", "addresses that tell /status and /certificates", false,
+     &(const struct setting_type){.kind = SETTING_HTTP_LISTEN,
+                                  .at = offsetof(struct settings, status_listen)}},
+    {"admin_listen", "127.0.0.1:8001", "addresses of Kong's Admin API", true,
+     &(const struct setting_type){.kind = SETTING_HTTP_LISTEN,
+                                  .at = offsetof(struct settings, admin_listen)}},
+    {"stream_listen", "off", "addresses that pass TCP and UDP on", true,
+     &(const struct setting_type){.kind = SETTING_STREAM_LISTEN,
+                                  .at = offsetof(struct settings, stream_listen)}},
+    {"port_maps", "",
+     "which port of the world comes in at which of ours, such as 80:8000, 443:8443", false,
+     &(const struct setting_type){.kind = SETTING_PORT_MAPS,
+                                  .at = offsetof(struct settings, port_maps),
+                                  .count_at = offsetof(struct settings, port_map_count)}},
+    {"nginx_worker_processes", "auto", "worker processes; `auto` = one for each CPU", false,
+     &(const struct setting_type){.kind = SETTING_WORKERS,
+                                  .at = offsetof(struct settings, nginx_worker_processes),
+                                  .min = 1,
+                                  .max = SETTINGS_WORKERS_MAX}},
+    {"nginx_user", "nobody nogroup", "what processes become when started as root: user and group",
+     false,
+     &(const struct setting_type){
+         .kind = SETTING_TEXT, .at = offsetof(struct settings, nginx_user), .check = rule_user}},
+    {"log_level", "notice", "debug, info, notice, warn, error, crit, alert or emerg", false,
+     &(const struct setting_type){.kind = SETTING_LOG_LEVEL,
+                                  .at = offsetof(struct settings, log_level)}},
+    {"ssl_cert", "",
+     "PEM files of the default certificate, a comma list; none = a self-signed pair", false,
+     &(const struct setting_type){.kind = SETTING_LIST,
+                                  .at = offsetof(struct settings, ssl_cert),
+                                  .count_at = offsetof(struct settings, ssl_cert_count),
+                                  .check = rule_path}},
+    {"ssl_cert_key", "", "PEM files of its keys, in the same order", false,
+     &(const struct setting_type){.kind = SETTING_LIST,
+                                  .at = offsetof(struct settings, ssl_cert_key),
+                                  .count_at = offsetof(struct settings, ssl_cert_key_count),
+                                  .check = rule_path}},
+    {"ssl_cipher_suite", "intermediate",
+     "modern, intermediate, old, fips or custom: protocols and ciphers by Mozilla's lists", false,
+     &(const struct setting_type){.kind = SETTING_TEXT,
+                                  .at = offsetof(struct settings, ssl_cipher_suite),
+                                  .words = suite_words}},
+    {"ssl_protocols", "TLSv1.2 TLSv1.3", "protocols, with ssl_cipher_suite = custom", false,
+     &(const struct setting_type){.kind = SETTING_WORDS,
+                                  .at = offsetof(struct settings, ssl_protocols),
+                                  .count_at = offsetof(struct settings, ssl_protocol_count),
+                                  .words = protocol_words}},
+    {"ssl_ciphers", "", "ciphers for TLS 1.2 in OpenSSL's syntax, with ssl_cipher_suite = custom",
+     false,
+     &(const struct setting_type){.kind = SETTING_TEXT,
+                                  .at = offsetof(struct settings, ssl_ciphers)}},
+    {"ssl_prefer_server_ciphers", "on",
+     "the server's order of ciphers counts, with ssl_cipher_suite = custom", false,
+     &(const struct setting_type){.kind = SETTING_SWITCH,
+                                  .at = offsetof(struct settings, ssl_prefer_server_ciphers)}},
+    {"lua_ssl_trusted_certificate", "system",
+     "PEM files of the authorities that are trusted, a comma list; `system` = the system's", false,
+     &(const struct setting_type){.kind = SETTING_TEXT,
+                                  .at = offsetof(struct settings, lua_ssl_trusted_certificate),
+                                  .check = rule_path}},
+    {"dns_resolver", "", "name servers to ask, a comma list of IP[:port]; none = resolv.conf's",
+     false,
+     &(const struct setting_type){.kind = SETTING_TEXT,
+                                  .at = offsetof(struct settings, dns_resolver),
+                                  .check = check_name_servers}},
+    {"dns_hostsfile", "/etc/hosts", "the hosts file", false,
+     &(const struct setting_type){
+         .kind = SETTING_TEXT, .at = offsetof(struct settings, dns_hostsfile), .check = rule_path}},
+    {"plugins", "bundled", "names of plugins that the file may use; `bundled` = Kong's own", false,
+     &(const struct setting_type){.kind = SETTING_LIST,
+                                  .at = offsetof(struct settings, plugins),
+                                  .count_at = offsetof(struct settings, plugin_count),
+                                  .check = rule_plugin}},
+    {"database", "off", "only `off`: the file is the truth", false,
+     &(const struct setting_type){.kind = SETTING_CHECKED, .check = check_database}},
+    {"trusted_ips", "", "addresses and CIDR blocks whose X-Forwarded-* headers are believed", true,
+     &(const struct setting_type){.kind = SETTING_LIST,
+                                  .at = offsetof(struct settings, trusted_ips),
+                                  .count_at = offsetof(struct settings, trusted_ip_count),
+                                  .check = rule_trusted_ip}},
+    {"real_ip_header", "X-Real-IP", "the header that names the client behind a trusted address",
+     true,
+     &(const struct setting_type){.kind = SETTING_TEXT,
+                                  .at = offsetof(struct settings, real_ip_header),
+                                  .check = rule_header}},
+    {"real_ip_recursive", "off", "look past trusted addresses in that header", true,
+     &(const struct setting_type){.kind = SETTING_SWITCH,
+                                  .at = offsetof(struct settings, real_ip_recursive)}},
+    {"proxy_access_log", "off", "where requests are logged, or `off`", true,
+     &(const struct setting_type){.kind = SETTING_TEXT,
+                                  .at = offsetof(struct settings, proxy_access_log),
+                                  .check = rule_path}},
+    {"admin_access_log", "off", "where requests of the Admin API are logged, or `off`", true,
+     &(const struct setting_type){.kind = SETTING_TEXT,
+                                  .at = offsetof(struct settings, admin_access_log),
+                                  .check = rule_path}},
+    {"role", "traditional", "traditional, control_plane or data_plane", true,
+     &(const struct setting_type){
+         .kind = SETTING_TEXT, .at = offsetof(struct settings, role), .words = role_words}},
+    {"cluster_listen", "0.0.0.0:8005", "where a control plane hears its data planes", true,
+     &(const struct setting_type){.kind = SETTING_CHECKED, .check = check_listens}},
+    {"cluster_control_plane", "127.0.0.1:8005", "the control plane that a data plane asks", true,
+     &(const struct setting_type){.kind = SETTING_CHECKED, .check = check_endpoint}},
+    {"cluster_cert", "", "certificate between the planes", true,
+     &(const struct setting_type){.kind = SETTING_CHECKED, .check = rule_path}},
+    {"cluster_cert_key", "", "its key", true,
+     &(const struct setting_type){.kind = SETTING_CHECKED, .check = rule_path}},
+    {"cluster_ca_cert", "", "authority of that certificate, with cluster_mtls = pki", true,
+     &(const struct setting_type){.kind = SETTING_CHECKED, .check = rule_path}},
+    {"cluster_mtls", "shared", "shared or pki", true,
+     &(const struct setting_type){.kind = SETTING_CHECKED, .words = mtls_words}},
+    {"cluster_server_name", "", "SNI for the control plane", true,
+     &(const struct setting_type){.kind = SETTING_CHECKED}},
+    {"cluster_ocsp", "off", "on, off or optional", true,
+     &(const struct setting_type){.kind = SETTING_CHECKED, .words = ocsp_words}},
+    {"acme_server", "",
+     "directory URL of an ACME server that every order goes to, such as a staging one", false,
+     &(const struct setting_type){
+         .kind = SETTING_TEXT, .at = offsetof(struct settings, acme_server), .check = rule_url}},
+    {"acme_trusted_certificate", "",
+     "PEM file of the authorities that this server's TLS is trusted by", false,
+     &(const struct setting_type){.kind = SETTING_TEXT,
+                                  .at = offsetof(struct settings, acme_trusted_certificate),
+                                  .check = rule_path}},
+    {"acme_max_document", "512m", "the largest declarative file", false,
+     &(const struct setting_type){.kind = SETTING_SIZE,
+                                  .at = offsetof(struct settings, acme_max_document),
+                                  .min = DOCUMENT_MIN,
+                                  .max = DOCUMENT_MAX}},
+    {"acme_parsed_cache", "16384", "parsed certificates that a worker keeps, 8 KB each", false,
+     &(const struct setting_type){.kind = SETTING_NUMBER,
+                                  .at = offsetof(struct settings, acme_parsed_cache),
+                                  .min = 1,
+                                  .max = PARSED_CACHE_MAX}},
+    {"acme_poll_interval", "10",
+     "seconds between two looks at the files that nobody told us to look at", false,
+     &(const struct setting_type){.kind = SETTING_NUMBER,
+                                  .at = offsetof(struct settings, acme_poll_interval),
+                                  .min = 1,
+                                  .max = POLL_INTERVAL_MAX}},
+    {"acme_start_with_last_good", "off", "start from the last good file when the file is bad",
+     false,
+     &(const struct setting_type){.kind = SETTING_SWITCH,
+                                  .at = offsetof(struct settings, acme_start_with_last_good)}},
+    {"acme_local_copy", "on", "keep a copy under prefix beside shared storage", false,
+     &(const struct setting_type){.kind = SETTING_SWITCH,
+                                  .at = offsetof(struct settings, acme_local_copy),
+                                  .stated_at =
+                                      offsetof(struct settings, acme_local_copy_is_stated)}},
+    {"acme_log_format", "text", "text or json", false,
+     &(const struct setting_type){.kind = SETTING_LOG_FORMAT,
+                                  .at = offsetof(struct settings, acme_log_format)}},
+    {0},
+};
+
+const struct settings_row *row_table(void)
+{
+    return rows;
+}
+
+size_t row_count(void)
+{
+    return ARRAY_LENGTH(rows) - 1;
+}
+
+const struct settings_row *row_find(struct str name)
+{
+    for (const struct settings_row *r = rows; r->name; r++)
+        if (str_equal_cstr(name, r->name))
+            return r;
+    return NULL;
+}
+
+static size_t min_of(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Insertions, deletions and replacements that turn one into the other (Levenshtein). */
+static size_t distance(struct str a, struct str b)
+{
+    size_t row[NAME_MAX_BYTES + 1];
+
+    for (size_t j = 0; j <= b.len; j++)
+        row[j] = j;
+    for (size_t i = 0; i < a.len; i++) {
+        size_t diagonal = row[0];
+        row[0] = i + 1;
+        for (size_t j = 0; j < b.len; j++) {
+            size_t above = row[j + 1];
+            row[j + 1] = min_of(min_of(above, row[j]) + 1, diagonal + (a.ptr[i] != b.ptr[j]));
+            diagonal = above;
+        }
+    }
+    return row[b.len];
+}
+
+const struct settings_row *row_near(struct str name)
+{
+    const struct settings_row *best = NULL;
+    size_t least = DISTANCE_MAX + 1;
+
+    if (name.len > NAME_MAX_BYTES)
+        return NULL;
+    for (const struct settings_row *r = rows; r->name; r++) {
+        size_t d = distance(str_from(r->name), name);
+        if (d < least) {
+            least = d;
+            best = r;
+        }
+    }
+    return best;
+}
