@@ -1,4 +1,5 @@
-# reconcert: see README.md. Targets: deps all run test bench soak fuzz check-asan floors complexity install.
+# reconcert: see README.md. Targets: deps deps-dev all run test unit conformance e2e bench soak fuzz
+# check-asan check-clang floors complexity install clean.
 
 CC ?= gcc
 PKG_CONFIG ?= pkg-config
@@ -25,7 +26,7 @@ LIBS := $(shell $(PKG_CONFIG) --libs yaml-0.1 libssl libcrypto libcurl libcjson 
           libseccomp libcap-ng libcares libpsl libpcre2-8 libnghttp2 zlib 2>/dev/null) -lm -lpthread
 
 # A floor is a folder; each becomes an archive that a test may link alone.
-FLOORS := base spec core pki acme store storage io snapshot serve admin control cli
+FLOORS := base spec core pki acme store storage io snapshot serve admin control cli settings supervisor
 source_of = $(sort $(wildcard reconciler/$(1)/*.c))
 SOURCES_spec := $(sort $(wildcard spec/*.c spec/entities/*.c))
 $(foreach f,$(filter-out spec,$(FLOORS)),$(eval SOURCES_$(f) := $(call source_of,$(f))))
@@ -35,8 +36,8 @@ ARCHIVES := $(foreach f,$(FLOORS) top,$(BUILD)/lib$(f).a)
 # Every archive, twice over where floors look at each other's symbols: order does not matter.
 LINK_ALL := -Wl,--start-group $(ARCHIVES) -Wl,--end-group
 
-.PHONY: all deps run test unit conformance e2e bench soak fuzz check-asan check-clang floors \
-        complexity install clean
+.PHONY: all deps deps-dev run test unit unit-programs conformance e2e bench soak fuzz check-asan \
+        check-clang floors complexity install clean
 all: $(BUILD)/reconcert $(BUILD)/reconcert-watch
 
 $(BUILD)/%.o: %.c
@@ -65,6 +66,82 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_SUPPORT) $(ARCHIVES)
 	$(Q)$(CC) $(LINKING) -o $@ $< $(UNIT_SUPPORT) $(LINK_ALL) $(LIBS) -lcunit
 
 unit-programs: $(UNIT_PROGRAMS)
+
+# The conformance cases lie outside of this tree; without them the runner says what it skips.
+CASES ?= ../shared/cases
+CONFORMANCE := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/conformance/run_*.c))
+$(BUILD)/tests/conformance/%: $(BUILD)/tests/conformance/%.o $(UNIT_SUPPORT) $(ARCHIVES)
+	$(Q)$(CC) $(LINKING) -o $@ $< $(UNIT_SUPPORT) $(LINK_ALL) $(LIBS)
+
+# Preloaded into control by tests that need a full disk or a death at the n-th write.
+FAULTS := $(BUILD)/tests/e2e/faults.so
+$(BUILD)/tests/e2e/faults.so: tests/e2e/faults.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE $(OPTIMISE) $(WARNINGS) -fPIC -shared -o $@ $< -ldl
+
+# ---- what people type. Each asks a second make for the build: only that one sees new packages. ----
+JOBS := $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(shell nproc))
+SUBMAKE := +$(Q)$(MAKE) --no-print-directory $(JOBS)
+PYTHON ?= python3
+
+deps:
+	@tests/support/deps.sh
+deps-dev:
+	@tests/support/deps.sh --dev
+
+run: deps
+	$(SUBMAKE) all
+	@exec $(PYTHON) examples/local/run.py
+
+# make test TESTS='unit/spec e2e/test_issue' runs what begins with one of these words.
+TESTS ?=
+RUN_TESTS = $(PYTHON) tests/support/run_tests.py --build $(BUILD) --cases $(CASES)
+test: deps
+	$(SUBMAKE) all unit-programs $(CONFORMANCE) $(FAULTS)
+	@$(RUN_TESTS) $(TESTS)
+unit conformance e2e:
+	$(SUBMAKE) TESTS=$@ test
+
+# SOAK scales how often and how long; .ci/run takes a tenth. SEED makes a run repeatable.
+SOAK ?= 1.0
+SEED ?= 1
+soak: deps
+	$(SUBMAKE) all $(FAULTS)
+	@$(PYTHON) tests/soak/soak.py --build $(BUILD) --scale $(SOAK) --seed $(SEED)
+
+# make bench ROWS='a d' runs only these rows of the table.
+ROWS ?=
+BENCH_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o
+	$(Q)$(CC) $(LINKING) -o $@ $< $(LIBS)
+bench: deps
+	$(SUBMAKE) all $(BENCH_PROGRAMS)
+	@$(PYTHON) tests/bench/bench.py --build $(BUILD) $(ROWS)
+
+# The whole suite under the address and undefined-behaviour sanitizers.
+check-asan: deps
+	$(SUBMAKE) BUILD=build/asan SANITIZE=address,undefined test
+# Every source file through clang with the same warnings.
+check-clang: deps-dev
+	@find spec reconciler tests -name '*.c' -print0 | xargs -0 -n 8 clang -fsyntax-only \
+	  -std=gnu17 -D_GNU_SOURCE -I. $(WARNINGS) && echo "clang: no warnings"
+
+# libFuzzer: tests/fuzz/fuzz_x.c with its corpus in tests/fuzz/x; FUZZ='fuzz_json' picks some.
+FUZZ_SECONDS ?= 60
+FUZZ ?= $(basename $(notdir $(sort $(wildcard tests/fuzz/fuzz_*.c))))
+fuzz: deps-dev
+	$(SUBMAKE) BUILD=build/fuzz CC=clang SANITIZE=address,undefined,fuzzer-no-link \
+	  $(addprefix build/fuzz/tests/fuzz/,$(FUZZ))
+	@tests/fuzz/run.sh $(FUZZ_SECONDS) $(FUZZ)
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(ARCHIVES)
+	$(Q)$(CC) -pie -fsanitize=address,undefined,fuzzer -o $@ $< $(LINK_ALL) $(LIBS)
+
+# Who includes whom, what pure floors call, what nobody calls.
+floors: deps
+	$(SUBMAKE) $(ARCHIVES)
+	@$(PYTHON) tests/floors/floors.py --build $(BUILD)
+complexity: deps
+	@$(PYTHON) tests/floors/complexity.py
 
 clean:
 	rm -rf $(BUILD)
