@@ -18,10 +18,7 @@
 #define HTTP1_FIELDS_MAX 128      /* header lines */
 #define HTTP1_METHOD_MAX 32
 #define HTTP1_HOST_MAX 255
-#define HTTP1_BLANK_MAX 4          /* bytes of empty lines in front of a request (RFC 9112 §2.2) */
-#define HTTP1_CHUNK_LINE_MAX 256   /* a chunk's size and its extensions */
-#define HTTP1_EXTENSIONS_MAX 16384 /* all chunk extensions of one body */
-#define HTTP1_TRAILER_MAX 8192     /* all trailer lines of one body; they are dropped */
+#define HTTP1_BLANK_MAX 4 /* bytes of empty lines in front of a request (RFC 9112 §2.2) */
 
 /* Why a request is refused: each has a status and Kong's message, see http1_status. */
 enum http1_refusal {
@@ -54,9 +51,9 @@ struct http1_request {
     bool expects_continue; /* Expect: 100-continue with a body to come */
     bool is_chunked;
     uint64_t content_length;
-    struct http1_field fields[HTTP1_FIELDS_MAX];
-    size_t field_count;
     struct str body; /* filled by http_conn when it was told to keep bodies; else STR_NONE */
+    size_t field_count;
+    struct http1_field fields[HTTP1_FIELDS_MAX];
 };
 
 /* Looks for the end of a head in bytes that arrive bit by bit; zero it for each request. */
@@ -87,21 +84,9 @@ struct str http1_field(const struct http1_request *request, const char *name);
  */
 struct str http1_host(const struct http1_request *request, char *host, uint16_t *port);
 
-/* A body on its way in; zero it, then http1_body_init. */
-struct http1_body {
-    uint64_t left;     /* bytes of the body, or of the chunk */
-    size_t extensions; /* bytes of chunk extensions so far */
-    size_t trailer;    /* bytes of trailer lines so far */
-    uint8_t state;
-};
-
-void http1_body_init(struct http1_body *body, const struct http1_request *request);
-bool http1_body_is_complete(const struct http1_body *body);
-/*
- * Takes bytes from the front of `bytes`: returns how many it used (0 = it needs more than is
- * there), or -1 when the chunking is broken. *data gets the body bytes among them (maybe none).
- * Call it until it is complete or returns 0. Trailers are checked and dropped.
- */
-long http1_body_take(struct http1_body *body, struct str bytes, struct str *data) MUST_CHECK;
+/* name ":" OWS value OWS (RFC 9112 §5.1); folding and a blank before the colon are refused. */
+int http1_parse_field(struct str line, struct http1_field *field) MUST_CHECK;
+/* Only what a field value may hold: no controls but tabs. */
+bool http1_is_value(struct str s);
 
 #endif

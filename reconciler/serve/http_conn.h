@@ -9,7 +9,6 @@
 #include "reconciler/base/attr.h"
 #include "reconciler/base/error.h"
 #include "reconciler/base/str.h"
-#include "reconciler/serve/http1.h"
 
 /*
  * HTTP/1.1 connections, plain or TLS, over TCP or a unix socket: one `http_server` is what a set of
@@ -18,6 +17,7 @@
  */
 struct event_base;
 struct ssl_st;
+struct http1_request;
 struct http_conn;
 struct http_server;
 
