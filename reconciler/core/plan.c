@@ -282,7 +282,7 @@ const char *plan_state(const struct action *a, int64_t now)
         return "blocked";
     if (a->action == PLAN_KEEP)
         return "valid";
-    if (o && o->failures)
+    if (o && o->failures && a->action != PLAN_ADOPT)
         return "failing";
     return o && o->has_certificate && o->active ? "due" : "pending";
 }
