@@ -335,7 +335,7 @@ static int build(struct builder *b, const struct model *model,
         return 0;
     out->acme = b->acme;
     out->gate = gate_make(b->acme, b->arena);
-    b->block = common_block(b->acme, out->directory, options);
+    out->block = b->block = common_block(b->acme, out->directory, options);
     b->public_ca = public_ca_runs(out->directory);
     b->room = room_for(b->acme, model, options);
     if (!out->gate || b->room > UINT32_MAX)
@@ -346,6 +346,24 @@ static int build(struct builder *b, const struct model *model,
         return -1;
     name_sort(b->items, b->items + b->room, b->count);
     return take_groups(b);
+}
+
+bool desired_on_demand(const struct desired *desired, const struct desired_demand *demand,
+                       struct desired_name *room)
+{
+    bool has_upper = false;
+
+    if (!is_exact(demand->name, &has_upper) || has_upper ||
+        !desired_passes(desired, demand->name) || desired_find(desired, demand->name) ||
+        find(desired->left_alone, desired->left_alone_count, demand->name))
+        return false;
+    *room = (struct desired_name){.name = demand->name,
+                                  .origins = DESIRED_ON_DEMAND,
+                                  .block = desired->block,
+                                  .last_seen_at = demand->last_seen_at};
+    if (public_ca_runs(desired->directory) && public_ca_refuses(demand->name))
+        room->block = DESIRED_NOT_PUBLIC;
+    return true;
 }
 
 int desired_make(const struct model *model, const struct desired_options *options,
