@@ -77,13 +77,22 @@ int buf_char(struct buf *b, char c)
 
 int buf_printf(struct buf *b, const char *format, ...)
 {
+    size_t free_bytes = b->cap - b->len; /* the NUL's too; a capacity over max is not all ours */
+    size_t allowed = b->max - b->len;
     va_list args;
     char *room;
     int len;
 
+    /* Mostly it fits into what is there already: one look at the format, not two. */
     va_start(args, format);
-    len = vsnprintf(NULL, 0, format, args);
+    len = vsnprintf(free_bytes ? b->data + b->len : NULL, free_bytes, format, args);
     va_end(args);
+    if (len >= 0 && (size_t)len < free_bytes && (size_t)len <= allowed) {
+        b->len += (size_t)len;
+        return 0;
+    }
+    if (free_bytes)
+        b->data[b->len] = '\0';
     room = len < 0 ? NULL : buf_reserve(b, (size_t)len);
     if (!room) {
         b->failed = true;
