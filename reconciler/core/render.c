@@ -34,7 +34,7 @@ static const struct verb verbs[] = {
 struct sheet {
     const struct render_options *options;
     struct buf *out;
-    struct buf sentence;
+    struct buf sentence; /* also places */
     struct buf line;
 };
 
@@ -160,24 +160,23 @@ int render_plan_text(const struct plan *plan, const struct render_options *optio
     return rc || out->failed ? -1 : 0;
 }
 
-static void json_place(struct json_out *j, struct place place, const struct model *model)
+/* "kong.yaml:12:9" as a JSON string, which needs no escapes but JSON's own. */
+static void json_place(struct json_out *j, struct place place, struct sheet *s)
 {
-    struct buf text = BUF_INIT(ACTION_MAX);
+    const struct model *model = s->options->model;
     const char *file = place.file < model->file_count ? model->files[place.file] : "?";
 
-    /* JSON escapes by itself: the file's name goes in as it is. */
-    buf_printf(&text, "%s:%u:%u", file, place.line, place.column);
-    json_out_str(j, buf_view(&text));
-    buf_free(&text);
+    buf_clear(&s->sentence);
+    buf_printf(&s->sentence, "%s:%u:%u", file, place.line, place.column);
+    json_out_str(j, buf_view(&s->sentence));
 }
 
-static void json_declared_at(struct json_out *j, const struct desired_name *name,
-                             const struct model *model)
+static void json_declared_at(struct json_out *j, const struct desired_name *name, struct sheet *s)
 {
     json_out_key(j, "declared_at");
     json_out_array(j);
     for (size_t i = 0; name && i < name->place_count; i++)
-        json_place(j, name->places[i], model);
+        json_place(j, name->places[i], s);
     json_out_end(j);
 }
 
@@ -190,7 +189,7 @@ static void json_because(struct json_out *j, struct sheet *s, const struct actio
     json_out_end(j);
 }
 
-static void json_overrides(struct json_out *j, const struct action *a, const struct model *model)
+static void json_overrides(struct json_out *j, const struct action *a, struct sheet *s)
 {
     const struct sni *sni = a->overrides ? a->desired->overrides : NULL;
 
@@ -203,7 +202,7 @@ static void json_overrides(struct json_out *j, const struct action *a, const str
     json_out_member_str(j, "sni", sni->name.value);
     json_out_key(j, "declared_at");
     json_out_array(j);
-    json_place(j, sni->name.place, model);
+    json_place(j, sni->name.place, s);
     json_out_end(j);
     json_out_end(j);
 }
@@ -244,8 +243,8 @@ static void json_action(struct sheet *s, const struct action *a)
     json_out_member_cstr(&j, "action", plan_action_name(a->action));
     json_out_member_str(&j, "name", a->name);
     json_because(&j, s, a);
-    json_declared_at(&j, a->desired, s->options->model);
-    json_overrides(&j, a, s->options->model);
+    json_declared_at(&j, a->desired, s);
+    json_overrides(&j, a, s);
     json_ca(&j, a, s->options);
     json_key_type(&j, a, s->options);
     json_not_after(&j, a);
@@ -372,7 +371,7 @@ void render_certificate_json(const struct action *a, const struct render_options
     json_out_member_str(j, "name", a->name);
     json_out_member_cstr(j, "state", plan_state(a, options->now));
     json_certificate(j, o);
-    json_declared_at(j, a->desired, options->model);
+    json_declared_at(j, a->desired, &s);
     json_out_key(j, "next");
     json_out_object(j);
     json_out_member_cstr(j, "action", plan_action_name(next_action(a)));
