@@ -76,7 +76,8 @@ struct desired {
     enum key_type key_type; /* of new certificate keys, from cert_type and rsa_key_size */
     const struct acme
         *acme; /* NULL: no plugin, or a disabled one: nothing is managed, count is 0 */
-    const struct gate *gate; /* NULL when acme is */
+    const struct gate *gate;  /* NULL when acme is */
+    enum desired_block block; /* of every name, on-demand ones too; DESIRED_FREE = none */
 };
 
 /* All in `arena`; names of `model` are pointed at, not copied. 0, or -1 (memory). */
@@ -94,6 +95,13 @@ bool desired_gate(const struct acme *acme, struct str host);
 
 /* The same answer from what desired_make has prepared: a few binary searches instead of a scan. */
 bool desired_passes(const struct desired *desired, struct str host);
+
+/*
+ * A name that came on demand after desired_make: true, with *room filled as desired_make would have
+ * it (without places), if it passes the gate, is exact, and is not in `names` or left alone already.
+ */
+bool desired_on_demand(const struct desired *desired, const struct desired_demand *demand,
+                       struct desired_name *room);
 
 /* The directory URL for `api_uri` as given (only the two bare Let's Encrypt hosts get /directory).
  * In `arena`. */
