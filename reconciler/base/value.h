@@ -21,7 +21,7 @@
 #define VALUE_URL_MAX 2048
 #define VALUE_KEY_MAX ((size_t)16 << 10)    /* of a private key, PEM or DER */
 #define VALUE_LEAF_MAX ((size_t)64 << 10)   /* DER */
-#define VALUE_CHAIN_MAX ((size_t)256 << 10) /* DER certificates, one behind the other */
+#define VALUE_CHAIN_MAX ((size_t)128 << 10) /* DER certificates, one behind the other */
 #define VALUE_TEXT_MAX 2048
 #define VALUE_JSON_MAX ((size_t)1 << 20)
 #define VALUE_JSON_DEPTH_MAX 8

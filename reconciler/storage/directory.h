@@ -8,7 +8,7 @@
 /*
  * Opening what lies under the prefix. Directories and files are made 0700 and 0600 whatever the
  * umask; symbolic links in place of ours are refused. All descriptors are close-on-exec and the
- * caller's.
+ * caller's. On failure errno says what open(2) would.
  */
 
 /* The directory itself, made with its parents when missing and `create`. -1 with *e; errno ENOENT

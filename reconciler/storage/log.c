@@ -10,6 +10,7 @@
 #define HEADER_COPY (LOG_HEADER_SIZE / 2)
 #define WINDOW_SIZE ((size_t)2 << 20) /* holds a largest record */
 #define WINDOW_MAX (WINDOW_SIZE + LOG_HEAD_SIZE)
+#define PAGE ((size_t)4096)
 
 static const unsigned char magic[8] = "RCNTLOG\n";
 
@@ -46,18 +47,23 @@ static uint32_t get_u32(const void *at)
     return le32toh(wire);
 }
 
-int log_make_header(unsigned char header[LOG_HEADER_SIZE], unsigned char marker[LOG_MARKER_SIZE])
+int log_draw_marker(unsigned char marker[LOG_MARKER_SIZE])
 {
     if (getrandom(marker, LOG_MARKER_SIZE, 0) != LOG_MARKER_SIZE)
         return -1;
     /* Zeros must never look like a record. */
     marker[0] |= 1;
+    return 0;
+}
+
+void log_make_header(unsigned char header[LOG_HEADER_SIZE],
+                     const unsigned char marker[LOG_MARKER_SIZE])
+{
     memcpy(header, magic, sizeof(magic));
     put_u32(header + COPY_VERSION, LOG_VERSION);
     memcpy(header + COPY_MARKER, marker, LOG_MARKER_SIZE);
     put_u32(header + COPY_SUM, checksum(header, COPY_SUM));
     memcpy(header + HEADER_COPY, header, HEADER_COPY);
-    return 0;
 }
 
 size_t log_begin(struct buf *out, unsigned kind, struct str key)
@@ -123,6 +129,36 @@ static bool parse_head(const char *at, size_t len, const unsigned char marker[LO
     return true;
 }
 
+void log_view(struct str bytes, uint64_t offset, struct log_record *r)
+{
+    uint16_t key;
+
+    memcpy(&key, bytes.ptr + HEAD_KEY, sizeof(key));
+    r->offset = offset;
+    r->size = LOG_HEAD_SIZE + get_u32(bytes.ptr + HEAD_SIZE_AT);
+    r->kind = log_kind_of(bytes);
+    r->flags = (unsigned char)bytes.ptr[HEAD_FLAGS];
+    r->bytes = str_slice(bytes, 0, r->size);
+    r->key = str_slice(r->bytes, LOG_HEAD_SIZE, LOG_HEAD_SIZE + (size_t)le16toh(key));
+    r->payload = str_slice(r->bytes, LOG_HEAD_SIZE + r->key.len, r->size);
+}
+
+unsigned log_kind_of(struct str bytes)
+{
+    return (unsigned char)bytes.ptr[HEAD_KIND];
+}
+
+int log_key_is(struct str bytes, struct str key)
+{
+    uint16_t len;
+
+    if (bytes.len < LOG_HEAD_SIZE + key.len)
+        return 0;
+    memcpy(&len, bytes.ptr + HEAD_KEY, sizeof(len));
+    return le16toh(len) == key.len &&
+           str_equal(str_slice(bytes, LOG_HEAD_SIZE, LOG_HEAD_SIZE + key.len), key);
+}
+
 static bool parse_copy(const char *copy, unsigned char marker[LOG_MARKER_SIZE], uint32_t *version)
 {
     if (memcmp(copy, magic, sizeof(magic)) != 0 ||
@@ -173,12 +209,31 @@ void log_scan_fini(struct log_scan *s)
     buf_free(&s->window);
 }
 
+/*
+ * Reads at most `want` bytes at `from`. What the disk cannot give (EIO) is read as zeros, page by
+ * page, so that it becomes damage among records that are still there.
+ */
+static ssize_t read_at(const struct log_scan *s, char *room, size_t want, uint64_t from)
+{
+    size_t page = PAGE - (size_t)(from % PAGE);
+    ssize_t got;
+
+    do {
+        got = pread(s->fd, room, want, (off_t)from);
+    } while (got < 0 && errno == EINTR);
+    if (got >= 0 || errno != EIO)
+        return got;
+    if (want > page)
+        return read_at(s, room, page, from);
+    memset(room, 0, want);
+    return (ssize_t)want;
+}
+
 /* Brings `need` bytes at s->at into the window, fewer only where the file ends before. */
 static int fill(struct log_scan *s, size_t need, struct error *e)
 {
     size_t used = (size_t)(s->at - s->window_at);
     uint64_t left = s->end - s->at;
-    char *room;
 
     if (need > left)
         need = (size_t)left;
@@ -186,21 +241,18 @@ static int fill(struct log_scan *s, size_t need, struct error *e)
         return 0;
     buf_consume(&s->window, used < s->window.len ? used : s->window.len);
     s->window_at = s->at;
-    if (!buf_reserve(&s->window, WINDOW_SIZE - s->window.len))
-        return error_memory(e);
     while (s->window.len < need) {
         uint64_t from = s->window_at + s->window.len;
         size_t want = WINDOW_SIZE - s->window.len;
+        char *room = buf_reserve(&s->window, want);
         ssize_t got;
+        if (!room)
+            return error_memory(e);
         if (want > s->end - from)
             want = (size_t)(s->end - from);
-        room = buf_reserve(&s->window, want);
-        got = room ? pread(s->fd, room, want, (off_t)from) : -1;
-        if (got < 0 && errno == EINTR)
-            continue;
+        got = read_at(s, room, want, from);
         if (got < 0)
-            return error_errno(e, ERROR_STORAGE, errno, "the log cannot be read at byte %llu",
-                               (unsigned long long)from);
+            return error_errno(e, ERROR_STORAGE, errno, "the log cannot be read");
         if (got == 0) {
             s->end = from; /* somebody cut it: what is there is what counts */
             break;
@@ -236,8 +288,8 @@ static int look(struct log_scan *s, struct log_record *r, struct error *e)
     bytes = ahead(s);
     if (bytes.len < r->size)
         return 2;
-    if (get_u32(bytes.ptr + HEAD_BODY) !=
-        checksum(bytes.ptr + LOG_HEAD_SIZE, r->size - LOG_HEAD_SIZE))
+    if (!s->is_checked && get_u32(bytes.ptr + HEAD_BODY) !=
+                              checksum(bytes.ptr + LOG_HEAD_SIZE, r->size - LOG_HEAD_SIZE))
         return 0;
     r->offset = s->at;
     r->bytes = str_slice(bytes, 0, r->size);

@@ -50,8 +50,10 @@ struct log_record {
 
 /* ---- writing ---- */
 
-/* A new marker and the header of a new file into `header`. -1: the system has no randomness. */
-int log_make_header(unsigned char header[LOG_HEADER_SIZE], unsigned char marker[LOG_MARKER_SIZE]);
+/* Draws the marker of a new file. -1: the system has no randomness. */
+int log_draw_marker(unsigned char marker[LOG_MARKER_SIZE]) MUST_CHECK;
+void log_make_header(unsigned char header[LOG_HEADER_SIZE],
+                     const unsigned char marker[LOG_MARKER_SIZE]);
 /*
  * Appends a record whose payload is what has been appended to `out` since log_begin, so that
  * packing needs no second copy. log_begin returns where the record starts, or SIZE_MAX on failure.
@@ -63,6 +65,14 @@ int log_finish(struct buf *out, size_t start, const unsigned char marker[LOG_MAR
                unsigned flags) MUST_CHECK;
 /* Sets the flags of the finished record that starts at `start`. */
 void log_set_flags(struct buf *out, size_t start, unsigned flags);
+
+/* ---- looking at records that are known to be sound ---- */
+
+/* Fills r from the record that `bytes` begins with and that stands at `offset` in the file. */
+void log_view(struct str bytes, uint64_t offset, struct log_record *r);
+unsigned log_kind_of(struct str bytes);
+/* 1: `bytes`, which may be the beginning of a record only, has this key; 0: another. */
+int log_key_is(struct str bytes, struct str key);
 
 /* ---- reading ---- */
 
@@ -92,6 +102,8 @@ struct log_scan {
     uint64_t at; /* where the next record is looked for */
     uint64_t end;
     uint64_t damage_at, damage; /* of the last LOG_DAMAGE */
+    bool
+        is_checked; /* the bodies were found sound before: their checksums are not computed again */
     /* private */
     int fd;
     unsigned char marker[LOG_MARKER_SIZE];

@@ -1,0 +1,389 @@
+#include "file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "compaction.h"
+#include "damaged.h"
+#include "directory.h"
+#include "ledger.h"
+#include "packed.h"
+#include "reconciler/pki/digest.h"
+#include "replay.h"
+
+#define FOLDER_NAME "storage"
+#define LOG_NAME "log"
+
+struct file {
+    struct storage storage;
+    int directory; /* prefix/storage; -1: nothing is there, and we only look */
+    struct ledger ledger;
+    struct compaction *compaction; /* NULL = none is under way */
+    uint64_t patience;             /* garbage that the next compaction waits for */
+    enum log_header_state header;
+    int write_error;  /* errno why the log is open for reading only; 0 */
+    bool is_unsynced; /* a rename in the directory is not durable yet */
+    bool is_loaded;
+    char *path; /* prefix/storage, for messages */
+};
+
+static struct file *file_of(struct storage *s)
+{
+    return (struct file *)s;
+}
+
+static int sync_directory(struct file *f, struct error *e)
+{
+    if (f->is_unsynced && fsync(f->directory))
+        return error_errno(e, ERROR_STORAGE, errno, "the storage's directory cannot be synced");
+    f->is_unsynced = false;
+    return 0;
+}
+
+/* A new, empty log. It gets its name when it is whole. */
+static int create_log(struct file *f, struct error *e)
+{
+    if (ledger_create(&f->ledger, f->directory, COMPACTION_NAME, NULL, e))
+        return -1;
+    if (fsync(f->ledger.fd) || renameat(f->directory, COMPACTION_NAME, f->directory, LOG_NAME))
+        return error_errno(e, ERROR_STORAGE, errno, "a new log cannot be made");
+    f->is_unsynced = true;
+    return sync_directory(f, e);
+}
+
+static int read_header(struct file *f, struct error *e)
+{
+    char first[LOG_HEADER_SIZE + LOG_HEAD_SIZE];
+    ssize_t len = pread(f->ledger.fd, first, sizeof(first), 0);
+    uint32_t version = 0;
+
+    if (len < 0)
+        return error_errno(e, ERROR_STORAGE, errno, "the log cannot be read");
+    f->header = log_read_header((struct str){first, (size_t)len}, f->ledger.marker, &version);
+    if (f->header == LOG_HEADER_NEWER)
+        return error_set(e, ERROR_STORAGE,
+                         "the log has format %" PRIu32 ", this build knows %d only: use the newer "
+                         "reconcert that wrote it",
+                         version, LOG_VERSION);
+    if (f->header == LOG_HEADER_FOREIGN)
+        return error_set(e, ERROR_STORAGE,
+                         "the log does not begin as one of ours: nothing of it can be read");
+    return 0;
+}
+
+/* Opens the log that is there. 0; 1: there is none; -1 with *e. */
+static int open_log(struct file *f, struct error *e)
+{
+    bool writes = !f->storage.read_only;
+
+    f->ledger.fd = directory_open_file(f->directory, LOG_NAME, writes ? O_RDWR : O_RDONLY, e);
+    if (f->ledger.fd < 0 && writes && (errno == EROFS || errno == EACCES || errno == EPERM)) {
+        /* What is there is served all the same; a probe and every put tell why they fail. */
+        f->write_error = errno;
+        f->ledger.fd = directory_open_file(f->directory, LOG_NAME, O_RDONLY, e);
+    }
+    if (f->ledger.fd < 0)
+        return errno == ENOENT ? 1 : -1;
+    return read_header(f, e);
+}
+
+static int open_folder(struct file *f, const char *prefix, struct error *e)
+{
+    bool create = !f->storage.read_only;
+    int parent = directory_open(prefix, create, e);
+    int why;
+
+    if (parent < 0)
+        return -1;
+    f->directory = directory_open_below(parent, FOLDER_NAME, create, e);
+    why = errno;
+    close(parent);
+    errno = why;
+    return f->directory < 0 ? -1 : 0;
+}
+
+static int open_file(struct file *f, const char *prefix, struct error *e)
+{
+    int found;
+
+    if (open_folder(f, prefix, e))
+        return f->storage.read_only && errno == ENOENT ? 0 : -1;
+    found = open_log(f, e);
+    if (found < 0)
+        return -1;
+    if (f->storage.read_only)
+        return 0;
+    /* Left by a crash; its contents are in the log. */
+    (void)unlinkat(f->directory, COMPACTION_NAME, 0);
+    if (found == 0 && f->header != LOG_HEADER_CUT)
+        return 0;
+    ledger_fini(&f->ledger);
+    f->header = LOG_HEADER_GOOD;
+    return create_log(f, e);
+}
+
+static void file_close(struct storage *s)
+{
+    struct file *f = file_of(s);
+
+    compaction_abort(f->compaction);
+    ledger_fini(&f->ledger);
+    if (f->directory >= 0)
+        close(f->directory);
+    free(f->path);
+    free(f);
+}
+
+/* Puts the place in front of the message. Returns -1. */
+static int locate(const struct file *f, struct error *e)
+{
+    return e->kind == ERROR_MEMORY ? -1 : error_prefix(e, "%s", f->path);
+}
+
+static struct storage *file_open(const struct storage_options *options, struct error *e)
+{
+    struct file *f = calloc(1, sizeof(*f));
+
+    if (!f || asprintf(&f->path, "%s/" FOLDER_NAME, options->prefix) < 0) {
+        free(f);
+        error_memory(e);
+        return NULL;
+    }
+    f->storage = (struct storage){&file_operations, options->read_only};
+    f->directory = -1;
+    f->patience = FILE_GARBAGE_FLOOR;
+    ledger_init(&f->ledger);
+    if (open_file(f, options->prefix, e)) {
+        locate(f, e);
+        file_close(&f->storage);
+        return NULL;
+    }
+    return &f->storage;
+}
+
+/* Lets go of a compaction that cannot go on, and waits for twice the garbage before the next. */
+static void give_up(struct file *f)
+{
+    compaction_abort(f->compaction);
+    f->compaction = NULL;
+    f->patience = ledger_garbage(&f->ledger) * 2;
+}
+
+/* Starts a compaction or takes it on by `budget` bytes. -1 with *e: given up. */
+static int compact(struct file *f, size_t budget, struct error *e)
+{
+    int more;
+
+    if (!f->compaction)
+        f->compaction = compaction_begin(&f->ledger, f->directory, e);
+    more = f->compaction ? compaction_step(f->compaction, &f->ledger, budget, e) : -1;
+    if (more == 0)
+        more = compaction_finish(f->compaction, &f->ledger, LOG_NAME, e);
+    else if (more > 0)
+        return 0;
+    if (more < 0) {
+        give_up(f);
+        return -1;
+    }
+    f->compaction = NULL;
+    f->is_unsynced = true;
+    f->patience = FILE_GARBAGE_FLOOR;
+    return sync_directory(f, e);
+}
+
+/*
+ * Beside a put that is durable already: a compaction that fails now (a full disk ...) costs nothing
+ * but the room that it would have won, and is tried again later.
+ */
+static void compact_if_due(struct file *f, size_t written)
+{
+    uint64_t garbage = ledger_garbage(&f->ledger);
+    struct error ignored;
+
+    if (f->compaction || (garbage > f->ledger.live_bytes && garbage > f->patience))
+        (void)compact(f, FILE_COMPACTION_STEP + 2 * written, &ignored);
+}
+
+/* Damage is put aside and the log written anew without it. */
+static int repair(struct file *f, const struct replay *r, struct error *e)
+{
+    if (damaged_keep(f->directory, f->ledger.fd, r->damages.items, r->damages.len, e))
+        return -1;
+    return compact(f, SIZE_MAX / 2, e);
+}
+
+static void repair_if_needed(struct file *f, const struct replay *r, uint64_t size,
+                             struct storage_problems *problems)
+{
+    struct error problem;
+
+    f->ledger.is_uncut = size > r->end;
+    if (f->storage.read_only || f->write_error)
+        return;
+    if (ledger_cut(&f->ledger, &problem))
+        storage_problem(problems, &problem);
+    if (!r->damages.len && f->header == LOG_HEADER_GOOD)
+        return;
+    if (repair(f, r, &problem)) {
+        error_prefix(&problem, "the damaged log is used on as it is");
+        storage_problem(problems, &problem);
+    }
+}
+
+static int file_load(struct storage *s, storage_each *each, void *context,
+                     struct storage_problems *problems, struct error *e)
+{
+    struct file *f = file_of(s);
+    struct replay r = {0};
+    struct error problem;
+    struct stat st;
+    int rc = -1;
+
+    if (f->ledger.fd < 0 || f->header == LOG_HEADER_CUT) {
+        f->is_loaded = true;
+        return 0;
+    }
+    if (fstat(f->ledger.fd, &st))
+        return error_errno(e, ERROR_STORAGE, errno, "%s: the log cannot be read", f->path);
+    if (f->header == LOG_HEADER_DAMAGED) {
+        error_set(&problem, ERROR_STORAGE, "the header of the log is damaged");
+        storage_problem(problems, &problem);
+    }
+    if (replay_note(&r, &f->ledger, (uint64_t)st.st_size, problems, e)) {
+        locate(f, e);
+        goto out;
+    }
+    if (replay_each(&r, &f->ledger, each, context, problems, e))
+        goto out;
+    f->is_loaded = true;
+    repair_if_needed(f, &r, (uint64_t)st.st_size, problems);
+    rc = 0;
+out:
+    replay_fini(&r);
+    return rc;
+}
+
+/* Everything that is needed before the log is written to. */
+static int make_ready(struct file *f, struct error *e)
+{
+    int fd;
+
+    if (!f->is_loaded)
+        BUG("a storage is written to that was not loaded");
+    if (f->write_error) {
+        fd = directory_open_file(f->directory, LOG_NAME, O_RDWR, e);
+        if (fd < 0)
+            return -1;
+        close(f->ledger.fd);
+        f->ledger.fd = fd;
+        f->write_error = 0;
+    }
+    return sync_directory(f, e);
+}
+
+static int add_value(struct file *f, struct ledger_batch *b, const struct value *v, struct buf *key,
+                     struct error *e)
+{
+    struct value copy = *v;
+    struct value_credential *c = &copy.u.credential;
+    size_t start;
+
+    buf_clear(key);
+    if (value_key(v, key, e))
+        return -1;
+    if (v->gone) {
+        start = ledger_begin(b, LOG_DELETE, buf_view(key), e);
+        return start == SIZE_MAX ? -1 : ledger_finish(&f->ledger, b, start, e);
+    }
+    if (v->type == VALUE_CREDENTIAL) {
+        memset(c->chain_id, 0, sizeof(c->chain_id));
+        if (c->chain.len && digest_sha256(c->chain, c->chain_id))
+            return error_memory(e);
+        if (c->chain.len && ledger_add_chain(&f->ledger, b, c->chain_id, c->chain, e))
+            return -1;
+    }
+    start = ledger_begin(b, LOG_PUT, buf_view(key), e);
+    if (start == SIZE_MAX)
+        return -1;
+    if (packed_write(&copy, &b->bytes))
+        return error_memory(e);
+    return ledger_finish(&f->ledger, b, start, e);
+}
+
+static int file_put(struct storage *s, const struct value *values, size_t count, struct error *e)
+{
+    struct file *f = file_of(s);
+    struct buf key = BUF_INIT(VALUE_LOGICAL_KEY_MAX * 2);
+    struct ledger_batch b;
+    size_t written;
+    int rc = -1;
+
+    ledger_batch_init(&f->ledger, &b);
+    if (make_ready(f, e))
+        goto out;
+    for (size_t i = 0; i < count; i++)
+        if (add_value(f, &b, &values[i], &key, e))
+            goto out;
+    written = b.bytes.len;
+    if (ledger_write(&f->ledger, &b, true, e))
+        goto out;
+    compact_if_due(f, written);
+    rc = 0;
+out:
+    ledger_batch_free(&b);
+    buf_free(&key);
+    return rc ? locate(f, e) : 0;
+}
+
+static int file_delete(struct storage *s, const struct str *keys, size_t count, struct error *e)
+{
+    struct file *f = file_of(s);
+    struct ledger_batch b;
+    size_t written;
+    int rc = -1;
+
+    ledger_batch_init(&f->ledger, &b);
+    if (make_ready(f, e))
+        goto out;
+    for (size_t i = 0; i < count; i++) {
+        int found = ledger_has(&f->ledger, keys[i], e);
+        size_t start;
+        if (found < 0)
+            goto out;
+        if (!found)
+            continue;
+        start = ledger_begin(&b, LOG_DELETE, keys[i], e);
+        if (start == SIZE_MAX || ledger_finish(&f->ledger, &b, start, e))
+            goto out;
+    }
+    written = b.bytes.len;
+    if (ledger_write(&f->ledger, &b, true, e))
+        goto out;
+    compact_if_due(f, written);
+    rc = 0;
+out:
+    ledger_batch_free(&b);
+    return rc ? locate(f, e) : 0;
+}
+
+static int file_probe(struct storage *s, size_t room, struct error *e)
+{
+    struct file *f = file_of(s);
+
+    return make_ready(f, e) || ledger_probe(&f->ledger, room, e) ? locate(f, e) : 0;
+}
+
+const struct storage_operations file_operations = {
+    .name = "shm",
+    .open = file_open,
+    .load = file_load,
+    .put = file_put,
+    .delete = file_delete,
+    .probe = file_probe,
+    .close = file_close,
+};

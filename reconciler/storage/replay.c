@@ -1,0 +1,176 @@
+#include "replay.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "packed.h"
+#include "reconciler/base/arena.h"
+#include "reconciler/base/vec.h"
+
+#define HELD_MAX ((size_t)1 << 30)
+#define ARENA_MAX ((size_t)16 << 20)
+
+/* Records of a step whose end has not been met, in short: what ledger_note looks at. */
+struct held {
+    struct buf bytes;
+    uint64_t first; /* offset of the first; 0 = none is held */
+};
+
+struct held_record {
+    struct log_record record; /* its views are made again from the lengths */
+};
+
+static int hold(struct held *h, const struct log_record *r, struct error *e)
+{
+    struct held_record copy = {*r};
+    size_t glance = 2 + PACKED_CHAIN_ID;
+
+    if (r->kind != LOG_CHAIN && r->payload.len > glance)
+        copy.record.payload.len = glance;
+    buf_append(&h->bytes, &copy, sizeof(copy));
+    buf_str(&h->bytes, r->key);
+    buf_append(&h->bytes, r->payload.ptr, copy.record.payload.len);
+    if (h->bytes.failed)
+        return error_memory(e);
+    if (!h->first)
+        h->first = r->offset;
+    return 0;
+}
+
+static void let_go(struct held *h)
+{
+    buf_clear(&h->bytes);
+    h->first = 0;
+}
+
+/* The step is complete: its records count. */
+static int settle(struct held *h, struct ledger *l, struct error *e)
+{
+    for (size_t at = 0; at < h->bytes.len;) {
+        struct held_record copy;
+        memcpy(&copy, h->bytes.data + at, sizeof(copy));
+        at += sizeof(copy);
+        copy.record.key.ptr = h->bytes.data + at;
+        at += copy.record.key.len;
+        copy.record.payload.ptr = h->bytes.data + at;
+        at += copy.record.payload.len;
+        if (ledger_note(l, &copy.record, e))
+            return -1;
+    }
+    let_go(h);
+    return 0;
+}
+
+static int take_record(struct held *h, struct ledger *l, const struct log_record *r,
+                       struct error *e)
+{
+    if (!h->first && (r->flags & LOG_COMMIT))
+        return ledger_note(l, r, e);
+    if (hold(h, r, e))
+        return -1;
+    return r->flags & LOG_COMMIT ? settle(h, l, e) : 0;
+}
+
+/* What is held before damage stays: only the damage itself is lost. */
+static int take_damage(struct replay *r, const struct log_scan *scan,
+                       struct storage_problems *problems, struct error *e)
+{
+    struct replay_damage damage = {scan->damage_at, scan->damage};
+    struct error problem;
+
+    error_set(&problem, ERROR_STORAGE,
+              "%" PRIu64 " bytes of the log at byte %" PRIu64 " are damaged", damage.size,
+              damage.at);
+    storage_problem(problems, &problem);
+    if (r->damages.len >= STORAGE_PROBLEMS_MAX)
+        return 0;
+    return vec_push(&r->damages, damage) ? error_memory(e) : 0;
+}
+
+int replay_note(struct replay *r, struct ledger *l, uint64_t size,
+                struct storage_problems *problems, struct error *e)
+{
+    struct held held = {.bytes = BUF_INIT(HELD_MAX)};
+    struct log_record record;
+    struct log_scan scan;
+    enum log_found found;
+    int rc = -1;
+
+    log_scan_init(&scan, l->fd, l->marker, LOG_HEADER_SIZE, size);
+    while ((found = log_scan_next(&scan, &record, e)) == LOG_RECORD || found == LOG_DAMAGE) {
+        if (found == LOG_RECORD && take_record(&held, l, &record, e))
+            goto out;
+        if (found == LOG_DAMAGE && (settle(&held, l, e) || take_damage(r, &scan, problems, e)))
+            goto out;
+    }
+    if (found == LOG_FAILED)
+        goto out;
+    r->end = held.first ? held.first : scan.at;
+    l->end = r->end;
+    rc = 0;
+out:
+    log_scan_fini(&scan);
+    buf_free(&held.bytes);
+    return rc;
+}
+
+/* 1: *v is complete; 0: it cannot be used, a problem tells. */
+static int unpack(const struct log_record *record, const struct ledger *l, struct arena *arena,
+                  struct value *v, struct storage_problems *problems)
+{
+    struct error problem;
+    static const unsigned char none[PACKED_CHAIN_ID];
+
+    if (value_key_parse(record->key, arena, v) != 1 || packed_read(record->payload, v)) {
+        error_set(&problem, ERROR_STORAGE,
+                  "the record at byte %" PRIu64 " of the log is not understood, and left alone",
+                  record->offset);
+        storage_problem(problems, &problem);
+        return 0;
+    }
+    if (v->type != VALUE_CREDENTIAL || memcmp(v->u.credential.chain_id, none, sizeof(none)) == 0)
+        return 1;
+    v->u.credential.chain = ledger_chain_bytes(l, v->u.credential.chain_id);
+    if (v->u.credential.chain.ptr)
+        return 1;
+    error_set(&problem, ERROR_STORAGE, "the chain of the certificate for %.*s is lost",
+              STR_ARG(v->name));
+    storage_problem(problems, &problem);
+    return 0;
+}
+
+int replay_each(const struct replay *r, const struct ledger *l, storage_each *each, void *context,
+                struct storage_problems *problems, struct error *e)
+{
+    struct arena *arena = arena_new(&(struct arena_options){.max_bytes = ARENA_MAX});
+    struct log_record record;
+    struct log_scan scan;
+    enum log_found found = LOG_FAILED;
+
+    log_scan_init(&scan, l->fd, l->marker, LOG_HEADER_SIZE, r->end);
+    scan.is_checked = true;
+    if (!arena) {
+        error_memory(e);
+        goto out;
+    }
+    while ((found = log_scan_next(&scan, &record, e)) == LOG_RECORD || found == LOG_DAMAGE) {
+        struct value v;
+        if (found == LOG_DAMAGE || record.kind != LOG_PUT || !ledger_is_live(l, &record) ||
+            !unpack(&record, l, arena, &v, problems))
+            continue;
+        if (each(context, &v, e)) {
+            found = LOG_FAILED;
+            break;
+        }
+    }
+out:
+    log_scan_fini(&scan);
+    arena_free(arena);
+    return found == LOG_FAILED ? -1 : 0;
+}
+
+void replay_fini(struct replay *r)
+{
+    vec_free(&r->damages);
+}

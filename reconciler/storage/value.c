@@ -1,0 +1,542 @@
+#include "value.h"
+
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reconciler/base/json_out.h"
+#include "reconciler/pki/certificate.h"
+#include "reconciler/pki/chain.h"
+#include "reconciler/pki/credential.h"
+#include "reconciler/pki/key.h"
+#include "reconciler/pki/pem.h"
+
+/* Of the members that are ours. */
+#define JSON_FORMAT 1
+#define JSON_INTEGER_MAX ((double)((int64_t)1 << 53))
+
+static const char *const order_states[] = {
+    [VALUE_ORDER_KEY_MADE] = "key_made",
+    [VALUE_ORDER_CREATED] = "created",
+    [VALUE_ORDER_FINALIZED] = "finalized",
+};
+
+/* ---- copying ---- */
+
+/* The strings of a value, for those who walk them all. */
+static size_t strings_of(struct value *v, struct str *out[8])
+{
+    size_t n = 0;
+
+    out[n++] = &v->directory;
+    out[n++] = &v->name;
+    switch (v->type) {
+    case VALUE_ACCOUNT:
+        out[n++] = &v->u.account.api_uri;
+        out[n++] = &v->u.account.key;
+        out[n++] = &v->u.account.url;
+        break;
+    case VALUE_CREDENTIAL:
+        out[n++] = &v->u.credential.leaf;
+        out[n++] = &v->u.credential.chain;
+        out[n++] = &v->u.credential.key;
+        out[n++] = &v->u.credential.issuer;
+        out[n++] = &v->u.credential.order_url;
+        break;
+    case VALUE_ORDER:
+        out[n++] = &v->u.order.key;
+        out[n++] = &v->u.order.url;
+        out[n++] = &v->u.order.account_url;
+        break;
+    case VALUE_FAILURE:
+        out[n++] = &v->u.failure.text;
+        break;
+    default:
+        break;
+    }
+    return n;
+}
+
+int value_copy(const struct value *v, struct arena *arena, struct value *copy)
+{
+    struct value made = *v;
+    struct str *strings[8];
+    size_t count = strings_of(&made, strings);
+
+    for (size_t i = 0; i < count; i++) {
+        if (!strings[i]->ptr)
+            continue;
+        *strings[i] = arena_str(arena, *strings[i]);
+        if (!strings[i]->ptr)
+            return -1;
+    }
+    *copy = made;
+    return 0;
+}
+
+/* ---- to JSON ---- */
+
+static int write_credential(const struct value *v, struct json_out *j, struct error *e)
+{
+    const struct value_credential *c = &v->u.credential;
+    struct buf certificate = BUF_INIT(VALUE_JSON_MAX);
+    struct buf key = BUF_SECRET(VALUE_JSON_MAX);
+    struct str rest = c->chain;
+    struct str der;
+    int rc = -1;
+
+    pem_append(&certificate, "CERTIFICATE", c->leaf);
+    while (chain_next(&rest, &der))
+        pem_append(&certificate, "CERTIFICATE", der);
+    if (key_print_packed(c->key_type, c->key, c->leaf, &key, e))
+        goto out;
+    json_out_object(j);
+    json_out_member_str(j, "key", buf_view(&key));
+    json_out_member_str(j, "cert", buf_view(&certificate));
+    json_out_key(j, "reconcert");
+    json_out_object(j);
+    json_out_member_int(j, "format", JSON_FORMAT);
+    json_out_member_str(j, "directory", v->directory);
+    json_out_member_int(j, "issued_at", c->issued_at);
+    json_out_member_str(j, "order_url", c->order_url);
+    json_out_member_bool(j, "active", c->active);
+    json_out_member_bool(j, "revoked", c->revoked);
+    json_out_end(j);
+    json_out_end(j);
+    rc = certificate.failed || key.failed ? error_memory(e) : 0;
+out:
+    buf_free(&certificate);
+    buf_free(&key);
+    return rc;
+}
+
+static void write_account(const struct value *v, struct json_out *j)
+{
+    json_out_object(j);
+    json_out_member_str(j, "key", v->u.account.key);
+    json_out_key(j, "reconcert");
+    json_out_object(j);
+    json_out_member_int(j, "format", JSON_FORMAT);
+    json_out_member_str(j, "directory", v->directory);
+    json_out_member_str(j, "url", v->u.account.url);
+    json_out_member_int(j, "created_at", v->u.account.created_at);
+    json_out_end(j);
+    json_out_end(j);
+}
+
+static int write_order(const struct value_order *o, struct json_out *j, struct error *e)
+{
+    struct buf key = BUF_SECRET(VALUE_JSON_MAX);
+    int rc;
+
+    pem_append(&key, "PRIVATE KEY", o->key);
+    json_out_member_str(j, "key", buf_view(&key));
+    json_out_member_str(j, "url", o->url);
+    json_out_member_str(j, "account_url", o->account_url);
+    json_out_member_cstr(j, "state", order_states[o->state]);
+    json_out_member_int(j, "started_at", o->started_at);
+    rc = key.failed ? error_memory(e) : 0;
+    buf_free(&key);
+    return rc;
+}
+
+static void write_failure(const struct value_failure *f, struct json_out *j)
+{
+    json_out_member_int(j, "count", f->count);
+    json_out_member_int(j, "failed_at", f->failed_at);
+    json_out_member_int(j, "retry_at", f->retry_at);
+    json_out_member_cstr(j, "kind", error_kind_name(f->kind));
+    json_out_member_bool(j, "permanent", f->permanent);
+    json_out_member_str(j, "text", f->text);
+}
+
+/* Records that no Kong node reads. */
+static int write_own(const struct value *v, struct json_out *j, struct error *e)
+{
+    int rc = 0;
+
+    json_out_object(j);
+    json_out_member_int(j, "format", JSON_FORMAT);
+    json_out_member_str(j, "directory", v->directory);
+    if (v->type == VALUE_ORDER)
+        rc = write_order(&v->u.order, j, e);
+    else if (v->type == VALUE_FAILURE)
+        write_failure(&v->u.failure, j);
+    else
+        json_out_member_int(j, "last_seen_at", v->u.demand.last_seen_at);
+    json_out_end(j);
+    return rc;
+}
+
+int value_to_json(const struct value *v, struct buf *out, struct error *e)
+{
+    struct json_out j = json_out_compact(out);
+    int rc = 0;
+
+    switch (v->type) {
+    case VALUE_ACCOUNT:
+        write_account(v, &j);
+        break;
+    case VALUE_CREDENTIAL:
+        rc = write_credential(v, &j, e);
+        break;
+    case VALUE_BACKOFF:
+        json_out_int(&j, v->u.backoff.retry_at);
+        break;
+    case VALUE_RENEW_CONFIG:
+        json_out_object(&j);
+        json_out_member_str(&j, "host", v->name);
+        json_out_member_int(&j, "expire_at", v->u.renew_config.expire_at);
+        json_out_end(&j);
+        break;
+    default:
+        rc = write_own(v, &j, e);
+    }
+    return rc ? -1 : out->failed ? error_memory(e) : 0;
+}
+
+/* ---- from JSON ---- */
+
+/* Where a record is read from, and the first thing that was wrong. */
+struct reading {
+    struct arena *arena;
+    struct value *v;
+    struct error *e;
+    bool failed;
+};
+
+static void refuse(struct reading *r, enum error_kind kind, const char *member, const char *why)
+{
+    if (!r->failed)
+        error_set(r->e, kind, "%s: %s", member, why);
+    r->failed = true;
+}
+
+static struct str keep(struct reading *r, struct str s)
+{
+    struct str copy = arena_str(r->arena, s);
+
+    if (!copy.ptr)
+        refuse(r, ERROR_MEMORY, "value", "out of memory");
+    return copy;
+}
+
+/* A string member; absent gives "". */
+static struct str text_of(struct reading *r, const cJSON *object, const char *member)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
+
+    if (!item || cJSON_IsNull(item))
+        return STR("");
+    if (!cJSON_IsString(item)) {
+        refuse(r, ERROR_INVALID, member, "expected a string");
+        return STR("");
+    }
+    return keep(r, str_from(item->valuestring));
+}
+
+/* An integer member; absent gives 0. Kong's JSON writers may add a fraction. */
+static int64_t number_of(struct reading *r, const cJSON *object, const char *member)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
+
+    if (!item || cJSON_IsNull(item))
+        return 0;
+    if (!cJSON_IsNumber(item) || !(item->valuedouble >= -JSON_INTEGER_MAX) ||
+        !(item->valuedouble <= JSON_INTEGER_MAX)) {
+        refuse(r, ERROR_INVALID, member, "expected a number of seconds");
+        return 0;
+    }
+    return (int64_t)item->valuedouble;
+}
+
+static bool flag_of(struct reading *r, const cJSON *object, const char *member)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, member);
+
+    if (!item || cJSON_IsNull(item))
+        return false;
+    if (!cJSON_IsBool(item))
+        refuse(r, ERROR_INVALID, member, "expected a boolean");
+    return cJSON_IsTrue(item);
+}
+
+/* Our own member, or NULL: Kong's record, or one of a newer build, of which Kong's part still
+ * holds. */
+static const cJSON *own_part(struct reading *r, const cJSON *object)
+{
+    const cJSON *own = cJSON_GetObjectItemCaseSensitive(object, "reconcert");
+
+    if (!own)
+        return NULL;
+    if (!cJSON_IsObject(own)) {
+        refuse(r, ERROR_INVALID, "reconcert", "expected an object");
+        return NULL;
+    }
+    return number_of(r, own, "format") == JSON_FORMAT ? own : NULL;
+}
+
+/* The DER of the next block with this label, or STR_NONE. */
+static struct str next_der(struct reading *r, struct str pem, size_t *at, const char *label)
+{
+    struct pem_block block;
+    unsigned char *der;
+    ptrdiff_t len;
+    int found;
+
+    while ((found = pem_next(pem, at, &block, r->e)) == 1) {
+        if (!str_equal_cstr(block.label, label))
+            continue;
+        der = arena_alloc(r->arena, pem_size_max(&block));
+        if (!der) {
+            refuse(r, ERROR_MEMORY, "value", "out of memory");
+            return STR_NONE;
+        }
+        len = pem_decode(&block, der, r->e);
+        if (len >= 0)
+            return (struct str){(const char *)der, (size_t)len};
+        found = -1;
+        break;
+    }
+    r->failed = r->failed || found < 0;
+    return STR_NONE;
+}
+
+/* Leaf and chain from `cert`; the chain's certificates are put one behind the other. */
+static void read_certificates(struct reading *r, struct str pem)
+{
+    struct value_credential *c = &r->v->u.credential;
+    char *chain = arena_alloc(r->arena, pem.len);
+    struct str der;
+    size_t at = 0, len = 0;
+
+    if (!chain) {
+        refuse(r, ERROR_MEMORY, "cert", "out of memory");
+        return;
+    }
+    c->leaf = next_der(r, pem, &at, "CERTIFICATE");
+    if (!c->leaf.ptr)
+        refuse(r, ERROR_INVALID, "cert", "no certificate in it");
+    /* What is decoded is never longer than its text. */
+    while (!r->failed && (der = next_der(r, pem, &at, "CERTIFICATE")).ptr) {
+        memcpy(chain + len, der.ptr, der.len);
+        len += der.len;
+    }
+    c->chain = (struct str){chain, len};
+}
+
+static void read_key(struct reading *r, struct str pem)
+{
+    struct value_credential *c = &r->v->u.credential;
+    struct buf packed = BUF_SECRET(VALUE_KEY_MAX);
+
+    if (key_pack_pem(pem, &c->key_type, &packed, r->e))
+        r->failed = true;
+    else
+        c->key = keep(r, buf_view(&packed));
+    buf_free(&packed);
+}
+
+static void read_facts(struct reading *r)
+{
+    struct value_credential *c = &r->v->u.credential;
+    struct certificate_view view;
+    struct certificate_facts facts;
+    int matches;
+
+    if (certificate_parse(c->leaf, &view, r->e) || certificate_read_facts(c->leaf, &facts, r->e) ||
+        (matches = key_matches(c->key_type, c->key, c->leaf, r->e)) < 0) {
+        r->failed = true;
+        return;
+    }
+    if (!matches)
+        refuse(r, ERROR_INVALID, "key", "not the key of the certificate");
+    c->not_before = facts.not_before;
+    c->not_after = facts.not_after;
+    memcpy(c->fingerprint, facts.fingerprint, sizeof(c->fingerprint));
+    c->issuer = view.issuer_cn.ptr ? view.issuer_cn : STR("");
+}
+
+static void read_credential(struct reading *r, const cJSON *object)
+{
+    struct value_credential *c = &r->v->u.credential;
+    struct str key = text_of(r, object, "key");
+    struct str certificate = text_of(r, object, "cert");
+    const cJSON *own = own_part(r, object);
+
+    r->v->directory = text_of(r, own, "directory");
+    c->issued_at = number_of(r, own, "issued_at");
+    c->order_url = text_of(r, own, "order_url");
+    c->active = flag_of(r, own, "active");
+    c->revoked = flag_of(r, own, "revoked");
+    if (!r->failed)
+        read_certificates(r, certificate);
+    if (!r->failed)
+        read_key(r, key);
+    if (!r->failed)
+        read_facts(r);
+}
+
+static void read_account(struct reading *r, const cJSON *object)
+{
+    const cJSON *own = own_part(r, object);
+
+    r->v->u.account.key = text_of(r, object, "key");
+    if (!r->v->u.account.key.len)
+        refuse(r, ERROR_INVALID, "key", "missing");
+    r->v->directory = text_of(r, own, "directory");
+    r->v->u.account.url = text_of(r, own, "url");
+    r->v->u.account.created_at = number_of(r, own, "created_at");
+}
+
+static void read_order(struct reading *r, const cJSON *object)
+{
+    struct value_order *o = &r->v->u.order;
+    struct str state = text_of(r, object, "state");
+    size_t at = 0;
+
+    o->key = next_der(r, text_of(r, object, "key"), &at, "PRIVATE KEY");
+    o->url = text_of(r, object, "url");
+    o->account_url = text_of(r, object, "account_url");
+    o->started_at = number_of(r, object, "started_at");
+    for (int i = VALUE_ORDER_KEY_MADE; i <= VALUE_ORDER_FINALIZED; i++)
+        if (str_equal_cstr(state, order_states[i]))
+            o->state = (enum value_order_state)i;
+}
+
+static void read_failure(struct reading *r, const cJSON *object)
+{
+    struct value_failure *f = &r->v->u.failure;
+    int64_t count = number_of(r, object, "count");
+
+    if (count < 0 || count > UINT32_MAX)
+        refuse(r, ERROR_INVALID, "count", "out of range");
+    f->count = (unsigned)count;
+    f->failed_at = number_of(r, object, "failed_at");
+    f->retry_at = number_of(r, object, "retry_at");
+    f->kind = error_kind_from(text_of(r, object, "kind").ptr);
+    f->permanent = flag_of(r, object, "permanent");
+    f->text = text_of(r, object, "text");
+}
+
+static void read_own(struct reading *r, const cJSON *object)
+{
+    if (number_of(r, object, "format") != JSON_FORMAT)
+        refuse(r, ERROR_INVALID, "format", "not one that this build knows");
+    r->v->directory = text_of(r, object, "directory");
+    if (r->v->type == VALUE_ORDER)
+        read_order(r, object);
+    else if (r->v->type == VALUE_FAILURE)
+        read_failure(r, object);
+    else
+        r->v->u.demand.last_seen_at = number_of(r, object, "last_seen_at");
+}
+
+static void read_root(struct reading *r, const cJSON *root)
+{
+    struct value *v = r->v;
+
+    if (v->type != VALUE_BACKOFF && !cJSON_IsObject(root)) {
+        refuse(r, ERROR_INVALID, "value", "expected an object");
+        return;
+    }
+    switch (v->type) {
+    case VALUE_ACCOUNT:
+        read_account(r, root);
+        break;
+    case VALUE_CREDENTIAL:
+        read_credential(r, root);
+        break;
+    case VALUE_BACKOFF:
+        if (!cJSON_IsNumber(root) || !(root->valuedouble >= 0) ||
+            !(root->valuedouble <= JSON_INTEGER_MAX))
+            refuse(r, ERROR_INVALID, "value", "expected a number of seconds");
+        else
+            v->u.backoff.retry_at = (int64_t)root->valuedouble;
+        break;
+    case VALUE_RENEW_CONFIG:
+        v->u.renew_config.expire_at = number_of(r, root, "expire_at");
+        break;
+    default:
+        read_own(r, root);
+    }
+}
+
+/* Behind the string that begins at json.ptr[at]. */
+static size_t skip_string(struct str json, size_t at)
+{
+    for (at++; at < json.len && json.ptr[at] != '"'; at++)
+        if (json.ptr[at] == '\\')
+            at++;
+    return at;
+}
+
+/* cJSON recurses: how deep it would go is looked at before. */
+static bool is_shallow(struct str json)
+{
+    size_t depth = 0;
+
+    for (size_t i = 0; i < json.len; i++) {
+        char c = json.ptr[i];
+        if (c == '"')
+            i = skip_string(json, i);
+        else if ((c == '{' || c == '[') && ++depth > VALUE_JSON_DEPTH_MAX)
+            return false;
+        else if ((c == '}' || c == ']') && depth)
+            depth--;
+    }
+    return true;
+}
+
+/* cJSON knows no secrets: its copies of the strings are wiped by hand. */
+static void wipe(cJSON *item)
+{
+    for (; item; item = item->next) {
+        if (item->valuestring)
+            explicit_bzero(item->valuestring, strlen(item->valuestring));
+        wipe(item->child);
+    }
+}
+
+static cJSON *parse(struct str json, struct error *e)
+{
+    const char *end = NULL;
+    cJSON *root;
+
+    if (json.len > VALUE_JSON_MAX || !is_shallow(json)) {
+        error_set(e, ERROR_LIMIT, "a stored value is too long or nested too deeply");
+        return NULL;
+    }
+    root = cJSON_ParseWithLengthOpts(json.ptr, json.len, &end, 0);
+    if (root && !str_trim(str_slice(json, (size_t)(end - json.ptr), json.len)).len)
+        return root;
+    wipe(root);
+    cJSON_Delete(root);
+    error_set(e, ERROR_SYNTAX, "a stored value is not JSON");
+    return NULL;
+}
+
+int value_from_json(struct str key, struct str json, struct arena *arena, struct value *v,
+                    struct error *e)
+{
+    struct value made;
+    struct reading r = {arena, &made, e, false};
+    struct str key_copy = arena_str(arena, key);
+    int known = key_copy.ptr ? value_key_parse(key_copy, arena, &made) : -1;
+    cJSON *root;
+
+    if (known < 0)
+        return error_memory(e);
+    if (!known)
+        return error_set(e, ERROR_INVALID, "not a key of ours");
+    root = parse(json, e);
+    if (!root)
+        return -1;
+    read_root(&r, root);
+    wipe(root);
+    cJSON_Delete(root);
+    if (r.failed || value_check(&made, e))
+        return -1;
+    *v = made;
+    return 0;
+}
