@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+"""`make floors`: who includes whom, what pure floors call, and what nobody calls.
+
+The rules are in table.py. Every breach is one line; the exit code is 1 when there is any.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+
+import table
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]')
+COMMENT_OR_TEXT = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
+
+
+def floor_of(path):
+    fitting = [p for p in table.PLACES if path.startswith(p)]
+    return table.PLACES[max(fitting, key=len)] if fitting else None
+
+
+def sources():
+    for root in ("spec", "reconciler"):
+        for folder, _, files in os.walk(os.path.join(TOP, root)):
+            for file in sorted(files):
+                if file.endswith((".c", ".h")):
+                    yield os.path.relpath(os.path.join(folder, file), TOP)
+
+
+def read(path):
+    with open(os.path.join(TOP, path), encoding="utf-8") as f:
+        return f.read()
+
+
+def library_of(header):
+    fitting = [h for h in table.LIBRARIES if header.startswith(h)]
+    return table.LIBRARIES[max(fitting, key=len)] if fitting else None
+
+
+def resolve(path, header):
+    """Our header as a path from the top: beside the file, or from the top."""
+    beside = os.path.normpath(os.path.join(os.path.dirname(path), header))
+    return beside if os.path.exists(os.path.join(TOP, beside)) else header
+
+
+def may_include(floor, target):
+    allowed = table.INCLUDES[floor]
+    return floor_of(target) in [floor, *allowed] or target in allowed
+
+
+def may_use(floor, library, path):
+    uses = table.USES.get(floor, {})
+    return library in uses and (uses[library] is None or path in uses[library])
+
+
+def check_includes(path, text):
+    floor = floor_of(path)
+    if floor is None:
+        yield f"{path}: belongs to no floor of tests/floors/table.py"
+        return
+    for number, line in enumerate(text.splitlines(), 1):
+        match = INCLUDE.match(line)
+        if not match:
+            continue
+        header = match[2]
+        if match[1] == '"':
+            target = resolve(path, header)
+            if not may_include(floor, target):
+                yield f"{path}:{number}: {floor} may not include {target}"
+            continue
+        library = library_of(header)
+        if library and not may_use(floor, library, path):
+            yield f"{path}:{number}: {library} is not for this file of {floor}"
+
+
+def check_own_header_first(path, text):
+    own = path[:-2] + ".h"
+    if not path.endswith(".c") or not os.path.exists(os.path.join(TOP, own)):
+        return
+    first = next((m[2] for m in map(INCLUDE.match, text.splitlines()) if m), None)
+    if first is None or resolve(path, first) != own:
+        yield f"{path}: must include its own header first"
+
+
+def check_banned(path, text):
+    bare = COMMENT_OR_TEXT.sub(lambda m: "\n" * m[0].count("\n"), text)
+    for word in table.BANNED.split():
+        for match in re.finditer(rf"(?<![\w.>]){word}\s*\(", bare):
+            line = bare.count("\n", 0, match.start()) + 1
+            yield f"{path}:{line}: {word}() is banned"
+
+
+def symbols(paths, *options):
+    """nm over objects or archives: the set of names."""
+    if not paths:
+        return set()
+    done = subprocess.run(["nm", "-P", *options, *paths], capture_output=True, text=True, check=True)
+    words = (line.split() for line in done.stdout.splitlines())
+    return {w[0].split("@")[0] for w in words if len(w) > 1 and len(w[1]) == 1}
+
+
+def objects_of(build, floor):
+    return [
+        os.path.join(build, path[:-2] + ".o")
+        for path in sources()
+        if path.endswith(".c") and floor_of(path) == floor
+    ]
+
+
+def library_of_symbol(name):
+    if any(name.startswith(p) for p in table.CRYPTO_PREFIXES):
+        return "libcrypto"
+    return next((lib for p, lib in table.LIBRARY_SYMBOLS.items() if name.startswith(p)), None)
+
+
+def check_purity(build, floor):
+    """Undefined symbols against libc's allow-list, the lower floors, and the libraries in use."""
+    below = [floor] + [f for f in table.INCLUDES[floor] if f in table.INCLUDES]
+    defined = set()
+    for each in below:
+        defined |= symbols(objects_of(build, each), "-g", "--defined-only")
+    allowed = set(table.PURE_SYMBOLS) | set(table.EXTRA_SYMBOLS.get(floor, []))
+    for path in objects_of(build, floor):
+        source = os.path.relpath(path, build)[:-2] + ".c"
+        for name in sorted(symbols([path], "-u")):
+            if any(name.startswith(p) for p in table.IMPURE):
+                yield f"{source}: {floor} is pure and calls {name}"
+            elif name in defined or name in allowed:
+                continue
+            elif not may_use(floor, library_of_symbol(name), source):
+                yield f"{source}: {floor} is pure and needs {name}"
+
+
+def check_kept_from(build, floor, prefixes):
+    for path in objects_of(build, floor):
+        source = os.path.relpath(path, build)[:-2] + ".c"
+        for name in sorted(symbols([path], "-u")):
+            if any(name.startswith(p) for p in prefixes):
+                yield f"{source}: {name} is not for {floor}"
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", default="build")
+    build = os.path.join(TOP, parser.parse_args().build)
+    breaches, files = [], 0
+    for path in sources():
+        text = read(path)
+        files += 1
+        breaches += check_includes(path, text)
+        breaches += check_own_header_first(path, text)
+        breaches += check_banned(path, text)
+    for floor in table.PURE:
+        breaches += check_purity(build, floor)
+    for floor, prefixes in table.KEPT_FROM.items():
+        breaches += check_kept_from(build, floor, prefixes)
+    print("\n".join(breaches) if breaches else f"floors: {files} files keep to them")
+    return 1 if breaches else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
