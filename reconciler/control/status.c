@@ -36,8 +36,7 @@ struct status {
     struct http_server *server;
     struct http_listener **listeners;
     size_t listener_count;
-    char *socket_path;
-    int socket;
+    int prefix, socket; /* -1 = none */
     bool is_draining; /* POST /status/ready status=draining */
     struct waiting waiting[STATUS_WAITING_MAX];
     size_t waiting_count;
@@ -194,27 +193,26 @@ static void accepted(void *context, int fd, const struct sockaddr *peer, socklen
         log_event(LOG_WARN, "status_connection_refused", NULL);
 }
 
+/* Bound through the directory's descriptor: a prefix may be longer than a socket address. */
 static int open_socket(struct status *s, struct error *e)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     mode_t before;
     int rc;
 
-    if (asprintf(&s->socket_path, "%s/%s", s->options.prefix, STATUS_SOCKET) < 0) {
-        s->socket_path = NULL;
-        return error_memory(e);
-    }
-    if (strlen(s->socket_path) >= sizeof(address.sun_path))
-        return error_set(e, ERROR_USAGE, "the prefix is too long for %s", STATUS_SOCKET);
-    memcpy(address.sun_path, s->socket_path, strlen(s->socket_path) + 1);
+    s->prefix = open(s->options.prefix, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (s->prefix < 0)
+        return error_errno(e, ERROR_IO, errno, "%s", s->options.prefix);
+    snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", s->prefix,
+             STATUS_SOCKET);
     s->socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    unlink(s->socket_path); /* a leftover: we hold the prefix' lock */
+    unlinkat(s->prefix, STATUS_SOCKET, 0); /* a leftover: we hold the prefix' lock */
     before = umask(0177);
     rc = s->socket < 0 ||
          bind(s->socket, (const struct sockaddr *)&address, sizeof(address)) ||
          listen(s->socket, STATUS_BACKLOG);
     umask(before);
-    return rc ? error_errno(e, ERROR_IO, errno, "%s", s->socket_path) : 0;
+    return rc ? error_errno(e, ERROR_IO, errno, "%s/%s", s->options.prefix, STATUS_SOCKET) : 0;
 }
 
 static int listen_on(struct status *s, int fd)
@@ -240,7 +238,7 @@ struct status *status_new(const struct status_options *options, struct error *e)
         return NULL;
     }
     s->options = *options;
-    s->socket = -1;
+    s->prefix = s->socket = -1;
     s->listeners = calloc(options->listener_count + 1, sizeof(struct http_listener *));
     s->server = http_server_new(&(struct http_server_options){
         .base = options->base,
@@ -273,9 +271,10 @@ void status_free(struct status *s)
     http_server_free(s->server);
     if (s->socket >= 0) {
         close(s->socket);
-        unlink(s->socket_path);
+        unlinkat(s->prefix, STATUS_SOCKET, 0);
     }
-    free(s->socket_path);
+    if (s->prefix >= 0)
+        close(s->prefix);
     free(s->listeners);
     free(s);
 }

@@ -130,13 +130,13 @@ static int read_file(const char *path, uint64_t max, struct source_file *f, stru
     return f->name ? 0 : error_memory(e);
 }
 
-static int keep_text(const char *name, struct str text, struct source_file *f, struct error *e)
+static int keep_text(struct str name, struct str text, struct source_file *f, struct error *e)
 {
     if (file_room(f, text.len, e))
         return -1;
     if (text.len)
         memcpy(f->data, text.ptr, text.len);
-    f->name = strdup(name);
+    f->name = str_dup(name);
     return f->name ? 0 : error_memory(e);
 }
 
@@ -166,7 +166,7 @@ static int read_stdin(uint64_t max, struct source_file *f, struct error *e)
             break;
         }
         if (got == 0) {
-            rc = keep_text("-", buf_view(&text), f, e);
+            rc = keep_text(STR("-"), buf_view(&text), f, e);
             break;
         }
         buf_commit(&text, (size_t)got);
@@ -288,7 +288,7 @@ int source_read(const struct source_options *options, struct source_set **set, s
     if (rc == 0 && !options->path_count && options->text) {
         rc = check_size(strlen(options->text), options->max_bytes, e);
         if (rc == 0)
-            rc = keep_text("declarative_config_string", str_from(options->text), &f, e);
+            rc = keep_text(STR("declarative_config_string"), str_from(options->text), &f, e);
         if (rc == 0 && vec_push(&list, f)) {
             file_fini(&f);
             rc = error_memory(e);
@@ -298,6 +298,28 @@ int source_read(const struct source_options *options, struct source_set **set, s
     made->count = list.len;
     if (rc == 0 && !made->count)
         rc = error_set(e, ERROR_IO, "no declarative configuration: name a file, or set declarative_config");
+    if (rc == 0)
+        rc = hash_all(made, e);
+    if (rc) {
+        source_free(made);
+        return -1;
+    }
+    *set = made;
+    return 0;
+}
+
+int source_copy(const struct source_text *texts, size_t count, struct source_set **set,
+                struct error *e)
+{
+    struct source_set *made = calloc(1, sizeof(*made));
+    int rc = 0;
+
+    if (made)
+        made->files = calloc(count + 1, sizeof(*made->files));
+    if (!made || !made->files || count > SOURCE_TEXTS_MAX)
+        rc = error_memory(e);
+    for (size_t i = 0; rc == 0 && i < count; i++, made->count++)
+        rc = keep_text(texts[i].name, texts[i].data, &made->files[i], e);
     if (rc == 0)
         rc = hash_all(made, e);
     if (rc) {

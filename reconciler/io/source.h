@@ -39,6 +39,15 @@ struct source_options {
  */
 int source_read(const struct source_options *options, struct source_set **set,
                 struct error *e) MUST_CHECK;
+/* A set out of texts that are there already; at most SOURCE_TEXTS_MAX. */
+#define SOURCE_TEXTS_MAX 1024
+
+struct source_text {
+    struct str name, data;
+};
+
+int source_copy(const struct source_text *texts, size_t count, struct source_set **set,
+                struct error *e) MUST_CHECK;
 void source_free(struct source_set *set); /* NULL is fine */
 
 #endif

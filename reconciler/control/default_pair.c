@@ -1,0 +1,143 @@
+#include "reconciler/control/default_pair.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "reconciler/io/source.h"
+#include "reconciler/pki/credential.h"
+#include "reconciler/storage/directory.h"
+
+#define DEFAULT_PAIR_DIRECTORY "ssl"
+#define DEFAULT_PAIR_FILE_MAX ((size_t)1 << 20)
+#define DEFAULT_PAIR_SECONDS ((int64_t)20 * 365 * 86400) /* as Kong's */
+
+static const struct {
+    enum key_type key_type;
+    const char *certificate, *key;
+} made[2] = {
+    {KEY_RSA_2048, "reconcert-default.crt", "reconcert-default.key"},
+    {KEY_P256, "reconcert-default-ecdsa.crt", "reconcert-default-ecdsa.key"},
+};
+
+static struct credential *parse(struct chain_pool *chains, const struct source_set *certificate,
+                                const struct source_set *key, struct error *e)
+{
+    return credential_from_pem(
+        chains, (struct str){certificate->files[0].data, certificate->files[0].len},
+        (struct str){key->files[0].data, key->files[0].len}, e);
+}
+
+static int load(struct chain_pool *chains, char *certificate, char *key, struct credential **out,
+                struct error *e)
+{
+    struct source_options options = {
+        .paths = &certificate, .path_count = 1, .max_bytes = DEFAULT_PAIR_FILE_MAX};
+    struct source_set *first = NULL, *second = NULL;
+    int rc = source_read(&options, &first, e);
+
+    options.paths = &key;
+    if (rc == 0)
+        rc = source_read(&options, &second, e);
+    if (rc == 0 && !(*out = parse(chains, first, second, e))) {
+        rc = -1;
+        snprintf(e->file, sizeof(e->file), "%s", certificate);
+    }
+    source_free(first);
+    source_free(second);
+    return rc;
+}
+
+/* By rename, so that half a file is never found again. */
+static int write_file(int directory, const char *name, struct str text, struct error *e)
+{
+    char temporary[64];
+    int fd, rc = -1;
+
+    snprintf(temporary, sizeof(temporary), "%s.new", name);
+    fd = directory_open_file(directory, temporary, O_WRONLY | O_CREAT | O_TRUNC, e);
+    if (fd < 0)
+        return -1;
+    if (write(fd, text.ptr, text.len) != (ssize_t)text.len || fsync(fd) ||
+        renameat(directory, temporary, directory, name))
+        error_errno(e, ERROR_STORAGE, errno, "cannot write %s", name);
+    else
+        rc = 0;
+    close(fd);
+    return rc;
+}
+
+static int make(int directory, size_t which, int64_t now, struct error *e)
+{
+    const struct credential_self_signed options = {.key_type = made[which].key_type,
+                                                   .name = "localhost",
+                                                   .not_before = now - 86400,
+                                                   .not_after = now + DEFAULT_PAIR_SECONDS};
+    struct credential *c = credential_make_self_signed(&options, e);
+    struct buf certificate = BUF_INIT(DEFAULT_PAIR_FILE_MAX);
+    struct buf key = BUF_SECRET(DEFAULT_PAIR_FILE_MAX);
+    int rc = -1;
+
+    if (c && credential_to_pem(c, &certificate, &key, e) == 0 &&
+        write_file(directory, made[which].key, buf_view(&key), e) == 0)
+        rc = write_file(directory, made[which].certificate, buf_view(&certificate), e);
+    buf_free(&certificate);
+    buf_free(&key);
+    credential_unref(c);
+    return rc;
+}
+
+static int load_made(const struct settings *s, struct chain_pool *chains, size_t which,
+                     struct credential **out, struct error *e)
+{
+    char *certificate = NULL, *key = NULL;
+    int rc;
+
+    if (asprintf(&certificate, "%s/%s/%s", s->prefix, DEFAULT_PAIR_DIRECTORY,
+                 made[which].certificate) < 0 ||
+        asprintf(&key, "%s/%s/%s", s->prefix, DEFAULT_PAIR_DIRECTORY, made[which].key) < 0)
+        rc = error_memory(e);
+    else
+        rc = load(chains, certificate, key, out, e);
+    free(certificate);
+    free(key);
+    return rc;
+}
+
+static int load_or_make(const struct settings *s, struct chain_pool *chains, int64_t now,
+                        struct credential *pair[2], struct error *e)
+{
+    int prefix = directory_open(s->prefix, true, e), directory, rc = 0;
+
+    if (prefix < 0)
+        return -1;
+    directory = directory_open_below(prefix, DEFAULT_PAIR_DIRECTORY, true, e);
+    close(prefix);
+    if (directory < 0)
+        return -1;
+    for (size_t i = 0; rc == 0 && i < 2; i++) {
+        struct error why;
+        if (load_made(s, chains, i, &pair[i], &why) == 0)
+            continue;
+        rc = make(directory, i, now, e);
+        if (rc == 0)
+            rc = load_made(s, chains, i, &pair[i], e);
+    }
+    close(directory);
+    return rc;
+}
+
+int default_pair_load(const struct settings *s, struct chain_pool *chains, int64_t now,
+                      struct credential *pair[2], struct error *e)
+{
+    int rc = 0;
+
+    pair[0] = pair[1] = NULL;
+    if (!s->ssl_cert_count)
+        return load_or_make(s, chains, now, pair, e);
+    for (size_t i = 0; rc == 0 && i < s->ssl_cert_count && i < 2; i++)
+        rc = load(chains, s->ssl_cert[i], s->ssl_cert_key[i], &pair[i], e);
+    return rc;
+}

@@ -1,0 +1,258 @@
+#include "reconciler/control/generation.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reconciler/control/publish.h"
+#include "reconciler/control/routes.h"
+#include "reconciler/core/explain.h"
+#include "reconciler/pki/credential.h"
+#include "reconciler/store/declared.h"
+#include "reconciler/store/index.h"
+#include "reconciler/store/store.h"
+
+void generation_free(struct generation *g)
+{
+    if (!g)
+        return;
+    load_free(g->loaded);
+    free(g);
+}
+
+void generation_plan_free(struct generation_plan *p)
+{
+    arena_free(p->arena);
+    *p = (struct generation_plan){0};
+}
+
+int generation_parse(const struct generation_state *state, const struct source_set *set, int64_t now,
+                     struct generation **g, struct loaded **refused, struct error *e)
+{
+    const struct load_options load = {.settings = state->settings,
+                                      .environment = state->environment};
+    struct desired_options options = {.acme_server = str_from(state->settings->acme_server),
+                                      .storage_works = true};
+    struct generation *made = calloc(1, sizeof(*made));
+    struct desired_demand *demands;
+
+    if (!made)
+        return error_memory(e);
+    if (load_parse(set, &load, &made->loaded, e))
+        goto fail;
+    if (!made->loaded->model) {
+        *refused = made->loaded;
+        free(made);
+        return 1;
+    }
+    if (observe_demands(state->store, now, made->loaded->arena, &demands, &options.demand_count, e))
+        goto fail;
+    options.demands = demands;
+    options.storage_works = load_unsupported_storage(made->loaded->model) == NULL;
+    if (desired_make(made->loaded->model, &options, made->loaded->arena, &made->desired, e))
+        goto fail;
+    made->policy = load_policy(made->loaded->model, made->desired);
+    *g = made;
+    return 0;
+fail:
+    generation_free(made);
+    return -1;
+}
+
+/* ---- declared credentials ---- */
+
+/* Which of the prepared PEM pairs a certificate entity became; SIZE_MAX = none. */
+struct pair_numbers {
+    size_t primary, alternate;
+};
+
+static size_t add_pem(struct declared_pem *pems, size_t *count, struct str certificate,
+                      struct str key)
+{
+    if (!certificate.ptr || !key.ptr)
+        return SIZE_MAX;
+    pems[*count] = (struct declared_pem){.certificate = certificate, .key = key};
+    return (*count)++;
+}
+
+static void note_unusable(struct generation *g, const struct certificate *c, const char *why)
+{
+    if (g->unusable_count++ == 0)
+        snprintf(g->unusable, sizeof(g->unusable), "the certificate at %s:%u:%u: %s",
+                 g->loaded->model->files[c->entity.place.file], c->entity.place.line,
+                 c->entity.place.column, why);
+}
+
+/* All PEM pairs of the file; numbers[i] belongs to model->certificates[i]. */
+static size_t list_pems(struct generation *g, struct declared_pem *pems,
+                        struct pair_numbers *numbers)
+{
+    const struct model *m = g->loaded->model;
+    size_t count = 0;
+
+    for (size_t i = 0; i < m->certificate_count; i++) {
+        const struct certificate *c = &m->certificates[i];
+        numbers[i] = (struct pair_numbers){SIZE_MAX, SIZE_MAX};
+        if (c->unresolved.ptr) {
+            note_unusable(g, c, "its reference cannot be resolved");
+            continue;
+        }
+        numbers[i].primary = add_pem(pems, &count, c->cert.value, c->key.value);
+        numbers[i].alternate = add_pem(pems, &count, c->cert_alt.value, c->key_alt.value);
+    }
+    return count;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return str_compare(((const struct index_declared *)a)->name,
+                       ((const struct index_declared *)b)->name);
+}
+
+static struct credential *result_of(const struct declared_result *results, size_t number)
+{
+    return number == SIZE_MAX ? NULL : results[number].credential;
+}
+
+/* The default pair and one entry for each SNI whose certificate can be served, sorted. */
+static size_t list_names(const struct generation_state *state, const struct generation *g,
+                         const struct declared_result *results, const struct pair_numbers *numbers,
+                         struct index_declared *names)
+{
+    const struct model *m = g->loaded->model;
+    size_t count = 0;
+
+    if (state->defaults[0])
+        names[count++] = (struct index_declared){
+            .name = STR(""), .primary = state->defaults[0], .alternate = state->defaults[1]};
+    for (size_t i = 0; i < m->sni_count; i++) {
+        const struct pair_numbers *pair = &numbers[m->snis[i].certificate - m->certificates];
+        struct credential *primary = result_of(results, pair->primary);
+        if (primary)
+            names[count++] =
+                (struct index_declared){.name = m->snis[i].name.value,
+                                        .primary = primary,
+                                        .alternate = result_of(results, pair->alternate)};
+    }
+    qsort(names, count, sizeof(*names), by_name);
+    return count;
+}
+
+static void note_results(struct generation *g, const struct declared_result *results,
+                         const struct pair_numbers *numbers)
+{
+    const struct model *m = g->loaded->model;
+
+    for (size_t i = 0; i < m->certificate_count; i++) {
+        size_t n = numbers[i].primary;
+        if (n != SIZE_MAX && !results[n].credential)
+            note_unusable(g, &m->certificates[i], results[n].error->message);
+    }
+}
+
+static int enforce_declared(const struct generation_state *state, struct generation *g,
+                            struct arena *scratch, struct error *e)
+{
+    const struct model *m = g->loaded->model;
+    struct declared_pem *pems = arena_array(scratch, 2 * m->certificate_count, sizeof(*pems));
+    struct pair_numbers *numbers = arena_array(scratch, m->certificate_count, sizeof(*numbers));
+    struct index_declared *names = arena_array(scratch, m->sni_count + 1, sizeof(*names));
+    const struct declared_result *results;
+    struct declared_batch *batch = NULL;
+    size_t count;
+    int rc = -1;
+
+    if (!pems || !numbers || !names)
+        return error_memory(e);
+    count = list_pems(g, pems, numbers);
+    if (declared_prepare(state->declared, pems, count, &batch, e))
+        return -1;
+    results = declared_results(batch, &count);
+    note_results(g, results, numbers);
+    count = list_names(state, g, results, numbers, names);
+    /* The index takes its references before the pool lets go of what the file dropped. */
+    if (index_replace_declared(state->index, names, count, e) == 0 &&
+        declared_commit(state->declared, batch, e) == 0)
+        rc = 0;
+    declared_batch_free(batch);
+    return rc;
+}
+
+/* ---- managed credentials ---- */
+
+/* Valid, or all there is: an expired or revoked one is served where nothing declared covers the name. */
+static bool is_served(const struct generation *g, const struct action *a, int64_t now)
+{
+    const struct observed_name *o = a->observed;
+
+    if (!o || !o->has_certificate || !o->active || !a->desired || a->action == PLAN_RETIRE)
+        return false;
+    if (!str_equal(o->directory, g->desired->directory))
+        return false;
+    if (!o->revoked && o->not_before <= now && now <= o->not_after)
+        return true;
+    return explain_choose(g->loaded->model, a->name, o, now).served <= SERVED_MANAGED_STALE;
+}
+
+int generation_serve(const struct generation_state *state, const struct generation *g,
+                     const struct action *a, int64_t now, struct error *e)
+{
+    const struct store_name *n = store_find(state->store, a->name);
+
+    return index_set_managed(state->index, a->name,
+                             n && is_served(g, a, now) ? n->credential : NULL, e);
+}
+
+static int make_plan(const struct generation_state *state, const struct generation *g, int64_t now,
+                     struct generation_plan *p, struct error *e)
+{
+    struct observed *observed;
+    int rc = 0;
+
+    p->arena = arena_new(NULL);
+    if (!p->arena)
+        return error_memory(e);
+    if (observe_store(state->store, &state->observe, p->arena, &observed, e) ||
+        plan_make(g->desired, observed, &g->policy, now, p->arena, &p->plan, e))
+        rc = -1;
+    for (size_t i = 0; rc == 0 && i < p->plan->count; i++)
+        rc = generation_serve(state, g, &p->plan->items[i], now, e);
+    if (rc)
+        generation_plan_free(p);
+    return rc;
+}
+
+int generation_sweep(const struct generation_state *state, const struct generation *g, int64_t now,
+                     struct generation_plan *plan, struct error *e)
+{
+    if (make_plan(state, g, now, plan, e))
+        return -1;
+    if (publish_build(state->publisher, NULL, e) == 0)
+        return 0;
+    generation_plan_free(plan);
+    return -1;
+}
+
+int generation_enforce(const struct generation_state *state, struct generation *g,
+                       const struct generation *before, int64_t now, struct generation_plan *plan,
+                       struct error *e)
+{
+    struct arena *scratch = arena_new(NULL);
+    struct segment_routes routes;
+    int rc;
+
+    if (!scratch)
+        return error_memory(e);
+    rc = enforce_declared(state, g, scratch, e);
+    if (rc == 0)
+        rc = make_plan(state, g, now, plan, e);
+    if (rc == 0)
+        rc = routes_make(g->loaded->model, scratch, &routes, &g->routes_hash, e);
+    if (rc == 0)
+        rc = publish_build(state->publisher,
+                           before && before->routes_hash == g->routes_hash ? NULL : &routes, e);
+    if (rc)
+        generation_plan_free(plan);
+    arena_free(scratch);
+    return rc;
+}

@@ -1,0 +1,85 @@
+#ifndef CONTROL_GENERATION_H
+#define CONTROL_GENERATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "reconciler/base/error.h"
+#include "reconciler/control/load.h"
+#include "reconciler/control/observe.h"
+#include "reconciler/core/plan.h"
+
+struct credential;
+struct declared;
+struct index;
+struct publisher;
+struct source_set;
+struct store;
+
+/*
+ * From a configuration's bytes to everything that follows from it: model, desired names, served
+ * credentials, sealed segments and the full plan. It may run on the job thread: for that time the
+ * store, the index, the declared pool and the publisher's stack are lent to it, and nobody else
+ * touches them.
+ */
+
+/* What a configuration asks for. Lives until the next one has taken its place. */
+struct generation {
+    struct loaded *loaded;
+    struct desired *desired;
+    struct policy policy;
+    uint64_t routes_hash;
+    size_t unusable_count;                  /* declared certificates that cannot be served */
+    char unusable[ERROR_MESSAGE_MAX];       /* the first of them, in words */
+};
+
+void generation_free(struct generation *g); /* NULL is fine */
+
+/* The state that is lent. */
+struct generation_state {
+    const struct settings *settings;
+    char *const *environment;
+    struct store *store;
+    struct index *index;
+    struct declared *declared;
+    struct publisher *publisher;
+    struct credential *defaults[2]; /* the built-in certificate: primary, alternate (or NULL) */
+    struct observe_options observe;
+};
+
+/* The full plan of a sweep; its arena holds the actions. Strings point into store and generation. */
+struct generation_plan {
+    struct arena *arena;
+    struct plan *plan;
+};
+
+void generation_plan_free(struct generation_plan *p);
+
+/*
+ * Parses and checks `set`. 0: *g is the next generation, nothing lent is changed yet. 1: the file is
+ * refused, *refused says why (the caller frees it). -1 with *e: memory.
+ */
+int generation_parse(const struct generation_state *state, const struct source_set *set, int64_t now,
+                     struct generation **g, struct loaded **refused, struct error *e) MUST_CHECK;
+
+/*
+ * Puts it in force: declared credentials into the index, routes and credentials into segments
+ * (`before` NULL: the first one), and the full plan. -1 with *e: some of it may be in force.
+ */
+int generation_enforce(const struct generation_state *state, struct generation *g,
+                       const struct generation *before, int64_t now, struct generation_plan *plan,
+                       struct error *e) MUST_CHECK;
+
+/* The full plan again, and every managed credential in or out of the index as the time demands. */
+int generation_sweep(const struct generation_state *state, const struct generation *g, int64_t now,
+                     struct generation_plan *plan, struct error *e) MUST_CHECK;
+
+/*
+ * Puts the managed credential of the action's name into the index or takes it out: it is served while
+ * it is valid, and when it is not, only if nothing declared covers the name (design 5.3).
+ */
+int generation_serve(const struct generation_state *state, const struct generation *g,
+                     const struct action *a, int64_t now, struct error *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,110 @@
+#ifndef CONTROL_ISSUANCE_H
+#define CONTROL_ISSUANCE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "reconciler/base/error.h"
+#include "reconciler/base/key_type.h"
+#include "reconciler/base/str.h"
+
+struct authority_options;
+struct event_base;
+struct httpc;
+struct job_thread;
+struct journal;
+struct store;
+
+/*
+ * Orders on their way, in batches (design 4): names queue up, a batch of them moves through the steps
+ * of RFC 8555 together, each key and order URL is journaled before it is used, each challenge is
+ * announced to every worker before the CA hears of it.
+ */
+struct issuance;
+
+#define ISSUANCE_BATCH_MAX 1024
+/* Late members of a batch are left behind after this long, as a batch of their own. */
+#define ISSUANCE_PATIENCE_MS 50
+/* The next batch is admitted when the last is done, or has made no progress for this long. */
+#define ISSUANCE_STALL_MS 1000
+/* Requests under way at once at one CA. */
+#define ISSUANCE_IN_FLIGHT_MAX 64
+/* Tokens stay answerable this long after their order: the CA's other vantage points come late. */
+#define ISSUANCE_TOKEN_GRACE_MS 30000
+
+/* What became of an order; views valid during the call. A failed one has no chain. */
+struct issuance_result {
+    struct str name;
+    struct str chain; /* PEM, leaf first; checked against key and name */
+    enum key_type key_type;
+    struct str key; /* packed */
+    struct str order_url;
+    struct str directory;
+    bool apart;
+    bool is_renewal;
+};
+
+struct issuance_options {
+    struct event_base *base;
+    struct httpc *httpc;
+    struct job_thread *jobs;
+    struct journal *journal;
+    const struct store *store; /* journaled orders are taken up from it, in issuance_deliver */
+    void *context;
+    int (*token_add)(void *context, struct str token, struct str answer, struct error *e);
+    void (*token_remove)(void *context, struct str token);
+    /* Tokens changed: announce them, then call issuance_announced with the generation. */
+    void (*announce)(void *context);
+    /* Something is ready for issuance_deliver. */
+    void (*ready)(void *context);
+    /* Outcomes, from issuance_deliver. The name stays known until issuance_close. */
+    void (*issued)(void *context, const struct issuance_result *result);
+    void (*failed)(void *context, const struct issuance_result *result, const struct error *e,
+                   bool is_resumable);
+    /* The write-read probe failed: no order was sent, and the queue is empty now. */
+    void (*storage_failed)(void *context, const struct error *e);
+    void (*storage_works)(void *context);
+};
+
+struct issuance *issuance_new(const struct issuance_options *options, struct error *e) MUST_CHECK;
+void issuance_free(struct issuance *i); /* after the job thread has ended; NULL is fine */
+
+/*
+ * The CA and account for orders that begin from now on; NULL: none, nothing is begun. What runs is finished
+ * where it began. httpc, jobs, journal, store, cookie_base, changed and context of the options are
+ * filled in here.
+ */
+int issuance_use(struct issuance *i, const struct authority_options *options,
+                 struct error *e) MUST_CHECK;
+/* Issuer CN of the chain that is preferred; STR_NONE = any. Copied. */
+int issuance_prefer(struct issuance *i, struct str chain, struct error *e) MUST_CHECK;
+
+/* Queues an order for a name; nothing if it is known already. -1 with *e (memory). */
+int issuance_want(struct issuance *i, struct str name, enum key_type key_type, bool is_renewal,
+                  struct error *e) MUST_CHECK;
+/* Takes a name that has not begun out of the queue. */
+void issuance_unwant(struct issuance *i, struct str name);
+void issuance_unwant_all(struct issuance *i);
+/* Is it queued or under way? */
+bool issuance_has(const struct issuance *i, struct str name);
+/* The outcome has been dealt with: the name is forgotten. */
+void issuance_close(struct issuance *i, struct str name);
+
+/* `generation` holds the tokens that announce was called for; pass its acknowledgement on. */
+void issuance_announced(struct issuance *i, uint64_t generation);
+void issuance_acknowledged(struct issuance *i, uint64_t generation);
+
+/* Admits what waits, and hands out outcomes. To be called while the store is ours. */
+void issuance_deliver(struct issuance *i);
+
+/* An answer of httpc that carries one of our cookies. */
+struct httpc_done;
+void issuance_reply(struct issuance *i, const struct httpc_done *done);
+
+/* Why the CA cannot be used at the moment, or NULL. */
+const struct error *issuance_account_error(const struct issuance *i);
+size_t issuance_queued(const struct issuance *i);
+size_t issuance_running(const struct issuance *i);
+
+#endif

@@ -1,0 +1,253 @@
+#include "reconciler/control/pages.h"
+
+#include <stddef.h>
+#include <stdio.h>
+
+#include "reconciler/base/json_out.h"
+#include "reconciler/core/render.h"
+#include "reconciler/store/store.h"
+
+#define NOTHING_LOADED "00000000000000000000000000000000"
+
+static void print_message(struct buf *out, const char *message)
+{
+    struct json_out j = json_out_compact(out);
+
+    json_out_object(&j);
+    json_out_member_cstr(&j, "message", message);
+    json_out_end(&j);
+}
+
+/* ---- Kong's ---- */
+
+static int64_t sum(const struct pages *p, size_t offset)
+{
+    uint64_t total = 0;
+
+    for (size_t i = 0; i < p->worker_count; i++)
+        total += counters_get(
+            (const _Atomic uint64_t *)((const char *)p->counters[i] + offset));
+    return (int64_t)total;
+}
+
+static void print_server(const struct pages *p, struct json_out *j)
+{
+    static const struct {
+        const char *key;
+        size_t offset;
+    } rows[] = {
+        {"connections_accepted", offsetof(struct counters, connections_accepted)},
+        {"connections_active", offsetof(struct counters, connections_active)},
+        {"connections_handled", offsetof(struct counters, connections_handled)},
+        {"total_requests", offsetof(struct counters, requests)},
+        {"handshakes", offsetof(struct counters, handshakes)},
+        {"handshakes_failed", offsetof(struct counters, handshakes_failed)},
+        {"handshakes_resumed", offsetof(struct counters, handshakes_resumed)},
+        {"handshakes_default", offsetof(struct counters, handshakes_default)},
+        {"challenges_answered", offsetof(struct counters, challenges_answered)},
+        {"challenges_missed", offsetof(struct counters, challenges_missed)},
+    };
+
+    json_out_object(j);
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
+        json_out_member_int(j, rows[i].key, sum(p, rows[i].offset));
+    /* What nginx counts by state of the connection has no counterpart here. */
+    json_out_member_int(j, "connections_reading", 0);
+    json_out_member_int(j, "connections_writing", 0);
+    json_out_member_int(j, "connections_waiting", 0);
+    json_out_end(j);
+}
+
+static unsigned print_status(const struct pages *p, struct buf *out)
+{
+    const struct generation *g = *p->generation;
+    struct json_out j = json_out_compact(out);
+
+    json_out_object(&j);
+    json_out_key(&j, "memory");
+    json_out_object(&j);
+    json_out_key(&j, "lua_shared_dicts");
+    json_out_object(&j);
+    json_out_end(&j);
+    json_out_key(&j, "workers_lua_vms");
+    json_out_array(&j);
+    json_out_end(&j);
+    json_out_end(&j);
+    json_out_key(&j, "server");
+    print_server(p, &j);
+    json_out_member_cstr(&j, "configuration_hash",
+                         g && g->loaded->model->entity_count ? g->loaded->md5 : NOTHING_LOADED);
+    json_out_end(&j);
+    return 200;
+}
+
+static unsigned print_ready(const struct pages *p, struct buf *out)
+{
+    const struct generation *g = *p->generation;
+    char message[128];
+
+    if (!g)
+        snprintf(message, sizeof(message),
+                 "no configuration available (configuration hash is not initialized)");
+    else if (!g->loaded->model->entity_count)
+        snprintf(message, sizeof(message),
+                 "no configuration available (empty configuration present)");
+    else if (p->current_workers < p->worker_count)
+        snprintf(message, sizeof(message),
+                 "router builds not yet complete, router ready in %zu of %zu workers",
+                 p->current_workers, p->worker_count);
+    else {
+        print_message(out, "ready");
+        return 200;
+    }
+    print_message(out, message);
+    return 503;
+}
+
+/* ---- ours ---- */
+
+static void print_name(const struct pages *p, const struct desired_name *desired,
+                       const struct render_options *options, struct json_out *j)
+{
+    const struct generation *g = *p->generation;
+    const struct generation_state *state = p->pass->state;
+    const struct store_name *n = store_find(state->store, desired->name);
+    struct observed_name observed;
+    struct action a;
+
+    if (n)
+        observe_name(n, &state->observe, &observed);
+    a = plan_decide(desired, n ? &observed : NULL, &g->policy,
+                    !state->observe.storage_error || !state->observe.storage_error[0],
+                    options->now);
+    if (a.action != PLAN_NOTHING)
+        render_certificate_json(&a, options, j);
+}
+
+/* The next name that came on demand since the file was read, at or after *at; NULL: no more. */
+static const struct desired_name *next_demanded(const struct pages *p,
+                                                struct store_name *const *names, size_t count,
+                                                size_t *at, int64_t now, struct desired_name *room)
+{
+    const struct generation *g = *p->generation;
+
+    for (; *at < count; ++*at) {
+        const struct store_name *n = names[*at];
+        if (n->last_seen_at && !desired_find(g->desired, n->name) &&
+            pass_find_desired(p->pass, n->name, now, room)) {
+            ++*at;
+            return room;
+        }
+    }
+    return NULL;
+}
+
+/* Both lists are sorted, and so is what is printed. */
+static void print_certificates(const struct pages *p, int64_t now, struct json_out *j)
+{
+    const struct generation *g = *p->generation;
+    struct store_name *const *names;
+    struct desired_name room;
+    const struct desired_name *demanded;
+    size_t count = 0, at = 0;
+
+    json_out_array(j);
+    names = g ? store_sorted(p->pass->state->store, &count) : NULL;
+    if (g) {
+        const struct render_options options = {
+            .model = g->loaded->model, .desired = g->desired, .now = now};
+        demanded = next_demanded(p, names, names ? count : 0, &at, now, &room);
+        for (size_t i = 0; i < g->desired->count; i++) {
+            while (demanded && str_compare(demanded->name, g->desired->names[i].name) < 0) {
+                print_name(p, demanded, &options, j);
+                demanded = next_demanded(p, names, names ? count : 0, &at, now, &room);
+            }
+            print_name(p, &g->desired->names[i], &options, j);
+        }
+        while (demanded) {
+            print_name(p, demanded, &options, j);
+            demanded = next_demanded(p, names, names ? count : 0, &at, now, &room);
+        }
+    }
+    json_out_end(j);
+}
+
+static void print_config(const struct generation *g, struct json_out *j)
+{
+    if (!g) {
+        json_out_null(j);
+        return;
+    }
+    json_out_object(j);
+    json_out_key(j, "files");
+    json_out_array(j);
+    for (size_t i = 0; i < g->loaded->file_count; i++) {
+        json_out_object(j);
+        json_out_member_cstr(j, "file", g->loaded->files[i].name);
+        json_out_member_cstr(j, "sha256", g->loaded->files[i].sha256);
+        json_out_end(j);
+    }
+    json_out_end(j);
+    json_out_member_cstr(j, "sha256", g->loaded->sha256);
+    json_out_end(j);
+}
+
+/* Those of the refused file where there is one, else the warnings of the one in force. */
+static void print_problems(const struct pages *p, struct json_out *j)
+{
+    const struct loaded *of = *p->refused ? *p->refused
+                                          : (*p->generation ? (*p->generation)->loaded : NULL);
+
+    if (of) {
+        problems_print_json(&of->problems, j);
+        return;
+    }
+    json_out_array(j);
+    json_out_end(j);
+}
+
+static unsigned print_everything(const struct pages *p, int64_t now, struct buf *out)
+{
+    struct json_out j = json_out_pretty(out);
+
+    json_out_object(&j);
+    json_out_member_int(&j, "format", PAGES_FORMAT);
+    json_out_member_int(&j, "generation", (int64_t)p->generation_number);
+    json_out_key(&j, "config");
+    print_config(*p->generation, &j);
+    json_out_key(&j, "problems");
+    print_problems(p, &j);
+    json_out_key(&j, "conditions");
+    condition_print(p->conditions, &j);
+    json_out_key(&j, "certificates");
+    print_certificates(p, now, &j);
+    json_out_end(&j);
+    buf_char(out, '\n');
+    return 200;
+}
+
+unsigned pages_print(const struct pages *p, enum status_page page, int64_t now, struct buf *out)
+{
+    struct json_out j;
+
+    switch (page) {
+    case STATUS_PAGE_STATUS:
+        return print_status(p, out);
+    case STATUS_PAGE_READY:
+        return print_ready(p, out);
+    case STATUS_PAGE_EVERYTHING:
+        return print_everything(p, now, out);
+    case STATUS_PAGE_CERTIFICATES:
+        j = json_out_pretty(out);
+        json_out_object(&j);
+        json_out_member_int(&j, "format", PAGES_FORMAT);
+        json_out_key(&j, "certificates");
+        print_certificates(p, now, &j);
+        json_out_end(&j);
+        buf_char(out, '\n');
+        return 200;
+    case STATUS_PAGE_COUNT:
+        break;
+    }
+    return 404;
+}

@@ -1,0 +1,360 @@
+#include "reconciler/control/pass.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "reconciler/base/clock.h"
+#include "reconciler/base/log.h"
+#include "reconciler/control/issuance.h"
+#include "reconciler/control/journal.h"
+#include "reconciler/pki/certificate.h"
+#include "reconciler/pki/chain.h"
+#include "reconciler/pki/credential.h"
+#include "reconciler/storage/storage.h"
+#include "reconciler/store/store.h"
+
+/* Names that wait to be ordered on demand; a stranger who makes up more of them is not heard. */
+#define PASS_DEMANDS_MAX 1000
+/* A demand is written down again when it is this much older. */
+#define PASS_DEMAND_SECONDS 86400
+
+/* A name on its way through the journal. */
+struct errand {
+    struct pass *pass;
+    bool closes_order;
+    bool is_stored; /* a new certificate: said aloud once it is durable */
+    char name[];
+};
+
+static struct errand *errand_new(struct pass *p, struct str name)
+{
+    struct errand *x = calloc(1, sizeof(*x) + name.len + 1);
+
+    if (!x)
+        return NULL;
+    x->pass = p;
+    memcpy(x->name, name.ptr, name.len);
+    return x;
+}
+
+static void log_stored(const struct pass *p, struct str name)
+{
+    const struct store_name *n = store_find(p->state->store, name);
+    char until[CLOCK_TEXT_SIZE];
+
+    if (!n || !n->credential)
+        return;
+    log_event(LOG_NOTICE, "certificate_stored",
+              LOG_FIELDS(log_str("name", name), log_str("issuer", n->issuer),
+                         log_cstr("not_after",
+                                  clock_print(n->credential->facts.not_after, until))));
+}
+
+/* What was to be recorded is durable, or is not: either way the name is decided again. */
+static void on_recorded(void *context, const struct error *e)
+{
+    struct errand *x = context;
+    struct str name = str_from(x->name);
+
+    if (x->closes_order)
+        issuance_close(x->pass->issuance, name);
+    if (e)
+        x->pass->storage_failed(x->pass->context, e);
+    else if (x->is_stored)
+        log_stored(x->pass, name);
+    pass_name(x->pass, name, clock_now());
+    free(x);
+}
+
+static void record(struct pass *p, const struct value *values, size_t count, struct errand *x)
+{
+    struct error e;
+
+    if (x && journal_put(p->journal, values, count, on_recorded, x, &e) == 0)
+        return;
+    error_memory(&e);
+    log_failure(LOG_CRIT, "record_failed", &e, LOG_FIELDS(log_str("name", values[0].name)));
+    if (x && x->closes_order)
+        issuance_close(p->issuance, str_from(x->name));
+    free(x);
+}
+
+/* ---- carrying out ---- */
+
+static void set_active(struct pass *p, struct str name, bool active)
+{
+    const struct store_name *n = store_find(p->state->store, name);
+    struct value v;
+
+    if (!n || !store_credential_value(p->state->store, n, &v))
+        return;
+    v.u.credential.active = active;
+    log_event(LOG_NOTICE, active ? "certificate_adopted" : "certificate_retired",
+              LOG_FIELDS(log_str("name", name)));
+    record(p, &v, 1, errand_new(p, name));
+}
+
+static void order(struct pass *p, const struct action *a)
+{
+    struct error e;
+
+    if (issuance_want(p->issuance, a->name, p->generation->desired->key_type,
+                      a->action == PLAN_RENEW, &e))
+        log_failure(LOG_ERROR, "order_failed", &e, LOG_FIELDS(log_str("name", a->name)));
+}
+
+/* Looked at again at the action's time, and when the certificate ends: the declared one takes over then. */
+static void set_due(struct pass *p, const struct action *a, int64_t now)
+{
+    struct store_name *n = store_find(p->state->store, a->name);
+    int64_t at = a->at, end;
+
+    if (!n)
+        return; /* nothing is known of it: the next sweep sees to it */
+    end = n->credential ? n->credential->facts.not_after + 1 : 0;
+    if (end > now && (!at || end < at))
+        at = end;
+    if (store_due_set(p->state->store, n, at))
+        log_event(LOG_ERROR, "due_failed", LOG_FIELDS(log_str("name", a->name)));
+}
+
+static void carry_out(struct pass *p, const struct action *a, int64_t now)
+{
+    switch (a->action) {
+    case PLAN_ISSUE:
+    case PLAN_RENEW:
+        order(p, a);
+        break;
+    case PLAN_ADOPT:
+        set_active(p, a->name, true);
+        break;
+    case PLAN_RETIRE:
+        issuance_unwant(p->issuance, a->name);
+        set_active(p, a->name, false);
+        break;
+    case PLAN_KEEP:
+    case PLAN_WAIT:
+    case PLAN_BLOCK:
+        if (a->reason != REASON_ORDER_OPEN)
+            issuance_unwant(p->issuance, a->name);
+        set_due(p, a, now);
+        break;
+    case PLAN_ACTION_COUNT:
+        break;
+    }
+}
+
+static int by_expiry(const void *left, const void *right)
+{
+    const struct action *a = *(const struct action *const *)left;
+    const struct action *b = *(const struct action *const *)right;
+
+    if (a->observed->not_after != b->observed->not_after)
+        return a->observed->not_after < b->observed->not_after ? -1 : 1;
+    return str_compare(a->name, b->name);
+}
+
+static void carry_out_renewals(struct pass *p, const struct plan *plan, int64_t now)
+{
+    const struct action **renewals;
+    size_t count = 0;
+
+    if (!plan->counts[PLAN_RENEW])
+        return;
+    renewals = calloc(plan->counts[PLAN_RENEW], sizeof(*renewals));
+    for (size_t i = 0; renewals && i < plan->count; i++)
+        if (plan->items[i].action == PLAN_RENEW)
+            renewals[count++] = &plan->items[i];
+    if (renewals)
+        qsort(renewals, count, sizeof(*renewals), by_expiry);
+    for (size_t i = 0; i < count; i++)
+        carry_out(p, renewals[i], now);
+    free(renewals);
+}
+
+void pass_carry_out(struct pass *p, const struct generation_plan *plan, int64_t now)
+{
+    carry_out_renewals(p, plan->plan, now);
+    for (size_t i = 0; i < plan->plan->count; i++)
+        if (plan->plan->items[i].action != PLAN_RENEW)
+            carry_out(p, &plan->plan->items[i], now);
+}
+
+/* ---- one name ---- */
+
+const struct desired_name *pass_find_desired(const struct pass *p, struct str name, int64_t now,
+                                             struct desired_name *room)
+{
+    const struct desired *desired = p->generation->desired;
+    const struct desired_name *found = desired_find(desired, name);
+    const struct store_name *n;
+
+    if (found)
+        return found;
+    n = store_find(p->state->store, name);
+    if (!n || !observe_is_demanded(n, now) ||
+        !desired_on_demand(
+            desired,
+            &(struct desired_demand){.name = n->name, .last_seen_at = n->last_seen_at}, room))
+        return NULL;
+    return room;
+}
+
+void pass_name(struct pass *p, struct str name, int64_t now)
+{
+    const struct store_name *n = store_find(p->state->store, name);
+    const struct desired_name *desired;
+    struct observed_name observed;
+    struct desired_name room;
+    struct action a;
+    struct error e;
+
+    if (!p->generation)
+        return;
+    desired = pass_find_desired(p, name, now, &room);
+    if (n)
+        observe_name(n, &p->state->observe, &observed);
+    if (!n && !desired)
+        return;
+    a = plan_decide(desired, n ? &observed : NULL, &p->generation->policy,
+                    !p->state->observe.storage_error || !p->state->observe.storage_error[0], now);
+    if (a.action == PLAN_NOTHING)
+        return;
+    if (generation_serve(p->state, p->generation, &a, now, &e))
+        log_failure(LOG_ERROR, "serve_failed", &e, LOG_FIELDS(log_str("name", name)));
+    carry_out(p, &a, now);
+}
+
+int64_t pass_due(struct pass *p, int64_t now)
+{
+    struct store_name *n;
+
+    while ((n = store_due_take(p->state->store, now)))
+        pass_name(p, n->name, now);
+    return store_due_next(p->state->store);
+}
+
+void pass_seen(struct pass *p, struct str name, int64_t now)
+{
+    const struct store_name *n = store_find(p->state->store, name);
+    const struct desired_demand demand = {.name = name, .last_seen_at = now};
+    const struct value v = {.type = VALUE_DEMAND,
+                            .apart = p->state->settings->acme_server != NULL,
+                            .directory = p->generation ? p->generation->desired->directory
+                                                       : STR_NONE,
+                            .name = name,
+                            .u.demand = {.last_seen_at = now}};
+    struct desired_name room;
+
+    if (!p->generation || !p->generation->desired->acme ||
+        !desired_on_demand(p->generation->desired, &demand, &room) ||
+        (n && n->last_seen_at > now - PASS_DEMAND_SECONDS) || issuance_has(p->issuance, name) ||
+        issuance_queued(p->issuance) >= PASS_DEMANDS_MAX)
+        return;
+    log_event(LOG_NOTICE, "name_demanded", LOG_FIELDS(log_str("name", name)));
+    record(p, &v, 1, errand_new(p, name));
+}
+
+/* ---- outcomes ---- */
+
+static struct value credential_value(const struct issuance_result *r, const struct credential *c,
+                                     struct str issuer, int64_t now)
+{
+    struct value v = {.type = VALUE_CREDENTIAL,
+                      .apart = r->apart,
+                      .directory = r->directory,
+                      .name = r->name,
+                      .u.credential = {.leaf = c->leaf,
+                                       .chain = chain_bytes(c->chain),
+                                       .key = c->key,
+                                       .key_type = c->facts.key_type,
+                                       .not_before = c->facts.not_before,
+                                       .not_after = c->facts.not_after,
+                                       .issuer = issuer,
+                                       .issued_at = now,
+                                       .order_url = r->order_url,
+                                       .active = true}};
+
+    memcpy(v.u.credential.fingerprint, c->facts.fingerprint, sizeof(c->facts.fingerprint));
+    return v;
+}
+
+/* The credential, and with it the ends of its order and of earlier failures: one durable step. */
+static void record_credential(struct pass *p, const struct issuance_result *r,
+                              const struct credential *c, int64_t now)
+{
+    struct errand *x = errand_new(p, r->name);
+    struct certificate_view view;
+    struct value values[3];
+    struct error e;
+
+    if (certificate_parse(c->leaf, &view, &e))
+        view.issuer_cn = STR_NONE;
+    values[0] = credential_value(r, c, view.issuer_cn.ptr ? view.issuer_cn : STR(""), now);
+    values[1] = values[2] = (struct value){
+        .gone = true, .apart = r->apart, .directory = r->directory, .name = r->name};
+    values[1].type = VALUE_ORDER;
+    values[2].type = VALUE_FAILURE;
+    if (x)
+        x->closes_order = x->is_stored = true;
+    record(p, values, ARRAY_LENGTH(values), x);
+}
+
+void pass_issued(struct pass *p, const struct issuance_result *r, int64_t now)
+{
+    struct error e;
+    struct credential *c =
+        credential_from_issued(p->chains, r->chain, r->key_type, r->key, r->name, &e);
+
+    if (!c) {
+        pass_failed(p, r, &e, false, now);
+        return;
+    }
+    record_credential(p, r, c, now);
+    credential_unref(c);
+}
+
+static void log_failed(const struct pass *p, const struct value *v, const struct error *e)
+{
+    const struct value_failure *f = &v->u.failure;
+    const struct store_name *n = store_find(p->state->store, v->name);
+    int64_t lifetime = n && n->credential ? policy_lifetime(n->credential->facts.not_before,
+                                                            n->credential->facts.not_after)
+                                          : 0;
+    char next[CLOCK_TEXT_SIZE];
+
+    log_failure(LOG_WARN, "certificate_failed", e,
+                LOG_FIELDS(log_str("name", v->name), log_int("failures", f->count),
+                           log_cstr("next_attempt",
+                                    clock_print(policy_retry_at(f->count, f->failed_at,
+                                                                f->retry_at, lifetime, v->name,
+                                                                &p->generation->policy),
+                                                next))));
+}
+
+void pass_failed(struct pass *p, const struct issuance_result *r, const struct error *e,
+                 bool is_resumable, int64_t now)
+{
+    const struct store_name *n = store_find(p->state->store, r->name);
+    struct errand *x = errand_new(p, r->name);
+    struct value values[2] = {
+        {.type = VALUE_FAILURE,
+         .apart = r->apart,
+         .directory = r->directory,
+         .name = r->name,
+         .u.failure = {.count = (n && n->failure ? n->failure->count : 0) + 1,
+                       .failed_at = now,
+                       .retry_at = e->retry_at,
+                       .kind = e->kind,
+                       .permanent = e->permanent,
+                       .text = str_from(e->message)}},
+    };
+
+    log_failed(p, &values[0], e);
+    values[1] = values[0];
+    values[1].type = VALUE_ORDER;
+    values[1].gone = true;
+    if (x)
+        x->closes_order = true;
+    record(p, values, is_resumable ? 1 : 2, x);
+}

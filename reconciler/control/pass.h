@@ -1,0 +1,48 @@
+#ifndef CONTROL_PASS_H
+#define CONTROL_PASS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "reconciler/base/error.h"
+#include "reconciler/base/str.h"
+#include "reconciler/control/generation.h"
+
+struct chain_pool;
+struct issuance;
+struct issuance_result;
+struct journal;
+
+/*
+ * Carries plans out (design 1): one name or all of them, and what became of orders. It remembers
+ * nothing: what is to come stands in the store's due index.
+ */
+struct pass {
+    struct generation_state *state;
+    const struct generation *generation; /* NULL before the first one */
+    struct journal *journal;
+    struct issuance *issuance;
+    struct chain_pool *chains;
+    void *context;
+    void (*storage_failed)(void *context, const struct error *e); /* nothing can be written down */
+};
+
+/* All actions of a full plan; orders in the order: renewals by expiry, then first issues by name. */
+void pass_carry_out(struct pass *p, const struct generation_plan *plan, int64_t now);
+/* The names that are due. Returns when the next one is (unix seconds; 0 = none). */
+int64_t pass_due(struct pass *p, int64_t now);
+/* One name again: something about it has changed. */
+void pass_name(struct pass *p, struct str name, int64_t now);
+
+/* Outcomes of orders: recorded durably, then served, or counted; then the name is decided again. */
+void pass_issued(struct pass *p, const struct issuance_result *result, int64_t now);
+void pass_failed(struct pass *p, const struct issuance_result *result, const struct error *e,
+                 bool is_resumable, int64_t now);
+/* A handshake for a name that only the default certificate covers (design 5.4). */
+void pass_seen(struct pass *p, struct str name, int64_t now);
+
+/* What is desired of a name, on demand too; NULL if it is not. `room` is used for on-demand ones. */
+const struct desired_name *pass_find_desired(const struct pass *p, struct str name, int64_t now,
+                                             struct desired_name *room);
+
+#endif

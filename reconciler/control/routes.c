@@ -1,0 +1,158 @@
+#include "reconciler/control/routes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CHALLENGE_PATH STR("/.well-known/acme-challenge")
+
+static bool speaks_http(const struct route *r)
+{
+    for (size_t i = 0; i < r->protocols.count; i++) {
+        struct str p = r->protocols.items[i].value;
+        if (str_equal(p, STR("http")) || str_equal(p, STR("https")) || str_equal(p, STR("grpc")) ||
+            str_equal(p, STR("grpcs")))
+            return true;
+    }
+    return false;
+}
+
+static bool takes_part(const struct route *r)
+{
+    return (!r->service || r->service->enabled) && speaks_http(r);
+}
+
+/* A lower-case copy, or the view itself where it is lower case already. */
+static struct str lower(struct arena *arena, struct str s)
+{
+    char *copy = NULL;
+
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.ptr[i] == str_lower(s.ptr[i]))
+            continue;
+        copy = arena_alloc(arena, s.len + 1);
+        break;
+    }
+    for (size_t i = 0; copy && i < s.len; i++)
+        copy[i] = str_lower(s.ptr[i]);
+    return copy ? (struct str){copy, s.len} : s;
+}
+
+/*
+ * A regex path names the challenge path if its text does, escapes left out: "~/\.well-known/acme-..."
+ * It then keeps everything under it, for only the router will know what it matches.
+ */
+static bool names_challenge(struct str path)
+{
+    char plain[sizeof("/.well-known/acme-challenge")];
+    size_t len = 0;
+
+    if (!path.len || path.ptr[0] != '~')
+        return str_starts(path, CHALLENGE_PATH);
+    for (size_t i = 1; i < path.len && len < CHALLENGE_PATH.len; i++)
+        if (path.ptr[i] != '\\' && path.ptr[i] != '^')
+            plain[len++] = path.ptr[i];
+    return str_equal((struct str){plain, len}, CHALLENGE_PATH);
+}
+
+static int compare(const void *a, const void *b)
+{
+    return str_compare(*(const struct str *)a, *(const struct str *)b);
+}
+
+static size_t sort_unique(struct str *items, size_t count)
+{
+    size_t kept = 0;
+
+    qsort(items, count, sizeof(*items), compare);
+    for (size_t i = 0; i < count; i++)
+        if (!kept || !str_equal(items[kept - 1], items[i]))
+            items[kept++] = items[i];
+    return kept;
+}
+
+static void count_all(const struct model *m, size_t *hosts, size_t *paths)
+{
+    *hosts = *paths = 0;
+    for (size_t i = 0; i < m->route_count; i++) {
+        *hosts += m->routes[i].hosts.count + m->routes[i].snis.count;
+        *paths += m->routes[i].paths.count;
+    }
+}
+
+static void add_route(const struct route *r, struct arena *arena, struct segment_routes *out,
+                      struct str *hosts, struct str *prefixes)
+{
+    /* Without hosts its SNIs say whom it is for; without either it is for everybody. */
+    const struct texts *names = r->hosts.count ? &r->hosts : &r->snis;
+
+    if (!names->count)
+        out->any_host = true;
+    for (size_t i = 0; i < names->count; i++)
+        hosts[out->host_count++] = lower(arena, names->items[i].value);
+    for (size_t i = 0; i < r->paths.count; i++) {
+        struct str path = r->paths.items[i].value;
+        if (names_challenge(path))
+            prefixes[out->challenge_prefix_count++] = path.ptr[0] == '~' ? CHALLENGE_PATH : path;
+    }
+}
+
+static int add_gate(const struct acme *acme, struct arena *arena, struct segment_routes *out,
+                    struct error *e)
+{
+    struct str *domains;
+
+    if (!acme || !acme->enabled)
+        return 0;
+    out->gate_open = true;
+    out->allow_any_domain = acme->allow_any_domain;
+    out->allow_ipv4 = acme->enable_ipv4_common_name;
+    domains = arena_array(arena, acme->domains.count, sizeof(*domains));
+    if (!domains)
+        return error_memory(e);
+    for (size_t i = 0; i < acme->domains.count; i++)
+        domains[i] = lower(arena, acme->domains.items[i].value);
+    out->domains = domains;
+    out->domain_count = sort_unique(domains, acme->domains.count);
+    return 0;
+}
+
+static uint64_t hash_list(uint64_t seed, const struct str *items, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        seed = str_hash(items[i], seed) + i;
+    return seed ^ count;
+}
+
+static uint64_t hash_routes(const struct segment_routes *r)
+{
+    uint64_t flags = (uint64_t)r->gate_open | (uint64_t)r->allow_any_domain << 1 |
+                     (uint64_t)r->allow_ipv4 << 2 | (uint64_t)r->any_host << 3;
+    uint64_t hash = hash_list(flags, r->domains, r->domain_count);
+
+    hash = hash_list(hash, r->hosts, r->host_count);
+    return hash_list(hash, r->challenge_prefixes, r->challenge_prefix_count);
+}
+
+int routes_make(const struct model *model, struct arena *arena, struct segment_routes *routes,
+                uint64_t *hash, struct error *e)
+{
+    struct segment_routes out = {0};
+    struct str *hosts, *prefixes;
+    size_t host_max, path_max;
+
+    count_all(model, &host_max, &path_max);
+    hosts = arena_array(arena, host_max, sizeof(*hosts));
+    prefixes = arena_array(arena, path_max, sizeof(*prefixes));
+    if (!hosts || !prefixes || add_gate(model->acme, arena, &out, e))
+        return error_memory(e);
+    for (size_t i = 0; i < model->route_count; i++)
+        if (takes_part(&model->routes[i]))
+            add_route(&model->routes[i], arena, &out, hosts, prefixes);
+    out.host_count = sort_unique(hosts, out.host_count);
+    out.hosts = hosts;
+    out.challenge_prefix_count = sort_unique(prefixes, out.challenge_prefix_count);
+    out.challenge_prefixes = prefixes;
+    *hash = hash_routes(&out);
+    *routes = out;
+    return 0;
+}

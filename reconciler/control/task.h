@@ -1,0 +1,73 @@
+#ifndef CONTROL_TASK_H
+#define CONTROL_TASK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "reconciler/acme/order.h"
+#include "reconciler/base/buf.h"
+#include "reconciler/base/error.h"
+#include "reconciler/base/key_type.h"
+#include "reconciler/base/value.h"
+
+struct authority_use;
+struct batch;
+struct issuance;
+struct store;
+
+/* One name's order on its way, as issuance moves it. Private to issuance.c and task.c. */
+
+enum task_state {
+    TASK_QUEUED,
+    TASK_BUSY,     /* a job, the journal, the CA or the workers have it */
+    TASK_READY,    /* its next step may leave with the batch */
+    TASK_RELEASED, /* it leaves as soon as there is room */
+    TASK_WAITING,  /* until wait_ms */
+    TASK_ENDED
+};
+
+struct task {
+    TAILQ_ENTRY(task) link; /* of the queue, or of its batch */
+    STAILQ_ENTRY(task) go;  /* of the released, or of the ended */
+    struct issuance *owner;
+    struct batch *batch;
+    struct authority_use *authority;
+    char *name;
+    enum key_type key_type;
+    bool is_renewal;
+    enum task_state state;
+    int64_t wait_ms;    /* unix ms */
+    int64_t started_at;
+    uint64_t number;    /* never used twice: the cookie of its requests */
+    struct buf key;     /* packed */
+    char *url;          /* of the order; NULL = not known */
+    bool key_is_saved;
+    struct acme_order *order; /* NULL until the key is saved */
+    bool is_publishing;
+    uint64_t generation; /* that holds its token; 0 = not announced yet */
+    bool failed;
+    struct error error;
+};
+
+struct task *task_new(struct issuance *owner, struct str name, enum key_type key_type,
+                      bool is_renewal) MUST_CHECK;
+void task_free(struct task *t); /* wipes the key; NULL is fine */
+
+/*
+ * Takes up the order that the store has journaled for the name at this directory: its key, and its
+ * URL if there is one. False where there is none that can be used.
+ */
+bool task_resume(struct task *t, const struct store *store, struct str directory);
+
+/* Makes the key; for the job thread. The outcome is in t->failed. */
+void task_make_key(struct task *t);
+
+/*
+ * The journal entry as it stands: key alone, or key and order URL. `pem` holds the key's text while
+ * the value is used; a BUF_SECRET. -1 with *e.
+ */
+int task_value(const struct task *t, bool apart, struct str directory, struct buf *pem,
+               struct value *v, struct error *e) MUST_CHECK;
+
+#endif
