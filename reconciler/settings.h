@@ -119,7 +119,7 @@ const struct settings_row *settings_rows(void);
  * Serialises for an exec'd child, which gets no environment; settings_unpack reads it back, from
  * the descriptor's start and without moving its offset, as children share it. Names that the reader
  * does not know are skipped and missing ones get their default, so another build can read it. Notes
- * stay.
+ * stay behind. settings_fini after settings_unpack either way.
  */
 int settings_pack(const struct settings *s, int fd, struct error *e) MUST_CHECK;
 int settings_unpack(struct settings *s, int fd, struct error *e) MUST_CHECK;

@@ -101,7 +101,7 @@ static int parse_valued(struct str word, struct settings_listen *l, struct error
         return parse_keepalive(value, l)
                    ? refuse(e, word, "is not so_keepalive=on, off or idle:interval:count")
                    : 0;
-    return refuse(e, word, "is not a flag of a listener");
+    return refuse(e, word, "is neither address:port nor a flag of a listener");
 }
 
 static int parse_flag(struct str word, enum listen_kind kind, struct settings_listen *l,
