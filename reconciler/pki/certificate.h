@@ -25,7 +25,7 @@ struct certificate_view {
     struct str der;
     struct str serial;                /* content of the INTEGER */
     struct str issuer, subject;       /* Names, whole DER */
-    struct str issuer_cn, subject_cn; /* the last commonName, raw bytes: escape before printing */
+    struct str issuer_cn, subject_cn; /* the first commonName, raw bytes: escape before printing */
     int64_t not_before, not_after;    /* unix seconds */
     struct str spki;                  /* SubjectPublicKeyInfo, whole DER */
     struct str public_key;            /* its BIT STRING: EC point, RSAPublicKey ... */
@@ -49,6 +49,8 @@ enum certificate_name { CERTIFICATE_DNS, CERTIFICATE_IP };
  * &name))`. dNSName as text, iPAddress as 4 or 16 bytes; other kinds are passed over.
  */
 bool certificate_next_name(struct str *rest, enum certificate_name *kind, struct str *name);
+/* A textual IPv4 or IPv6 address as 4 or 16 bytes in `room`; false for a host name. */
+bool certificate_parse_ip(struct str name, struct str *bytes, unsigned char room[16]);
 /*
  * Does the subjectAltName cover this host name (any case) or IP literal? A leftmost `*` label
  * covers exactly one label (RFC 6125 §6.4.3). The common name does not count. A name that is itself

@@ -27,8 +27,8 @@ size_t chain_pool_count(struct chain_pool *pool);
 
 /*
  * The chain with these bytes, one reference for the caller. NULL with *e: not a row of DER elements
- * (ERROR_CRYPTO), too long (ERROR_LIMIT), memory. No bytes: NULL with e->kind ERROR_NONE, "no
- * chain".
+ * (ERROR_CRYPTO), too long (ERROR_LIMIT), memory. No bytes: NULL with e->kind ERROR_NONE
+ * (the pool may be NULL then).
  */
 const struct chain *chain_intern(struct chain_pool *pool, struct str bytes,
                                  struct error *e) MUST_CHECK;

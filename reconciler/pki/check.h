@@ -11,6 +11,7 @@
  */
 int pki_check_certificate(void *context, struct str cert, struct str key, const char **field,
                           struct error *e);
+/* *field is "pem". */
 int pki_check_key(void *context, struct str private_key, struct str public_key, const char **field,
                   struct error *e);
 /* "RSA", "EC" ...; NULL if unreadable. */

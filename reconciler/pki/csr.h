@@ -9,6 +9,7 @@
 #include "reconciler/base/str.h"
 
 #define CSR_COMMON_NAME_MAX 64 /* X.520 ub-common-name */
+#define CSR_NAME_MAX 253       /* RFC 1035 §2.3.4, without the last dot */
 
 /*
  * Appends a PKCS#10 request in DER (RFC 2986, RFC 8555 §7.4) for one host name or IP literal:

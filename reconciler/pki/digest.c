@@ -4,8 +4,9 @@
 
 int digest_sha256(struct str bytes, unsigned char out[32])
 {
-    return EVP_Digest(bytes.ptr ? bytes.ptr : "", bytes.len, out, NULL, EVP_sha256(), NULL) == 1 ? 0
-                                                                                              : -1;
+    return EVP_Digest(bytes.ptr ? bytes.ptr : "", bytes.len, out, NULL, EVP_sha256(), NULL) == 1
+               ? 0
+               : -1;
 }
 
 void digest_hex(const unsigned char *bytes, size_t len, char *out)

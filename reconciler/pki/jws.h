@@ -12,18 +12,11 @@
 /* JSON Web Signature as ACME uses it (RFC 7515, RFC 8555 §6.2). Failure of appends shows as
  * out->failed. */
 
-#define JWS_THUMBPRINT_SIZE 44 /* 43 characters and NUL */
-
 void jws_base64url(struct buf *out, struct str bytes);
 /* Without padding, though trailing `=` are let pass (people paste them). -1: any other byte or
  * length. */
 int jws_base64url_decode(struct str text, struct buf *out) MUST_CHECK;
 
-/* Appends the public JWK with its members in RFC 7638 order: {"crv","kty","x","y"} or
- * {"e","kty","n"}. */
-int jws_jwk(const EVP_PKEY *key, struct buf *out, struct error *e) MUST_CHECK;
-/* SHA-256 thumbprint of the public half (RFC 7638), base64url. */
-int jws_thumbprint(const EVP_PKEY *key, char out[JWS_THUMBPRINT_SIZE], struct error *e) MUST_CHECK;
 /* Can this key sign for an account: P-256, P-384 or RSA of 2048 to 8192 bits? */
 bool jws_key_is_usable(const EVP_PKEY *key);
 

@@ -1,0 +1,217 @@
+#include "reconciler/pki/pem.h"
+
+#include <string.h>
+
+#define PEM_LINE 64
+#define PEM_DIGIT 0x40
+#define PEM_BLANK 1
+#define PEM_PADDING 2
+
+static const char begin_mark[] = "-----BEGIN ";
+static const char end_mark[] = "-----END ";
+static const char dashes[] = "-----";
+
+/* The rest of a boundary line from `at`: its label; *next is where the following line starts. */
+static bool read_boundary(struct str text, size_t at, struct str *label, size_t *next)
+{
+    size_t end = str_find(text, '\n', at);
+    struct str line = str_trim(str_slice(text, at, end));
+
+    if (!str_ends(line, str_from(dashes)))
+        return false;
+    *label = str_slice(line, 0, line.len - strlen(dashes));
+    *next = end < text.len ? end + 1 : text.len;
+    return label->len && label->len <= PEM_LABEL_MAX && str_find(*label, '\r', 0) == label->len;
+}
+
+/* Where `mark` stands at a line's start, from `at` on; text.len where it does not. */
+static size_t find_mark(struct str text, size_t at, const char *mark)
+{
+    size_t len = strlen(mark);
+
+    while (at < text.len) {
+        const char *hit = memmem(text.ptr + at, text.len - at, mark, len);
+
+        if (!hit)
+            break;
+        at = (size_t)(hit - text.ptr);
+        if (at == 0 || hit[-1] == '\n')
+            return at;
+        at += len;
+    }
+    return text.len;
+}
+
+int pem_next(struct str text, size_t *at, struct pem_block *block, struct error *e)
+{
+    size_t begin = find_mark(text, *at, begin_mark), body, end, next;
+    struct str label, end_label;
+
+    if (begin >= text.len)
+        return 0;
+    if (!read_boundary(text, begin + strlen(begin_mark), &label, &body))
+        return error_set(e, ERROR_SYNTAX, "broken BEGIN line");
+    end = find_mark(text, body, end_mark);
+    if (end >= text.len)
+        return error_set(e, ERROR_SYNTAX, "BEGIN line without its END line");
+    if (!read_boundary(text, end + strlen(end_mark), &end_label, &next) ||
+        !str_equal(label, end_label))
+        return error_set(e, ERROR_SYNTAX, "BEGIN and END lines with different labels");
+    block->label = label;
+    block->base64 = str_slice(text, body, end);
+    *at = next;
+    return 1;
+}
+
+size_t pem_size_max(const struct pem_block *block)
+{
+    return block->base64.len / 4 * 3 + 3;
+}
+
+/* By byte: PEM_DIGIT + its value (RFC 4648 §4), PEM_BLANK, PEM_PADDING, or 0 for what has no place
+ * here. */
+/* clang-format off */
+static const unsigned char values[256] = {
+      0,   0,   0,   0,   0,   0,   0,   0,   0,   1,   1,   0,   0,   1,   0,   0,  /* 0x00 */
+      0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0,  /* 0x10 */
+      1,   0,   0,   0,   0,   0,   0,   0,   0,   0,   0, 126,   0,   0,   0, 127,  /* 0x20 */
+    116, 117, 118, 119, 120, 121, 122, 123, 124, 125,   0,   0,   0,   2,   0,   0,  /* 0x30 */
+      0,  64,  65,  66,  67,  68,  69,  70,  71,  72,  73,  74,  75,  76,  77,  78,  /* 0x40 */
+     79,  80,  81,  82,  83,  84,  85,  86,  87,  88,  89,   0,   0,   0,   0,   0,  /* 0x50 */
+      0,  90,  91,  92,  93,  94,  95,  96,  97,  98,  99, 100, 101, 102, 103, 104,  /* 0x60 */
+    105, 106, 107, 108, 109, 110, 111, 112, 113, 114, 115,   0,   0,   0,   0,   0,  /* 0x70 */
+};
+/* clang-format on */
+
+/* A run of whole groups, the common case: a line. */
+static const unsigned char *decode_groups(const unsigned char *p, const unsigned char *end,
+                                          unsigned char **out)
+{
+    unsigned char *to = *out;
+
+    for (; end - p >= 4; p += 4, to += 3) {
+        unsigned a = values[p[0]], b = values[p[1]], c = values[p[2]], d = values[p[3]];
+        unsigned word = (a & 63) << 18 | (b & 63) << 12 | (c & 63) << 6 | (d & 63);
+
+        if (!(a & b & c & d & PEM_DIGIT))
+            break;
+        to[0] = (unsigned char)(word >> 16);
+        to[1] = (unsigned char)(word >> 8);
+        to[2] = (unsigned char)word;
+    }
+    *out = to;
+    return p;
+}
+
+/* Only padding and blanks may follow the first '='; `held` are the characters of an open group. */
+static bool is_padding(const unsigned char *p, const unsigned char *end, unsigned held)
+{
+    unsigned count = 0;
+
+    for (; p < end; p++) {
+        if (values[*p] == PEM_PADDING)
+            count++;
+        else if (values[*p] != PEM_BLANK)
+            return false;
+    }
+    return held >= 2 && held + count == 4;
+}
+
+static ptrdiff_t decode(const unsigned char *p, const unsigned char *end, unsigned char *out)
+{
+    const unsigned char *start = out;
+    unsigned word = 0, held = 0;
+
+    while (p < end) {
+        unsigned char value;
+
+        if (!held)
+            p = decode_groups(p, end, &out);
+        if (p == end || (value = values[*p]) == PEM_PADDING)
+            break;
+        p++;
+        if (value == PEM_BLANK)
+            continue;
+        if (!value)
+            return -1;
+        word = word << 6 | (value & 63);
+        if (++held == 4) {
+            *out++ = (unsigned char)(word >> 16);
+            *out++ = (unsigned char)(word >> 8);
+            *out++ = (unsigned char)word;
+            held = 0;
+        }
+    }
+    if ((p < end || held) && !is_padding(p, end, held))
+        return -1;
+    for (unsigned bits = 6 * held; bits >= 8; bits -= 8)
+        *out++ = (unsigned char)(word >> (bits - 8));
+    return out - start;
+}
+
+/* RFC 1421 headers ("Proc-Type: 4,ENCRYPTED") end with an empty line; false: they say encrypted. */
+static bool skip_headers(struct str *body)
+{
+    struct str rest = *body, line;
+
+    if (str_find(*body, ':', 0) == body->len)
+        return true;
+    while (rest.ptr) {
+        line = str_trim(str_cut(rest, '\n', &rest));
+        if (str_starts(line, STR("Proc-Type:")) && str_ends(line, STR("ENCRYPTED")))
+            return false;
+        if (!line.len) {
+            *body = rest.ptr ? rest : STR("");
+            return true;
+        }
+    }
+    return true;
+}
+
+ptrdiff_t pem_decode(const struct pem_block *block, unsigned char *out, struct error *e)
+{
+    struct str body = block->base64;
+    const unsigned char *p;
+    ptrdiff_t len;
+
+    if (!skip_headers(&body))
+        return error_set(e, ERROR_INVALID, "it is encrypted; passphrases are not supported");
+    p = (const unsigned char *)body.ptr;
+    len = decode(p, p + body.len, out);
+    return len >= 0 ? len : error_set(e, ERROR_SYNTAX, "its text is not base64");
+}
+
+static void encode(const unsigned char *in, size_t len, char *out)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    for (size_t i = 0; i < len; i += 3, out += 4) {
+        size_t left = len - i;
+        unsigned word = (unsigned)in[i] << 16 | (left > 1 ? (unsigned)in[i + 1] << 8 : 0) |
+                        (left > 2 ? in[i + 2] : 0);
+        out[0] = alphabet[word >> 18];
+        out[1] = alphabet[word >> 12 & 63];
+        out[2] = left > 1 ? alphabet[word >> 6 & 63] : '=';
+        out[3] = left > 2 ? alphabet[word & 63] : '=';
+    }
+}
+
+void pem_append(struct buf *out, const char *label, struct str der)
+{
+    const size_t step = PEM_LINE / 4 * 3;
+
+    buf_printf(out, "-----BEGIN %s-----\n", label);
+    for (size_t at = 0; at < der.len; at += step) {
+        size_t len = der.len - at < step ? der.len - at : step;
+        size_t chars = (len + 2) / 3 * 4;
+        char *room = buf_reserve(out, chars + 1);
+
+        if (!room)
+            return;
+        encode((const unsigned char *)der.ptr + at, len, room);
+        room[chars] = '\n';
+        buf_commit(out, chars + 1);
+    }
+    buf_printf(out, "-----END %s-----\n", label);
+}
