@@ -42,11 +42,13 @@ struct statement {
     bool is_variable, is_assignment;
 };
 
+struct note_list vec(char *);
+
 struct reading {
     struct settings *s;
     struct arena *arena;
     struct winner *winners; /* one for each row */
-    struct vec(char *) notes;
+    struct note_list notes;
 };
 
 static int note(struct reading *r, struct str name, const char *why, struct error *e)
@@ -381,13 +383,10 @@ static int drop_old_protocols(struct reading *r, struct error *e)
     return note(r, STR("ssl_protocols"), "TLS before 1.2 is not served here (RFC 8996)", e);
 }
 
-static int check_together(struct reading *r, const struct settings_input *input, struct error *e)
+static int check_listeners(struct reading *r, struct error *e)
 {
     const struct settings *s = r->s;
 
-    if (s->ssl_cert_count != s->ssl_cert_key_count)
-        return refuse_row(s->ssl_cert_count < s->ssl_cert_key_count ? "ssl_cert" : "ssl_cert_key",
-                          "ssl_cert and ssl_cert_key must have the same number of entries", e);
     for (size_t i = 0; i < s->status_listen.count; i++)
         if (s->status_listen.items[i].ssl || s->status_listen.items[i].http2 ||
             s->status_listen.items[i].proxy_protocol)
@@ -397,7 +396,18 @@ static int check_together(struct reading *r, const struct settings_input *input,
         if (s->proxy_listen.items[i].proxy_protocol &&
             note(r, STR("proxy_listen"), "proxy_protocol comes later", e))
             return -1;
-    if (choose_ciphers(r, e) || drop_old_protocols(r, e) || choose_prefix(r->s, input, e))
+    return 0;
+}
+
+static int check_together(struct reading *r, const struct settings_input *input, struct error *e)
+{
+    const struct settings *s = r->s;
+
+    if (s->ssl_cert_count != s->ssl_cert_key_count)
+        return refuse_row(s->ssl_cert_count < s->ssl_cert_key_count ? "ssl_cert" : "ssl_cert_key",
+                          "ssl_cert and ssl_cert_key must have the same number of entries", e);
+    if (check_listeners(r, e) || choose_ciphers(r, e) || drop_old_protocols(r, e) ||
+        choose_prefix(r->s, input, e))
         return -1;
     return choose_files(r->s, input, e);
 }
@@ -508,26 +518,33 @@ static int unpack(struct settings *s, struct str text, struct error *e)
     return rc;
 }
 
+/* By pread: the offset belongs to all who have this descriptor. */
+static int read_pack(int fd, struct buf *text, struct error *e)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) || st.st_size < 0 || (uint64_t)st.st_size > PACK_BYTES_MAX ||
+        !buf_reserve(text, (size_t)st.st_size + 1))
+        return error_set(e, ERROR_IO, "settings from the supervisor: cannot be read");
+    while (text->len < (size_t)st.st_size) {
+        ssize_t n =
+            pread(fd, text->data + text->len, (size_t)st.st_size - text->len, (off_t)text->len);
+        if (n > 0)
+            buf_commit(text, (size_t)n);
+        else if (n == 0 || errno != EINTR)
+            return error_set(e, ERROR_IO, "settings from the supervisor: cut short");
+    }
+    return 0;
+}
+
 int settings_unpack(struct settings *s, int fd, struct error *e)
 {
-    struct buf text = BUF_SECRET(PACK_BYTES_MAX);
-    struct stat st;
-    int rc = 0;
+    struct buf text = BUF_SECRET(PACK_BYTES_MAX + 1);
+    int rc;
 
     memset(s, 0, sizeof(*s));
     memset(e, 0, sizeof(*e));
-    if (fstat(fd, &st) || st.st_size < 0 || (uint64_t)st.st_size > PACK_BYTES_MAX ||
-        !buf_reserve(&text, (size_t)st.st_size + 1)) {
-        buf_free(&text);
-        return error_set(e, ERROR_IO, "settings from the supervisor: cannot be read");
-    }
-    while (rc == 0 && text.len < (size_t)st.st_size) {
-        ssize_t n = pread(fd, text.data + text.len, (size_t)st.st_size - text.len, (off_t)text.len);
-        if (n > 0)
-            buf_commit(&text, (size_t)n);
-        else if (n == 0 || errno != EINTR)
-            rc = error_set(e, ERROR_IO, "settings from the supervisor: cut short");
-    }
+    rc = read_pack(fd, &text, e);
     for (const struct settings_row *row = row_table(); rc == 0 && row->name; row++)
         rc = setting_read_default(s, row, e);
     if (rc == 0)

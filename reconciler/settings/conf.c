@@ -97,40 +97,47 @@ static int take_line(struct str line, uint32_t number, struct arena *a, struct c
     return 0;
 }
 
-/* Joins lines that end with a backslash; *line gets a view of `text` where there is nothing to
- * join. */
-static int join(struct str part, struct str *line, struct arena *a)
+/* Where conf_parse is: a line that a backslash keeps open, and where it began. */
+struct cursor {
+    struct str line; /* STR_NONE between lines */
+    uint32_t number, first;
+};
+
+/* One line of the file, trimmed; takes the whole when no backslash keeps it open. */
+static int take_part(struct cursor *at, struct str part, struct arena *a, struct conf *conf,
+                     struct error *e)
 {
-    *line = line->ptr ? arena_printf(a, "%.*s%.*s", STR_ARG(*line), STR_ARG(part)) : part;
-    return line->ptr ? 0 : -1;
+    bool goes_on = str_ends(part, STR("\\"));
+    struct str line = str_slice(part, 0, part.len - goes_on);
+
+    if (!at->line.ptr)
+        at->first = at->number;
+    else
+        line = arena_printf(a, "%.*s%.*s", STR_ARG(at->line), STR_ARG(line));
+    if (!line.ptr)
+        return error_memory(e);
+    at->line = goes_on ? line : STR_NONE;
+    return goes_on ? 0 : take_line(line, at->first, a, conf, e);
 }
 
 int conf_parse(struct str text, struct arena *a, struct conf *conf, struct error *e)
 {
-    struct str rest = text, line = STR_NONE;
-    uint32_t number = 0, first = 0;
+    struct cursor at = {.line = STR_NONE};
+    struct str rest = text;
     int rc = 0;
 
-    if (memchr(text.ptr ? text.ptr : "", '\0', text.len))
+    if (str_find(text, '\0', 0) < text.len)
         return error_set(e, ERROR_USAGE, "a NUL byte");
     while (rc == 0 && rest.ptr) {
         struct str part = str_trim(str_cut(rest, '\n', &rest));
-        bool goes_on = str_ends(part, STR("\\"));
-        number++;
-        if (!part.len || part.ptr[0] == '#' || part.ptr[0] == ';')
-            continue;
-        if (!line.ptr)
-            first = number;
-        rc = join(str_slice(part, 0, part.len - goes_on), &line, a) ? error_memory(e) : 0;
-        if (rc == 0 && !goes_on) {
-            rc = take_line(line, first, a, conf, e);
-            line = STR_NONE;
-        }
+        at.number++;
+        if (part.len && part.ptr[0] != '#' && part.ptr[0] != ';')
+            rc = take_part(&at, part, a, conf, e);
     }
-    if (rc == 0 && line.ptr)
-        rc = take_line(line, first, a, conf, e);
+    if (rc == 0 && at.line.ptr)
+        rc = take_line(at.line, at.first, a, conf, e);
     if (rc) {
-        e->line = first;
+        e->line = at.first;
         conf_free(conf);
     }
     return rc;

@@ -58,16 +58,12 @@ static bool seconds_from(struct str text, int *out)
     return true;
 }
 
-/* on, off, or idle:interval:count, each of which may be empty. */
-static int parse_keepalive(struct str value, struct settings_listen *l)
+/* idle:interval:count, each of which may be empty, but not all. */
+static int parse_keepalive_numbers(struct str text, struct settings_listen *l)
 {
-    struct str interval, count, idle = str_cut(value, ':', &interval);
+    struct str interval, count, idle = str_cut(text, ':', &interval);
     uint64_t n = 0;
 
-    l->so_keepalive_set = true;
-    l->so_keepalive = !str_equal_cstr(value, "off");
-    if (!interval.ptr)
-        return str_equal_cstr(value, "on") || str_equal_cstr(value, "off") ? 0 : -1;
     interval = str_cut(interval, ':', &count);
     if (!count.ptr || !seconds_from(idle, &l->so_keepalive_idle_s) ||
         !seconds_from(interval, &l->so_keepalive_interval_s))
@@ -76,6 +72,15 @@ static int parse_keepalive(struct str value, struct settings_listen *l)
         return -1;
     l->so_keepalive_count = (int)n;
     return idle.len || interval.len || count.len ? 0 : -1;
+}
+
+static int parse_keepalive(struct str value, struct settings_listen *l)
+{
+    l->so_keepalive_set = true;
+    l->so_keepalive = !str_equal_cstr(value, "off");
+    if (str_equal_cstr(value, "on") || str_equal_cstr(value, "off"))
+        return 0;
+    return parse_keepalive_numbers(value, l);
 }
 
 /* Flags that carry a value. */
@@ -228,6 +233,27 @@ int listen_parse(struct str text, enum listen_kind kind, struct settings_listen 
     return 0;
 }
 
+static void print_number(int n, const char *after, struct buf *out)
+{
+    if (n)
+        buf_printf(out, "%d", n);
+    buf_cstr(out, after);
+}
+
+static void print_keepalive(const struct settings_listen *l, struct buf *out)
+{
+    if (!l->so_keepalive_set)
+        return;
+    buf_cstr(out, " so_keepalive=");
+    if (!l->so_keepalive_idle_s && !l->so_keepalive_interval_s && !l->so_keepalive_count) {
+        buf_cstr(out, l->so_keepalive ? "on" : "off");
+        return;
+    }
+    print_number(l->so_keepalive_idle_s, ":", out);
+    print_number(l->so_keepalive_interval_s, ":", out);
+    print_number(l->so_keepalive_count, "", out);
+}
+
 void listen_print(const struct settings_listen *l, struct buf *out)
 {
     bool is_ipv6 = strchr(l->address, ':') != NULL;
@@ -240,19 +266,5 @@ void listen_print(const struct settings_listen *l, struct buf *out)
         buf_printf(out, " backlog=%d", l->backlog);
     if (l->ipv6only_set)
         buf_printf(out, " ipv6only=%s", l->ipv6only ? "on" : "off");
-    if (!l->so_keepalive_set)
-        return;
-    if (!l->so_keepalive_idle_s && !l->so_keepalive_interval_s && !l->so_keepalive_count) {
-        buf_printf(out, " so_keepalive=%s", l->so_keepalive ? "on" : "off");
-        return;
-    }
-    buf_cstr(out, " so_keepalive=");
-    if (l->so_keepalive_idle_s)
-        buf_printf(out, "%d", l->so_keepalive_idle_s);
-    buf_char(out, ':');
-    if (l->so_keepalive_interval_s)
-        buf_printf(out, "%d", l->so_keepalive_interval_s);
-    buf_char(out, ':');
-    if (l->so_keepalive_count)
-        buf_printf(out, "%d", l->so_keepalive_count);
+    print_keepalive(l, out);
 }

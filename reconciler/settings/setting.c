@@ -126,6 +126,16 @@ static int put_text(struct settings *s, const struct setting_type *type, struct 
     return 0;
 }
 
+/* Whether `l` has the address of an entry before it; port 0 is another one each time. */
+static bool is_repeated(const struct settings_listens *list, const struct settings_listen *l)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (l->port && l->port == list->items[i].port && l->udp == list->items[i].udp &&
+            strcmp(l->address, list->items[i].address) == 0)
+            return true;
+    return false;
+}
+
 static int put_listens(struct settings *s, const struct setting_type *type, const struct str *items,
                        size_t count, struct error *e)
 {
@@ -146,12 +156,10 @@ static int put_listens(struct settings *s, const struct setting_type *type, cons
         struct str text = items[list->count];
         if (listen_parse(text, kind, l, e))
             goto out;
-        for (size_t i = 0; i < list->count; i++)
-            if (l->port && l->port == list->items[i].port && l->udp == list->items[i].udp &&
-                strcmp(l->address, list->items[i].address) == 0) {
-                rule_refuse(text, "has an address that is listed before", e);
-                goto out;
-            }
+        if (is_repeated(list, l)) {
+            rule_refuse(text, "has an address that is listed before", e);
+            goto out;
+        }
     }
     *(struct settings_listens *)field(s, type->at) = *list;
     rc = 0;
