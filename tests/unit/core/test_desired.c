@@ -201,6 +201,52 @@ static void on_demand(void)
     model_builder_free(b);
 }
 
+/* One name at a time, as a worker reports them, gives what a whole desired_make gives. */
+static void single_demands(void)
+{
+    static const struct {
+        const char *name;
+        bool desired;
+        enum desired_block block;
+    } rows[] = {
+        {"new.example.com", true, DESIRED_STORAGE},    {"a.b.example.com", true, DESIRED_STORAGE},
+        {"x_y.example.com", true, DESIRED_NOT_PUBLIC}, {"here.example.com", false, DESIRED_FREE},
+        {"off.example.com", false, DESIRED_FREE},      {"outside.com", false, DESIRED_FREE},
+        {"*.example.com", false, DESIRED_FREE},        {"Upper.example.com", false, DESIRED_FREE},
+        {"dot.example.com.", false, DESIRED_FREE},     {"", false, DESIRED_FREE},
+    };
+    struct model_builder *b = model_builder_new();
+    struct acme *acme = model_builder_acme(b);
+    const struct certificate *off = model_builder_certificate(b, "acme:off");
+    struct desired *desired, *whole;
+    struct error e;
+
+    acme->api_uri.value = STR("https://acme-v02.api.letsencrypt.org/directory");
+    model_builder_domain(b, "*.example.com", 5);
+    model_builder_route(b, NULL, "here.example.com", "", 20);
+    model_builder_sni(b, off, "off.example.com", "", 30);
+    CU_ASSERT_EQUAL_FATAL(
+        desired_make(&b->model, &(struct desired_options){0}, b->arena, &desired, &e), 0);
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct desired_demand demand = {str_from(rows[i].name), 77};
+        struct desired_options options = {.demands = &demand, .demand_count = 1};
+        struct desired_name room = {0};
+        const struct desired_name *found;
+
+        CU_ASSERT_EQUAL(desired_on_demand(desired, &demand, &room), rows[i].desired);
+        if (!rows[i].desired)
+            continue;
+        CU_ASSERT_EQUAL_FATAL(desired_make(&b->model, &options, b->arena, &whole, &e), 0);
+        found = desired_find(whole, demand.name);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(found);
+        CU_ASSERT_EQUAL(room.block, rows[i].block);
+        CU_ASSERT_EQUAL(room.block, found->block);
+        CU_ASSERT_EQUAL(room.origins, found->origins);
+        CU_ASSERT_EQUAL(room.last_seen_at, found->last_seen_at);
+    }
+    model_builder_free(b);
+}
+
 static void shared_places(void)
 {
     struct model_builder *b = model_builder_new();
@@ -426,6 +472,7 @@ int main(void)
         {"routes", routes},
         {"declared snis", declared_snis},
         {"on demand", on_demand},
+        {"single demands", single_demands},
         {"shared places", shared_places},
         {"blocks", blocks},
         {"key types", key_types},
