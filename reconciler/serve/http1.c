@@ -5,24 +5,27 @@
 enum { IN_TOKEN = 1, IN_TARGET = 2, IN_VALUE = 4, IN_HOST = 8, IN_ADDRESS = 16 };
 
 /*
- * What each ASCII byte may be part of: tokens (RFC 9110 §5.6.2), a request target (visible, no
- * fragment), a field value (RFC 9110 §5.5), a host name, an IPv6 address.
+ * What each byte may be part of: tokens (RFC 9110 §5.6.2), a request target (visible, no fragment),
+ * a field value (RFC 9110 §5.5), a host name, an IPv6 address. Bytes above ASCII may stand in
+ * targets and values: Kong passes them on, and they split nothing.
  */
-static const unsigned char classes[128] = {
-    0,  0,  0,  0,  0,  0,  0,  0,  0,  4,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,
-    0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  4,  7,  6,  5,  7,  7,  7,  7,  6,  6,  7,  7,
-    6,  15, 31, 6,  31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 22, 6,  6,  6,  6,  6,  6,  31,
-    31, 31, 31, 31, 31, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15,
-    15, 15, 15, 6,  6,  6,  7,  15, 7,  31, 31, 31, 31, 31, 31, 15, 15, 15, 15, 15, 15, 15,
-    15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 6,  7,  6,  15, 0,
+static const unsigned char classes[256] = {
+    0,  0,  0,  0,  0,  0,  0,  0,  0,  4,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,
+    0,  0,  0,  0,  0,  0,  0,  0,  4,  7,  6,  5,  7,  7,  7,  7,  6,  6,  7,  7,  6,  15, 31, 6,
+    31, 31, 31, 31, 31, 31, 31, 31, 31, 31, 22, 6,  6,  6,  6,  6,  6,  31, 31, 31, 31, 31, 31, 15,
+    15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 6,  6,  6,  7,  15,
+    7,  31, 31, 31, 31, 31, 31, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15, 15,
+    15, 15, 15, 6,  7,  6,  15, 0,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,
+    6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,
+    6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,
+    6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,
+    6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,
+    6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,  6,
 };
 
 static bool is_in(char c, unsigned what)
 {
-    unsigned char u = (unsigned char)c;
-
-    /* obs-text may stand in targets and values: Kong passes it on, and it splits nothing. */
-    return u < 128 ? (classes[u] & what) != 0 : (what & (IN_TARGET | IN_VALUE)) != 0;
+    return (classes[(unsigned char)c] & what) != 0;
 }
 
 static bool is_all(struct str s, unsigned what)
@@ -37,16 +40,17 @@ static bool is_all(struct str s, unsigned what)
 bool http1_is_value(struct str s)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones * 0x80;
+    uint64_t odd = 0, word, del;
     size_t i = 0;
 
     for (; i + 8 <= s.len; i += 8) {
-        uint64_t word, del;
         memcpy(&word, s.ptr + i, 8);
         del = word ^ (ones * 0x7f);
-        if (((word - ones * 0x20) & ~word & tops) || ((del - ones) & ~del & tops))
-            return is_all(str_slice(s, i, s.len), IN_VALUE);
+        odd |= ((word - ones * 0x20) & ~word & tops) | ((del - ones) & ~del & tops);
     }
-    return is_all(str_slice(s, i, s.len), IN_VALUE);
+    for (; i < s.len; i++)
+        odd |= !is_in(s.ptr[i], IN_VALUE);
+    return !odd || is_all(s, IN_VALUE);
 }
 
 unsigned http1_status(enum http1_refusal refusal)
@@ -311,42 +315,51 @@ static const struct {
               {STR_INIT("Transfer-Encoding"), take_coding},
               {STR_INIT("Expect"), take_expect}};
 
-static struct str trim_blanks(struct str s)
+static bool is_blank(char c)
 {
-    while (s.len && (s.ptr[0] == ' ' || s.ptr[0] == '\t'))
-        s = str_slice(s, 1, s.len);
-    while (s.len && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t'))
-        s.len--;
-    return s;
+    return c == ' ' || c == '\t';
 }
 
 int http1_parse_field(struct str line, struct http1_field *field)
 {
-    size_t colon = 0;
+    const char *p = line.ptr, *end = line.ptr + line.len;
 
-    while (colon < line.len && is_in(line.ptr[colon], IN_TOKEN))
-        colon++;
-    if (colon == 0 || colon == line.len || line.ptr[colon] != ':')
+    while (p < end && is_in(*p, IN_TOKEN))
+        p++;
+    if (p == line.ptr || p == end || *p != ':')
         return -1;
-    field->name = str_slice(line, 0, colon);
-    field->value = trim_blanks(str_slice(line, colon + 1, line.len));
+    field->name = (struct str){line.ptr, (size_t)(p - line.ptr)};
+    p++;
+    while (p < end && is_blank(*p))
+        p++;
+    while (p < end && is_blank(end[-1]))
+        end--;
+    field->value = (struct str){p, (size_t)(end - p)};
     return http1_is_value(field->value) ? 0 : -1;
+}
+
+/* Does one of `takers` want this field? Then what it says. */
+static int take_field(struct http1_request *r, struct framing *f, const struct http1_field *field)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(takers); i++)
+        if (field->name.len == takers[i].name.len && str_equal_nocase(field->name, takers[i].name))
+            return takers[i].take(r, f, field->value);
+    return 0;
 }
 
 static int parse_fields(struct str lines, struct http1_request *r, struct framing *f)
 {
-    while (lines.len > 2) {
-        size_t end = str_find(lines, '\n', 0);
+    const char *p = lines.ptr, *end = lines.ptr + lines.len;
+
+    while (end - p > 2) {
+        const char *lf = memchr(p, '\n', (size_t)(end - p));
         struct http1_field *field = &r->fields[r->field_count];
-        if (r->field_count == HTTP1_FIELDS_MAX || end < 1 || end >= lines.len ||
-            http1_parse_field(str_slice(lines, 0, end - 1), field))
+        if (r->field_count == HTTP1_FIELDS_MAX || !lf || lf == p ||
+            http1_parse_field((struct str){p, (size_t)(lf - 1 - p)}, field) ||
+            take_field(r, f, field))
             return -1;
         r->field_count++;
-        for (size_t i = 0; i < ARRAY_LENGTH(takers); i++)
-            if (field->name.len == takers[i].name.len &&
-                str_equal_nocase(field->name, takers[i].name) && takers[i].take(r, f, field->value))
-                return -1;
-        lines = str_slice(lines, end + 1, lines.len);
+        p = lf + 1;
     }
     return 0;
 }
