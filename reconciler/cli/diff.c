@@ -5,6 +5,9 @@
 
 #include <stdlib.h>
 
+/* It is written piece by piece, so this bounds one action: a host may stand in every route. */
+#define DIFF_OUTPUT_MAX ((size_t)1 << 30)
+
 static int list_files(const struct loaded *loaded, struct render_file **files, struct error *e)
 {
     *files = calloc(loaded->file_count + 1, sizeof(**files));
@@ -18,7 +21,7 @@ static int list_files(const struct loaded *loaded, struct render_file **files, s
 
 static int print(const struct dry_run *d, const struct command *c, struct error *e)
 {
-    struct buf out = BUF_INIT(4 * OUTPUT_PIECE_MAX);
+    struct buf out = BUF_INIT(DIFF_OUTPUT_MAX);
     struct render_file *files = NULL;
     struct render_options options = {
         .model = d->loaded->model,

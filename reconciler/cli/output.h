@@ -12,8 +12,6 @@
  * buffer: a write that fails is known at once and makes the exit code 1.
  */
 
-/* Pieces in which long output is written. */
-#define OUTPUT_PIECE_MAX ((size_t)1 << 20)
 /* Longest line on stderr. */
 #define OUTPUT_LINE_MAX ((size_t)16 << 10)
 

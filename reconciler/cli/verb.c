@@ -134,6 +134,22 @@ const char *verb_usage_text(void)
     return "wrong usage: a verb, an option or a setting that is not understood";
 }
 
+const char *verb_file_text(void)
+{
+    return "FILE is a declarative file in YAML or JSON, or a folder of them (*.yaml, *.yml, "
+           "*.json); - is standard input. Several are read as one. Without any, the setting "
+           "declarative_config names them.";
+}
+
+const char *verb_settings_text(void)
+{
+    return "Settings bear the names and the syntax of kong.conf, so the environment of a Kong "
+           "deployment works as it is; those of our own begin with acme_. Each has its default "
+           "unless the file given by --config sets it; the variable KONG_NAME, with the name in "
+           "capitals, goes over that file, --set name=value over the variable, and a FILE on the "
+           "command line over all.";
+}
+
 static int refuse_verb(const char *name, struct error *e)
 {
     char quoted[ERROR_PATH_MAX];

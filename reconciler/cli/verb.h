@@ -64,6 +64,11 @@ const struct verb *verb_find(const char *name);
 int verb_refuse(const struct verb *verb, const struct error *e);
 /* What exit code 64 means, for every verb. */
 const char *verb_usage_text(void);
+/* What a FILE may be, and where settings come from: paragraphs for help and the man page. */
+const char *verb_file_text(void);
+const char *verb_settings_text(void);
+/* Follows the text of a setting that is checked but does nothing yet. */
+#define VERB_LATER_TEXT " (checked; its part comes later)"
 
 /*
  * The program: takes argv apart, runs the verb, prints what went wrong. Returns the exit code.

@@ -1,0 +1,19 @@
+#ifndef CLI_ASK_H
+#define CLI_ASK_H
+
+#include "reconciler/base/buf.h"
+#include "reconciler/base/error.h"
+
+/* Asking the running server, over the socket in its prefix. */
+
+/* A server that is taking a large file up lets a question wait. */
+#define ASK_TIMEOUT_MS 60000L
+
+/*
+ * GET `path` ("/status.json") from the server that runs with `prefix`. 0 with its body appended to
+ * `body`, which bounds it; -1 with *e: ERROR_IO where nobody listens or we may not ask,
+ * ERROR_TIMEOUT, ERROR_LIMIT, ERROR_PROTOCOL for an answer other than 200.
+ */
+int ask_server(const char *prefix, const char *path, struct buf *body, struct error *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,10 @@
+#ifndef CLI_MANUAL_H
+#define CLI_MANUAL_H
+
+#include "reconciler/base/buf.h"
+
+/* Appends the manual page reconcert(1), in mdoc(7), made from the tables of verbs, options and
+ * settings. */
+void manual_print(struct buf *out);
+
+#endif
