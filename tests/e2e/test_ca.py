@@ -1,0 +1,205 @@
+"""CAs that are difficult but right: rejected nonces, reused authorizations, slow validation."""
+
+import time
+
+from fake_ca import Drop, Reply
+from harness import Case, document
+from processes import wait_until
+
+NAMES = [f"n{i:02}.test" for i in range(12)]
+
+
+class Nonces(Case):
+    def check(self, percent):
+        ca, s = self.pair(document(NAMES), nonce_reject=percent)
+        s.start()
+        s.wait_valid(NAMES, bound=90)
+        entries = s.certificates().values()
+        self.assertEqual(len(NAMES), len({c["fingerprint"] for c in entries}))
+        self.assertEqual({0}, {c["failures"] for c in entries}, "a bad nonce is no failure")
+
+    def test_nonce_rejection_0(self):
+        self.check(0)
+
+    def test_nonce_rejection_5(self):
+        self.check(5)
+
+    def test_nonce_rejection_20(self):
+        self.check(20)
+
+    def test_nonce_rejection_50(self):
+        self.check(50)
+
+
+class Authorizations(Case):
+    def test_reuse_0_and_renewal(self):
+        """Certificates of 24 s are due at half: every order brings its challenge."""
+        ca, s = self.pair(document(["short.test"]), validity=24)
+        s.start()
+        s.wait_valid(["short.test"])
+        first = s.fingerprint("short.test")
+        s.wait_fingerprint("short.test", lambda seen: seen != first, bound=30)
+        handled = ca.handled()
+        self.assertGreaterEqual(handled["challenge"], 2)
+        self.assertGreaterEqual(handled["new-order"], 2)
+
+    def test_reuse_100(self):
+        """The second order's authorization is valid from the start: no challenge is asked for."""
+        ca, s = self.pair(document(["short.test"]), validity=24, authz_reuse=100)
+        s.start()
+        s.wait_valid(["short.test"])
+        first = s.fingerprint("short.test")
+        s.wait_fingerprint("short.test", lambda seen: seen != first, bound=30)
+        handled = ca.handled()
+        self.assertGreaterEqual(handled["new-order"], 2)
+        self.assertEqual(1, handled["challenge"])
+
+    def test_slow_validation(self):
+        ca, s = self.pair(document(NAMES[:3]), is_slow=True)
+        s.start()
+        s.wait_valid(NAMES[:3], bound=60)
+
+
+class Trouble(Case):
+    """A CA that answers badly, or not at all, is tried again later; the rest goes on."""
+
+    def check_failure(self, before=None, after=None, words=()):
+        ca, s = self.pair(document(["a.test"]), before=before, after=after)
+        s.start()
+        entry = s.wait_state("a.test", "failing", bound=60)
+        for word in words:
+            self.assertIn(word, str(entry["last_error"]))
+        self.assertEqual("wait", entry["next"]["action"])
+        self.assertGreaterEqual(entry["failures"], 1)
+        s.fingerprint()  # it serves on
+        return ca, s, entry
+
+    def test_ca_error(self):
+        def before(request):
+            if request.kind == "new-order":
+                return Reply.problem(500, "serverInternal", "the database is on fire")
+            return None
+
+        ca, _, _ = self.check_failure(before, words=["the database is on fire"])
+        self.assertLessEqual(ca.orders(), 2)
+
+    def test_rate_limit_is_kept(self):
+        def before(request):
+            if request.kind == "new-order":
+                return Reply.problem(429, "rateLimited", "too many", Retry_After="7200")
+            return None
+
+        ca, s, entry = self.check_failure(before, words=["too many"])
+        at = time.mktime(time.strptime(entry["next"]["at"], "%Y-%m-%dT%H:%M:%SZ")) - time.timezone
+        self.assertGreater(at - time.time(), 7000)
+        self.assertEqual(1, ca.orders())
+        code = s.verb("diff", "--exit-code").returncode
+        self.assertEqual(4, code)
+
+    def test_garbage(self):
+        def after(request, reply):
+            if request.kind == "new-order":
+                reply.body = b"\0<html>" * 50
+            return reply
+
+        self.check_failure(after=after)
+
+    def test_directory_that_lies(self):
+        def after(request, reply):
+            if request.kind == "directory":
+                reply.set_json({"newNonce": "http://127.0.0.1:1/", "newOrder": 7})
+            return reply
+
+        ca, s = self.pair(document(["a.test"]), after=after)
+        s.start()
+        wait_until("the directory is asked for", lambda: ca.of_kind("directory"))
+        wait_until("it is said", lambda: s.status_json()["conditions"] or s.state("a.test") == "failing")
+        self.assertEqual(0, ca.orders())
+
+    def test_chain_for_another_key(self):
+        """What the CA hands out is looked at before it is believed."""
+        kept = []
+
+        def after(request, reply):
+            if request.kind == "certificate":
+                kept.append(reply.body)
+                reply.body = kept[0]
+            return reply
+
+        ca, s = self.pair(document(["a.test", "b.test"]), after=after)
+        s.start()
+        states = wait_until(
+            "both are settled",
+            lambda: (c := s.certificates()) and {"valid", "failing"} == {e["state"] for e in c.values()} and c,
+        )
+        self.assertEqual(2, len(states))
+
+    def test_failed_validation(self):
+        ca, s = self.pair(document(["a.test", "lost.test"]))
+        ca.point("lost.test", "127.9.9.9")
+        s.start()
+        s.wait_valid(["a.test"])
+        entry = s.wait_state("lost.test", "failing")
+        self.assertIn("127.9.9.9", str(entry["last_error"]))
+
+    def test_hanging_ca_is_timed_out(self):
+        """It stops answering in mid-order; others are not held up, and it is tried again."""
+        ca = None
+
+        def before(request):
+            if request.kind == "authorization" and request.count == 1:
+                ca.hang()
+
+        ca, s = self.pair(document(["a.test"]), before=before)
+        s.start()
+        s.wait_state("a.test", "failing", "valid", bound=100)
+        self.assertEqual(200, s.ask_status("/status").status)
+        self.assertEqual(1, ca.orders(), "the same order goes on")
+
+    BOUND = 200
+
+    def test_cut_connections_do_not_lose_the_order(self):
+        def before(request):
+            if request.kind in ("order", "finalize", "certificate") and request.count == 1:
+                raise Drop
+
+        ca, s = self.pair(document(["a.test"]), before=before)
+        s.start()
+        s.wait_state("a.test", "valid", bound=90)
+        self.assertEqual(1, ca.orders())
+
+    def test_unreachable_ca(self):
+        ca, s = self.pair(document(["a.test"]))
+        ca.stop()
+        s.start()
+        wait_until("it is said", lambda: s.status_json()["conditions"] or s.state("a.test") == "failing", 60)
+        s.fingerprint()
+
+    def test_account_that_the_ca_forgot(self):
+        """A restarted Pebble knows nobody: a new account is made, and issuing goes on."""
+        ca, s = self.pair(document(["a.test"]))
+        s.start()
+        s.wait_valid(["a.test"])
+        ca.restart()
+        s.write(document(["a.test", "b.test"]))
+        s.wait_valid(["b.test"], bound=60)
+
+    def test_retry_after_is_waited_for(self):
+        """An authorization that is pending with Retry-After is not polled before that."""
+        polls = []
+
+        def after(request, reply):
+            if request.kind == "authorization":
+                polls.append(request.at)
+                if len(polls) == 2:  # the first poll behind the challenge
+                    content = reply.json
+                    content["status"] = "pending"
+                    reply.set_json(content)
+                    reply.headers["Retry-After"] = "3"
+            return reply
+
+        ca, s = self.pair(document(["a.test"]), after=after)
+        s.start()
+        s.wait_valid(["a.test"], bound=40)
+        if len(polls) > 2:
+            self.assertGreater(polls[2] - polls[1], 2.5)

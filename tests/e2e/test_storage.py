@@ -1,0 +1,102 @@
+"""A storage that cannot hold what would be ordered: nothing is ordered."""
+
+import json
+import os
+import subprocess
+
+import server
+from harness import Case, declared, document
+from processes import wait_until
+
+
+class Unusable(Case):
+    def faulty(self, word):
+        """A server whose disk fails with `word` as long as the flag is there."""
+        flag = os.path.join(self.folder, "flag")
+        ca, s = self.pair(document(["a.test"], certificates=[declared("d.test")]))
+        s.start()  # keys and the first files are made while all is well
+        s.wait_valid(["a.test"])
+        s.stop()
+        environment = {
+            "LD_PRELOAD": server.FAULTS,
+            "ASAN_OPTIONS": "verify_asan_link_order=0:detect_leaks=0",
+            "FAULT_PATH": s.prefix + "/storage",
+            "FAULT_ERROR": flag,
+        }
+        s.start(environment=environment)
+        with open(flag, "w", encoding="ascii") as f:
+            f.write(word)
+        return ca, s, flag
+
+    def check(self, word, text):
+        ca, s, flag = self.faulty(word)
+        s.write(document(["a.test", "b.test"], certificates=[declared("d.test")]))
+        said = wait_until("it is a condition", lambda: s.status_json()["conditions"])
+        self.assertIn(text, json.dumps(said))
+        self.assertEqual(1, ca.handled()["new-order"], "found before any order is sent")
+        entry = s.certificates()["b.test"]
+        self.assertEqual("wait", entry["next"]["action"])
+        self.assertEqual("storage", entry["next"]["because"]["reason"])
+        s.fingerprint("a.test")
+        os.unlink(flag)
+        s.wait_state("b.test", "valid", bound=90)
+        self.assertEqual([], s.status_json()["conditions"])
+
+    BOUND = 240
+
+    def test_full_disk(self):
+        self.check("ENOSPC", "No space left")
+
+    def test_read_only_disk(self):
+        self.check("EROFS", "Read-only")
+
+    def test_broken_disk(self):
+        self.check("EIO", "nput/output")
+
+    def test_real_full_disk(self):
+        """The same on a file system that really has no room left."""
+        s, ca = None, None
+        ca, s = self.pair(document(["a.test"]))
+        os.makedirs(s.prefix, exist_ok=True)
+        made = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=256k,mode=0700", "tmpfs", s.prefix],
+            capture_output=True, check=False,
+        )  # fmt: skip
+        if made.returncode:
+            self.skipTest("mounting a tmpfs is not allowed here")
+        try:
+            s.start()
+            s.wait_valid(["a.test"])
+            with open(os.path.join(s.prefix, "ballast"), "wb") as f:
+                try:
+                    while f.write(b"x" * 4096):
+                        f.flush()
+                except OSError:
+                    pass  # full now
+            s.write(document(["a.test", "b.test"]))
+            wait_until("it is a condition", lambda: s.status_json()["conditions"])
+            self.assertEqual(1, ca.handled()["new-order"])
+            os.unlink(os.path.join(s.prefix, "ballast"))
+            s.wait_state("b.test", "valid", bound=90)
+        finally:
+            s.kill()
+            subprocess.run(["umount", "-l", s.prefix], check=False)
+
+
+class Kinds(Case):
+    CONFIGS = {
+        "redis": {"storage_config": {"redis": {"host": "127.0.0.1"}}},
+        "consul": {"storage_config": {"consul": {"host": "127.0.0.1"}}},
+        "vault": {"storage_config": {"vault": {"host": "127.0.0.1"}}},
+    }
+
+    def test_other_kinds_are_for_dry_runs(self):
+        for kind, extra in self.CONFIGS.items():
+            with self.subTest(kind):
+                text = document(["a.test"], {"storage": kind, **extra})
+                s = self.server(text, name=kind)
+                self.assertEqual(0, s.verb("check").returncode)
+                self.assertEqual("a.test", s.diff()["actions"][0]["name"])
+                s.spawn()
+                self.assertEqual(1, s.process.wait(20))
+                self.assertIn(f'storage "{kind}" is not in this build yet', s.log_text())
