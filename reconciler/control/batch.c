@@ -19,14 +19,6 @@ struct batch *batch_new(struct batch_list *list, size_t *running)
     return b;
 }
 
-void batch_drop_if_empty(struct batch *b)
-{
-    if (b->count || b->is_held)
-        return;
-    TAILQ_REMOVE(b->list, b, link);
-    free(b);
-}
-
 void batch_join(struct batch *b, struct task *t)
 {
     t->batch = b;
@@ -45,7 +37,10 @@ void batch_leave(struct task *t)
     TAILQ_REMOVE(&b->tasks, t, link);
     b->count--;
     --*b->running;
-    batch_drop_if_empty(b);
+    if (b->count)
+        return;
+    TAILQ_REMOVE(b->list, b, link);
+    free(b);
 }
 
 void batch_is_ready(struct task *t, int64_t steady_ms)
@@ -115,7 +110,7 @@ void batches_release(struct batch_list *list, int64_t now_ms, int64_t steady_ms,
         TAILQ_FOREACH(t, &b->tasks, link)
         late += is_late(t);
         moving = b;
-        if (late && (b->is_held || steady_ms - b->first_ready_ms < ISSUANCE_PATIENCE_MS))
+        if (late && steady_ms - b->first_ready_ms < ISSUANCE_PATIENCE_MS)
             continue;
         if (late && !(moving = split(b)))
             continue;

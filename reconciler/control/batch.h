@@ -24,7 +24,6 @@ struct batch {
     struct task_list tasks;
     size_t count;
     int64_t first_ready_ms; /* steady; 0 = none is ready */
-    bool is_held;           /* a job walks it: not to be split or freed */
 };
 
 /* In `list`; NULL when memory is out. Goes by itself when the last task leaves. */
@@ -32,7 +31,6 @@ struct batch *batch_new(struct batch_list *list, size_t *running) MUST_CHECK;
 void batch_join(struct batch *b, struct task *t);
 void batch_leave(struct task *t); /* fine if it is in none */
 void batch_is_ready(struct task *t, int64_t steady_ms);
-void batch_drop_if_empty(struct batch *b);
 
 /* Does the task's key take long to make? */
 bool batch_is_rsa(const struct task *t);

@@ -104,18 +104,17 @@ static void order(struct pass *p, const struct action *a)
 }
 
 /* Looked at again at the action's time, and when the certificate ends: the declared one takes over then. */
-static void set_due(struct pass *p, const struct action *a, int64_t now)
+static int set_due(const struct generation_state *state, const struct action *a, int64_t now)
 {
-    struct store_name *n = store_find(p->state->store, a->name);
+    struct store_name *n = store_find(state->store, a->name);
     int64_t at = a->at, end;
 
     if (!n)
-        return; /* nothing is known of it: the next sweep sees to it */
+        return 0; /* nothing is known of it: the next sweep sees to it */
     end = n->credential ? n->credential->facts.not_after + 1 : 0;
     if (end > now && (!at || end < at))
         at = end;
-    if (store_due_set(p->state->store, n, at))
-        log_event(LOG_ERROR, "due_failed", LOG_FIELDS(log_str("name", a->name)));
+    return store_due_set(state->store, n, at);
 }
 
 static void carry_out(struct pass *p, const struct action *a, int64_t now)
@@ -137,7 +136,8 @@ static void carry_out(struct pass *p, const struct action *a, int64_t now)
     case PLAN_BLOCK:
         if (a->reason != REASON_ORDER_OPEN)
             issuance_unwant(p->issuance, a->name);
-        set_due(p, a, now);
+        if (set_due(p->state, a, now))
+            log_event(LOG_ERROR, "due_failed", LOG_FIELDS(log_str("name", a->name)));
         break;
     case PLAN_ACTION_COUNT:
         break;
@@ -172,12 +172,40 @@ static void carry_out_renewals(struct pass *p, const struct plan *plan, int64_t 
     free(renewals);
 }
 
-void pass_carry_out(struct pass *p, const struct generation_plan *plan, int64_t now)
+/* Nothing but a date comes of it. */
+static bool is_waiting(const struct action *a)
 {
-    carry_out_renewals(p, plan->plan, now);
-    for (size_t i = 0; i < plan->plan->count; i++)
-        if (plan->plan->items[i].action != PLAN_RENEW)
-            carry_out(p, &plan->plan->items[i], now);
+    return a->action == PLAN_KEEP || a->action == PLAN_WAIT || a->action == PLAN_BLOCK;
+}
+
+int pass_schedule(const struct generation_state *state, const struct generation_plan *plan,
+                  int64_t now)
+{
+    int rc = 0;
+
+    for (size_t i = 0; rc == 0 && i < plan->plan->count; i++)
+        if (is_waiting(&plan->plan->items[i]))
+            rc = set_due(state, &plan->plan->items[i], now);
+    return rc;
+}
+
+bool pass_carry_out(struct pass *p, const struct generation_plan *plan, size_t *cursor, size_t max,
+                    int64_t now)
+{
+    const struct plan *all = plan->plan;
+
+    if (*cursor == 0)
+        carry_out_renewals(p, all, now);
+    for (; *cursor < all->count && max; ++*cursor) {
+        const struct action *a = &all->items[*cursor];
+        if (is_waiting(a) && issuance_has(p->issuance, a->name) && a->reason != REASON_ORDER_OPEN)
+            issuance_unwant(p->issuance, a->name);
+        if (is_waiting(a) || a->action == PLAN_RENEW)
+            continue;
+        carry_out(p, a, now);
+        max--;
+    }
+    return *cursor < all->count;
 }
 
 /* ---- one name ---- */

@@ -27,8 +27,18 @@ struct pass {
     void (*storage_failed)(void *context, const struct error *e); /* nothing can be written down */
 };
 
-/* All actions of a full plan; orders in the order: renewals by expiry, then first issues by name. */
-void pass_carry_out(struct pass *p, const struct generation_plan *plan, int64_t now);
+/*
+ * The part of a full plan that only sets dates: for the thread that the state is lent to, ahead of
+ * pass_carry_out. -1: memory.
+ */
+int pass_schedule(const struct generation_state *state, const struct generation_plan *plan,
+                  int64_t now) MUST_CHECK;
+/*
+ * The rest of it, at most `max` actions from *cursor on (0 at first): renewals by expiry ahead of all
+ * others. True while there is more to do.
+ */
+bool pass_carry_out(struct pass *p, const struct generation_plan *plan, size_t *cursor, size_t max,
+                    int64_t now);
 /* The names that are due. Returns when the next one is (unix seconds; 0 = none). */
 int64_t pass_due(struct pass *p, int64_t now);
 /* One name again: something about it has changed. */

@@ -24,7 +24,7 @@ struct publisher {
     struct tokens tokens;
     bool tokens_changed;
     bool is_changed; /* the stack is not what the workers were told last */
-    uint64_t generation;
+    uint64_t first, generation;
     struct stack_merge merge;
     bool is_merging, merge_finished;
 };
@@ -44,7 +44,7 @@ struct publisher *publisher_new(const struct publish_options *options, struct er
         return NULL;
     }
     p->options = *options;
-    p->generation = first;
+    p->first = p->generation = first;
     return p;
 }
 
@@ -259,9 +259,9 @@ void publish_deliver(struct publisher *p)
     p->is_changed = true;
 }
 
-uint64_t publish_generation(const struct publisher *p)
+uint64_t publish_count(const struct publisher *p)
 {
-    return p->generation;
+    return p->generation - p->first;
 }
 
 size_t publish_segments(const struct publisher *p)

@@ -55,7 +55,8 @@ uint64_t publish_announce(struct publisher *p, struct error *e) MUST_CHECK;
 /* Ends a merge that has finished. */
 void publish_deliver(struct publisher *p);
 
-uint64_t publish_generation(const struct publisher *p);
+/* Generations announced since the start. */
+uint64_t publish_count(const struct publisher *p);
 size_t publish_segments(const struct publisher *p);
 
 #endif

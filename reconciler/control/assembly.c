@@ -1,0 +1,276 @@
+#include "reconciler/control/assembly.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "reconciler/base/clock.h"
+#include "reconciler/base/log.h"
+#include "reconciler/control/default_pair.h"
+#include "reconciler/control/journal.h"
+#include "reconciler/control/publish.h"
+#include "reconciler/io/httpc.h"
+#include "reconciler/io/job.h"
+#include "reconciler/io/resolve.h"
+#include "reconciler/io/watch.h"
+#include "reconciler/pki/chain.h"
+#include "reconciler/pki/credential.h"
+#include "reconciler/storage/lock.h"
+#include "reconciler/storage/storage.h"
+#include "reconciler/store/declared.h"
+#include "reconciler/store/index.h"
+#include "reconciler/store/store.h"
+#include "reconciler/version.h"
+
+/* A full plan even without an event: what a missed one would have told is seen then. */
+#define ASSEMBLY_SWEEP_SECONDS 3600
+
+static int take_value(void *context, const struct value *v, struct error *e)
+{
+    return store_apply(context, v, e);
+}
+
+static int open_storage(struct control *c, struct error *e)
+{
+    const struct settings *s = c->options->settings;
+    const struct storage_options options = {.kind = STORAGE_FILE, .prefix = s->prefix};
+    const struct store_options which = {.apart = s->acme_server != NULL,
+                                        .directory = str_from(s->acme_server)};
+    struct storage_problems problems = {0};
+    char text[ERROR_MESSAGE_MAX];
+    int rc = 0;
+
+    c->lock = lock_take(s->prefix, e);
+    c->chains = chain_pool_new();
+    c->store = c->chains ? store_new(&which, c->chains) : NULL;
+    if (c->lock < 0)
+        return -1;
+    if (!c->store)
+        return error_memory(e);
+    c->storage = storage_open(&options, e);
+    if (!c->storage || storage_load(c->storage, take_value, c->store, &problems, e))
+        rc = -1;
+    for (size_t i = 0; i < problems.len; i++)
+        log_failure(LOG_ERROR, "storage_damaged", &problems.items[i], NULL);
+    if (problems.total) {
+        snprintf(text, sizeof(text), "%zu damaged records were passed over; the first: %.400s",
+                 problems.total, problems.items[0].message);
+        condition_set(&c->conditions, CONDITION_STORAGE_DAMAGED, text);
+    }
+    storage_problems_free(&problems);
+    return rc;
+}
+
+static int listen_to(struct control *c, int fd, short what, event_callback_fn call)
+{
+    struct event *event;
+
+    if (fd < 0)
+        return 0;
+    event = event_new(c->base, fd, (short)(what | EV_PERSIST), call, c);
+    if (!event || event_add(event, NULL))
+        return -1;
+    c->events[c->event_count++] = event;
+    return 0;
+}
+
+static int open_events(struct control *c, const struct assembly_calls *calls, struct error *e)
+{
+    const struct timeval sweep = {ASSEMBLY_SWEEP_SECONDS, 0};
+    struct event *hourly;
+
+    c->turn = evtimer_new(c->base, calls->turn, c);
+    c->due = evtimer_new(c->base, calls->turn, c);
+    c->poll = evtimer_new(c->base, calls->poll, c);
+    c->storage_retry = evtimer_new(c->base, calls->storage_retry, c);
+    hourly = event_new(c->base, -1, EV_PERSIST, calls->sweep, c);
+    if (hourly)
+        c->events[c->event_count++] = hourly;
+    if (!c->turn || !c->due || !c->poll || !c->storage_retry || !hourly ||
+        event_add(hourly, &sweep) || listen_to(c, SIGHUP, EV_SIGNAL, calls->hangup) ||
+        listen_to(c, SIGTERM, EV_SIGNAL, calls->terminate) ||
+        listen_to(c, c->options->lifeline, EV_READ, calls->lifeline) ||
+        listen_to(c, c->options->supervisor, EV_READ, calls->supervisor))
+        return error_memory(e);
+    return 0;
+}
+
+static int map_counters(struct control *c, struct error *e)
+{
+    for (size_t i = 0; i < c->options->worker_count; i++) {
+        void *page = mmap(NULL, COUNTERS_PAGE_SIZE, PROT_READ, MAP_SHARED,
+                          c->options->counters[i], 0);
+        if (page == MAP_FAILED)
+            return error_set(e, ERROR_IO, "cannot map a page of counters");
+        c->counters[i] = page;
+    }
+    return 0;
+}
+
+static int open_client(struct control *c, const struct assembly_calls *calls, struct error *e)
+{
+    const struct settings *s = c->options->settings;
+    const char *trusted = s->acme_trusted_certificate;
+
+    if (!trusted && s->lua_ssl_trusted_certificate &&
+        strcmp(s->lua_ssl_trusted_certificate, "system") != 0)
+        trusted = s->lua_ssl_trusted_certificate;
+    c->resolver = resolver_new(
+        c->base,
+        &(struct resolve_options){.servers = s->dns_resolver, .hosts_file = s->dns_hostsfile}, e);
+    if (c->resolver)
+        c->httpc = httpc_new(&(struct httpc_options){.base = c->base,
+                                                     .resolver = c->resolver,
+                                                     .trusted_certificate = trusted,
+                                                     .user_agent = VERSION_PRODUCT,
+                                                     .ready = calls->http,
+                                                     .context = c},
+                             e);
+    return c->httpc ? 0 : -1;
+}
+
+static int open_publishing(struct control *c, const struct assembly_calls *calls, struct error *e)
+{
+    const struct control_options *o = c->options;
+    struct fleet_options fleet = calls->fleet;
+    struct publish_options publish = {.jobs = c->jobs, .ready = calls->wake, .context = c};
+
+    c->index = index_new();
+    c->declared = declared_new(c->chains);
+    if (!c->index || !c->declared)
+        return error_memory(e);
+    fleet.base = c->base;
+    fleet.channels = o->workers;
+    fleet.count = o->worker_count;
+    fleet.supervisor = o->supervisor;
+    fleet.context = c;
+    c->fleet = fleet_new(&fleet, e);
+    if (!c->fleet)
+        return -1;
+    publish.index = c->index;
+    publish.fleet = c->fleet;
+    c->publisher = publisher_new(&publish, e);
+    return c->publisher ? 0 : -1;
+}
+
+static int open_orders(struct control *c, const struct assembly_calls *calls, struct error *e)
+{
+    struct issuance_options issuance = calls->issuance;
+    const struct journal_options journal = {.jobs = c->jobs,
+                                            .storage = c->storage,
+                                            .store = c->store,
+                                            .ready = calls->wake,
+                                            .context = c};
+
+    c->journal = journal_new(&journal, e);
+    if (!c->journal)
+        return -1;
+    issuance.base = c->base;
+    issuance.httpc = c->httpc;
+    issuance.jobs = c->jobs;
+    issuance.journal = c->journal;
+    issuance.store = c->store;
+    issuance.context = c;
+    issuance.ready = calls->wake;
+    c->issuance = issuance_new(&issuance, e);
+    return c->issuance ? 0 : -1;
+}
+
+static int open_status(struct control *c, const struct assembly_calls *calls, struct error *e)
+{
+    const struct status_options options = {
+        .base = c->base,
+        .listeners = c->options->status,
+        .listener_count = c->options->status_count,
+        .prefix = c->options->settings->prefix,
+        .product = VERSION_PRODUCT,
+        .source = {.context = c,
+                   .print = calls->status.print,
+                   .is_busy = calls->status.is_busy}};
+
+    c->status = status_new(&options, e);
+    if (!c->status)
+        return -1;
+    if (c->options->watch < 0)
+        return 0;
+    c->watch = watch_new(c->base, c->options->watch, calls->look, c, e);
+    return c->watch ? 0 : -1;
+}
+
+static bool is_ordering(void *context, struct str name)
+{
+    return issuance_has(context, name);
+}
+
+int assembly_open(struct control *c, const struct assembly_calls *calls, struct error *e)
+{
+    const struct settings *s = c->options->settings;
+
+    c->base = event_base_new();
+    if (!c->base)
+        return error_memory(e);
+    if (open_storage(c, e) || open_events(c, calls, e) || map_counters(c, e))
+        return -1;
+    c->jobs = job_start(c->base, e);
+    if (!c->jobs || open_client(c, calls, e) || open_publishing(c, calls, e) ||
+        open_orders(c, calls, e) || open_status(c, calls, e) ||
+        default_pair_load(s, c->chains, clock_now(), c->state.defaults, e))
+        return -1;
+    c->state.settings = s;
+    c->state.environment = c->options->environment;
+    c->state.store = c->store;
+    c->state.index = c->index;
+    c->state.declared = c->declared;
+    c->state.publisher = c->publisher;
+    c->state.observe = (struct observe_options){
+        .storage_error = c->storage_error, .is_ordering = is_ordering, .context = c->issuance};
+    c->pass = (struct pass){.state = &c->state,
+                            .journal = c->journal,
+                            .issuance = c->issuance,
+                            .chains = c->chains,
+                            .context = c,
+                            .storage_failed = calls->storage_failed};
+    return 0;
+}
+
+void assembly_close(struct control *c)
+{
+    job_stop(c->jobs);
+    reload_fini(&c->reload);
+    generation_plan_free(&c->plan);
+    status_free(c->status);
+    watch_free(c->watch);
+    httpc_free(c->httpc);
+    resolver_free(c->resolver);
+    issuance_free(c->issuance);
+    journal_free(c->journal);
+    publisher_free(c->publisher);
+    fleet_free(c->fleet);
+    index_free(c->index);
+    declared_free(c->declared);
+    generation_free(c->generation);
+    load_free(c->refused);
+    credential_unref(c->state.defaults[0]);
+    credential_unref(c->state.defaults[1]);
+    store_free(c->store);
+    storage_close(c->storage);
+    chain_pool_free(c->chains);
+    for (size_t i = 0; i < c->seen.len; i++)
+        free(c->seen.items[i]);
+    vec_free(&c->seen);
+    if (c->lock >= 0)
+        close(c->lock);
+    for (size_t i = 0; i < c->event_count; i++)
+        event_free(c->events[i]);
+    for (size_t i = 0; i < 4; i++) {
+        struct event *const timers[] = {c->turn, c->due, c->poll, c->storage_retry};
+        if (timers[i])
+            event_free(timers[i]);
+    }
+    if (c->base)
+        event_base_free(c->base);
+}
+

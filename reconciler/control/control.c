@@ -1,0 +1,511 @@
+#include "reconciler/control/control.h"
+
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "reconciler/base/channel.h"
+#include "reconciler/base/clock.h"
+#include "reconciler/base/log.h"
+#include "reconciler/control/assembly.h"
+#include "reconciler/control/daemon.h"
+#include "reconciler/control/fleet.h"
+#include "reconciler/control/intake.h"
+#include "reconciler/control/issuance.h"
+#include "reconciler/control/journal.h"
+#include "reconciler/control/pages.h"
+#include "reconciler/control/publish.h"
+#include "reconciler/control/status.h"
+#include "reconciler/io/httpc.h"
+#include "reconciler/io/job.h"
+
+#define CONTROL_STORAGE_RETRY_SECONDS 30
+#define CONTROL_PUBLISH_RETRY_SECONDS 1
+/* Actions of a plan that one turn of the loop carries out. */
+#define CONTROL_ACTIONS_A_TURN 2000
+/* Names seen in handshakes that wait for a turn; further ones are dropped. */
+#define CONTROL_SEEN_MAX 1024
+/* For what is being written when we are told to stop. */
+#define CONTROL_STOP_SECONDS 5
+
+static void turn(struct control *c);
+
+static void wake(void *context)
+{
+    struct control *c = context;
+
+    event_active(c->turn, EV_TIMEOUT, 0);
+}
+
+static void in_seconds(struct event *timer, int64_t seconds)
+{
+    const struct timeval wait = {seconds > 0 ? seconds : 0, seconds > 0 ? 0 : 1000};
+
+    event_add(timer, &wait);
+}
+
+/* ---- storage ---- */
+
+static void on_storage_failed(void *context, const struct error *e)
+{
+    struct control *c = context;
+
+    snprintf(c->storage_error, sizeof(c->storage_error), "%s", e->message);
+    condition_set(&c->conditions, CONDITION_STORAGE, e->message);
+    in_seconds(c->storage_retry, CONTROL_STORAGE_RETRY_SECONDS);
+}
+
+static void on_storage_works(void *context)
+{
+    struct control *c = context;
+
+    if (!c->storage_error[0])
+        return;
+    c->storage_error[0] = '\0';
+    condition_clear(&c->conditions, CONDITION_STORAGE);
+    c->wants_sweep = true;
+    wake(c);
+}
+
+static void on_storage_probed(void *context, const struct error *e)
+{
+    if (e)
+        on_storage_failed(context, e);
+    else
+        on_storage_works(context);
+}
+
+static void on_storage_retry(int fd, short what, void *arg)
+{
+    struct control *c = arg;
+    struct error e;
+
+    (void)fd;
+    (void)what;
+    if (journal_probe(c->journal, 1, on_storage_probed, c, &e))
+        in_seconds(c->storage_retry, CONTROL_STORAGE_RETRY_SECONDS);
+}
+
+/* ---- publishing ---- */
+
+/* A generation with challenge tokens, on its way round the workers. */
+struct round {
+    struct control *control;
+    uint64_t generation;
+};
+
+static void on_acknowledged(void *context)
+{
+    struct round *r = context;
+
+    issuance_acknowledged(r->control->issuance, r->generation);
+    free(r);
+}
+
+static void announce(struct control *c)
+{
+    struct round *r = NULL;
+    struct error e;
+    uint64_t generation = publish_announce(c->publisher, &e);
+
+    if (!generation) {
+        condition_set(&c->conditions, CONDITION_PUBLISH, e.message);
+        in_seconds(c->due, CONTROL_PUBLISH_RETRY_SECONDS);
+        return;
+    }
+    condition_clear(&c->conditions, CONDITION_PUBLISH);
+    if (!c->wants_announcement)
+        return;
+    r = malloc(sizeof(*r));
+    if (!r)
+        return; /* asked for again in the next turn */
+    c->wants_announcement = false;
+    *r = (struct round){.control = c, .generation = generation};
+    issuance_announced(c->issuance, generation);
+    if (fleet_when_acknowledged(c->fleet, generation, on_acknowledged, r)) {
+        free(r);
+        c->wants_announcement = true;
+    }
+}
+
+static int on_token_add(void *context, struct str token, struct str answer, struct error *e)
+{
+    return publish_token_add(((struct control *)context)->publisher, token, answer, e);
+}
+
+static void on_token_remove(void *context, struct str token)
+{
+    publish_token_remove(((struct control *)context)->publisher, token);
+}
+
+static void on_announce(void *context)
+{
+    ((struct control *)context)->wants_announcement = true;
+    wake(context);
+}
+
+static void on_token_missed(void *context, size_t slot, struct str host, struct str token)
+{
+    struct control *c = context;
+
+    /* Known here but not there: the generation that holds it is on its way to the worker. */
+    fleet_answer_token(c->fleet, slot, host, token, publish_token_find(c->publisher, token));
+}
+
+static void on_sni_seen(void *context, struct str name)
+{
+    struct control *c = context;
+    char *copy = c->seen.len < CONTROL_SEEN_MAX ? str_dup(name) : NULL;
+
+    if (!copy || vec_push(&c->seen, copy)) {
+        free(copy);
+        return;
+    }
+    wake(c);
+}
+
+/* ---- orders ---- */
+
+static void on_issued(void *context, const struct issuance_result *result)
+{
+    pass_issued(&((struct control *)context)->pass, result, clock_now());
+}
+
+static void on_failed(void *context, const struct issuance_result *result, const struct error *e,
+                      bool is_resumable)
+{
+    pass_failed(&((struct control *)context)->pass, result, e, is_resumable, clock_now());
+}
+
+static void on_http(void *context)
+{
+    struct control *c = context;
+    struct httpc_done done;
+
+    while (httpc_next(c->httpc, &done)) {
+        issuance_reply(c->issuance, &done);
+        httpc_release(c->httpc, &done);
+    }
+}
+
+/* ---- reloading ---- */
+
+static void run_reload(void *context)
+{
+    reload_run(&((struct control *)context)->reload);
+}
+
+static void on_reloaded(void *context)
+{
+    struct control *c = context;
+
+    c->is_lent = false;
+    intake_take(c, &c->reload);
+    reload_fini(&c->reload);
+    wake(c);
+}
+
+static void start_reload(struct control *c)
+{
+    c->reload = (struct reload){.state = &c->state,
+                                .current = c->generation,
+                                .refused = c->refused,
+                                .sweep_only = !c->wants_reload,
+                                .is_forced = c->is_forced,
+                                .now = clock_now()};
+    if (job_submit(c->jobs, run_reload, on_reloaded, c))
+        return; /* still wanted: the next turn tries again */
+    c->is_lent = true;
+    if (c->wants_reload)
+        c->wants_reload = c->is_forced = false;
+    c->wants_sweep = false;
+}
+
+static void look_soon(void *context)
+{
+    struct control *c = context;
+
+    c->wants_reload = true;
+    wake(c);
+}
+
+/* ---- the turn ---- */
+
+static void hear_seen_names(struct control *c, int64_t now)
+{
+    for (size_t i = 0; i < c->seen.len; i++) {
+        if (!c->is_stopping)
+            pass_seen(&c->pass, str_from(c->seen.items[i]), now);
+        free(c->seen.items[i]);
+    }
+    c->seen.len = 0;
+}
+
+static void note_account(struct control *c)
+{
+    const struct error *e = issuance_account_error(c->issuance);
+
+    if (e)
+        condition_set(&c->conditions, CONDITION_ACCOUNT, e->message);
+    else
+        condition_clear(&c->conditions, CONDITION_ACCOUNT);
+}
+
+static void carry_out_plan(struct control *c, int64_t now)
+{
+    if (!c->plan.plan)
+        return;
+    if (pass_carry_out(&c->pass, &c->plan, &c->plan_cursor, CONTROL_ACTIONS_A_TURN, now))
+        wake(c);
+    else
+        generation_plan_free(&c->plan);
+}
+
+/* Everything that touches the state happens here, and only while it is ours. */
+static void turn(struct control *c)
+{
+    int64_t now = clock_now(), next;
+
+    if (c->is_lent)
+        return;
+    publish_deliver(c->publisher);
+    journal_deliver(c->journal);
+    hear_seen_names(c, now);
+    if (c->is_stopping) {
+        if (!journal_is_busy(c->journal))
+            event_base_loopbreak(c->base);
+        return;
+    }
+    issuance_deliver(c->issuance);
+    carry_out_plan(c, now);
+    next = pass_due(&c->pass, now);
+    note_account(c);
+    announce(c);
+    if (next)
+        in_seconds(c->due, next - now);
+    if ((c->wants_reload || c->wants_sweep) && !c->plan.plan)
+        start_reload(c);
+    else
+        status_resume(c->status);
+}
+
+static void on_turn(int fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    turn(arg);
+}
+
+static void on_poll(int fd, short what, void *arg)
+{
+    struct control *c = arg;
+
+    (void)fd;
+    (void)what;
+    in_seconds(c->poll, c->options->settings->acme_poll_interval);
+    look_soon(c);
+}
+
+static void on_sweep(int fd, short what, void *arg)
+{
+    ((struct control *)arg)->wants_sweep = true;
+    on_turn(fd, what, arg);
+}
+
+static void on_hangup(int fd, short what, void *arg)
+{
+    ((struct control *)arg)->is_forced = true;
+    (void)fd;
+    (void)what;
+    look_soon(arg);
+}
+
+/* ---- the status pages ---- */
+
+static bool is_page_busy(void *context, enum status_page page)
+{
+    const struct control *c = context;
+
+    return c->is_lent && page >= STATUS_PAGE_CERTIFICATES;
+}
+
+static unsigned print_page(void *context, enum status_page page, struct buf *out)
+{
+    const struct control *c = context;
+    const struct pages pages = {
+        .pass = &c->pass,
+        .generation = (const struct generation *const *)&c->generation,
+        .refused = &c->refused,
+        .conditions = &c->conditions,
+        .counters = c->counters,
+        .worker_count = c->options->worker_count,
+        .current_workers = fleet_current(c->fleet),
+        .generation_number = publish_count(c->publisher),
+    };
+
+    return pages_print(&pages, page, clock_now(), out);
+}
+
+/* ---- beginning and end ---- */
+
+static void stop(struct control *c)
+{
+    const struct timeval most = {CONTROL_STOP_SECONDS, 0};
+
+    if (c->is_stopping)
+        return;
+    c->is_stopping = true;
+    issuance_unwant_all(c->issuance);
+    event_base_loopexit(c->base, &most);
+    wake(c);
+}
+
+static void on_terminate(int fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    stop(arg);
+}
+
+static void on_lifeline(int fd, short what, void *arg)
+{
+    struct control *c = arg;
+    char byte;
+
+    (void)what;
+    if (read(fd, &byte, 1) <= 0)
+        event_base_loopbreak(c->base);
+}
+
+static void on_supervisor(int fd, short what, void *arg)
+{
+    struct control *c = arg;
+    struct channel_message m;
+    struct error e;
+    int attached, rc;
+
+    (void)what;
+    while ((rc = channel_receive(fd, &m, &attached, &e)) == 1) {
+        if (attached >= 0)
+            close(attached);
+        if (m.type == CHANNEL_STOP)
+            stop(c);
+    }
+    if (rc < 0)
+        stop(c);
+}
+
+/* A file that is refused at the start: every problem, as `check` prints them. */
+static int refuse_to_start(const struct reload *r)
+{
+    struct buf out = BUF_INIT((size_t)16 << 20);
+
+    if (r->outcome == RELOAD_REFUSED)
+        problems_print_text(&r->new_refused->problems, &out);
+    else if (r->error.file[0])
+        buf_printf(&out, "reconcert: %s: %s\n", r->error.file, r->error.message);
+    else
+        buf_printf(&out, "reconcert: %s\n", r->error.message);
+    fputs(buf_view(&out).ptr, stderr);
+    buf_free(&out);
+    return 1;
+}
+
+/* The first generation, before the loop turns. 0, or the exit code. */
+static int load_first(struct control *c)
+{
+    bool may_fall_back = c->options->is_restart || c->options->settings->acme_start_with_last_good;
+    struct reload *r = &c->reload;
+    int code = 0;
+
+    *r = (struct reload){.state = &c->state, .now = clock_now()};
+    reload_run(r);
+    if (r->outcome != RELOAD_READY && may_fall_back) {
+        struct reload again = {.state = &c->state, .now = r->now, .from_last_good = true};
+        reload_run(&again);
+        if (again.outcome == RELOAD_READY) {
+            if (r->outcome == RELOAD_REFUSED || r->outcome == RELOAD_UNREADABLE)
+                intake_take(c, r);
+            condition_set(&c->conditions, CONDITION_LAST_GOOD,
+                          "started from the last good file, for the present one is bad");
+        }
+        if (again.outcome == RELOAD_READY) {
+            reload_fini(r);
+            *r = again;
+        } else {
+            reload_fini(&again);
+        }
+    }
+    if (r->outcome == RELOAD_READY)
+        intake_take(c, r);
+    else
+        code = refuse_to_start(r);
+    reload_fini(r);
+    return code;
+}
+
+static void say_ready(const struct control *c)
+{
+    const struct channel_message m = {.type = CHANNEL_READY};
+    struct error e;
+
+    if (c->options->supervisor >= 0 && channel_send(c->options->supervisor, &m, -1, &e))
+        log_event(LOG_ERROR, "supervisor_unreachable", NULL);
+}
+
+static const struct assembly_calls calls = {
+    .turn = on_turn,
+    .poll = on_poll,
+    .sweep = on_sweep,
+    .storage_retry = on_storage_retry,
+    .hangup = on_hangup,
+    .terminate = on_terminate,
+    .lifeline = on_lifeline,
+    .supervisor = on_supervisor,
+    .wake = wake,
+    .look = look_soon,
+    .http = on_http,
+    .storage_failed = on_storage_failed,
+    .fleet = {.token_missed = on_token_missed, .sni_seen = on_sni_seen},
+    .issuance = {.token_add = on_token_add,
+                 .token_remove = on_token_remove,
+                 .announce = on_announce,
+                 .issued = on_issued,
+                 .failed = on_failed,
+                 .storage_failed = on_storage_failed,
+                 .storage_works = on_storage_works},
+    .status = {.print = print_page, .is_busy = is_page_busy},
+};
+
+int control_run(const struct control_options *options)
+{
+    struct control *c = calloc(1, sizeof(*c));
+    struct error e;
+    int code = 1;
+
+    log_open("control", options->settings->log_level, options->settings->acme_log_format);
+    prctl(PR_SET_DUMPABLE, 0);
+    sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+    if (!c)
+        return 1;
+    c->options = options;
+    c->lock = -1;
+    if (assembly_open(c, &calls, &e)) {
+        fprintf(stderr, "reconcert: %s\n", e.message);
+    } else {
+        code = load_first(c);
+        if (code == 0) {
+            say_ready(c);
+            in_seconds(c->poll, options->settings->acme_poll_interval);
+            wake(c);
+            event_base_dispatch(c->base);
+        }
+    }
+    assembly_close(c);
+    free(c);
+    return code;
+}

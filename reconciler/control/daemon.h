@@ -1,0 +1,61 @@
+#ifndef CONTROL_DAEMON_H
+#define CONTROL_DAEMON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "reconciler/base/counters.h"
+#include "reconciler/base/error.h"
+#include "reconciler/base/vec.h"
+#include "reconciler/control/condition.h"
+#include "reconciler/control/control.h"
+#include "reconciler/control/generation.h"
+#include "reconciler/control/pass.h"
+#include "reconciler/control/reload.h"
+
+/* What the control process consists of. Private to control.c, assembly.c and intake.c. */
+
+struct seen_names vec(char *);
+
+struct control {
+    const struct control_options *options;
+    struct event_base *base;
+    struct event *events[8];
+    size_t event_count;
+    struct event *turn, *due, *storage_retry, *poll;
+
+    int lock; /* of the prefix */
+    struct storage *storage;
+    struct chain_pool *chains;
+    struct store *store;
+    struct index *index;
+    struct declared *declared;
+    struct job_thread *jobs;
+    struct resolver *resolver;
+    struct httpc *httpc;
+    struct fleet *fleet;
+    struct publisher *publisher;
+    struct journal *journal;
+    struct issuance *issuance;
+    struct status *status;
+    struct watch *watch;
+    const struct counters *counters[CONTROL_WORKERS_MAX];
+
+    struct generation_state state;
+    struct generation *generation; /* in force */
+    struct loaded *refused;        /* the newest file, if it was refused */
+    struct pass pass;
+    struct generation_plan plan; /* being carried out */
+    size_t plan_cursor;
+    struct conditions conditions;
+    char storage_error[ERROR_MESSAGE_MAX];
+    struct seen_names seen;
+
+    struct reload reload;
+    bool is_lent; /* the job thread has the state: nothing of it is touched here */
+    bool wants_reload, wants_sweep, is_forced;
+    bool wants_announcement;
+    bool is_stopping;
+};
+
+#endif

@@ -1,0 +1,167 @@
+#include "reconciler/control/intake.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "reconciler/base/log.h"
+#include "reconciler/control/authority.h"
+#include "reconciler/control/issuance.h"
+#include "reconciler/control/last_good.h"
+#include "reconciler/io/job.h"
+
+/* The CA and account that the generation asks for. */
+static int use_authority(struct control *c, struct error *e)
+{
+    const struct desired *desired = c->generation->desired;
+    const struct acme *acme = desired->acme;
+    struct authority_options options = {0};
+
+    if (!acme || desired->block != DESIRED_FREE)
+        return issuance_use(c->issuance, NULL, e);
+    options.directory = desired->directory;
+    options.api_uri = acme->api_uri.value;
+    options.email = acme->account_email.value;
+    options.apart = c->options->settings->acme_server != NULL;
+    if (acme->account_key)
+        options.account_key = acme->account_key->private_key.value.ptr
+                                  ? acme->account_key->private_key.value
+                                  : acme->account_key->jwk.value;
+    options.eab_kid = acme->eab_kid;
+    options.eab_hmac_key = acme->eab_hmac_key;
+    if (issuance_prefer(c->issuance, acme->preferred_chain, e))
+        return -1;
+    return issuance_use(c->issuance, &options, e);
+}
+
+static void log_problems(const struct problems *p)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        const struct problem *x = &p->items[i];
+        log_event(x->severity == PROBLEM_ERROR ? LOG_ERROR : LOG_WARN, "config_problem",
+                  LOG_FIELDS(log_cstr("file", x->place.file < p->file_count
+                                                  ? p->files[x->place.file]
+                                                  : ""),
+                             log_int("line", x->place.line), log_int("column", x->place.column),
+                             log_str("path", x->path), log_str("message", x->message)));
+    }
+}
+
+static void note_refused(struct control *c, struct reload *r)
+{
+    char text[ERROR_MESSAGE_MAX];
+
+    load_free(c->refused);
+    c->refused = r->new_refused;
+    r->new_refused = NULL;
+    snprintf(text, sizeof(text), "the file has %zu errors; the generation before it serves on",
+             c->refused->problems.error_count);
+    condition_set(&c->conditions, CONDITION_FILE_REFUSED, text);
+    log_problems(&c->refused->problems);
+}
+
+static void forget_refused(struct control *c)
+{
+    load_free(c->refused);
+    c->refused = NULL;
+    condition_clear(&c->conditions, CONDITION_FILE_REFUSED);
+    condition_clear(&c->conditions, CONDITION_FILE_UNREADABLE);
+}
+
+static void keep_last_good(void *context)
+{
+    struct reload *r = context;
+
+    if (last_good_write(r->state->settings->prefix, r->set, &r->error))
+        log_failure(LOG_WARN, "last_good_not_kept", &r->error, NULL);
+}
+
+static void on_last_good_kept(void *context)
+{
+    struct reload *r = context;
+
+    source_free(r->set);
+    free(r);
+}
+
+/* The bytes go to the job thread, once more, behind what is urgent. */
+static void hand_on_last_good(struct control *c, struct reload *r)
+{
+    struct reload *job = malloc(sizeof(*job));
+
+    if (!job || r->from_last_good) {
+        free(job);
+        return;
+    }
+    *job = (struct reload){.state = &c->state, .set = r->set};
+    if (job_submit(c->jobs, keep_last_good, on_last_good_kept, job)) {
+        free(job);
+        return;
+    }
+    r->set = NULL;
+}
+
+static void take_generation(struct control *c, struct reload *r)
+{
+    struct generation *before = c->generation;
+    struct error e;
+
+    c->generation = r->next;
+    c->pass.generation = c->generation;
+    r->next = NULL;
+    generation_free(before);
+    if (use_authority(c, &e))
+        log_failure(LOG_ERROR, "account_unusable", &e, NULL);
+    if (!r->from_last_good) {
+        forget_refused(c);
+        condition_clear(&c->conditions, CONDITION_LAST_GOOD);
+    }
+    if (c->generation->unusable_count)
+        condition_set(&c->conditions, CONDITION_CERTIFICATE, c->generation->unusable);
+    else
+        condition_clear(&c->conditions, CONDITION_CERTIFICATE);
+    log_problems(&c->generation->loaded->problems);
+    log_event(LOG_NOTICE, "config_loaded",
+              LOG_FIELDS(log_cstr("sha256", c->generation->loaded->sha256),
+                         log_int("names", (int64_t)c->generation->desired->count),
+                         log_cstr("ca", c->generation->desired->directory.ptr)));
+    hand_on_last_good(c, r);
+}
+
+static void take_plan(struct control *c, struct reload *r)
+{
+    generation_plan_free(&c->plan);
+    c->plan = r->plan;
+    c->plan_cursor = 0;
+    r->plan = (struct generation_plan){0};
+}
+
+void intake_take(struct control *c, struct reload *r)
+{
+    switch (r->outcome) {
+    case RELOAD_UNCHANGED:
+        forget_refused(c);
+        break;
+    case RELOAD_STILL_BAD:
+        condition_clear(&c->conditions, CONDITION_FILE_UNREADABLE);
+        break;
+    case RELOAD_UNREADABLE:
+        condition_set(&c->conditions, CONDITION_FILE_UNREADABLE, r->error.message);
+        break;
+    case RELOAD_REFUSED:
+        note_refused(c, r);
+        break;
+    case RELOAD_UNSUPPORTED:
+        condition_set(&c->conditions, CONDITION_FILE_REFUSED, r->error.message);
+        break;
+    case RELOAD_READY:
+        take_generation(c, r);
+        take_plan(c, r);
+        break;
+    case RELOAD_SWEPT:
+        take_plan(c, r);
+        break;
+    case RELOAD_FAILED:
+        log_failure(LOG_ERROR, "reload_failed", &r->error, NULL);
+        break;
+    }
+}

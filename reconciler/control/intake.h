@@ -1,0 +1,12 @@
+#ifndef CONTROL_INTAKE_H
+#define CONTROL_INTAKE_H
+
+#include "reconciler/control/daemon.h"
+
+/*
+ * Puts in place what a reload or a sweep came to: the generation, its plan, the conditions. What it
+ * takes is set to NULL in `r`; the caller frees the rest.
+ */
+void intake_take(struct control *c, struct reload *r);
+
+#endif

@@ -1,0 +1,48 @@
+#ifndef CONTROL_ISSUER_H
+#define CONTROL_ISSUER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "reconciler/base/map.h"
+#include "reconciler/base/vec.h"
+#include "reconciler/control/authorities.h"
+#include "reconciler/control/batch.h"
+#include "reconciler/control/issuance.h"
+#include "reconciler/control/task.h"
+
+struct event;
+
+/* What issuance consists of. Private to issuance.c and step.c. */
+
+STAILQ_HEAD(go_list, task);
+
+struct old_token {
+    char *token;
+    int64_t until_ms;
+};
+
+struct old_tokens vec(struct old_token);
+
+struct issuance {
+    struct issuance_options options;
+    char *preferred_chain; /* NULL = any */
+    struct authorities authorities;
+    uint64_t next_task;
+    struct map by_name;
+    struct task_list queue;
+    size_t queued;
+    struct batch_list batches;
+    size_t running;
+    struct go_list released, ended;
+    size_t in_flight;
+    bool is_probing, probe_went_well;
+    bool wants_announcement;
+    int64_t progress_ms; /* steady */
+    struct old_tokens old_tokens;
+    struct event *turn; /* the next look, by timer or at once */
+};
+
+#endif

@@ -1,0 +1,44 @@
+#ifndef CONTROL_RELOAD_H
+#define CONTROL_RELOAD_H
+
+#include "reconciler/control/generation.h"
+#include "reconciler/io/source.h"
+
+/*
+ * One look at the declarative files, or one sweep: everything that takes long, on the job thread, with
+ * the state lent to it. What comes of it is the loop's to put in place.
+ */
+enum reload_outcome {
+    RELOAD_UNCHANGED,   /* the content is that of the generation in force */
+    RELOAD_STILL_BAD,   /* ... of the file that was refused last */
+    RELOAD_UNREADABLE,  /* `error` says why */
+    RELOAD_REFUSED,     /* `refused` has the problems */
+    RELOAD_UNSUPPORTED, /* the file's storage is not in this build; `error` */
+    RELOAD_READY,       /* `next` and `plan` are in force */
+    RELOAD_SWEPT,       /* a sweep: `plan` */
+    RELOAD_FAILED       /* memory, segments: `error` */
+};
+
+struct reload {
+    /* what it is given */
+    const struct generation_state *state;
+    const struct generation *current; /* NULL: the first one */
+    const struct loaded *refused;     /* the newest file if it was refused */
+    bool sweep_only;
+    bool is_forced;   /* a reload even where nothing has changed */
+    bool from_last_good;
+    int64_t now;
+    /* what it gives; reload_fini frees what the taker has not set to NULL */
+    enum reload_outcome outcome;
+    struct source_set *set; /* with RELOAD_READY: to be kept as the last good one */
+    struct generation *next;
+    struct loaded *new_refused;
+    struct generation_plan plan;
+    struct error error;
+};
+
+/* Never fails: the outcome says it. For either thread. */
+void reload_run(struct reload *r);
+void reload_fini(struct reload *r);
+
+#endif

@@ -1,0 +1,19 @@
+#ifndef CONTROL_STEP_H
+#define CONTROL_STEP_H
+
+#include "reconciler/base/error.h"
+#include "reconciler/control/issuer.h"
+
+/* One task's steps: journal, order, request, challenge, end. Private to issuance.c. */
+
+/* Have a look in the next turn of the loop. */
+void step_wake(void *context);
+/* The task's next step may leave with its batch. */
+void step_ready(struct task *t);
+/* Its outcome waits to be handed out. */
+void step_end(struct task *t);
+void step_fail(struct task *t, const struct error *e);
+/* Lets the released leave, as many as there is room for. */
+void step_pump(struct issuance *i);
+
+#endif
