@@ -143,6 +143,21 @@ floors: deps
 complexity: deps
 	@$(PYTHON) tests/floors/complexity.py
 
+# The manual page and the completion are what the program says of itself.
+$(BUILD)/reconcert.1: $(BUILD)/reconcert
+	$(Q)$< help --man >$@.new && mv $@.new $@
+$(BUILD)/reconcert.bash: $(BUILD)/reconcert
+	$(Q)$< help --completion >$@.new && mv $@.new $@
+
+BIN := $(DESTDIR)$(PREFIX)/bin
+MAN := $(DESTDIR)$(PREFIX)/share/man/man1
+COMPLETIONS := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+install: all $(BUILD)/reconcert.1 $(BUILD)/reconcert.bash
+	install -d $(BIN) $(MAN) $(COMPLETIONS)
+	install -m 755 $(BUILD)/reconcert $(BUILD)/reconcert-watch $(BIN)
+	install -m 644 $(BUILD)/reconcert.1 $(MAN)
+	install -m 644 $(BUILD)/reconcert.bash $(COMPLETIONS)/reconcert
+
 clean:
 	rm -rf $(BUILD)
 

@@ -65,8 +65,6 @@ int dry_run_open(struct dry_run *d, const struct command *c, size_t first_file)
         code = input_named(c, &d->settings);
     if (code != VERB_DONE)
         return code;
-    if (option_seen(c->options, OPTION_VERBOSE))
-        input_notes(&d->settings);
     code = input_load(c, &d->settings, &d->loaded);
     if (code != VERB_DONE)
         return code;

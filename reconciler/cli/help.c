@@ -1,3 +1,7 @@
+#include "reconciler/cli/help.h"
+
+#include <string.h>
+
 #include "reconciler/cli/completion.h"
 #include "reconciler/cli/manual.h"
 #include "reconciler/cli/nearest.h"
@@ -5,8 +9,6 @@
 #include "reconciler/cli/paragraph.h"
 #include "reconciler/cli/verb.h"
 #include "reconciler/settings.h"
-
-#include <string.h>
 
 #define HELP_OUTPUT_MAX ((size_t)1 << 20)
 #define HELP_COLUMN 12        /* of a verb's summary, of an exit code's text */
@@ -20,7 +22,7 @@ static void print_usage(const struct verb *v, struct buf *out)
                v->operands);
 }
 
-static void print_overview(struct buf *out)
+void help_print_overview(struct buf *out)
 {
     buf_cstr(out, "Usage: reconcert VERB [OPTION]... [FILE]...\n\n");
     paragraph_print(STR("Obtains, renews and serves the certificates that a Kong declarative file "
@@ -61,7 +63,7 @@ static void print_exit(int code, const char *text, struct buf *out)
     paragraph_print(str_from(text), HELP_COLUMN, HELP_COLUMN, out);
 }
 
-static void print_verb(const struct verb *v, struct buf *out)
+void help_print_verb(const struct verb *v, struct buf *out)
 {
     const struct option_row *options = option_rows();
 
@@ -95,7 +97,7 @@ static void print_setting(const struct settings_row *row, struct buf *out)
     buf_free(&text);
 }
 
-static void print_settings(struct buf *out)
+void help_print_settings(struct buf *out)
 {
     paragraph_print(str_from(verb_settings_text()), 0, 0, out);
     for (const struct settings_row *row = settings_rows(); row->name; row++) {
@@ -104,7 +106,7 @@ static void print_settings(struct buf *out)
     }
 }
 
-static int refuse_topic(const struct command *c, const char *topic)
+static int refuse_topic(const char *topic)
 {
     char quoted[ERROR_PATH_MAX];
     const char *near = NULL;
@@ -116,7 +118,7 @@ static int refuse_topic(const struct command *c, const char *topic)
     output_quote(topic, quoted, sizeof(quoted));
     error_set(&e, ERROR_USAGE, "there is no help on \"%s\"%s%s%s", quoted,
               near ? ", did you mean " : "", near ? near : "", near ? "?" : "");
-    return verb_refuse(c->verb, &e);
+    return verb_refuse(NULL, &e);
 }
 
 int help_command(const struct command *c)
@@ -128,17 +130,17 @@ int help_command(const struct command *c)
     int code = VERB_DONE;
 
     if (topic && !about && strcmp(topic, HELP_SETTINGS) != 0)
-        return refuse_topic(c, topic);
+        return refuse_topic(topic);
     if (option_seen(c->options, OPTION_MAN))
         manual_print(&out);
     else if (option_seen(c->options, OPTION_COMPLETION))
         completion_print(&out);
     else if (about)
-        print_verb(about, &out);
+        help_print_verb(about, &out);
     else if (topic)
-        print_settings(&out);
+        help_print_settings(&out);
     else
-        print_overview(&out);
+        help_print_overview(&out);
     if (output_buf(&out, &e)) {
         output_error(&e);
         code = VERB_FAILED;

@@ -7,6 +7,9 @@
 #include "reconciler/supervisor.h"
 #include "reconciler/version.h"
 
+#define MANUAL_LINE_MAX 70
+#define MANUAL_SENTENCE_MAX 4096
+
 /* A term and what it means: an item of one of the page's lists. */
 struct item {
     const char *macro; /* mdoc's word for such a term */
@@ -41,30 +44,74 @@ static const struct item examples[] = {
     {NULL, NULL, NULL},
 };
 
-/*
- * Text as roff takes it: a backslash and a dash are spelled, a line may not begin with a control
- * character, and none is broken by us. An empty line is a new paragraph.
- */
-static void print_text(struct str text, struct buf *out)
+/* One character as roff takes it. */
+static void print_char(char c, struct buf *out)
 {
-    bool is_line_start = true;
+    static const struct {
+        char c;
+        const char *spelled;
+    } special[] = {
+        {'\\', "\\e"}, {'-', "\\-"}, {'`', "\\(ga"}, {'^', "\\(ha"}, {'~', "\\(ti"},
+    };
 
-    for (size_t i = 0; i < text.len; i++) {
-        char c = text.ptr[i];
-        if (is_line_start && (c == '.' || c == '\''))
+    for (size_t i = 0; i < ARRAY_LENGTH(special); i++)
+        if (special[i].c == c) {
+            buf_cstr(out, special[i].spelled);
+            return;
+        }
+    buf_char(out, c);
+}
+
+/* Words as lines of the source: a sentence or 70 bytes each, none beginning with a control
+ * character. */
+static void print_paragraph(struct str text, struct buf *out)
+{
+    size_t line_at = out->len;
+
+    while (text.len) {
+        struct str word = str_cut(text, ' ', &text);
+        bool ends = word.len && strchr(".?!", word.ptr[word.len - 1]);
+
+        if (out->len == line_at && word.len && strchr(".'", word.ptr[0]))
             buf_cstr(out, "\\&");
-        is_line_start = c == '\n';
-        if (c == '\n' && i + 1 < text.len && text.ptr[i + 1] == '\n') {
-            buf_cstr(out, "\n.Pp\n");
-            i++;
-        } else if (c == '\\') {
-            buf_cstr(out, "\\e");
-        } else if (c == '-') {
-            buf_cstr(out, "\\-");
+        for (size_t i = 0; i < word.len; i++)
+            print_char(word.ptr[i], out);
+        if (!text.len)
+            return;
+        if (ends || out->len - line_at + str_find(text, ' ', 0) > MANUAL_LINE_MAX) {
+            buf_char(out, '\n');
+            line_at = out->len;
         } else {
-            buf_char(out, c);
+            buf_char(out, ' ');
         }
     }
+}
+
+/* Text with an empty line between its paragraphs; ends without a line break. */
+static void print_text(struct str text, struct buf *out)
+{
+    while (text.len) {
+        struct str paragraph = str_cut(text, '\n', &text);
+
+        print_paragraph(paragraph, out);
+        if (text.len && text.ptr[0] == '\n') {
+            buf_cstr(out, "\n.Pp\n");
+            text = str_slice(text, 1, text.len);
+        }
+    }
+}
+
+/* A phrase from a table as a sentence of its own. */
+static void print_sentence(const char *phrase, struct buf *out)
+{
+    struct buf text = BUF_INIT(MANUAL_SENTENCE_MAX);
+
+    buf_printf(&text, "%c%s.",
+               phrase[0] >= 'a' && phrase[0] <= 'z' ? phrase[0] - 'a' + 'A' : phrase[0],
+               phrase + 1);
+    print_text(buf_view(&text), out);
+    buf_char(out, '\n');
+    buf_free(&text);
 }
 
 /* One argument of a macro, whatever it holds. */
@@ -75,7 +122,7 @@ static void print_argument(const char *text, struct buf *out)
         if (*text == '"')
             buf_cstr(out, "\"\"");
         else
-            print_text((struct str){text, 1}, out);
+            print_char(*text, out);
     }
     buf_char(out, '"');
 }
@@ -102,7 +149,7 @@ static void print_verb(const struct verb *v, struct buf *out)
     const struct option_row *options = option_rows();
     bool is_first = true;
 
-    buf_printf(out, ".It Cm %s Op Ar OPTION ...", v->name);
+    buf_printf(out, ".It Cm %s Oo Ar OPTION ... Oc", v->name);
     if (*v->operands) {
         buf_cstr(out, " Ar ");
         print_argument(v->operands, out);
@@ -138,12 +185,13 @@ static void print_option(const struct option_row *row, struct buf *out)
         print_argument(row->argument, out);
     }
     buf_char(out, '\n');
-    print_text(str_from(row->help), out);
-    buf_cstr(out, ".\n");
+    print_sentence(row->help, out);
 }
 
 static void print_settings(struct buf *out)
 {
+    struct buf text = BUF_INIT(MANUAL_SENTENCE_MAX);
+
     buf_cstr(out, ".Sh SETTINGS\n");
     print_text(str_from(verb_settings_text()), out);
     buf_cstr(out, "\n.Bl -tag -width Ds\n");
@@ -155,11 +203,12 @@ static void print_settings(struct buf *out)
             print_argument(row->value, out);
         }
         buf_char(out, '\n');
-        print_text(str_from(row->help), out);
-        if (row->comes_later)
-            print_text(STR(VERB_LATER_TEXT), out);
+        buf_clear(&text);
+        buf_printf(&text, "%s%s", row->help, row->comes_later ? VERB_LATER_TEXT : "");
+        print_text(buf_view(&text), out);
         buf_char(out, '\n');
     }
+    buf_free(&text);
     buf_cstr(out, ".El\n");
 }
 
@@ -171,7 +220,7 @@ static void print_signals(struct buf *out)
                ".It Dv SIGINT\nThe same, at most %d seconds.\n",
                SUPERVISOR_DRAIN_MS / 1000, SUPERVISOR_QUICK_MS / 1000);
     buf_cstr(out, ".It Dv SIGHUP\nRead the declarative file again, changed or not.\n"
-                  ".It Dv SIGUSR2\nReplace the program by the one that now lies in its place, "
+                  ".It Dv SIGUSR2\nReplace the program by the one that now lies in its place,\n"
                   "without closing a listener.\n.El\n");
 }
 
@@ -187,7 +236,7 @@ void manual_print(struct buf *out)
                   ".Sh DESCRIPTION\n.Nm\n"
                   "reads a Kong declarative file, works out which certificates it asks for,\n"
                   "obtains and renews them over ACME (RFC 8555), answers the challenges and\n"
-                  "serves the certificates by SNI. It needs no database.\n.Pp\n");
+                  "serves the certificates by SNI.\nIt needs no database.\n.Pp\n");
     print_text(str_from(verb_file_text()), out);
     buf_cstr(out, "\n.Sh VERBS\n.Bl -tag -width Ds\n");
     for (const struct verb *v = verb_rows(); v->name; v++)
@@ -200,8 +249,9 @@ void manual_print(struct buf *out)
     print_settings(out);
     print_items("ENVIRONMENT", environment, out);
     print_items("FILES", files, out);
-    buf_cstr(out, ".Sh EXIT STATUS\n.Nm\nreturns 0 when it is done, 1 when the file is invalid or "
-                  "the work failed, and 64 for\n");
+    buf_cstr(out, ".Sh EXIT STATUS\n.Nm\n"
+                  "returns 0 when it is done, 1 when the file is invalid or the work\n"
+                  "failed, and 64 for\n");
     print_text(str_from(verb_usage_text()), out);
     buf_cstr(out, ".\nWhat else a verb returns stands with it.\n");
     print_signals(out);

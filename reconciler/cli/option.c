@@ -42,7 +42,7 @@ static const struct option_row rows[OPTION_COUNT] = {
                        .help = "print text for people (the default) or JSON for programs"},
     [OPTION_EXIT_CODE] = {.name = "exit-code", .help = "tell by the exit code what the plan holds"},
     [OPTION_STRICT] = {.name = "strict", .help = "take warnings for errors"},
-    [OPTION_VERBOSE] = {.letter = 'v', .name = "verbose", .help = "say more"},
+    [OPTION_VERBOSE] = {.letter = 'v', .name = "verbose", .help = "say more; the verb tells what"},
     [OPTION_NO_COLOR] = {.name = "no-color", .help = "do not colour text, not even on a terminal"},
     [OPTION_MAN] = {.name = "man", .help = "print the manual page, in mdoc(7)"},
     [OPTION_COMPLETION] = {.name = "completion",

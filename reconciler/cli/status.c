@@ -35,8 +35,6 @@ int status_command(const struct command *c)
     struct error e;
     int code = input_settings(c, VERB_ANY, &s);
 
-    if (code == VERB_DONE && option_seen(c->options, OPTION_VERBOSE))
-        input_notes(&s);
     if (code == VERB_DONE &&
         (ask_server(s.prefix, "/status.json", &body, &e) || print(c, &body, &e))) {
         output_error(&e);

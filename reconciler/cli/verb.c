@@ -6,10 +6,11 @@
 #include "reconciler/cli/output.h"
 
 #define EVERY (OPTION_BIT(OPTION_NO_COLOR) | OPTION_BIT(OPTION_HELP))
-#define SETTINGS                                                                           \
-    (OPTION_BIT(OPTION_CONFIG) | OPTION_BIT(OPTION_SET) | OPTION_BIT(OPTION_ACME_SERVER) | \
-     OPTION_BIT(OPTION_ACME_TRUSTED_CERTIFICATE))
-#define PRINTS (OPTION_BIT(OPTION_FORMAT) | OPTION_BIT(OPTION_VERBOSE))
+#define READS (OPTION_BIT(OPTION_CONFIG) | OPTION_BIT(OPTION_SET))
+#define SETTINGS \
+    (READS | OPTION_BIT(OPTION_ACME_SERVER) | OPTION_BIT(OPTION_ACME_TRUSTED_CERTIFICATE))
+#define FORMAT OPTION_BIT(OPTION_FORMAT)
+#define VERBOSE OPTION_BIT(OPTION_VERBOSE)
 
 static const struct verb rows[] = {
     {
@@ -39,7 +40,7 @@ static const struct verb rows[] = {
             "column, path, what is wrong. How many there are goes to standard error. Nothing else "
             "is read, written or asked.",
         .operand_max = VERB_ANY,
-        .options = EVERY | SETTINGS | PRINTS | OPTION_BIT(OPTION_NOW) | OPTION_BIT(OPTION_STRICT),
+        .options = EVERY | SETTINGS | FORMAT | OPTION_BIT(OPTION_NOW) | OPTION_BIT(OPTION_STRICT),
         .exits = {{VERB_DONE, "the file is valid; there may be warnings"},
                   {VERB_FAILED, "the file is invalid, or cannot be read"}},
         .run = check_command,
@@ -55,8 +56,8 @@ static const struct verb rows[] = {
             "locked, written or asked of a CA. With --verbose, names that stay as they are get a "
             "line too.",
         .operand_max = VERB_ANY,
-        .options =
-            EVERY | SETTINGS | PRINTS | OPTION_BIT(OPTION_NOW) | OPTION_BIT(OPTION_EXIT_CODE),
+        .options = EVERY | SETTINGS | FORMAT | VERBOSE | OPTION_BIT(OPTION_NOW) |
+                   OPTION_BIT(OPTION_EXIT_CODE),
         .exits = {{VERB_DONE, "the plan was printed, whatever it holds"},
                   {VERB_FAILED, "the file is invalid, or cannot be read"},
                   {VERB_CHANGES, "with --exit-code: something is to be issued, renewed, adopted, "
@@ -75,7 +76,7 @@ static const struct verb rows[] = {
             "next, and when.",
         .operand_min = 1,
         .operand_max = VERB_ANY,
-        .options = EVERY | SETTINGS | PRINTS | OPTION_BIT(OPTION_NOW),
+        .options = EVERY | SETTINGS | FORMAT | OPTION_BIT(OPTION_NOW),
         .exits = {{VERB_DONE, "explained"},
                   {VERB_FAILED, "the file is invalid, or cannot be read"}},
         .run = explain_command,
@@ -87,8 +88,9 @@ static const struct verb rows[] = {
         .description =
             "Asks the server that runs with the same prefix, over the socket control.sock in it, "
             "and prints its names with state, issuer, expiry and what comes next, the problems of "
-            "its file, and whatever else is not as it should be.",
-        .options = EVERY | SETTINGS | PRINTS,
+            "its file, and whatever else is not as it should be. With --verbose, each name's key, "
+            "CA and places in the file follow it.",
+        .options = EVERY | READS | FORMAT | VERBOSE,
         .exits = {{VERB_DONE, "printed"}, {VERB_FAILED, "no server answered"}},
         .run = status_command,
     },
@@ -98,7 +100,7 @@ static const struct verb rows[] = {
         .summary = "print the version; with --verbose, those of the libraries too",
         .description = "Prints the version of reconcert. With --verbose, the versions of the "
                        "libraries that it runs with follow, a line each.",
-        .options = EVERY | PRINTS,
+        .options = EVERY | FORMAT | VERBOSE,
         .exits = {{VERB_DONE, "printed"}, {VERB_FAILED, "could not be printed"}},
         .run = version_command,
     },
@@ -190,6 +192,16 @@ static int check_operands(const struct verb *v, const char *const *operands, siz
     return 0;
 }
 
+/* `reconcert --help` and `reconcert --version` stand for the verbs of that name. */
+static const struct verb *verb_of_option(struct options *o)
+{
+    if (option_seen(o, OPTION_VERSION)) {
+        o->seen &= ~OPTION_BIT(OPTION_VERSION);
+        return verb_find("version");
+    }
+    return option_seen(o, OPTION_HELP) ? verb_find("help") : NULL;
+}
+
 /* Which verb, and may it be run so? `c->verb` is set as soon as it is known. */
 static int prepare(struct command *c, struct options *o, int argc, char *const *argv,
                    struct error *e)
@@ -201,16 +213,10 @@ static int prepare(struct command *c, struct options *o, int argc, char *const *
         c->verb = verb_find(name);
     if (rc)
         return -1;
-    if (!name && option_seen(o, OPTION_VERSION)) {
-        o->seen &= ~OPTION_BIT(OPTION_VERSION);
-        c->verb = verb_find("version");
-    } else if (!name && option_seen(o, OPTION_HELP)) {
-        c->verb = verb_find("help");
-    } else if (!name) {
-        return error_set(e, ERROR_USAGE, "no verb given");
-    }
+    if (!name)
+        c->verb = verb_of_option(o);
     if (!c->verb)
-        return refuse_verb(name, e);
+        return name ? refuse_verb(name, e) : error_set(e, ERROR_USAGE, "no verb given");
     c->operands = name ? o->operands + 1 : o->operands;
     c->operand_count = name ? o->operand_count - 1 : 0;
     if (check_options(c->verb, o->seen, e))
