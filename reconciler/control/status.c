@@ -12,6 +12,7 @@
 
 #include "reconciler/base/json_out.h"
 #include "reconciler/base/log.h"
+#include "reconciler/serve/http1.h"
 #include "reconciler/serve/http_conn.h"
 #include "reconciler/serve/http_listener.h"
 
