@@ -70,12 +70,24 @@ class Request:
         return [i.get("value") for i in payload.get("identifiers", [])]
 
 
+def challenge_of(ca, request):
+    """(name, token) of the challenge that a request is about."""
+    for seen in ca.of_kind("authorization"):
+        if seen.reply is None or seen.reply.status != 200:
+            continue
+        content = seen.reply.json
+        for challenge in content["challenges"]:
+            if challenge["url"].endswith(request.path):
+                return content["identifier"]["value"], challenge["token"]
+    raise AssertionError("a challenge that no authorization named")
+
+
 class FakeCa:
     """Listens with HTTPS on a port of its own, with Pebble's server certificate."""
 
     def __init__(self, behind, before=None, after=None):
         self.behind = behind
-        self.before, self.after = before, after
+        self.before, self.after, self.sent = before, after, None
         self.requests = []  # in the order in which they came
         self.connections = 0
         self._lock = threading.Lock()
@@ -167,6 +179,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             reply = ca.after(request, reply) or reply
         request.reply = reply
         self._send(reply)
+        if ca.sent:
+            ca.sent(request)
 
     do_GET = do_HEAD = do_POST = handle_any
 

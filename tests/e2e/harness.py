@@ -85,7 +85,7 @@ class Case(unittest.TestCase):
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
         for name in [n for n in vars(cls) if n.startswith("test_")]:
-            setattr(cls, name, _guarded(getattr(cls, name)))
+            setattr(cls, name, guarded(getattr(cls, name)))
 
     def setUp(self):
         self.began()
@@ -106,6 +106,13 @@ class Case(unittest.TestCase):
         for thing in reversed(self._started):
             thing.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def fresh_folder(self):
+        """For tests in rounds: everything ends, and the next round starts with an empty folder."""
+        wedged = self.wedged
+        self.ended()
+        self.began()
+        self.wedged = wedged
 
     def keep(self, thing):
         """Has `thing.stop()` called when the test ends."""
@@ -170,7 +177,7 @@ class _Ender:
             self.made.kill()
 
 
-def _guarded(method):
+def guarded(method):
     """Repeats a test once whose Pebble locked up; shows the logs of one that failed."""
 
     @functools.wraps(method)

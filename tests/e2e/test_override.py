@@ -1,6 +1,8 @@
 """A managed certificate overrides a declared one, and gives way again."""
 
+import hashlib
 import json
+import ssl
 import threading
 
 import server
@@ -9,9 +11,6 @@ from processes import wait_until
 
 
 def fingerprint_of(pem):
-    import hashlib
-    import ssl
-
     return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
 
 

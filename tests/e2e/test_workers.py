@@ -1,0 +1,206 @@
+"""Several workers: what they know, what happens when one stops, dies, or all are replaced."""
+
+import os
+import signal
+import socket
+import ssl
+import time
+
+import processes
+import server
+from fake_ca import challenge_of
+from harness import Case, Load, declared, document
+from processes import wait_until
+
+ACKNOWLEDGE = 5.0  # seconds until a worker that does not acknowledge is replaced
+CONNECTIONS = 64  # by chance, 4 workers all get one: (3/4)^64 misses
+
+
+class Tokens(Case):
+    def test_ca_is_told_last(self):
+        """When the CA hears of a challenge, every worker answers it already."""
+        unknown, asked = [], []
+
+        def before(request):
+            if request.kind != "challenge" or request.payload is None:
+                return None
+            name, token = challenge_of(ca, request)
+            asked.append(name)
+            for _ in range(CONNECTIONS):
+                answer = s.ask(f"/.well-known/acme-challenge/{token}", name)
+                if answer.status != 200 or not answer.body.startswith(token.encode() + b"."):
+                    unknown.append((name, answer.status))
+            return None
+
+        names = [f"n{i}.test" for i in range(6)]
+        ca, s = self.pair(document(names), {"nginx_worker_processes": "4"}, before=before)
+        s.start()
+        self.assertEqual(4, len(s.workers))
+        s.wait_valid(names, bound=60)
+        self.assertEqual(sorted(names), sorted(set(asked)))
+        self.assertEqual([], unknown)
+
+    def test_stopped_worker_delays_by_its_bound(self):
+        stopped = []
+
+        def before(request):
+            if request.kind == "authorization" and not stopped:
+                stopped.append((s.workers[0], time.monotonic()))
+                os.kill(stopped[0][0], signal.SIGSTOP)
+
+        ca, s = self.pair(document(["a.test"]), {"nginx_worker_processes": "4"}, before=before)
+        s.start()
+        s.wait_state("a.test", "valid", bound=30)
+        pid, at = stopped[0]
+        told = ca.of_kind("challenge")[0].at - at
+        self.assertGreater(told, ACKNOWLEDGE - 1, "told before all acknowledged")
+        self.assertLess(told, ACKNOWLEDGE + 5)
+        wait_until("it is replaced", lambda: not processes.is_running(pid) and len(s.workers) == 4)
+
+
+class UnderLoad(Case):
+    NAMES = [f"n{i}.test" for i in range(20)]
+
+    def loaded(self, workers=2, **settings):
+        text = document(["m.test"], certificates=[declared(n) for n in self.NAMES])
+        ca, s = self.pair(text, {"nginx_worker_processes": str(workers), **settings})
+        s.start()
+        s.wait_valid(["m.test"])
+        load = self.keep(Load(s, [*self.NAMES, "m.test"]))
+        load.wait_for(50)
+        return ca, s, load
+
+    def test_worker_killed(self):
+        ca, s, load = self.loaded()
+        for _ in range(3):
+            victim = s.workers[0]
+            before = time.monotonic()
+            os.kill(victim, signal.SIGKILL)
+            after = time.monotonic()
+            wait_until("it is replaced", lambda: len(set(s.workers) - {victim}) == 2)
+            load.wait_for(100)
+            self.assertEqual([], load.failures_outside(before, after), "its own connections alone")
+            load.attempts.clear()
+
+    def test_control_killed(self):
+        ca, s, load = self.loaded()
+        for number in range(3):
+            victim = s.control
+            os.kill(victim, signal.SIGKILL)
+            wait_until("there is another", lambda: [p for p in s.children("control") if p != victim])
+            s.write(document([f"new{number}.test", "m.test"], certificates=[declared(n) for n in self.NAMES]))
+            s.wait_state(f"new{number}.test", "valid", bound=40)
+        load.wait_for(50)
+        self.assertEqual([], load.failures())
+
+    def test_upgrade(self):
+        """SIGUSR2: another binary in the same process, other children, no failed request."""
+        ca, s, load = self.loaded()
+        before = set(processes.tree_of(s.process.pid)) - {s.process.pid}
+        os.kill(s.process.pid, signal.SIGUSR2)
+        wait_until(
+            "all children are new",
+            lambda: not any(map(processes.is_running, before)) and len(s.workers) == 2,
+            60,
+        )
+        self.assertIsNone(s.process.poll())
+        load.wait_for(100)
+        self.assertEqual([], load.failures())
+        s.write(document(["m.test", "later.test"], certificates=[declared(n) for n in self.NAMES]))
+        s.wait_valid(["later.test"])
+
+    def test_reloads(self):
+        ca, s, load = self.loaded()
+        for number in range(6):
+            text = document(["m.test"], certificates=[declared(n) for n in self.NAMES[number:]])
+            generation = s.status_json()["generation"]
+            s.write(text)
+            wait_until("it is taken", lambda: s.status_json()["generation"] > generation)
+        s.write(document(["m.test"], certificates=[declared(n) for n in self.NAMES]))
+        load.wait_for(50)
+        self.assertEqual([], load.failures())
+
+
+class Drain(Case):
+    def check(self, number):
+        s = self.server(document(certificates=[declared("d.test")]))
+        s.start()
+        with socket.create_connection(("127.0.0.1", s.tls), 10) as raw:
+            context = server.client_context()
+            with context.wrap_socket(raw, server_hostname="d.test") as tls:
+                tls.sendall(b"GET / HTTP/1.1\r\nHost: d.test\r\n")
+                s.process.send_signal(number)
+                wait_until("nobody is taken in any more", lambda: self.is_refused(s))
+                tls.sendall(b"Connection: close\r\n\r\n")
+                text = b""
+                while more := tls.recv(4096):
+                    text += more
+        self.assertTrue(text.startswith(b"HTTP/1.1 404 "), text[:60])
+        self.assertEqual(0, s.process.wait(35))
+
+    def is_refused(self, s):
+        try:
+            socket.create_connection(("127.0.0.1", s.plain), 2).close()
+            return False
+        except OSError:
+            return True
+
+    def test_sigterm(self):
+        self.check(signal.SIGTERM)
+
+    def test_sigquit(self):
+        self.check(signal.SIGQUIT)
+
+    def test_sigint_is_quick(self):
+        s = self.server(document(certificates=[declared("d.test")]))
+        s.start()
+        with socket.create_connection(("127.0.0.1", s.plain), 10):
+            began = time.monotonic()
+            self.assertEqual(0, s.stop(signal.SIGINT))
+            self.assertLess(time.monotonic() - began, 10)
+
+
+class Tickets(Case):
+    def test_shared_by_workers(self):
+        """A session that one worker began goes on with any."""
+        s = self.server(
+            document(certificates=[declared("d.test")]), settings={"nginx_worker_processes": "4"}
+        )
+        s.start()
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            context = server.client_context(version=version)
+            first = s.shake_hands("d.test", context=context)
+            self.assertFalse(first.resumed)
+            resumed = [
+                s.shake_hands("d.test", context=context, session=first.session).resumed
+                for _ in range(24)
+            ]
+            self.assertEqual(24, sum(resumed))
+
+
+class Privileges(Case):
+    def test_children_are_nobody(self):
+        if os.geteuid() != 0:
+            self.skipTest("only root has privileges to drop")
+        s = self.server(document(certificates=[declared("d.test")]))
+        os.chmod(s.file, 0o600)  # the file may be root's alone
+        s.start()
+        s.fingerprint("d.test")
+        for pid in s.workers + [s.control, s.watcher]:
+            with open(f"/proc/{pid}/status", encoding="ascii") as f:
+                fields = dict(line.split(":", 1) for line in f)
+            self.assertNotIn("0", fields["Uid"].split(), pid)
+            capabilities = int(fields["CapEff"], 16)
+            self.assertIn(capabilities, (0,) if pid in s.workers else (0, 1 << 2), pid)
+
+    def test_connections_are_counted(self):
+        s = self.server(
+            document(certificates=[declared("d.test")]), settings={"nginx_worker_processes": "2"}
+        )
+        s.start()
+        load = self.keep(Load(s, ["d.test"], threads=2))
+        load.wait_for(60)
+        load.stop()
+        self.assertEqual([], load.failures())
+        total = s.ask_status("/status").json["server"]
+        self.assertGreaterEqual(total["connections_handled"], 60)
