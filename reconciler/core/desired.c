@@ -69,6 +69,11 @@ const struct desired_name *desired_find(const struct desired *desired, struct st
     return find(desired->names, desired->count, name);
 }
 
+const struct desired_name *desired_find_left_alone(const struct desired *desired, struct str name)
+{
+    return find(desired->left_alone, desired->left_alone_count, name);
+}
+
 bool desired_passes(const struct desired *desired, struct str host)
 {
     const struct acme *acme = desired->acme;
@@ -80,7 +85,7 @@ bool desired_passes(const struct desired *desired, struct str host)
         return host.len > 0;
     name = desired_find(desired, host);
     if (!name)
-        name = find(desired->left_alone, desired->left_alone_count, host);
+        name = desired_find_left_alone(desired, host);
     return (name && name->origins & DESIRED_DOMAIN) || gate_covers(desired->gate, host);
 }
 
@@ -355,7 +360,7 @@ bool desired_on_demand(const struct desired *desired, const struct desired_deman
 
     if (!is_exact(demand->name, &has_upper) || has_upper ||
         !desired_passes(desired, demand->name) || desired_find(desired, demand->name) ||
-        find(desired->left_alone, desired->left_alone_count, demand->name))
+        desired_find_left_alone(desired, demand->name))
         return false;
     *room = (struct desired_name){.name = demand->name,
                                   .origins = DESIRED_ON_DEMAND,

@@ -86,6 +86,8 @@ int desired_make(const struct model *model, const struct desired_options *option
 
 /* The entry of `name` by binary search, or NULL. */
 const struct desired_name *desired_find(const struct desired *desired, struct str name);
+/* The same among the names that acme:off takes out. */
+const struct desired_name *desired_find_left_alone(const struct desired *desired, struct str name);
 
 /*
  * Kong's gate: allow_any_domain, exact entries, "*.suffix" at any depth,
@@ -98,7 +100,8 @@ bool desired_passes(const struct desired *desired, struct str host);
 
 /*
  * A name that came on demand after desired_make: true, with *room filled as desired_make would have
- * it (without places), if it passes the gate, is exact, and is not in `names` or left alone already.
+ * it (without places), if it passes the gate, is exact, and is not in `names` or left alone
+ * already.
  */
 bool desired_on_demand(const struct desired *desired, const struct desired_demand *demand,
                        struct desired_name *room);

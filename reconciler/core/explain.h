@@ -31,10 +31,15 @@ struct explain_options {
     const struct desired *desired;
     const struct observed *observed;
     const struct policy *policy;
+    const struct plan
+        *plan; /* NULL, or the plan whose decision is explained: it knows the budget too */
     int64_t now;
 };
 
-/* `observed` may be NULL. Looks through model->snis. */
+/*
+ * `observed` may be NULL. Looks through model->snis, passing over certificates with an unresolved
+ * reference: they cannot be served.
+ */
 struct explain_choice explain_choose(const struct model *model, struct str name,
                                      const struct observed_name *observed, int64_t now);
 

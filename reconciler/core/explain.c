@@ -1,0 +1,167 @@
+#include "reconciler/core/explain.h"
+
+#include "reconciler/base/json_out.h"
+#include "reconciler/core/explain_chain.h"
+#include "reconciler/core/render.h"
+
+/* As people write names: blanks around, a scheme's host and port, upper case, a final dot. */
+static struct str normal_name(struct str name, struct arena *arena)
+{
+    struct str rest, copy;
+
+    name = str_trim(name);
+    if (name.len && name.ptr[0] != '[' && str_find(name, ':', 0) < name.len) {
+        struct str host = str_cut(name, ':', &rest);
+        uint64_t port;
+        name = str_to_u64(rest, &port) ? host : name;
+    }
+    if (name.len > 1 && str_ends(name, STR(".")))
+        name.len--;
+    copy = arena_str(arena, name);
+    for (size_t i = 0; copy.ptr && i < copy.len; i++)
+        ((char *)copy.ptr)[i] = str_lower(copy.ptr[i]);
+    return copy;
+}
+
+static const struct observed_name *find_observed(const struct observed *observed, struct str name)
+{
+    size_t low = 0, high = observed->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = str_compare(observed->names[middle].name, name);
+
+        if (order == 0)
+            return &observed->names[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+static struct action decide(const struct explain_subject *s)
+{
+    const struct explain_options *o = s->options;
+    const struct action *planned = o->plan ? plan_find(o->plan, s->name) : NULL;
+
+    if (planned)
+        return *planned;
+    if (!s->desired && !s->observed)
+        return (struct action){.action = PLAN_NOTHING, .wanted = PLAN_NOTHING};
+    return plan_decide(s->desired, s->observed, o->policy, o->observed->storage_usable, o->now);
+}
+
+/* Looks everything up; -1 when memory is out. */
+static int look(struct explain_subject *s, struct str name)
+{
+    const struct explain_options *o = s->options;
+
+    s->arena = arena_new(NULL);
+    s->name = s->arena ? normal_name(name, s->arena) : STR_NONE;
+    if (!s->name.ptr)
+        return -1;
+    s->desired = desired_find(o->desired, s->name);
+    s->left_alone = desired_find_left_alone(o->desired, s->name);
+    s->observed = find_observed(o->observed, s->name);
+    s->gate = gate_ask(o->model->acme, s->name, &s->gate_entry);
+    s->choice = explain_choose(o->model, s->name, s->observed, o->now);
+    s->action = decide(s);
+    s->chain.model = o->model;
+    for (size_t i = 0; i < o->model->sni_count && !s->declared; i++)
+        if (str_equal(o->model->snis[i].name.value, s->name))
+            s->declared = &o->model->snis[i];
+    return 0;
+}
+
+static void forget(struct explain_subject *s)
+{
+    explanation_fini(&s->chain);
+    arena_free(s->arena);
+}
+
+static const char *state_of(const struct explain_subject *s)
+{
+    return s->action.action == PLAN_NOTHING ? "not managed"
+                                            : plan_state(&s->action, s->options->now);
+}
+
+int explain_name_text(struct str name, const struct explain_options *options, struct buf *out,
+                      struct error *e)
+{
+    struct explain_subject s = {.options = options};
+    bool done = false;
+
+    if (look(&s, name) == 0) {
+        explain_chain_say(&s);
+        render_outside(s.name, out);
+        buf_printf(out, ": %s\n", state_of(&s));
+        done = explanation_print_text(&s.chain, out);
+    }
+    forget(&s);
+    return done ? 0 : error_memory(e);
+}
+
+static const char *served_word(enum explain_served served)
+{
+    static const char *const words[] = {
+        [SERVED_MANAGED] = "managed",
+        [SERVED_MANAGED_STALE] = "managed",
+        [SERVED_EXACT] = "exact",
+        [SERVED_FIRST_WILDCARD] = "first_wildcard",
+        [SERVED_LAST_WILDCARD] = "last_wildcard",
+        [SERVED_STAR] = "star",
+        [SERVED_DEFAULT] = "default",
+    };
+
+    return words[served];
+}
+
+static void json_next(struct json_out *j, const struct explain_subject *s)
+{
+    const struct action *a = &s->action;
+    struct str text;
+
+    json_out_key(j, "next");
+    if (a->action == PLAN_NOTHING) {
+        json_out_null(j);
+        return;
+    }
+    text = plan_reason_text(a, s->options->now, s->arena);
+    json_out_object(j);
+    json_out_member_cstr(j, "action",
+                         plan_action_name(a->action == PLAN_KEEP ? PLAN_RENEW : a->wanted));
+    json_out_member_time(j, "at", a->at);
+    json_out_key(j, "because");
+    json_out_object(j);
+    json_out_member_cstr(j, "reason", plan_reason_id(a->reason));
+    json_out_member_str(j, "text", text);
+    json_out_end(j);
+    json_out_end(j);
+}
+
+int explain_name_json(struct str name, const struct explain_options *options, struct buf *out,
+                      struct error *e)
+{
+    struct explain_subject s = {.options = options};
+    struct json_out j = json_out_pretty(out);
+    bool done = false;
+
+    if (look(&s, name) == 0) {
+        explain_chain_say(&s);
+        json_out_object(&j);
+        json_out_member_int(&j, "format", 1);
+        json_out_member_str(&j, "name", s.name);
+        json_out_member_cstr(&j, "state", state_of(&s));
+        json_out_member_bool(&j, "desired", s.desired != NULL);
+        json_out_member_cstr(&j, "served", served_word(s.choice.served));
+        json_out_key(&j, "chain");
+        done = explanation_print_json(&s.chain, &j);
+        json_next(&j, &s);
+        json_out_end(&j);
+        buf_char(out, '\n');
+    }
+    forget(&s);
+    return done && !out->failed ? 0 : error_memory(e);
+}

@@ -1,0 +1,503 @@
+#include "reconciler/core/explain_chain.h"
+
+#include <string.h>
+
+#include "reconciler/base/attr.h"
+#include "reconciler/base/clock.h"
+
+#define MINUTE 60
+#define HOUR 3600
+#define DAY 86400
+
+/* Units from which on a duration is rounded: a lifetime must look right, a jittered wait need not.
+ */
+#define EXACT 10
+#define COARSE 2
+
+static void print_time(struct buf *out, const char *before, int64_t at)
+{
+    char text[CLOCK_TEXT_SIZE];
+
+    buf_cstr(out, before);
+    buf_cstr(out, clock_print(at, text));
+}
+
+/*
+ * "90 days", "36 hours", "5 minutes": the largest unit that comes out even, or of which there are
+ * `enough` to be rounded.
+ */
+static void print_duration(struct buf *out, int64_t seconds, int64_t enough)
+{
+    static const struct {
+        int64_t unit;
+        const char *name;
+    } units[] = {{DAY, "day"}, {HOUR, "hour"}, {MINUTE, "minute"}, {1, "second"}};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(units); i++) {
+        int64_t count = (seconds + units[i].unit / 2) / units[i].unit;
+
+        if (count >= enough || seconds % units[i].unit == 0) {
+            buf_printf(out, "%lld %s%s", (long long)count, units[i].name, count == 1 ? "" : "s");
+            return;
+        }
+    }
+}
+
+static bool has_certificate(const struct explain_subject *s)
+{
+    return s->observed && s->observed->has_certificate;
+}
+
+/* Entries of `texts` that are this name; hosts of routes may carry a port. */
+static void gather(struct explain_subject *s, const struct texts *texts, bool is_host)
+{
+    for (size_t i = 0; i < texts->count; i++) {
+        struct str entry = texts->items[i].value, port;
+
+        if (is_host)
+            entry = str_cut(entry, ':', &port);
+        if (str_equal_nocase(entry, s->name))
+            explanation_add_place(&s->chain, texts->items[i].place);
+    }
+}
+
+enum asker { ASKER_HOST, ASKER_SNI, ASKER_DISABLED };
+
+static void gather_routes(struct explain_subject *s, enum asker asker)
+{
+    const struct model *model = s->options->model;
+
+    for (size_t i = 0; i < model->route_count; i++) {
+        const struct route *route = &model->routes[i];
+        bool is_off = route->service && !route->service->enabled;
+
+        if (is_off != (asker == ASKER_DISABLED))
+            continue;
+        if (asker != ASKER_SNI)
+            gather(s, &route->hosts, true);
+        if (asker != ASKER_HOST)
+            gather(s, &route->snis, false);
+    }
+}
+
+/* Ends a "declared" link: dropped if nothing was gathered. */
+static void close_declared(struct explain_subject *s, const char *sentence)
+{
+    struct explanation_link *link = &s->chain.links[s->chain.count - 1];
+
+    if (!link->places.len) {
+        s->chain.count--;
+        return;
+    }
+    buf_cstr(&link->text, sentence);
+    explanation_write_places(&s->chain, 0);
+}
+
+static void say_routes(struct explain_subject *s)
+{
+    explanation_begin(&s->chain, "declared");
+    gather_routes(s, ASKER_HOST);
+    close_declared(s, "a host of a route");
+    explanation_begin(&s->chain, "declared");
+    gather_routes(s, ASKER_SNI);
+    close_declared(s, "an SNI of a route");
+    explanation_begin(&s->chain, "declared");
+    gather_routes(s, ASKER_DISABLED);
+    close_declared(s, "named by a route of a disabled service, which does not count");
+}
+
+static void say_declared(struct explain_subject *s)
+{
+    const struct acme *acme = s->options->model->acme;
+    size_t before = s->chain.count;
+    struct buf *out;
+
+    if (acme) {
+        explanation_begin(&s->chain, "declared");
+        gather(s, &acme->domains, false);
+        close_declared(s, "an entry of the acme plugin's domains");
+    }
+    say_routes(s);
+    if (s->declared) {
+        out = explanation_begin(&s->chain, "declared");
+        buf_cstr(out, "an SNI of a certificate");
+        explanation_at(&s->chain, s->declared->name.place);
+    }
+    if (s->desired && s->desired->origins & DESIRED_ON_DEMAND) {
+        out = explanation_begin(&s->chain, "declared");
+        print_time(out, "asked for on demand, last at ", s->desired->last_seen_at);
+    }
+    if (s->chain.count == before)
+        buf_cstr(explanation_begin(&s->chain, "declared"), "nowhere in the file");
+}
+
+/* Was this entry meant for the name, it seems, though it can never match it? */
+static bool is_near_miss(struct str entry, struct str name)
+{
+    struct str port, host = str_cut(entry, ':', &port);
+
+    if (str_starts(entry, STR("*.")))
+        return str_equal_nocase(str_slice(entry, 2, entry.len), name);
+    if (str_ends(host, STR(".*")))
+        return str_equal_nocase(str_slice(host, 0, host.len - 1), str_slice(name, 0, host.len - 1));
+    if (str_ends(host, STR(".")))
+        host.len--;
+    return str_equal_nocase(host, name);
+}
+
+static const struct text *near_miss(const struct explain_subject *s)
+{
+    const struct texts *domains = &s->options->model->acme->domains;
+
+    for (size_t i = 0; i < domains->count; i++)
+        if (is_near_miss(domains->items[i].value, s->name))
+            return &domains->items[i];
+    return NULL;
+}
+
+static void say_no_match(struct explain_subject *s, struct buf *out)
+{
+    const struct acme *acme = s->options->model->acme;
+    const struct text *miss = near_miss(s);
+
+    if (!acme->domains.count) {
+        buf_cstr(out, "closed: domains is empty and allow_any_domain is not set");
+        explanation_at(&s->chain, acme->entity.place);
+        return;
+    }
+    buf_cstr(out, "closed: no entry of domains lets it through");
+    if (!miss)
+        return;
+    buf_cstr(out, "; the entry \"");
+    buf_str(out, miss->value);
+    buf_cstr(out, str_starts(miss->value, STR("*.")) ? "\" covers only names below it"
+                                                     : "\" never matches any name");
+    explanation_at(&s->chain, miss->place);
+}
+
+static void say_gate(struct explain_subject *s)
+{
+    const struct acme *acme = s->options->model->acme;
+    struct buf *out = explanation_begin(&s->chain, "gate");
+
+    switch (s->gate) {
+    case GATE_CLOSED_NO_PLUGIN:
+        buf_cstr(out, "closed: the file has no acme plugin");
+        break;
+    case GATE_CLOSED_DISABLED:
+        buf_cstr(out, "closed: the acme plugin is disabled");
+        explanation_at(&s->chain, acme->entity.place);
+        break;
+    case GATE_CLOSED_IPV4:
+        buf_cstr(out, "closed: it is an IPv4 address, and enable_ipv4_common_name is false");
+        break;
+    case GATE_CLOSED_NO_MATCH:
+        say_no_match(s, out);
+        break;
+    case GATE_OPEN_ANY:
+        buf_cstr(out, "open: allow_any_domain is true");
+        break;
+    case GATE_OPEN_EXACT:
+    case GATE_OPEN_WILDCARD:
+        buf_cstr(out, "open: \"");
+        buf_str(out, s->gate_entry->value);
+        buf_cstr(out, "\" in domains");
+        explanation_at(&s->chain, s->gate_entry->place);
+    }
+}
+
+/* The declared certificate that a handshake gets: "*.example.com" and where. */
+static void write_declared(struct explain_subject *s, struct buf *out)
+{
+    if (s->choice.served == SERVED_EXACT) {
+        buf_cstr(out, "the certificate declared for this very name");
+    } else {
+        buf_cstr(out, "the certificate declared for \"");
+        buf_str(out, s->choice.sni->name.value);
+        buf_char(out, '"');
+    }
+    explanation_at(&s->chain, s->choice.sni->name.place);
+}
+
+/* Why a name is not desired. */
+static void say_unmanaged(struct explain_subject *s)
+{
+    struct buf *out = explanation_begin(&s->chain, "managed");
+
+    buf_cstr(out, "no: ");
+    if (s->name.len > DESIRED_NAME_MAX)
+        buf_cstr(out, "a host name has at most 253 characters");
+    else if (memchr(s->name.ptr, '*', s->name.len))
+        buf_cstr(out,
+                 "a wildcard only selects names; each name below it gets a certificate of its own");
+    else if (!gate_is_open(s->gate))
+        buf_cstr(out, "the gate is closed");
+    else if (s->left_alone)
+        buf_cstr(out, "its declared SNI, or the certificate of it, is tagged " DESIRED_TAG_OFF);
+    else if (!str_is_ascii_lower_host(s->name))
+        buf_cstr(out, "it is no host name that a handshake could ask for");
+    else if (s->choice.sni) {
+        buf_cstr(out, "nothing asks for it by name, and a handshake gets ");
+        write_declared(s, out);
+    } else {
+        buf_cstr(out, "nothing asks for it by name; its first handshake will");
+    }
+}
+
+static void say_certificate(struct explain_subject *s)
+{
+    struct buf *out = explanation_begin(&s->chain, "certificate");
+    const struct observed_name *o = s->observed;
+
+    if (!has_certificate(s)) {
+        buf_cstr(out, "none in the storage");
+        return;
+    }
+    buf_printf(out, "%s, of ", key_type_name(o->key_type));
+    print_duration(out, policy_lifetime(o->not_before, o->not_after), EXACT);
+    print_time(out, ", from ", o->not_before);
+    print_time(out, " to ", o->not_after);
+    if (o->issuer.len) {
+        buf_cstr(out, ", issuer ");
+        buf_str(out, o->issuer);
+    }
+    if (o->directory.len) {
+        buf_cstr(out, ", from ");
+        buf_str(out, o->directory);
+    }
+}
+
+static void write_why_not_managed(const struct explain_subject *s, struct buf *out)
+{
+    const struct observed_name *o = s->observed;
+
+    if (s->left_alone)
+        buf_cstr(out, ", which is left alone");
+    else if (!has_certificate(s))
+        buf_cstr(out, s->desired ? ", because there is no managed one yet" : "");
+    else if (o->revoked)
+        buf_cstr(out, ", because the managed one was revoked");
+    else if (o->not_after < s->options->now)
+        buf_cstr(out, ", because the managed one has expired");
+    else if (!o->active)
+        buf_cstr(out, ", because the stored one is not in use");
+}
+
+static void say_served(struct explain_subject *s)
+{
+    struct buf *out = explanation_begin(&s->chain, "served");
+
+    switch (s->choice.served) {
+    case SERVED_MANAGED:
+        buf_cstr(out, "the managed certificate: it comes before any declared one");
+        return;
+    case SERVED_MANAGED_STALE:
+        buf_printf(out, "the managed certificate, although it %s: nothing declared covers the name",
+                   s->observed->revoked ? "was revoked" : "has expired");
+        return;
+    case SERVED_DEFAULT:
+        buf_cstr(out, "the default certificate (ssl_cert)");
+        write_why_not_managed(s, out);
+        return;
+    case SERVED_EXACT:
+    case SERVED_FIRST_WILDCARD:
+    case SERVED_LAST_WILDCARD:
+    case SERVED_STAR:
+        write_declared(s, out);
+        write_why_not_managed(s, out);
+    }
+}
+
+static void say_override(struct explain_subject *s)
+{
+    const struct sni *overrides = s->desired ? s->desired->overrides : NULL;
+    bool does_already = s->choice.served == SERVED_MANAGED;
+    struct buf *out;
+
+    if (!overrides)
+        return;
+    out = explanation_begin(&s->chain, "overrides");
+    buf_cstr(out, "the certificate declared for this very name");
+    explanation_at(&s->chain, overrides->name.place);
+    if (does_already)
+        buf_cstr(out, ", which is served again should the managed one expire or be revoked");
+    else if (s->action.action == PLAN_BLOCK)
+        buf_cstr(out, ", once the managed one can be had");
+    else
+        buf_cstr(out, ", as soon as the managed one is there");
+}
+
+static void say_failures(struct explain_subject *s)
+{
+    const struct observed_name *o = s->observed;
+    struct buf *out;
+
+    if (!o || !o->failures)
+        return;
+    out = explanation_begin(&s->chain, "last try");
+    print_time(out, "failed at ", o->failed_at);
+    if (o->failures > 1)
+        buf_printf(out, ", %u in a row", o->failures);
+    buf_printf(out, " (%s)", error_kind_name(o->failure_kind));
+    if (o->failure_text.len) {
+        buf_cstr(out, ": ");
+        buf_str(out, o->failure_text);
+    }
+    if (o->retry_at)
+        print_time(out, "; the CA asks to wait until ", o->retry_at);
+}
+
+/* Why a certificate is renewed when it is renewed. */
+static void write_why_then(const struct explain_subject *s, struct buf *out)
+{
+    const struct observed_name *o = s->observed;
+    const struct policy *policy = s->options->policy;
+    int64_t lifetime = policy_lifetime(o->not_before, o->not_after);
+
+    if (o->ari_at && o->ari_at == s->action.renew_at) {
+        buf_cstr(out, "the CA's renewal information names that time");
+    } else if (s->action.clamp == POLICY_CLAMPED_LOW) {
+        buf_printf(out,
+                   "renew_threshold_days: %g is less than a twentieth of the lifetime, which is "
+                   "the least: ",
+                   policy->threshold_days);
+        print_duration(out, lifetime / 20, EXACT);
+    } else if (s->action.clamp == POLICY_CLAMPED_HIGH) {
+        buf_printf(
+            out, "renew_threshold_days: %g is more than half of the lifetime, which is the most: ",
+            policy->threshold_days);
+        print_duration(out, lifetime / 2, EXACT);
+    } else if (policy->threshold_is_stated) {
+        buf_printf(out, "renew_threshold_days is %g", policy->threshold_days);
+    } else {
+        int64_t left = o->not_after + 1 - s->action.renew_at;
+        buf_printf(out, "%s of its lifetime is left then, ",
+                   left * 5 > lifetime * 2 ? "half" : "a third");
+        print_duration(out, left, EXACT);
+    }
+}
+
+/* What stands behind a block, with its place in the file. */
+static void write_block_place(struct explain_subject *s, struct buf *out)
+{
+    const struct acme *acme = s->options->model->acme;
+
+    switch (s->action.reason) {
+    case REASON_UNRESOLVED:
+        buf_cstr(out, ": ");
+        buf_str(out, acme->unresolved.ptr ? acme->unresolved : acme->account_key->unresolved);
+        explanation_at(&s->chain,
+                       acme->unresolved.ptr ? acme->entity.place : acme->account_key->entity.place);
+        break;
+    case REASON_NO_ACCOUNT_KEY:
+        explanation_at(&s->chain, acme->account_key_id.place);
+        break;
+    case REASON_TOS:
+        explanation_at(&s->chain, acme->entity.place);
+        break;
+    case REASON_STORAGE_UNSUPPORTED:
+        explanation_at(&s->chain, acme->storage_place);
+        break;
+    default:
+        break;
+    }
+}
+
+/* Why a failed name waits that long; what went wrong stands in the link before. */
+static void write_backoff(const struct explain_subject *s, struct buf *out)
+{
+    const struct observed_name *o = s->observed;
+
+    buf_printf(out, "after %u failure%s in a row the wait is about ", o->failures,
+               o->failures == 1 ? "" : "s");
+    print_duration(out, s->action.at - o->failed_at, COARSE);
+    buf_cstr(out, " (1, 10, 100 minutes, then a day; never more than a tenth of the certificate's "
+                  "lifetime, never less than fail_backoff_minutes if stated, 10 % jitter)");
+}
+
+static void write_unlisted(const struct explain_subject *s, struct buf *out)
+{
+    const struct observed_name *o = s->observed;
+
+    buf_cstr(out, "nothing");
+    if (has_certificate(s) && !o->revoked && o->not_after > s->options->now) {
+        buf_cstr(
+            out,
+            "; the stored certificate is taken up again if the file asks for the name before ");
+        print_time(out, "", o->not_after);
+    }
+}
+
+static void write_kept(const struct explain_subject *s, struct buf *out)
+{
+    print_time(out, "renew at ", s->action.at);
+    buf_cstr(out, ": ");
+    write_why_then(s, out);
+    if (s->action.reason == REASON_OTHER_KEY_TYPE)
+        buf_printf(out, "; the new key will be %s", key_type_name(s->options->policy->key_type));
+}
+
+/* "issue now", "renew not before ...", "nothing before ...". */
+static void write_verb(const struct action *a, struct buf *out)
+{
+    bool is_held = a->action == PLAN_WAIT || a->action == PLAN_BLOCK;
+
+    buf_cstr(out, a->action == PLAN_BLOCK ? "nothing" : plan_action_name(a->wanted));
+    if (!is_held)
+        buf_cstr(out, " now");
+    else if (a->at)
+        print_time(out, a->action == PLAN_BLOCK ? " before " : " not before ", a->at);
+    buf_cstr(out, ": ");
+}
+
+static void write_reason(struct explain_subject *s, struct buf *out)
+{
+    const struct action *a = &s->action;
+
+    switch (a->reason) {
+    case REASON_BACKOFF:
+        write_backoff(s, out);
+        return;
+    case REASON_RATE_LIMITED:
+        buf_cstr(out, "the CA asked to wait until then");
+        return;
+    case REASON_REFUSED_BY_CA:
+        buf_cstr(out, "the CA refuses for good; a change of the file brings another try at once");
+        return;
+    case REASON_STORAGE:
+        plan_reason_print(a, s->options->now, out);
+        buf_cstr(out, ": ");
+        buf_str(out, s->options->observed->storage_error);
+        return;
+    default:
+        plan_reason_print(a, s->options->now, out);
+        write_block_place(s, out);
+    }
+}
+
+static void say_next(struct explain_subject *s)
+{
+    struct buf *out = explanation_begin(&s->chain, "next");
+
+    if (s->action.action == PLAN_NOTHING) {
+        write_unlisted(s, out);
+    } else if (s->action.action == PLAN_KEEP) {
+        write_kept(s, out);
+    } else {
+        write_verb(&s->action, out);
+        write_reason(s, out);
+    }
+}
+
+void explain_chain_say(struct explain_subject *s)
+{
+    say_declared(s);
+    say_gate(s);
+    if (!s->desired)
+        say_unmanaged(s);
+    say_certificate(s);
+    say_served(s);
+    say_override(s);
+    say_failures(s);
+    say_next(s);
+}

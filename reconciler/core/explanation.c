@@ -1,0 +1,120 @@
+#include "reconciler/core/explanation.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "reconciler/core/render.h"
+
+#define TOPIC_WIDTH 11
+/* In the sentence; the JSON list has all. */
+#define PLACES_SHOWN 3
+
+void explanation_fini(struct explanation *x)
+{
+    for (size_t i = 0; i < x->count; i++) {
+        buf_free(&x->links[i].text);
+        vec_free(&x->links[i].places);
+    }
+}
+
+static struct explanation_link *last_link(struct explanation *x)
+{
+    return &x->links[x->count - 1];
+}
+
+struct buf *explanation_begin(struct explanation *x, const char *topic)
+{
+    if (x->count == EXPLANATION_LINKS_MAX)
+        BUG("an explanation longer than EXPLANATION_LINKS_MAX");
+    x->links[x->count++] =
+        (struct explanation_link){.topic = topic, .text = BUF_INIT(EXPLANATION_TEXT_MAX)};
+    return &last_link(x)->text;
+}
+
+void explanation_add_place(struct explanation *x, struct place place)
+{
+    if (vec_push(&last_link(x)->places, place))
+        x->failed = true;
+}
+
+void explanation_write_places(struct explanation *x, size_t from)
+{
+    struct explanation_link *link = last_link(x);
+    size_t count = link->places.len - from;
+    size_t shown = count < PLACES_SHOWN ? count : PLACES_SHOWN;
+
+    for (size_t i = from; i < from + shown; i++) {
+        struct place place = link->places.items[i];
+        const char *file = place.file < x->model->file_count ? x->model->files[place.file] : "?";
+
+        buf_printf(&link->text, "%s%s:%u:%u", i > from ? ", " : " (", file, place.line,
+                   place.column);
+    }
+    if (count > shown)
+        buf_printf(&link->text, " and %zu more", count - shown);
+    if (shown)
+        buf_char(&link->text, ')');
+}
+
+void explanation_at(struct explanation *x, struct place place)
+{
+    explanation_add_place(x, place);
+    explanation_write_places(x, last_link(x)->places.len - 1);
+}
+
+static bool is_whole(const struct explanation *x)
+{
+    for (size_t i = 0; i < x->count; i++)
+        if (x->links[i].text.failed)
+            return false;
+    return !x->failed;
+}
+
+bool explanation_print_text(const struct explanation *x, struct buf *out)
+{
+    if (!is_whole(x))
+        return false;
+    for (size_t i = 0; i < x->count; i++) {
+        const struct explanation_link *link = &x->links[i];
+
+        buf_printf(out, "  %-*s  ", TOPIC_WIDTH, link->topic);
+        render_outside(buf_view(&link->text), out);
+        buf_char(out, '\n');
+    }
+    return !out->failed;
+}
+
+static void json_places(const struct explanation *x, const struct explanation_link *link,
+                        struct json_out *j)
+{
+    struct buf text = BUF_INIT(EXPLANATION_TEXT_MAX);
+
+    json_out_key(j, "declared_at");
+    json_out_array(j);
+    for (size_t i = 0; i < link->places.len; i++) {
+        struct place place = link->places.items[i];
+        const char *file = place.file < x->model->file_count ? x->model->files[place.file] : "?";
+
+        buf_clear(&text);
+        buf_printf(&text, "%s:%u:%u", file, place.line, place.column);
+        json_out_str(j, buf_view(&text));
+    }
+    json_out_end(j);
+    buf_free(&text);
+}
+
+bool explanation_print_json(const struct explanation *x, struct json_out *j)
+{
+    if (!is_whole(x))
+        return false;
+    json_out_array(j);
+    for (size_t i = 0; i < x->count; i++) {
+        json_out_object(j);
+        json_out_member_cstr(j, "topic", x->links[i].topic);
+        json_out_member_str(j, "text", buf_view(&x->links[i].text));
+        json_places(x, &x->links[i], j);
+        json_out_end(j);
+    }
+    json_out_end(j);
+    return !j->out->failed;
+}
