@@ -8,7 +8,7 @@
 #include <zlib.h>
 
 #define HEADER_COPY (LOG_HEADER_SIZE / 2)
-#define WINDOW_SIZE ((size_t)2 << 20) /* holds a largest record */
+#define WINDOW_SIZE (((size_t)2 << 20) - 4096) /* holds a largest record */
 #define WINDOW_MAX (WINDOW_SIZE + LOG_HEAD_SIZE)
 #define PAGE ((size_t)4096)
 
@@ -244,12 +244,13 @@ static int fill(struct log_scan *s, size_t need, struct error *e)
     while (s->window.len < need) {
         uint64_t from = s->window_at + s->window.len;
         size_t want = WINDOW_SIZE - s->window.len;
-        char *room = buf_reserve(&s->window, want);
+        char *room;
         ssize_t got;
-        if (!room)
-            return error_memory(e);
         if (want > s->end - from)
             want = (size_t)(s->end - from);
+        room = buf_reserve(&s->window, want);
+        if (!room)
+            return error_memory(e);
         got = read_at(s, room, want, from);
         if (got < 0)
             return error_errno(e, ERROR_STORAGE, errno, "the log cannot be read");
