@@ -28,17 +28,17 @@ struct http_server;
 
 /* 0 in any of them takes the default in brackets. */
 struct http_limits {
-    size_t connections; /* all together; further ones are closed at once (16384) */
-    size_t
-        per_address; /* of one peer address, an IPv6 /64 being one; none for unix sockets (4096) */
+    size_t connections;    /* all together; further ones are closed at once (16384) */
+    size_t per_address;    /* of one address (IPv6: one /64); unix sockets are free (4096) */
     unsigned handshake_ms; /* TLS handshake and PROXY header (10000) */
     unsigned head_ms;      /* a request's head, from its first byte to its last (10000) */
     unsigned idle_ms;      /* between requests (60000) */
     unsigned body_ms;      /* a request's body (30000) */
     unsigned write_ms;     /* without progress in sending (30000) */
     unsigned linger_ms;    /* for the peer to stop sending after a refusal (2000) */
-    size_t body_discard;   /* bytes of a body that are read and dropped; more closes (1 MiB) */
-    size_t body_keep;      /* bytes of a body that are kept for the handler; more: 413 (0) */
+    unsigned drain_ms;   /* http_server_drain: an idle connection may still send a request (2000) */
+    size_t body_discard; /* bytes of a body that are read and dropped; more closes (1 MiB) */
+    size_t body_keep;    /* bytes of a body that are kept for the handler; more: 413 (0) */
 };
 
 struct http_server_options {
@@ -87,8 +87,9 @@ struct http_server *http_server_new(const struct http_server_options *options) M
 void http_server_free(struct http_server *server);
 size_t http_server_connections(const struct http_server *server);
 /*
- * From now on: idle connections are closed, others after their current response. `drained` is
- * called once, from the loop, when none is left (also when there is none now).
+ * From now on every response closes its connection, and idle ones are closed after limits.drain_ms:
+ * a request that was on its way is still answered. `drained` is called once, from the loop, when
+ * none is left (also when there is none now).
  */
 void http_server_drain(struct http_server *server, void (*drained)(void *context));
 

@@ -1,0 +1,94 @@
+#include "http_print.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "http_conn.h"
+#include "reconciler/base/clock.h"
+
+static const struct {
+    unsigned status;
+    const char *reason;
+} reasons[] = {
+    {200, "OK"},
+    {201, "Created"},
+    {202, "Accepted"},
+    {204, "No Content"},
+    {301, "Moved Permanently"},
+    {302, "Found"},
+    {304, "Not Modified"},
+    {307, "Temporary Redirect"},
+    {308, "Permanent Redirect"},
+    {400, "Bad Request"},
+    {401, "Unauthorized"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {408, "Request Timeout"},
+    {409, "Conflict"},
+    {411, "Length Required"},
+    {412, "Precondition Failed"},
+    {413, "Payload Too Large"},
+    {414, "URI Too Long"},
+    {415, "Unsupported Media Type"},
+    {417, "Expectation Failed"},
+    {426, "Upgrade Required"},
+    {429, "Too Many Requests"},
+    {500, "Internal Server Error"},
+    {502, "Bad Gateway"},
+    {503, "Service Unavailable"},
+    {504, "Gateway Timeout"},
+};
+
+const char *http_print_reason(unsigned status)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(reasons); i++)
+        if (reasons[i].status == status)
+            return reasons[i].reason;
+    return "Unknown";
+}
+
+/* From RFC 3339 text, so that no time zone file is asked for. */
+void http_print_date(int64_t seconds, char out[HTTP_PRINT_DATE_SIZE])
+{
+    static const char days[] = "ThuFriSatSunMonTueWed", /* 1970-01-01 was a Thursday */
+        months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    char text[CLOCK_TEXT_SIZE];
+    unsigned month;
+    int64_t day = seconds / 86400 - (seconds % 86400 < 0);
+    int weekday = (int)((day % 7 + 7) % 7);
+
+    clock_print(seconds, text);
+    month = (unsigned)(text[5] - '0') * 10 + (unsigned)(text[6] - '0') - 1;
+    snprintf(out, HTTP_PRINT_DATE_SIZE, "%.3s, %.2s %.3s %.4s %.8s GMT", days + weekday * 3,
+             text + 8, months + month * 3, text, text + 11);
+}
+
+static void print_field(struct buf *out, const char *name, struct str value)
+{
+    buf_cstr(out, name);
+    buf_str(out, STR(": "));
+    buf_str(out, value);
+    buf_str(out, STR("\r\n"));
+}
+
+void http_print(struct buf *out, const struct http_response *response, const struct http_print *how)
+{
+    /* RFC 9110 §8.6: no Content-Length with 204; 304 has none of its own. */
+    bool has_body = response->status != 204 && response->status != 304;
+
+    buf_printf(out, "HTTP/1.1 %u %s\r\n", response->status, http_print_reason(response->status));
+    print_field(out, "Date", str_from(how->date));
+    if (response->content_type.ptr)
+        print_field(out, "Content-Type", response->content_type);
+    print_field(out, "Connection", how->keep_alive ? STR("keep-alive") : STR("close"));
+    if (has_body)
+        buf_printf(out, "Content-Length: %zu\r\n", response->body.len);
+    for (size_t i = 0; i < response->field_count; i++)
+        print_field(out, response->fields[i].name, response->fields[i].value);
+    if (how->product)
+        print_field(out, "Server", str_from(how->product));
+    buf_str(out, STR("\r\n"));
+    if (has_body && !how->is_head)
+        buf_str(out, response->body);
+}
