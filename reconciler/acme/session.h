@@ -18,9 +18,6 @@
  */
 struct acme_session;
 
-#define ACME_NONCES_MAX 2048           /* kept; the oldest go first */
-#define ACME_NONCE_AGE_MS 3600000      /* older ones are not used */
-#define ACME_NONCE_REQUESTS_MAX 16     /* newNonce requests under way at once */
 #define ACME_NONCE_FAILURES_MAX 3      /* newNonce failures in a row that fail the session */
 #define ACME_DIRECTORY_AGE_MS 86400000 /* read again after that */
 
@@ -53,8 +50,8 @@ void acme_session_no_reply(struct acme_session *s, enum acme_exchange exchange,
 void acme_session_saved(struct acme_session *s);
 
 /*
- * Asks for `n` nonces in the pool, once, ahead of a batch. Without it the session fetches what its
- * waiting orders lack; every reply refills the pool, so a batch needs few.
+ * Asks for up to `n` nonces ahead of a batch, ACME_NONCES_CIRCULATING at most. Without it the
+ * session fetches what its waiting orders lack, to the same bound: every reply brings the next one.
  */
 void acme_session_want_nonces(struct acme_session *s, size_t n);
 /* After FAILED: begins again with the directory. Not before acme_session_error's retry_at. */

@@ -43,8 +43,19 @@ struct acme_step {
 #define ACME_TOKEN_MAX 256
 #define ACME_AUTHORIZATIONS_MAX 16 /* of one order; ours asks for one name */
 #define ACME_CHALLENGES_MAX 32     /* of one authorization; further ones are not looked at */
-#define ACME_ALTERNATES_MAX 8 /* alternate chains that are fetched in search of the preferred one \
-                               */
+#define ACME_ALTERNATES_MAX                                               \
+    8 /* alternate chains that are fetched in search of the preferred one \
+       */
+
+/*
+ * Nonces. What circulates bounds the signed requests under way; newNonce itself is limited hard at
+ * some CAs (Let's Encrypt: 20 a second, 10 at once), so it is asked for no faster than that.
+ */
+#define ACME_NONCES_MAX 256        /* kept; the oldest go first */
+#define ACME_NONCE_AGE_MS 3600000  /* older ones are not used */
+#define ACME_NONCES_CIRCULATING 32 /* in the pool, under way or asked for */
+#define ACME_NONCE_REQUESTS_BURST 10
+#define ACME_NONCE_REQUESTS_MS 50 /* one more each */
 
 #define ACME_REQUEST_TIMEOUT_MS 30000
 /* badNonce (RFC 8555 §6.5): whichever comes first, for one request. */

@@ -1,0 +1,310 @@
+#include "reconciler/acme/message.h"
+
+#include <cjson/cJSON.h>
+#include <string.h>
+
+#include "reconciler/acme/url.h"
+#include "reconciler/base/json_out.h"
+#include "reconciler/pki/certificate.h"
+#include "reconciler/pki/jws.h"
+
+#define CSR_BASE64_MAX ((size_t)32 << 10)
+
+/* ---- in ---- */
+
+static int refuse(struct error *e, const char *what)
+{
+    return error_set(e, ERROR_PROTOCOL, "the CA's answer: %s", what);
+}
+
+/* One string from behind its quote; the index behind its end, 0 if it is unfit. */
+static size_t scan_string(struct str body, size_t at)
+{
+    const size_t start = at;
+
+    for (; at < body.len && body.ptr[at] != '"'; at++) {
+        /* cJSON would end the string at a NUL, and something else would be read than was sent. */
+        if (str_starts(str_slice(body, at, body.len), STR("\\u0000")) ||
+            at - start > ACME_STRING_MAX)
+            return 0;
+        if (body.ptr[at] == '\\')
+            at++;
+    }
+    return at < body.len ? at + 1 : 0;
+}
+
+/*
+ * What cJSON 1.7 does not hold to: depth (its own limit is 1000), NUL, the length of a string. The
+ * grammar itself is left to it.
+ */
+static const char *scan(struct str body)
+{
+    int depth = 0;
+
+    if (memchr(body.ptr, 0, body.len))
+        return "a NUL byte";
+    for (size_t i = 0; i < body.len;) {
+        char c = body.ptr[i++];
+
+        if (c == '[' || c == '{') {
+            if (++depth > ACME_JSON_DEPTH_MAX)
+                return "nested too deep";
+        } else if (c == ']' || c == '}') {
+            depth--;
+        } else if (c == '"') {
+            i = scan_string(body, i);
+            if (!i)
+                return "a string that is too long, has a NUL or no end";
+        }
+    }
+    return NULL;
+}
+
+int acme_message_parse(struct str body, struct acme_message *m, struct error *e)
+{
+    const char *why, *end = NULL;
+    cJSON *root;
+
+    if (body.len > ACME_BODY_MAX)
+        return refuse(e, "too long");
+    if (!str_trim(body).len)
+        return refuse(e, "empty");
+    why = scan(body);
+    if (why)
+        return refuse(e, why);
+    root = cJSON_ParseWithLengthOpts(body.ptr, body.len, &end, 0);
+    if (!root)
+        return refuse(e, "not JSON");
+    if (!cJSON_IsObject(root) ||
+        str_trim(str_slice(body, (size_t)(end - body.ptr), body.len)).len) {
+        cJSON_Delete(root);
+        return refuse(e, "not one JSON object");
+    }
+    m->root = root;
+    return 0;
+}
+
+void acme_message_free(struct acme_message *m)
+{
+    cJSON_Delete(m->root);
+    m->root = NULL;
+}
+
+static struct str text(const cJSON *object, const char *name)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+
+    return cJSON_IsString(item) ? str_from(item->valuestring) : STR_NONE;
+}
+
+static enum acme_status status_of(const cJSON *object)
+{
+    static const struct {
+        const char *name;
+        enum acme_status status;
+    } names[] = {
+        {"pending", ACME_STATUS_PENDING},       {"ready", ACME_STATUS_READY},
+        {"processing", ACME_STATUS_PROCESSING}, {"valid", ACME_STATUS_VALID},
+        {"invalid", ACME_STATUS_INVALID},       {"deactivated", ACME_STATUS_GONE},
+        {"expired", ACME_STATUS_GONE},          {"revoked", ACME_STATUS_GONE},
+    };
+    struct str status = text(object, "status");
+
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
+        if (str_equal_cstr(status, names[i].name))
+            return names[i].status;
+    return ACME_STATUS_UNKNOWN;
+}
+
+static void read_problem(const cJSON *object, struct acme_problem *out)
+{
+    const cJSON *sub =
+        cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(object, "subproblems"), 0);
+
+    *out = (struct acme_problem){
+        .type = text(object, "type"),
+        .title = text(object, "title"),
+        .detail = text(object, "detail"),
+        .sub_type = text(sub, "type"),
+        .sub_detail = text(sub, "detail"),
+        .sub_name = text(cJSON_GetObjectItemCaseSensitive(sub, "identifier"), "value"),
+    };
+}
+
+void acme_message_problem(const struct acme_message *m, struct acme_problem *out)
+{
+    read_problem(m->root, out);
+}
+
+enum acme_status acme_message_status(const struct acme_message *m)
+{
+    return status_of(m->root);
+}
+
+int acme_message_directory(const struct acme_message *m, struct acme_directory_message *out,
+                           struct error *e)
+{
+    const cJSON *meta = cJSON_GetObjectItemCaseSensitive(m->root, "meta");
+    struct acme_directory_message found = {
+        .new_nonce = text(m->root, "newNonce"),
+        .new_account = text(m->root, "newAccount"),
+        .new_order = text(m->root, "newOrder"),
+        .terms_of_service = text(meta, "termsOfService"),
+        .website = text(meta, "website"),
+        .external_account_required =
+            cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(meta, "externalAccountRequired")),
+    };
+
+    if (!acme_url_is_usable(found.new_nonce) || !acme_url_is_usable(found.new_account) ||
+        !acme_url_is_usable(found.new_order))
+        return error_set(
+            e, ERROR_PROTOCOL,
+            "not an ACME directory: newNonce, newAccount and newOrder must be https URLs");
+    *out = found;
+    return 0;
+}
+
+int acme_message_order(const struct acme_message *m, struct acme_order_message *out,
+                       struct error *e)
+{
+    const cJSON *item, *list = cJSON_GetObjectItemCaseSensitive(m->root, "authorizations");
+    struct acme_order_message found = {.status = status_of(m->root),
+                                       .finalize = text(m->root, "finalize"),
+                                       .certificate = text(m->root, "certificate")};
+
+    cJSON_ArrayForEach(item, list)
+    {
+        if (found.authorization_count == ACME_AUTHORIZATIONS_MAX)
+            return refuse(e, "an order with too many authorizations");
+        if (!cJSON_IsString(item) || !acme_url_is_usable(str_from(item->valuestring)))
+            return refuse(e, "an authorization that is not an https URL");
+        found.authorizations[found.authorization_count++] = str_from(item->valuestring);
+    }
+    if (found.finalize.ptr && !acme_url_is_usable(found.finalize))
+        return refuse(e, "\"finalize\" is not an https URL");
+    if (found.certificate.ptr && !acme_url_is_usable(found.certificate))
+        return refuse(e, "\"certificate\" is not an https URL");
+    if (!text(m->root, "status").ptr)
+        return refuse(e, "an order without status");
+    read_problem(cJSON_GetObjectItemCaseSensitive(m->root, "error"), &found.problem);
+    *out = found;
+    return 0;
+}
+
+/* Tokens become file names, log words and URL paths elsewhere: only what RFC 8555 §8.3 allows. */
+static bool is_token(struct str token)
+{
+    for (size_t i = 0; i < token.len; i++) {
+        char c = token.ptr[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+              c == '-' || c == '_'))
+            return false;
+    }
+    return token.len > 0 && token.len <= ACME_TOKEN_MAX;
+}
+
+static int read_http01(const cJSON *challenge, struct acme_authorization_message *out,
+                       struct error *e)
+{
+    out->has_http01 = true;
+    out->challenge_status = status_of(challenge);
+    out->challenge_url = text(challenge, "url");
+    out->token = text(challenge, "token");
+    if (!acme_url_is_usable(out->challenge_url))
+        return refuse(e, "a challenge whose URL is not https");
+    if (!is_token(out->token))
+        return refuse(e, "a challenge whose token has characters that RFC 8555 does not allow");
+    return 0;
+}
+
+int acme_message_authorization(const struct acme_message *m, struct acme_authorization_message *out,
+                               struct error *e)
+{
+    const cJSON *challenge, *list = cJSON_GetObjectItemCaseSensitive(m->root, "challenges");
+    struct acme_authorization_message found = {.status = status_of(m->root)};
+    size_t count = 0;
+
+    cJSON_ArrayForEach(challenge, list)
+    {
+        struct str type = text(challenge, "type");
+        const cJSON *error = cJSON_GetObjectItemCaseSensitive(challenge, "error");
+        bool is_http01 = str_equal_cstr(type, "http-01");
+
+        if (++count > ACME_CHALLENGES_MAX)
+            break;
+        if (!found.offered.ptr)
+            found.offered = type;
+        if (is_http01 && !found.has_http01 && read_http01(challenge, &found, e))
+            return -1;
+        if (cJSON_IsObject(error) && (is_http01 || !found.problem.type.ptr))
+            read_problem(error, &found.problem);
+    }
+    if (!text(m->root, "status").ptr)
+        return refuse(e, "an authorization without status");
+    *out = found;
+    return 0;
+}
+
+/* ---- out ---- */
+
+void acme_message_put_account(struct buf *out, const struct acme_account_request *request)
+{
+    struct json_out json = json_out_compact(out);
+    struct buf contact = BUF_INIT(ACME_STRING_MAX);
+
+    json_out_object(&json);
+    if (request->only_existing)
+        json_out_member_bool(&json, "onlyReturnExisting", true);
+    if (request->terms_agreed)
+        json_out_member_bool(&json, "termsOfServiceAgreed", true);
+    if (request->email.len && !request->only_existing) {
+        buf_cstr(&contact, "mailto:");
+        buf_str(&contact, request->email);
+        out->failed |= contact.failed;
+        json_out_key(&json, "contact");
+        json_out_array(&json);
+        json_out_str(&json, buf_view(&contact));
+        json_out_end(&json);
+    }
+    if (request->binding.ptr) {
+        json_out_key(&json, "externalAccountBinding");
+        json_out_raw(&json, request->binding);
+    }
+    json_out_end(&json);
+    buf_free(&contact);
+}
+
+void acme_message_put_order(struct buf *out, struct str name)
+{
+    struct json_out json = json_out_compact(out);
+    unsigned char room[16];
+    struct str ip;
+
+    json_out_object(&json);
+    json_out_key(&json, "identifiers");
+    json_out_array(&json);
+    json_out_object(&json);
+    json_out_member_cstr(&json, "type", certificate_parse_ip(name, &ip, room) ? "ip" : "dns");
+    json_out_member_str(&json, "value", name);
+    json_out_end(&json);
+    json_out_end(&json);
+    json_out_end(&json);
+}
+
+void acme_message_put_finalize(struct buf *out, struct str csr_der)
+{
+    struct json_out json = json_out_compact(out);
+    struct buf csr = BUF_INIT(CSR_BASE64_MAX);
+
+    jws_base64url(&csr, csr_der);
+    out->failed |= csr.failed;
+    json_out_object(&json);
+    json_out_member_str(&json, "csr", buf_view(&csr));
+    json_out_end(&json);
+    buf_free(&csr);
+}
+
+void acme_message_put_deactivation(struct buf *out)
+{
+    buf_cstr(out, "{\"status\":\"deactivated\"}");
+}
