@@ -34,8 +34,11 @@ void help_print_overview(struct buf *out)
         paragraph_pad(2 + strlen(v->name), HELP_COLUMN, out);
         paragraph_print(str_from(v->summary), HELP_COLUMN, HELP_COLUMN, out);
     }
-    buf_cstr(out, "\n'reconcert help VERB' tells what a verb does and takes, "
-                  "'reconcert help " HELP_SETTINGS "'\nlists the settings.\n");
+    buf_char(out, '\n');
+    paragraph_print(
+        STR("'reconcert help VERB' tells what a verb does and takes, 'reconcert help " HELP_SETTINGS
+            "' lists the settings."),
+        0, 0, out);
 }
 
 static void print_option(const struct option_row *row, struct buf *out)

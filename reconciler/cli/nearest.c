@@ -33,13 +33,19 @@ size_t nearest_distance(struct str a, struct str b)
     return last[b.len];
 }
 
+/* The beginning of a word is as near to it as one edit. */
+static size_t edits_between(struct str given, const char *word)
+{
+    return str_starts(str_from(word), given) ? 1 : nearest_distance(given, str_from(word));
+}
+
 void nearest_offer(struct str given, const char *word, const char **best)
 {
-    size_t edits = nearest_distance(given, str_from(word));
+    size_t edits = edits_between(given, word);
     size_t forgiven = given.len / 3 > 1 ? given.len / 3 : 1;
 
     if (given.len < 2 || edits > forgiven)
         return;
-    if (!*best || edits < nearest_distance(given, str_from(*best)))
+    if (!*best || edits < edits_between(given, *best))
         *best = word;
 }

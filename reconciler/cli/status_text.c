@@ -167,15 +167,20 @@ static void print_words(struct page *p, const struct document_node *certificate)
     }
 }
 
+static void print_known(struct str value, struct buf *out)
+{
+    render_outside(value.len ? value : STR("-"), out);
+}
+
 static void print_details(struct page *p, const struct document_node *certificate)
 {
     size_t count;
     const struct document_node *places = list(p, certificate, "declared_at", &count);
 
     buf_cstr(p->out, "    ");
-    render_outside(text(p, certificate, "key_type"), p->out);
+    print_known(text(p, certificate, "key_type"), p->out);
     buf_cstr(p->out, " from ");
-    render_outside(text(p, certificate, "ca"), p->out);
+    print_known(text(p, certificate, "ca"), p->out);
     for (size_t i = 0; i < count; i++) {
         buf_cstr(p->out, i ? ", " : "; declared at ");
         if (document_is_string(&places[i]))
