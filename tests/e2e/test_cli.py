@@ -1,0 +1,319 @@
+"""The command line itself: what is refused and in which words, help, completion, asking a server."""
+
+import json
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import threading
+
+import server
+from harness import Case
+
+SEE = "see 'reconcert help{}'\n"
+
+# Arguments, what stderr says behind "reconcert: ", and the verb that the hint names.
+REFUSED = [
+    ([], "no verb given", None),
+    (["--"], "no verb given", None),
+    (["--strict"], "no verb given", None),
+    (["chek"], 'unknown verb "chek", did you mean check?', None),
+    (["stat"], 'unknown verb "stat", did you mean status?', None),
+    (["simulate"], 'unknown verb "simulate"', None),
+    ([""], 'unknown verb ""', None),
+    (["a\x1b[2Jb"], 'unknown verb "a\\x1b[2Jb"', None),
+    (["check", "--fromat", "json"], 'unknown option "--fromat", did you mean --format?', "check"),
+    (["diff", "-x"], 'unknown option "-x"', "diff"),
+    (["check", "--exit-code", "f"], "check does not take --exit-code", "check"),
+    (["run", "--format=json", "f"], "run does not take --format", "run"),
+    (["run", "--now", "2026-11-24T00:00:00Z", "f"], "run does not take --now", "run"),
+    (["version", "--set", "a=b"], "version does not take --set", "version"),
+    (["status", "--version"], "status does not take --version", "status"),
+    (["diff", "--exit-code=2"], "--exit-code takes no argument", "diff"),
+    (["diff", "--set"], "--set needs KEY=VALUE", "diff"),
+    (["diff", "--set="], "--set: KEY=VALUE is empty", "diff"),
+    (["diff", "-c"], "--config needs FILE", "diff"),
+    (["check", "--format", "xml"], '--format takes text or json, not "xml"', "check"),
+    (
+        ["check", "--now", "24.11.2026"],
+        '--now takes a time such as 2026-11-24T02:57:00Z, not "24.11.2026"',
+        "check",
+    ),
+    (["explain"], "explain needs NAME", "explain"),
+    (["status", "kong.yaml"], 'status does not take "kong.yaml"', "status"),
+    (["help", "run", "check"], 'help does not take "check"', "help"),
+    (["help", "dif"], 'there is no help on "dif", did you mean diff?', None),
+    (["help", "setings"], 'there is no help on "setings", did you mean settings?', None),
+    (["check", ""], "check does not take an empty word", "check"),
+    (["run"], "run needs a FILE, or the setting declarative_config", "run"),
+    (["check"], "check needs a FILE, or the setting declarative_config", "check"),
+    (["diff"], "diff needs a FILE, or the setting declarative_config", "diff"),
+    (["explain", "a.test"], "explain needs a FILE, or the setting declarative_config", "explain"),
+]
+
+
+class Cli(Case):
+    def run_verb(self, *arguments, **options):
+        options.setdefault("environment", {"KONG_PREFIX": os.path.join(self.folder, "prefix")})
+        return server.verb(*arguments, **options)
+
+
+class Usage(Cli):
+    def test_words(self):
+        for arguments, says, about in REFUSED:
+            with self.subTest(arguments):
+                done = self.run_verb(*arguments)
+                hint = SEE.format(" " + about if about else "")
+                self.assertEqual(f"reconcert: {says}\n{hint}", done.stderr)
+                self.assertEqual((64, ""), (done.returncode, done.stdout))
+                topic = [about] if about else []
+                self.assertEqual(0, self.run_verb("help", *topic).returncode, "the hint works")
+
+    def test_internal_verbs_are_not_for_people(self):
+        for name in ("control", "worker"):
+            done = self.run_verb(name)
+            self.assertEqual(f"reconcert: {name} is started by 'reconcert run' alone\n", done.stderr)
+            self.assertEqual(64, done.returncode)
+            self.assertEqual(64, self.run_verb("help", name).returncode)
+        for arguments in (
+            ["control", "--fds=settings=0"],
+            ["control", "--fds=settings=999"],
+            ["control", "--fds=" + "x" * 5000],
+            ["worker", "--slot=999999999999999999999"],
+            ["worker", "--slot=0", "--again", "nonsense"],
+        ):
+            done = self.run_verb(*arguments)
+            self.assertEqual(64, done.returncode, arguments)
+            self.assertTrue(done.stderr.startswith("reconcert: "), done.stderr)
+
+    def test_missing_file(self):
+        missing = os.path.join(self.folder, "no.yaml")
+        for verb in (["check"], ["diff"], ["explain", "a.test"]):
+            done = self.run_verb(*verb, missing)
+            self.assertEqual((1, ""), (done.returncode, done.stdout))
+            self.assertIn(missing, done.stderr)
+            self.assertIn("No such file or directory", done.stderr)
+        page = json.loads(self.run_verb("check", "--format=json", missing).stdout)
+        self.assertEqual([missing], [p["file"] for p in page["problems"]])
+        self.assertIsNone(page["problems"][0]["line"])
+
+
+class Help(Cli):
+    def test_three_ways(self):
+        for verb in ("run", "check", "diff", "explain", "status", "version", "help"):
+            text = self.run_verb("help", verb).stdout
+            self.assertTrue(text.startswith(f"Usage: reconcert {verb} [OPTION]..."))
+            if verb != "help":
+                self.assertEqual(text, self.run_verb(verb, "--help").stdout)
+                self.assertEqual(text, self.run_verb("-h", verb, "operand").stdout)
+        overview = self.run_verb("help").stdout
+        self.assertEqual(overview, self.run_verb("--help").stdout)
+
+    def test_what_help_names_is_taken(self):
+        values = {"FILE": "/nonexistent", "KEY=VALUE": "prefix=/x", "URL": "https://ca.test/",
+                  "TIME": "2026-11-24T00:00:00Z", "text|json": "json"}  # fmt: skip
+        for verb in ("check", "diff", "explain", "status", "version"):
+            for line in self.run_verb("help", verb).stdout.splitlines():
+                option, _, argument = line.strip().split("  ")[0].split(", ")[-1].partition("=")
+                if not option.startswith("--") or option == "--help":
+                    continue
+                word = option + "=" + values[argument] if argument else option
+                done = self.run_verb(verb, word)
+                self.assertNotIn("does not take", done.stderr)
+                self.assertNotIn("unknown option", done.stderr)
+
+    def test_manual_is_clean(self):
+        if not shutil.which("mandoc"):
+            self.skipTest("mandoc is not installed")
+        page = self.run_verb("help", "--man").stdout
+        lint = subprocess.run(
+            ["mandoc", "-T", "lint", "-W", "style"], input=page, text=True, capture_output=True
+        )
+        self.assertEqual((0, ""), (lint.returncode, lint.stdout))
+
+    def test_completion(self):
+        if not shutil.which("bash"):
+            self.skipTest("bash is not installed")
+        script = self.run_verb("help", "--completion").stdout
+        for words, includes, excludes in (
+            (["ch"], ["check"], ["run"]),
+            ([""], ["run", "status", "help"], ["--format"]),
+            (["help", "d"], ["diff"], ["check"]),
+            (["diff", "--e"], ["--exit-code"], ["--strict"]),
+            (["check", "--"], ["--strict", "--format"], ["--exit-code"]),
+            (["check", "--format", ""], ["text", "json"], ["--strict"]),
+            (["check", "--format", "="], ["text", "json"], []),
+            (["check", "--format", "=", "j"], ["json"], ["text"]),
+            (["run", "--set", "proxy_l"], ["proxy_listen="], ["prefix="]),
+            (["check", "kong"], [], ["check", "--strict"]),
+        ):
+            line = " ".join(f"'{word}'" for word in ["reconcert", *words])
+            asked = f"COMP_WORDS=({line}); COMP_CWORD={len(words)}; _reconcert; echo ${{COMPREPLY[@]}}"
+            done = subprocess.run(
+                ["bash", "-c", script + asked], text=True, capture_output=True, check=False
+            )
+            got = done.stdout.split()
+            for word in includes:
+                self.assertIn(word, got, words)
+            for word in excludes:
+                self.assertNotIn(word, got, words)
+
+
+class Output(Cli):
+    def run_into(self, stdout, *arguments):
+        return subprocess.run(
+            [server.BINARY, *arguments], stdout=stdout, stderr=subprocess.PIPE, text=True, check=False
+        )
+
+    def test_full_disk(self):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            for arguments in (["version"], ["help", "--man"], ["--help"]):
+                done = self.run_into(full, *arguments)
+                self.assertEqual(1, done.returncode)
+                self.assertEqual(
+                    "reconcert: cannot write to standard output: No space left on device\n",
+                    done.stderr,
+                )
+
+    def test_reader_that_left(self):
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = self.run_into(writing, "help", "--man")
+        os.close(writing)
+        self.assertEqual((1, ""), (done.returncode, done.stderr))
+
+    def test_closed_descriptors(self):
+        for closed in ("0<&-", ">&-", "2>&-", "<&- >&- 2>&-"):
+            done = subprocess.run(
+                ["sh", "-c", f'"$0" version {closed}', server.BINARY], capture_output=True, check=False
+            )
+            self.assertEqual(int(">&-" in closed.split()), done.returncode, closed)
+
+    def test_versions(self):
+        text = self.run_verb("version", "--verbose").stdout.splitlines()
+        page = json.loads(self.run_verb("version", "-v", "--format=json").stdout)
+        self.assertEqual("reconcert " + page["version"], text[0])
+        self.assertEqual([f"{k} {v}" for k, v in page["libraries"].items()], text[1:])
+        self.assertNotIn("", page["libraries"].values())
+        short = json.loads(self.run_verb("version", "--format", "json").stdout)
+        self.assertEqual({"format": 1, "version": page["version"]}, short)
+
+
+class FakeServer:
+    """Answers each request on prefix/control.sock with the same bytes."""
+
+    def __init__(self, prefix, answer):
+        os.makedirs(prefix, exist_ok=True)
+        self.answer = answer
+        self.requests = []
+        self.socket = socket.socket(socket.AF_UNIX)
+        here = os.open(prefix, os.O_PATH)  # the path may be longer than an address holds
+        self.socket.bind(f"/proc/self/fd/{here}/control.sock")
+        os.close(here)
+        self.socket.listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            try:
+                peer, _ = self.socket.accept()
+            except OSError:
+                return
+            with peer:
+                head = b""
+                while b"\r\n\r\n" not in head:
+                    part = peer.recv(65536)
+                    if not part:
+                        break
+                    head += part
+                self.requests.append(head.decode())
+                peer.sendall(self.answer)
+
+    def stop(self):
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+
+def answer(body, status="200 OK"):
+    head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    return (head + body).encode()
+
+
+class Status(Cli):
+    PAGE = {
+        "format": 1, "generation": 1, "problems": [], "conditions": [],
+        "certificates": [{"name": "a.test", "state": "valid", "issuer": "CA \u202e\n",
+                          "not_after": "2027-01-01T00:00:00Z",
+                          "next": {"action": "renew", "at": "2026-12-01T00:00:00Z"}}],
+    }  # fmt: skip
+
+    def ask(self, reply, *arguments, prefix=None):
+        prefix = prefix or os.path.join(self.folder, "prefix")
+        fake = self.keep(FakeServer(prefix, reply))
+        done = self.run_verb("status", *arguments, environment={"KONG_PREFIX": prefix})
+        return fake, done
+
+    def test_nobody_there(self):
+        for make in (lambda p: None, os.makedirs, self.leave_socket):
+            prefix = os.path.join(self.folder, f"p{id(make)}")
+            make(prefix)
+            done = self.run_verb("status", environment={"KONG_PREFIX": prefix})
+            self.assertEqual(f"reconcert: no server is running with prefix {prefix}\n", done.stderr)
+            self.assertEqual((1, ""), (done.returncode, done.stdout))
+
+    def leave_socket(self, prefix):
+        """What a killed server leaves behind."""
+        os.makedirs(prefix)
+        left = socket.socket(socket.AF_UNIX)
+        left.bind(os.path.join(prefix, "control.sock"))
+        left.close()
+
+    def test_table(self):
+        fake, done = self.ask(answer(json.dumps(self.PAGE)))
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        self.assertEqual(
+            ["NAME", "STATE", "ISSUER", "EXPIRES", "NEXT"], done.stdout.splitlines()[0].split()
+        )
+        self.assertIn("CA \\xe2\\x80\\xae\\x0a", done.stdout)
+        self.assertTrue(fake.requests[0].startswith("GET /status.json HTTP/1.1\r\n"))
+
+    def test_json_is_the_body(self):
+        _, done = self.ask(answer(json.dumps(self.PAGE)), "--format", "json")
+        self.assertEqual(json.dumps(self.PAGE) + "\n", done.stdout)
+
+    def test_a_proxy_is_not_asked(self):
+        prefix = os.path.join(self.folder, "prefix")
+        self.keep(FakeServer(prefix, answer(json.dumps(self.PAGE))))
+        environment = {"KONG_PREFIX": prefix, "http_proxy": "http://127.0.0.1:1", "ALL_PROXY": "http://127.0.0.1:1"}
+        self.assertEqual(0, self.run_verb("status", environment=environment).returncode)
+
+    def test_long_prefix(self):
+        prefix = os.path.join(self.folder, *["long-folder-name" * 3] * 4)
+        _, done = self.ask(answer(json.dumps(self.PAGE)), prefix=prefix)
+        self.assertEqual(0, done.returncode, done.stderr)
+
+    def test_odd_answers(self):
+        for reply, says in (
+            (answer("{}", "503 Service Unavailable"), "answered 503"),
+            (answer("{}", "301 Moved\r\nLocation: http://127.0.0.1:1/"), "answered 301"),
+            (answer("<html>"), "the server's answer is not a status"),
+            (answer("[" * 100_000), "the server's answer is not a status"),
+            (b"", "asking the server with prefix"),
+            (b"nonsense\r\n\r\n", "asking the server with prefix"),
+            (answer("x" * 50)[:-20], "asking the server with prefix"),
+        ):
+            prefix = os.path.join(self.folder, f"p{hash(reply)}")
+            _, done = self.ask(reply, prefix=prefix)
+            self.assertIn(says, done.stderr)
+            self.assertEqual((1, ""), (done.returncode, done.stdout))
+
+    def test_not_allowed(self):
+        if os.geteuid() == 0:
+            self.skipTest("root may ask everybody")
+        prefix = os.path.join(self.folder, "prefix")
+        self.keep(FakeServer(prefix, answer("{}")))
+        os.chmod(os.path.join(prefix, "control.sock"), stat.S_IRUSR)
+        done = self.run_verb("status", environment={"KONG_PREFIX": prefix})
+        self.assertEqual(1, done.returncode)
+        self.assertIn("not allowed to ask the server", done.stderr)
