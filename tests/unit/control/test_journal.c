@@ -1,0 +1,197 @@
+/* Durable first, then believed, then told. */
+
+#include <CUnit/Basic.h>
+#include <CUnit/CUnit.h>
+#include <event2/event.h>
+#include <string.h>
+
+#include "reconciler/base/log.h"
+#include "reconciler/control/journal.h"
+#include "reconciler/io/job.h"
+#include "reconciler/pki/chain.h"
+#include "reconciler/storage/memory.h"
+#include "reconciler/store/store.h"
+
+#define TURNS_MAX 100000
+
+static struct event_base *base;
+static struct job_thread *jobs;
+static struct storage *storage;
+static struct chain_pool *chains;
+static struct store *store;
+static struct journal *journal;
+static int done_count, failed_count;
+static bool known_when_told;
+
+static void on_ready(void *context)
+{
+    (void)context;
+}
+
+static int load_nothing(void *context, const struct value *v, struct error *e)
+{
+    (void)context;
+    (void)v;
+    return error_set(e, ERROR_STORAGE, "nothing should be here");
+}
+
+static void begin(void)
+{
+    struct storage_problems problems = {0};
+    struct error e;
+
+    base = event_base_new();
+    jobs = job_start(base, &e);
+    storage = storage_open(&(struct storage_options){.kind = STORAGE_MEMORY}, &e);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(storage);
+    CU_ASSERT_EQUAL(storage_load(storage, load_nothing, NULL, &problems, &e), 0);
+    chains = chain_pool_new();
+    store = store_new(&(struct store_options){0}, chains);
+    journal = journal_new(
+        &(struct journal_options){
+            .jobs = jobs, .storage = storage, .store = store, .ready = on_ready},
+        &e);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(journal);
+    done_count = failed_count = 0;
+    known_when_told = true;
+}
+
+static void end(void)
+{
+    job_stop(jobs);
+    journal_free(journal);
+    store_free(store);
+    storage_close(storage);
+    chain_pool_free(chains);
+    event_base_free(base);
+}
+
+static void on_done(void *context, const struct error *e)
+{
+    const char *name = context;
+
+    if (e)
+        failed_count++;
+    else
+        done_count++;
+    if (name && !e && !store_find(store, str_from(name)))
+        known_when_told = false;
+}
+
+/* Turns the loop until everything has been delivered. */
+static void settle(void)
+{
+    for (int i = 0; i < TURNS_MAX && journal_is_busy(journal); i++) {
+        event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
+        journal_deliver(journal);
+    }
+    CU_ASSERT_FALSE(journal_is_busy(journal));
+}
+
+static void put(const char *name)
+{
+    const struct value v = {.type = VALUE_DEMAND,
+                            .name = str_from(name),
+                            .directory = STR("https://ca.example/dir"),
+                            .u.demand = {.last_seen_at = 1000}};
+    struct error e;
+
+    CU_ASSERT_EQUAL(journal_put(journal, &v, 1, on_done, (void *)name, &e), 0);
+}
+
+static void test_put(void)
+{
+    begin();
+    put("a.example");
+    CU_ASSERT_PTR_NULL(store_find(store, STR("a.example"))); /* not before it is durable */
+    settle();
+    CU_ASSERT_EQUAL(done_count, 1);
+    CU_ASSERT(known_when_told);
+    CU_ASSERT_EQUAL(memory_count(storage), 1);
+    end();
+}
+
+static void test_many(void)
+{
+    static char names[3000][32];
+
+    begin();
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        snprintf(names[i], sizeof(names[i]), "n%zu.example", i);
+        put(names[i]);
+    }
+    settle();
+    CU_ASSERT_EQUAL(done_count, (int)ARRAY_LENGTH(names));
+    CU_ASSERT(known_when_told);
+    CU_ASSERT_EQUAL(memory_count(storage), ARRAY_LENGTH(names));
+    end();
+}
+
+/* A storage that fails: told, not believed; the next put works again. */
+static void test_failure(void)
+{
+    begin();
+    memory_fail_after(storage, 1);
+    put("a.example");
+    settle();
+    /* together it failed; alone it went through */
+    CU_ASSERT_EQUAL(done_count + failed_count, 1);
+    memory_fail_after(storage, 0);
+    put("b.example");
+    settle();
+    CU_ASSERT_PTR_NOT_NULL(store_find(store, STR("b.example")));
+    end();
+}
+
+/* What the storage refuses does not take its neighbours with it. */
+static void test_refused_neighbour(void)
+{
+    static const char bad[] = "bad\nname.example";
+
+    begin();
+    put("a.example");
+    put(bad);
+    put("c.example");
+    settle();
+    CU_ASSERT_EQUAL(done_count, 2);
+    CU_ASSERT_EQUAL(failed_count, 1);
+    CU_ASSERT_PTR_NOT_NULL(store_find(store, STR("a.example")));
+    CU_ASSERT_PTR_NOT_NULL(store_find(store, STR("c.example")));
+    CU_ASSERT_PTR_NULL(store_find(store, str_from(bad)));
+    end();
+}
+
+static void test_probe(void)
+{
+    struct error e;
+
+    begin();
+    CU_ASSERT_EQUAL(journal_probe(journal, 10, on_done, NULL, &e), 0);
+    settle();
+    CU_ASSERT_EQUAL(done_count, 1);
+    memory_fail_after(storage, 1);
+    CU_ASSERT_EQUAL(journal_probe(journal, 10, on_done, NULL, &e), 0);
+    settle();
+    CU_ASSERT_EQUAL(failed_count, 1);
+    end();
+}
+
+int main(void)
+{
+    CU_pSuite suite;
+    int rc;
+
+    log_open("test", LOG_CRIT, LOG_KEY_VALUE);
+    if (CU_initialize_registry() != CUE_SUCCESS)
+        return 1;
+    suite = CU_add_suite("journal", NULL, NULL);
+    CU_add_test(suite, "put", test_put);
+    CU_add_test(suite, "many", test_many);
+    CU_add_test(suite, "failure", test_failure);
+    CU_add_test(suite, "refused neighbour", test_refused_neighbour);
+    CU_add_test(suite, "probe", test_probe);
+    CU_basic_run_tests();
+    rc = CU_get_number_of_failures() ? 1 : 0;
+    CU_cleanup_registry();
+    return rc;
+}
