@@ -383,19 +383,13 @@ static int drop_old_protocols(struct reading *r, struct error *e)
     return note(r, STR("ssl_protocols"), "TLS before 1.2 is not served here (RFC 8996)", e);
 }
 
-static int check_listeners(struct reading *r, struct error *e)
+static int check_status_listen(const struct settings *s, struct error *e)
 {
-    const struct settings *s = r->s;
-
     for (size_t i = 0; i < s->status_listen.count; i++)
         if (s->status_listen.items[i].ssl || s->status_listen.items[i].http2 ||
             s->status_listen.items[i].proxy_protocol)
             return refuse_row("status_listen",
                               "ssl, http2 and proxy_protocol are not in this build yet", e);
-    for (size_t i = 0; i < s->proxy_listen.count; i++)
-        if (s->proxy_listen.items[i].proxy_protocol &&
-            note(r, STR("proxy_listen"), "proxy_protocol comes later", e))
-            return -1;
     return 0;
 }
 
@@ -406,7 +400,7 @@ static int check_together(struct reading *r, const struct settings_input *input,
     if (s->ssl_cert_count != s->ssl_cert_key_count)
         return refuse_row(s->ssl_cert_count < s->ssl_cert_key_count ? "ssl_cert" : "ssl_cert_key",
                           "ssl_cert and ssl_cert_key must have the same number of entries", e);
-    if (check_listeners(r, e) || choose_ciphers(r, e) || drop_old_protocols(r, e) ||
+    if (check_status_listen(s, e) || choose_ciphers(r, e) || drop_old_protocols(r, e) ||
         choose_prefix(r->s, input, e))
         return -1;
     return choose_files(r->s, input, e);

@@ -17,7 +17,7 @@
  */
 
 #define SETTINGS_LISTEN_MAX 64
-#define SETTINGS_WORKERS_MAX 512
+#define SETTINGS_WORKERS_MAX 256
 #define SETTINGS_VALUE_MAX ((size_t)64 << 10)         /* bytes of one value, but for: */
 #define SETTINGS_CONFIG_STRING_MAX ((size_t)64 << 20) /* declarative_config_string */
 #define SETTINGS_ITEMS_MAX 4096                       /* entries of one list */

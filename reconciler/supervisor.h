@@ -44,11 +44,12 @@ struct settings;
  * CHANNEL_WORKER_READY with the new worker's pid. Between its start and that, both accept from the
  * same sockets. In a slot without a worker yet, control simply hears no HELLO.
  * CHANNEL_WORKER_KILL means the worker behind that slot's channel.
+ *
+ * reconcert-watch is looked for beside our own binary; without it changes are found by polling.
  */
 struct supervisor_options {
     char *const *environment;     /* for control */
     const char *const *arguments; /* argv from argv[1], kept for the process list over an upgrade */
-    const char *watcher;          /* program; NULL = reconcert-watch beside our own binary */
 };
 
 #define SUPERVISOR_DRAIN_MS 30000 /* SIGTERM, SIGQUIT: until what still runs is killed */
