@@ -111,9 +111,10 @@ soak: deps
 
 # make bench ROWS='a d' runs only these rows of the table.
 ROWS ?=
-BENCH_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
-$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o
-	$(Q)$(CC) $(LINKING) -o $@ $< $(LIBS)
+BENCH_SHARED := $(BUILD)/tests/bench/leaf.o
+BENCH_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(filter-out %/leaf.c,$(wildcard tests/bench/*.c)))
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BENCH_SHARED) $(ARCHIVES)
+	$(Q)$(CC) $(LINKING) -o $@ $< $(BENCH_SHARED) $(LINK_ALL) $(LIBS)
 bench: deps
 	$(SUBMAKE) all $(BENCH_PROGRAMS)
 	@$(PYTHON) tests/bench/bench.py --build $(BUILD) $(ROWS)
@@ -161,4 +162,4 @@ install: all $(BUILD)/reconcert.1 $(BUILD)/reconcert.bash
 clean:
 	rm -rf $(BUILD)
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -name peers -prune -o -type f -name '*.d' -print 2>/dev/null)
