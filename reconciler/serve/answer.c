@@ -56,23 +56,35 @@ static struct str skip_blanks(struct str s)
     return s;
 }
 
+/* Up to three decimals behind a point, in thousandths; no digit above `top`. */
+static int take_decimals(struct str s, char top, size_t *used)
+{
+    int unit = QUALITY_ONE / 10, value = 0;
+
+    *used = 0;
+    if (!s.len || s.ptr[0] != '.')
+        return 0;
+    for (*used = 1; *used < s.len && unit; (*used)++, unit /= 10) {
+        char c = s.ptr[*used];
+        if (c < '0' || c > top)
+            break;
+        value += (c - '0') * unit;
+    }
+    return value;
+}
+
 /* "q=0.123" in thousandths; what follows is left in *rest. -1 = this is no q. */
 static int take_quality(struct str s, struct str *rest)
 {
-    int unit = QUALITY_ONE / 10, quality;
-    size_t i = 3;
+    bool is_one = str_starts(s, STR("q=1")) || str_starts(s, STR("Q=1"));
+    size_t used;
+    int decimals;
 
-    if (s.len < 3 || str_lower(s.ptr[0]) != 'q' || s.ptr[1] != '=' ||
-        (s.ptr[2] != '0' && s.ptr[2] != '1'))
+    if (!is_one && !str_starts(s, STR("q=0")) && !str_starts(s, STR("Q=0")))
         return -1;
-    quality = s.ptr[2] == '1' ? QUALITY_ONE : 0;
-    if (i < s.len && s.ptr[i] == '.') {
-        char top = quality ? '0' : '9';
-        for (i++; i < s.len && unit && s.ptr[i] >= '0' && s.ptr[i] <= top; i++, unit /= 10)
-            quality += (s.ptr[i] - '0') * unit;
-    }
-    *rest = str_slice(s, i, s.len);
-    return quality;
+    decimals = take_decimals(str_slice(s, 3, s.len), is_one ? '0' : '9', &used);
+    *rest = str_slice(s, 3 + used, s.len);
+    return is_one ? QUALITY_ONE : decimals;
 }
 
 /* The q among the parameters behind a media range; what does not parse ends them. */

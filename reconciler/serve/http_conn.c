@@ -439,17 +439,18 @@ void http_conn_reply(struct http_conn *conn, const struct http_response *respons
 
     if (conn->state != HTTP_STATE_HANDLER)
         BUG("an answer to no request");
+    conn->state = HTTP_STATE_HEAD;
+    if (write_response(conn, response, close))
+        conn->state = HTTP_STATE_GONE;
+    else if (close)
+        finish(conn);
+    /* Only now: the response may quote the request. */
     buf_consume(&conn->in, conn->head_size);
     buf_free(&conn->kept);
     conn->head_size = 0;
     conn->scan = (struct http1_scan){0};
     conn->body_seen = 0;
     conn->is_used = conn->renews = true;
-    conn->state = HTTP_STATE_HEAD;
-    if (write_response(conn, response, close))
-        conn->state = HTTP_STATE_GONE;
-    else if (close)
-        finish(conn);
     if (!conn->is_running)
         http_conn_run(conn);
 }

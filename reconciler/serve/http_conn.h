@@ -75,7 +75,7 @@ struct http_response_field {
 struct http_response {
     unsigned status;
     struct str content_type; /* STR_NONE sends no Content-Type */
-    struct str body;         /* copied; not sent to HEAD, nor with 204 and 304 */
+    struct str body; /* copied, may quote the request; not sent to HEAD, nor with 204 and 304 */
     struct http_response_field fields[HTTP_CONN_FIELDS_MAX];
     size_t field_count;
     bool close; /* close the connection behind it */
