@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "utf8.h"
+
 #define BUF_FIRST_CAPACITY 256
 
 static int grow(struct buf *b, size_t need)
@@ -139,29 +141,6 @@ struct str buf_view(const struct buf *b)
     return (struct str){b->data ? b->data : "", b->len};
 }
 
-/* Length of the well-formed UTF-8 sequence at s (RFC 3629), or 0; *code gets the code point. */
-static size_t utf8_length(const unsigned char *s, size_t left, unsigned *code)
-{
-    size_t len = s[0] < 0x80 ? 1 : s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
-    static const unsigned smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-
-    if (len == 1) {
-        *code = s[0];
-        return 1;
-    }
-    if (s[0] < 0xc2 || s[0] > 0xf4 || left < len)
-        return 0;
-    *code = s[0] & (0xffu >> (len + 1));
-    for (size_t i = 1; i < len; i++) {
-        if ((s[i] & 0xc0) != 0x80)
-            return 0;
-        *code = *code << 6 | (s[i] & 0x3f);
-    }
-    if (*code < smallest[len] || *code > 0x10ffff || (*code >= 0xd800 && *code <= 0xdfff))
-        return 0;
-    return len;
-}
-
 static bool is_invisible(unsigned code)
 {
     return code < 0x20 || (code >= 0x7f && code < 0xa0) || (code >= 0x200b && code <= 0x200f) ||
@@ -175,7 +154,7 @@ int buf_escaped(struct buf *b, struct str s)
 
     for (size_t i = 0; i < s.len;) {
         unsigned code = 0;
-        size_t len = utf8_length(p + i, s.len - i, &code);
+        size_t len = utf8_sequence(p + i, s.len - i, &code);
 
         if (len && (code == '\\' || code == '"')) {
             buf_printf(b, "\\%c", (int)code);

@@ -122,7 +122,8 @@ static bool is_sound(const struct channel_message *m, size_t size)
     }
 }
 
-int channel_receive(int channel, struct channel_message *m, int *fd, struct error *e)
+/* recvmsg without waiting; *fd gets an attached descriptor or -1. */
+static ssize_t take_bytes(int channel, struct channel_message *m, int *fd)
 {
     union {
         struct cmsghdr align;
@@ -135,11 +136,19 @@ int channel_receive(int channel, struct channel_message *m, int *fd, struct erro
                             .msg_controllen = sizeof(control.bytes)};
     ssize_t got;
 
-    memset(m, 0, sizeof(*m));
     do
         got = recvmsg(channel, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     while (got < 0 && errno == EINTR);
     *fd = got > 0 ? take_descriptor(&header) : -1;
+    return got;
+}
+
+int channel_receive(int channel, struct channel_message *m, int *fd, struct error *e)
+{
+    ssize_t got;
+
+    memset(m, 0, sizeof(*m));
+    got = take_bytes(channel, m, fd);
     if (got < 0 && errno == EAGAIN)
         return 0;
     if (got < 0)

@@ -138,30 +138,48 @@ static int days_in_month(int year, int month)
     return month == 2 && leap ? 29 : days[month - 1];
 }
 
-int clock_parse(struct str text, int64_t *seconds)
+/* "2026-11-24", as days since 1970. */
+static int parse_date(struct str text, size_t *at, int64_t *days)
 {
-    int year, month, day, hour, minute, second;
-    int64_t offset;
-    size_t at = 0;
+    int year, month, day;
 
-    if (digits(text, &at, 4, &year) || expect(text, &at, "-") || digits(text, &at, 2, &month) ||
-        expect(text, &at, "-") || digits(text, &at, 2, &day) || expect(text, &at, "Tt ") ||
-        digits(text, &at, 2, &hour) || expect(text, &at, ":") || digits(text, &at, 2, &minute) ||
-        expect(text, &at, ":") || digits(text, &at, 2, &second))
+    if (digits(text, at, 4, &year) || expect(text, at, "-") || digits(text, at, 2, &month) ||
+        expect(text, at, "-") || digits(text, at, 2, &day))
         return -1;
-    if (month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) || hour > 23 ||
-        minute > 59 || second > 60)
+    if (month < 1 || month > 12 || day < 1 || day > days_in_month(year, month))
         return -1;
-    if (expect(text, &at, ".") == 0) {
-        int digit;
-        if (digits(text, &at, 1, &digit))
+    *days = days_from_civil(year, month, day);
+    return 0;
+}
+
+/* "02:57:00" with or without a fraction, which is cut off; 60 is a leap second. */
+static int parse_time(struct str text, size_t *at, int64_t *seconds)
+{
+    int hour, minute, second, digit;
+
+    if (digits(text, at, 2, &hour) || expect(text, at, ":") || digits(text, at, 2, &minute) ||
+        expect(text, at, ":") || digits(text, at, 2, &second))
+        return -1;
+    if (hour > 23 || minute > 59 || second > 60)
+        return -1;
+    if (expect(text, at, ".") == 0) {
+        if (digits(text, at, 1, &digit))
             return -1;
-        while (digits(text, &at, 1, &digit) == 0)
+        while (digits(text, at, 1, &digit) == 0)
             ;
     }
-    if (parse_offset(text, at, &offset))
+    *seconds = hour * 3600 + minute * 60 + second;
+    return 0;
+}
+
+int clock_parse(struct str text, int64_t *seconds)
+{
+    int64_t days, time, offset;
+    size_t at = 0;
+
+    if (parse_date(text, &at, &days) || expect(text, &at, "Tt ") || parse_time(text, &at, &time) ||
+        parse_offset(text, at, &offset))
         return -1;
-    *seconds =
-        days_from_civil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset;
+    *seconds = days * 86400 + time - offset;
     return 0;
 }

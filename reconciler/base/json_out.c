@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
+#include "utf8.h"
 
 struct json_out json_out_compact(struct buf *out)
 {
@@ -68,22 +69,6 @@ void json_out_end(struct json_out *j)
     buf_char(j->out, j->is_array[j->depth] ? ']' : '}');
 }
 
-/* Length of the UTF-8 sequence at p by its first byte, 0 if it is broken. */
-static size_t sequence_length(const unsigned char *p, size_t left)
-{
-    size_t len = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-
-    if (!len || p[0] > 0xf4 || len > left)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-        (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-        return 0;
-    return len;
-}
-
 static void print_escape(struct buf *out, unsigned char c)
 {
     static const char from[] = "\"\\\n\r\t\b\f";
@@ -105,7 +90,8 @@ static void print_string(struct buf *out, struct str s)
 
     buf_char(out, '"');
     for (size_t i = 0; i < s.len;) {
-        size_t len = sequence_length(p + i, s.len - i);
+        unsigned code;
+        size_t len = utf8_sequence(p + i, s.len - i, &code);
         if (len > 1 || (len == 1 && p[i] >= 0x20 && p[i] != '"' && p[i] != '\\' && p[i] != 0x7f)) {
             i += len;
             continue;

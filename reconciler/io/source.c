@@ -274,30 +274,38 @@ static int hash_all(struct source_set *set, struct error *e)
     return rc;
 }
 
+/* declarative_config_string. */
+static int add_text(struct file_list *list, const char *text, uint64_t max, struct error *e)
+{
+    struct source_file f = {0};
+    int rc = check_size(strlen(text), max, e);
+
+    if (rc == 0)
+        rc = keep_text(STR("declarative_config_string"), str_from(text), &f, e);
+    if (rc == 0 && vec_push(list, f))
+        rc = error_memory(e);
+    if (rc)
+        file_fini(&f);
+    return rc;
+}
+
 int source_read(const struct source_options *options, struct source_set **set, struct error *e)
 {
     struct source_set *made = calloc(1, sizeof(*made));
     struct file_list list = {0};
-    struct source_file f = {0};
     int rc = 0;
 
     if (!made)
         return error_memory(e);
     for (size_t i = 0; rc == 0 && i < options->path_count; i++)
         rc = add_path(&list, options->paths[i], options->max_bytes, 0, e);
-    if (rc == 0 && !options->path_count && options->text) {
-        rc = check_size(strlen(options->text), options->max_bytes, e);
-        if (rc == 0)
-            rc = keep_text(STR("declarative_config_string"), str_from(options->text), &f, e);
-        if (rc == 0 && vec_push(&list, f)) {
-            file_fini(&f);
-            rc = error_memory(e);
-        }
-    }
+    if (rc == 0 && !options->path_count && options->text)
+        rc = add_text(&list, options->text, options->max_bytes, e);
     made->files = list.items;
     made->count = list.len;
     if (rc == 0 && !made->count)
-        rc = error_set(e, ERROR_IO, "no declarative configuration: name a file, or set declarative_config");
+        rc = error_set(e, ERROR_IO,
+                       "no declarative configuration: name a file, or set declarative_config");
     if (rc == 0)
         rc = hash_all(made, e);
     if (rc) {

@@ -30,38 +30,42 @@ char *url_relative(const char *base, struct str location, struct error *e)
 /* libcurl's own default for a proxy without a port. */
 #define URL_PROXY_PORT "1080"
 
+/* Host and port as libcurl reads them, to be freed with curl_free. */
+static int split(const char *url, const char *proxy, char **host, char **port, struct error *e)
+{
+    const unsigned lax = proxy ? CURLU_GUESS_SCHEME | CURLU_NON_SUPPORT_SCHEME : 0;
+    CURLU *u = curl_url();
+    int rc = 0;
+
+    if (!u || curl_url_set(u, CURLUPART_URL, proxy ? proxy : url, lax) ||
+        curl_url_get(u, CURLUPART_HOST, host, 0))
+        rc = error_set(e, ERROR_NETWORK, proxy ? "not a usable proxy URL" : "not a usable URL");
+    else if (curl_url_get(u, CURLUPART_PORT, port, CURLU_DEFAULT_PORT) && !proxy)
+        rc = error_set(e, ERROR_NETWORK, "a URL without a port");
+    curl_url_cleanup(u);
+    return rc;
+}
+
 int url_connect_to(const char *url, const char *proxy, char **host, char **port, struct error *e)
 {
-    CURLU *u = curl_url();
     char *found_host = NULL, *found_port = NULL;
     struct str bare;
-    int rc = -1;
+    int rc = split(url, proxy, &found_host, &found_port, e);
 
-    if (!u || curl_url_set(u, CURLUPART_URL, proxy ? proxy : url,
-                           proxy ? CURLU_GUESS_SCHEME | CURLU_NON_SUPPORT_SCHEME : 0) ||
-        curl_url_get(u, CURLUPART_HOST, &found_host, 0)) {
-        error_set(e, ERROR_NETWORK, proxy ? "not a usable proxy URL" : "not a usable URL");
-        goto out;
+    if (rc == 0) {
+        bare = str_from(found_host);
+        if (bare.len > 2 && bare.ptr[0] == '[')
+            bare = str_slice(bare, 1, bare.len - 1);
+        *host = str_dup(bare);
+        *port = strdup(found_port ? found_port : URL_PROXY_PORT);
+        if (!*host || !*port) {
+            free(*host);
+            free(*port);
+            rc = error_memory(e);
+        }
     }
-    if (curl_url_get(u, CURLUPART_PORT, &found_port, CURLU_DEFAULT_PORT) && !proxy) {
-        error_set(e, ERROR_NETWORK, "a URL without a port");
-        goto out;
-    }
-    bare = str_from(found_host);
-    if (bare.len > 2 && bare.ptr[0] == '[')
-        bare = str_slice(bare, 1, bare.len - 1);
-    *host = str_dup(bare);
-    *port = strdup(found_port ? found_port : URL_PROXY_PORT);
-    rc = 0;
-    if (!*host || !*port) {
-        free(*host);
-        free(*port);
-        rc = error_memory(e);
-    }
-out:
     curl_free(found_host);
     curl_free(found_port);
-    curl_url_cleanup(u);
     return rc;
 }
 
