@@ -49,7 +49,6 @@ struct certificate;
 struct sni;
 struct upstream;
 struct key_set;
-struct document_node; /* spec/document.h: a value kept as it was written */
 
 struct service {
     struct entity entity;
@@ -110,7 +109,7 @@ struct key {
     struct entity entity;
     struct str name, kid;
     const struct key_set *set;
-    struct text jwk;                 /* JSON text; or ... */
+    struct text jwk;                     /* JSON text; or ... */
     struct text private_key, public_key; /* ... PEM */
     struct str unresolved;
 };
@@ -120,10 +119,61 @@ struct key_set {
     struct str name;
 };
 
-enum acme_storage { ACME_STORAGE_SHM, ACME_STORAGE_KONG, ACME_STORAGE_REDIS, ACME_STORAGE_CONSUL,
-                    ACME_STORAGE_VAULT };
+struct upstream {
+    struct entity entity;
+    struct str name;
+    struct str algorithm;
+    struct str hash_on, hash_fallback;
+    struct str hash_on_header, hash_fallback_header;
+    struct str hash_on_cookie, hash_on_cookie_path;
+    struct str hash_on_query_arg, hash_fallback_query_arg;
+    struct str hash_on_uri_capture, hash_fallback_uri_capture;
+    int64_t slots;
+    struct str host_header;
+    const struct certificate *client_certificate;
+    bool use_srv_name;
+};
 
-/* storage_config; hosts, ports and paths stay unset as Kong reads them back: adapters have the defaults. */
+struct target {
+    struct entity entity;
+    struct text target; /* host or host:port, as written */
+    int64_t weight;
+    const struct upstream *upstream;
+};
+
+struct consumer {
+    struct entity entity;
+    struct str username, custom_id;
+};
+
+struct plugin {
+    struct entity entity;
+    struct text name;
+    struct str instance_name;
+    const struct service *service; /* all three NULL: for everything */
+    const struct route *route;
+    const struct consumer *consumer;
+    struct texts protocols;
+    bool enabled;
+    bool is_checked;   /* false: the name is known, what its config may hold is not */
+    struct str config; /* JSON, as written; not for acme */
+};
+
+struct ca_certificate {
+    struct entity entity;
+    struct text cert;
+};
+
+enum acme_storage {
+    ACME_STORAGE_SHM,
+    ACME_STORAGE_KONG,
+    ACME_STORAGE_REDIS,
+    ACME_STORAGE_CONSUL,
+    ACME_STORAGE_VAULT
+};
+
+/* storage_config; hosts, ports and paths stay unset as Kong reads them back: adapters have the
+ * defaults. */
 struct acme_redis {
     struct text host;
     int64_t port, timeout_ms, database;
@@ -151,8 +201,8 @@ struct acme {
     struct entity entity;
     bool enabled;
     struct text account_email;
-    struct text account_key_id;  /* kid; value NULL: no account_key */
-    struct text account_key_set; /* key set name */
+    struct text account_key_id;    /* kid; value NULL: no account_key */
+    struct text account_key_set;   /* key set name */
     const struct key *account_key; /* NULL: none named, or named but not in the file */
     struct text api_uri;
     bool api_uri_is_stated;
@@ -173,7 +223,8 @@ struct acme {
     struct acme_vault vault;
     struct str preferred_chain;
     bool enable_ipv4_common_name;
-    struct str unresolved; /* a reference in a field that issuing needs, not resolvable; NULL = none */
+    struct str
+        unresolved; /* a reference in a field that issuing needs, not resolvable; NULL = none */
 };
 
 struct model {
@@ -192,6 +243,16 @@ struct model {
     size_t key_count;
     const struct key_set *key_sets;
     size_t key_set_count;
+    const struct upstream *upstreams;
+    size_t upstream_count;
+    const struct target *targets;
+    size_t target_count;
+    const struct consumer *consumers;
+    size_t consumer_count;
+    const struct plugin *plugins; /* acme too */
+    size_t plugin_count;
+    const struct ca_certificate *ca_certificates;
+    size_t ca_certificate_count;
     const struct acme *acme; /* NULL: the file has no acme plugin */
 
     size_t entity_count; /* of all kinds */

@@ -6,6 +6,7 @@
 
 #include "reconciler/base/arena.h"
 #include "reconciler/base/buf.h"
+#include "reconciler/base/json_out.h"
 #include "reconciler/base/str.h"
 #include "spec/model.h"
 
@@ -19,7 +20,14 @@ struct problem {
     enum problem_severity severity;
     struct place place;
     struct str path;    /* services[1].routes[2].paths[1]; "" for the whole document */
-    struct str message; /* Kong's text where Kong has one; text of the file in it is escaped when printed */
+    struct str message; /* Kong's text where Kong has one; text of the file in it is escaped when
+                           printed */
+
+    /* For the flattened form; see kong_error.h. */
+    uint32_t entity; /* number of the entity + 1; 0: it belongs to none */
+    struct str
+        field; /* path inside the entity, Kong's way: config.domains.3; "" = the whole entity */
+    struct str kong; /* Kong's own text where `message` says more; ptr NULL: the same */
 };
 
 /*
@@ -30,21 +38,29 @@ struct problems {
     struct arena *arena;
     struct problem *items;
     size_t count, cap;
-    size_t truncated;     /* more than PROBLEMS_MAX */
-    size_t error_count;   /* errors, truncated ones too */
+    size_t truncated;   /* more than PROBLEMS_MAX */
+    size_t error_count; /* errors, truncated ones too */
     size_t warning_count;
-    const char **files;   /* copies of the names */
+    const char **files; /* copies of the names */
     size_t file_count;
 };
 
 int problems_init(struct problems *p) MUST_CHECK; /* -1: memory */
 void problems_fini(struct problems *p);
+/* Names the file with index p->file_count; -1 when memory is out. */
+int problems_add_file(struct problems *p, const char *name) MUST_CHECK;
 void problems_add(struct problems *p, enum problem_severity severity, struct place place,
                   struct str path, const char *format, ...) PRINTF_LIKE(5, 6);
-/* By file, line, column, path, message: one total order. */
+/* The same for one that is filled in already; its strings are copied. */
+void problems_put(struct problems *p, const struct problem *problem);
+/* By file, line, column, path, message: one total order. Equal ones become one. */
 void problems_sort(struct problems *p);
 
-/* `kong.yaml:14:9: certificates[1].snis[2].name: must not be an IP`, a line each; "and N more" last. */
+/* `kong.yaml:14:9: certificates[1].snis[2].name: must not be an IP`, a line each; "and N more"
+ * last. */
 void problems_print_text(const struct problems *p, struct buf *out);
+/* An array of {"severity","file","line","column","path","message"}; line and column null without
+ * place. */
+void problems_print_json(const struct problems *p, struct json_out *out);
 
 #endif

@@ -14,7 +14,8 @@
 
 enum spec_syntax { SPEC_BY_NAME, SPEC_YAML, SPEC_JSON };
 
-/* One document. `name` is what problems print ("kong.yaml", "-"); SPEC_BY_NAME looks at its ending. */
+/* One document. `name` is what problems print ("kong.yaml", "-"); SPEC_BY_NAME looks at its ending.
+ */
 struct spec_source {
     const char *name;
     struct str bytes;
@@ -31,8 +32,8 @@ struct spec_outside {
     struct str (*environment)(void *context, struct str name);
     /*
      * Looks at PEM texts of a certificate entity. 0 if all is well. Otherwise -1 with the field
-     * ("cert", "key", "cert_alt", "key_alt", or "" for the entity) in *field and Kong's sentence in *e:
-     * "invalid certificate: ...", "invalid key: ...", "certificate does not match key" ...
+     * ("cert", "key", "cert_alt", "key_alt", or "" for the entity) in *field and Kong's sentence in
+     * *e: "invalid certificate: ...", "invalid key: ...", "certificate does not match key" ...
      * Strings that are not set have ptr NULL.
      */
     int (*check_certificate)(void *context, struct str cert, struct str key, const char **field,
@@ -40,14 +41,17 @@ struct spec_outside {
     /* Same for a key of `keys` (PEM private and/or public; ptr NULL if not set). */
     int (*check_key)(void *context, struct str private_key, struct str public_key,
                      const char **field, struct error *e);
-    /* Key algorithm of a PEM certificate ("RSA", "EC"), for the cert_alt rule; NULL if unreadable. */
+    /* Key algorithm of a PEM certificate ("RSA", "EC"), for the cert_alt rule; NULL if unreadable.
+     */
     const char *(*certificate_algorithm)(void *context, struct str cert);
+    /* Is a PEM certificate one of a CA and not expired? Else -1 and Kong's sentence in *e. */
+    int (*check_ca_certificate)(void *context, struct str cert, struct error *e);
 };
 
 struct spec_options {
-    size_t max_bytes;    /* of all documents; 0 = SPEC_DEFAULT_MAX_BYTES */
-    bool deck_env;       /* replace ${{ env "DECK_X" }} */
-    bool vault_references; /* resolve {vault://env/...}; false keeps them as unresolved */
+    size_t max_bytes;          /* of all documents; 0 = SPEC_DEFAULT_MAX_BYTES */
+    bool deck_env;             /* replace ${{ env "DECK_X" }} */
+    bool vault_references;     /* resolve {vault://env/...}; false keeps them as unresolved */
     const struct str *plugins; /* names known beside Kong's bundled ones */
     size_t plugin_count;
     struct spec_outside outside;
@@ -56,13 +60,27 @@ struct spec_options {
 #define SPEC_DEFAULT_MAX_BYTES ((size_t)512 << 20)
 
 /*
- * Reads the sources as one configuration. On success 0, *model set, all of it in `arena`; `problems`
- * may hold warnings. -1 when the file is refused: problems->error_count > 0. -1 with e->kind
- * ERROR_MEMORY when memory ran out (problems then are not complete). Source bytes need to live only
- * during the call; the arena is the caller's to free either way.
+ * Reads the sources as one configuration. On success 0, *model set, all of it in `arena`;
+ * `problems` may hold warnings. -1 when the file is refused: problems->error_count > 0. -1 with
+ * e->kind ERROR_MEMORY when memory ran out (problems then are not complete). Source bytes need to
+ * live only during the call; the arena is the caller's to free either way.
  */
 int spec_load(const struct spec_source *sources, size_t count, const struct spec_options *options,
               struct arena *arena, struct model **model, struct problems *problems,
               struct error *e) MUST_CHECK;
+
+/* What a load leaves behind beside its model, for flatten.h and kong_error.h; see there. */
+struct spec_detail;
+
+struct spec_detail *spec_detail_new(void) MUST_CHECK; /* NULL: memory */
+void spec_detail_free(struct spec_detail *detail);    /* NULL is fine */
+/*
+ * spec_load that keeps `detail`, of a refused configuration too. It looks into the arena, which
+ * must live as long.
+ */
+int spec_load_detail(const struct spec_source *sources, size_t count,
+                     const struct spec_options *options, struct arena *arena, struct model **model,
+                     struct problems *problems, struct spec_detail *detail,
+                     struct error *e) MUST_CHECK;
 
 #endif

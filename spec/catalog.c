@@ -1,0 +1,458 @@
+#include "catalog.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reconciler/base/vec.h"
+#include "spec/problem.h"
+#include "spec/resolve.h"
+
+#define PATH_MAX_BYTES 8192
+#define MESSAGE_MAX 1024
+
+static const struct catalog_ref nowhere = {0, CATALOG_NO_KIND};
+
+struct catalog_item *catalog_item(const struct catalog *c, struct catalog_ref ref)
+{
+    return &c->items[ref.kind][ref.ordinal];
+}
+
+struct entity *catalog_entity(const struct catalog *c, struct catalog_ref ref)
+{
+    return (struct entity *)(void *)((char *)c->structs[ref.kind] +
+                                     ref.ordinal * entity_infos[ref.kind].size);
+}
+
+uint32_t catalog_number(const struct catalog *c, struct catalog_ref ref)
+{
+    return c->first_number[ref.kind] + ref.ordinal;
+}
+
+struct catalog_ref catalog_ref_of(const struct catalog *c, uint32_t number)
+{
+    uint8_t kind = ENTITY_KIND_COUNT - 1;
+
+    while (kind && c->first_number[kind] > number)
+        kind--;
+    return (struct catalog_ref){number - c->first_number[kind], kind};
+}
+
+uint8_t catalog_kind_of(const struct catalog *c, uint32_t name)
+{
+    return name < c->list_kind_count && c->list_kinds[name] ? (uint8_t)(c->list_kinds[name] - 1)
+                                                            : CATALOG_NO_KIND;
+}
+
+void catalog_path(const struct catalog *c, struct catalog_ref ref, struct buf *out)
+{
+    const struct catalog_item *item = catalog_item(c, ref);
+
+    if (item->parent.kind != CATALOG_NO_KIND) {
+        catalog_path(c, item->parent, out);
+        buf_char(out, '.');
+    }
+    buf_printf(out, "%s[%u]", entity_infos[ref.kind].list, item->index);
+}
+
+/* --- problems --- */
+
+static void put_problem(struct catalog *c, struct catalog_ref ref, struct problem *p)
+{
+    struct buf path = BUF_INIT(PATH_MAX_BYTES);
+
+    if (ref.kind != CATALOG_NO_KIND) {
+        catalog_path(c, ref, &path);
+        p->entity = catalog_number(c, ref) + 1;
+    }
+    if (p->path.len)
+        buf_printf(&path, "%s%.*s", path.len && p->path.ptr[0] != '[' ? "." : "", STR_ARG(p->path));
+    p->path = buf_view(&path);
+    problems_put(c->problems, p);
+    buf_free(&path);
+}
+
+void catalog_problem(struct catalog *c, struct catalog_ref ref, enum problem_severity severity,
+                     struct place place, const char *field, const char *format, ...)
+{
+    char text[MESSAGE_MAX];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    put_problem(c, ref,
+                &(struct problem){.severity = severity,
+                                  .place = place,
+                                  .path = str_from(field),
+                                  .field = str_from(field),
+                                  .message = str_from(text)});
+}
+
+/* Turns the faults of the entity at hand into problems. */
+static void flush_faults(struct catalog *c, struct catalog_ref ref)
+{
+    struct schema_context *s = c->context;
+
+    for (size_t i = 0; i < s->fault_count; i++) {
+        const struct schema_fault *f = &s->faults[i];
+
+        put_problem(c, ref,
+                    &(struct problem){.severity = PROBLEM_ERROR,
+                                      .place = f->place,
+                                      .path = f->path,
+                                      .message = f->message,
+                                      .field = f->field,
+                                      .kong = f->kong});
+    }
+    s->fault_count = 0;
+}
+
+/* --- counting --- */
+
+static bool may_hold(const struct catalog *c, uint8_t parent, uint8_t child)
+{
+    return child != CATALOG_NO_KIND &&
+           (parent == CATALOG_NO_KIND || c->fields[child][parent] != ENTITY_NO_FIELD);
+}
+
+static void count_lists(struct catalog *c, const struct document_node *map, uint8_t parent)
+{
+    const struct document_key *keys;
+
+    if (map->kind != DOCUMENT_MAP)
+        return;
+    keys = document_keys(map);
+    for (uint32_t i = 0; i < map->count; i++) {
+        uint8_t kind = catalog_kind_of(c, keys[i].name);
+        const struct document_node *list = &map->as.items[i];
+
+        if (!may_hold(c, parent, kind) || list->kind != DOCUMENT_SEQUENCE)
+            continue;
+        c->counts[kind] += list->count;
+        for (uint32_t k = 0; k < list->count; k++)
+            count_lists(c, &list->as.items[k], kind);
+    }
+}
+
+static int make_room(struct catalog *c, struct error *e)
+{
+    uint32_t number = 0;
+
+    for (unsigned kind = 0; kind < ENTITY_KIND_COUNT; kind++) {
+        c->first_number[kind] = number;
+        number += c->counts[kind];
+        if (!c->counts[kind])
+            continue;
+        c->items[kind] = arena_array(c->context->scratch, c->counts[kind], sizeof(**c->items));
+        c->structs[kind] = arena_array(c->context->arena, c->counts[kind], entity_infos[kind].size);
+        c->templates[kind] = arena_alloc(c->context->scratch, entity_infos[kind].size);
+        if (!c->items[kind] || !c->structs[kind] || !c->templates[kind])
+            return error_memory(e);
+        schema_set_defaults(c->context, entity_infos[kind].record, c->templates[kind]);
+    }
+    return 0;
+}
+
+static int prepare_names(struct catalog *c, struct error *e)
+{
+    struct names *names = c->context->index->names;
+    uint8_t *kinds;
+
+    for (unsigned kind = 0; kind < ENTITY_KIND_COUNT; kind++) {
+        c->list_names[kind] = names_find(names, str_from(entity_infos[kind].list));
+        if (c->list_names[kind] == NAMES_NONE)
+            continue; /* in no file */
+        if (c->list_names[kind] >= c->list_kind_count)
+            c->list_kind_count = c->list_names[kind] + 1;
+        for (unsigned parent = 0; parent < ENTITY_KIND_COUNT; parent++)
+            c->fields[kind][parent] = (uint8_t)entity_foreign_field(kind, parent);
+    }
+    kinds = arena_alloc(c->context->scratch, c->list_kind_count);
+    if (!kinds)
+        return error_memory(e);
+    for (unsigned kind = 0; kind < ENTITY_KIND_COUNT; kind++)
+        if (c->list_names[kind] != NAMES_NONE)
+            kinds[c->list_names[kind]] = (uint8_t)(kind + 1);
+    c->list_kinds = kinds;
+    return 0;
+}
+
+/* --- foreign fields --- */
+
+static void add_link(struct catalog *c, struct catalog_ref from, unsigned field,
+                     const struct document_node *value, bool is_parent)
+{
+    if (c->link_count == c->link_cap &&
+        vec_grow((void **)&c->links, &c->link_cap, sizeof(*c->links))) {
+        c->context->is_out_of_memory = true;
+        return;
+    }
+    c->links[c->link_count++] = (struct catalog_link){value, from, (uint8_t)field, is_parent};
+}
+
+/* A map where a reference belongs, without an id: perhaps an entity written in place. */
+static void check_inline(struct catalog *c, const struct schema_field *f,
+                         const struct document_node *n, const struct schema_frame *at)
+{
+    struct schema_context *s = c->context;
+    size_t before = s->fault_count;
+    struct schema_frame here = {.up = at, .name = STR("id")};
+    struct schema_view v;
+
+    s->is_partial = true;
+    if (schema_open(s, entity_infos[f->refers_to].record, n, &v, at, NULL, NULL))
+        schema_check_view(s, &v, NULL, at);
+    s->is_partial = false;
+    if (s->fault_count == before)
+        schema_fault(s, &here, document_place(n), "missing primary key");
+}
+
+/* {id: UUID}. True: it is a reference. */
+static bool check_id(struct catalog *c, const struct schema_field *f, const struct document_node *n,
+                     const struct schema_frame *at)
+{
+    const struct document_node *id =
+        document_get(n, names_find(c->context->index->names, STR("id")));
+    struct schema_frame here = {.up = at, .name = STR("id")};
+    struct buf why = BUF_INIT(64);
+    bool is_fine = false;
+
+    if (!id || id->kind == DOCUMENT_NULL) {
+        check_inline(c, f, n, at);
+    } else if (id->kind != DOCUMENT_STRING) {
+        schema_fault(c->context, &here, document_place(id), "expected a string");
+    } else {
+        schema_common_fields[COMMON_ID].check(document_text(id), &why);
+        is_fine = !why.len;
+        if (!is_fine)
+            schema_fault(c->context, &here, document_place(id), "expected a valid UUID");
+    }
+    buf_free(&why);
+    return is_fine;
+}
+
+static void take_foreign(struct catalog *c, struct schema_view *v, struct catalog_ref ref,
+                         unsigned i, bool is_nested, bool is_parent)
+{
+    const struct schema_field *f = &v->record->fields[i];
+    const struct document_node *n = v->slots[i];
+    struct schema_frame here = {.name = str_from(f->name)};
+    struct schema_context *s = c->context;
+
+    if (!n || n->kind == DOCUMENT_NULL) {
+        if (f->flags & SCHEMA_REQUIRED && !is_nested)
+            schema_fault(s, &here, document_place(n ? n : v->node), "required field missing");
+        return;
+    }
+    if (n->kind == DOCUMENT_STRING && !n->count)
+        schema_fault(s, &here, document_place(n), "length must be at least 1");
+    else if (n->kind != DOCUMENT_STRING && !document_is_table(n))
+        schema_fault(s, &here, document_place(n), "expected a string");
+    else if (n->kind == DOCUMENT_STRING || check_id(c, f, n, &here))
+        add_link(c, ref, i, n, is_parent);
+}
+
+static void take_foreigns(struct catalog *c, struct schema_view *v, struct catalog_ref ref)
+{
+    struct catalog_ref parent = catalog_item(c, ref)->parent;
+    bool is_nested = parent.kind != CATALOG_NO_KIND;
+    unsigned own = is_nested ? c->fields[ref.kind][parent.kind] : ENTITY_NO_FIELD;
+
+    for (unsigned i = 0; i < v->record->count; i++) {
+        const struct schema_field *f = &v->record->fields[i];
+
+        if (f->type != SCHEMA_FOREIGN || v->failed >> i & 1)
+            continue;
+        if (i == own && f->store == STORE_POINTER)
+            *(const void **)(void *)((char *)catalog_entity(c, ref) + f->offset) =
+                catalog_entity(c, parent);
+        take_foreign(c, v, ref, i, is_nested, i == own);
+    }
+}
+
+/* --- filling --- */
+
+struct known {
+    const struct catalog *catalog;
+    uint8_t kind;
+};
+
+static bool is_known(const void *context, uint32_t name)
+{
+    const struct known *k = context;
+
+    return may_hold(k->catalog, k->kind, catalog_kind_of(k->catalog, name));
+}
+
+static void fill_list(struct catalog *c, uint8_t kind, const struct document_node *list,
+                      struct catalog_ref parent);
+
+static void fill_children(struct catalog *c, const struct document_node *map,
+                          struct catalog_ref parent)
+{
+    const struct document_key *keys;
+
+    if (map->kind != DOCUMENT_MAP)
+        return;
+    keys = document_keys(map);
+    for (uint32_t i = 0; i < map->count; i++) {
+        uint8_t kind = catalog_kind_of(c, keys[i].name);
+
+        if (may_hold(c, parent.kind, kind))
+            fill_list(c, kind, &map->as.items[i], parent);
+    }
+}
+
+static void set_common(struct catalog *c, const struct schema_view *v, struct catalog_ref ref)
+{
+    const struct entity_info *info = &entity_infos[ref.kind];
+    struct catalog_item *item = catalog_item(c, ref);
+    const struct document_node *name = info->endpoint_is_unique ? v->slots[info->endpoint] : NULL;
+    struct entity *entity = catalog_entity(c, ref);
+
+    if (name && name->kind == DOCUMENT_STRING && name->count)
+        item->name = document_text(name);
+    /* Server names are compared in lower case, which is how the struct has them. */
+    if (ref.kind == ENTITY_SNI && item->name.ptr && !(v->failed & 1))
+        item->name = ((struct sni *)(void *)entity)->name.value;
+    entity->place = document_place(v->node);
+    if (v->node->kind == DOCUMENT_MAP && v->node->count) {
+        entity->place.line = document_keys(v->node)[0].line;
+        entity->place.column = document_keys(v->node)[0].column;
+    }
+}
+
+/* Kong migrates routes of the top level and of its services, and no others. */
+static bool migrates_paths(const struct catalog *c, uint8_t kind, struct catalog_ref parent)
+{
+    if (!c->source->migrates_paths || kind != ENTITY_ROUTE)
+        return false;
+    return parent.kind == CATALOG_NO_KIND ||
+           (parent.kind == ENTITY_SERVICE &&
+            catalog_item(c, parent)->parent.kind == CATALOG_NO_KIND);
+}
+
+static void fill_item(struct catalog *c, uint8_t kind, const struct document_node *n,
+                      uint32_t index, struct catalog_ref parent)
+{
+    struct catalog_ref ref = {c->filled[kind]++, kind};
+    const struct entity_info *info = &entity_infos[kind];
+    struct known known = {c, kind};
+    struct schema_context *s = c->context;
+    struct entity *entity = catalog_entity(c, ref);
+    struct schema_view v;
+
+    *catalog_item(c, ref) = (struct catalog_item){.node = n, .index = index, .parent = parent};
+    memcpy((void *)entity, c->templates[kind], info->size);
+    s->parent = parent.kind == CATALOG_NO_KIND ? NULL : entity_infos[parent.kind].singular;
+    s->migrates_paths = migrates_paths(c, kind, parent);
+    s->unresolved = STR_NONE;
+    s->acme = NULL;
+    if (schema_open(s, info->record, n, &v, NULL, is_known, &known)) {
+        schema_check_view(s, &v, entity, NULL);
+        take_foreigns(c, &v, ref);
+    }
+    set_common(c, &v, ref);
+    resolve_set_id(c, &v, ref);
+    if (s->acme) {
+        s->acme->entity = *entity;
+        s->acme->enabled = ((struct plugin *)(void *)entity)->enabled;
+        s->found_acme = s->acme;
+    }
+    flush_faults(c, ref);
+    fill_children(c, n, ref);
+}
+
+/* An item that is no map has its place in the arrays, so that numbers stay in step. */
+static void refuse_item(struct catalog *c, uint8_t kind, const struct document_node *n,
+                        uint32_t index, struct catalog_ref parent)
+{
+    static const struct document_node nothing = {.kind = DOCUMENT_MAP};
+    struct catalog_ref ref = {c->filled[kind]++, kind};
+    const char *why = n->kind == DOCUMENT_NULL ? "required field missing" : "expected a record";
+
+    if (kind == ENTITY_SNI && n->kind == DOCUMENT_STRING)
+        why = "expected a record: write '- name: HOST' (a plain list of names is the Admin API's "
+              "form)";
+    *catalog_item(c, ref) =
+        (struct catalog_item){.node = &nothing, .index = index, .parent = parent};
+    catalog_problem(c, ref, PROBLEM_ERROR, document_place(n), "", "%s", why);
+}
+
+static void fill_list(struct catalog *c, uint8_t kind, const struct document_node *list,
+                      struct catalog_ref parent)
+{
+    if (list->kind == DOCUMENT_NULL)
+        return;
+    if (!document_is_list(list)) {
+        catalog_problem(c, parent, PROBLEM_ERROR, document_place(list), entity_infos[kind].list,
+                        "expected an array");
+        return;
+    }
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct document_node *n = &list->as.items[i];
+
+        if (document_is_table(n))
+            fill_item(c, kind, n, i + 1, parent);
+        else
+            refuse_item(c, kind, n, i + 1, parent);
+    }
+}
+
+/* Keys that decK and its kin put at the top, and that Kong does not take. */
+static bool is_deck_key(struct str name)
+{
+    static const char *const keys[] = {"_info", "_workspace", "_konnect", "_plugin_configs",
+                                       "_default_lookup_tags"};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(keys); i++)
+        if (str_equal_cstr(name, keys[i]))
+            return true;
+    return false;
+}
+
+static void check_document(struct catalog *c, const struct document_node *root)
+{
+    struct known known = {c, CATALOG_NO_KIND};
+    struct schema_context *s = c->context;
+    struct schema_view v;
+
+    if (schema_open(s, &entity_document, root, &v, NULL, is_known, &known))
+        schema_check_view(s, &v, NULL, NULL);
+    for (size_t i = 0; i < s->fault_count; i++) {
+        struct schema_fault *f = &s->faults[i];
+
+        if (is_deck_key(f->path) && str_equal(f->message, STR("unknown field"))) {
+            f->kong = f->message;
+            f->message = STR("unknown field: decK's own key, run `deck file render` or remove it");
+        }
+    }
+    flush_faults(c, nowhere);
+}
+
+int catalog_build(struct catalog *c, struct error *e)
+{
+    if (prepare_names(c, e))
+        return -1;
+    for (size_t i = 0; i < c->source_count; i++)
+        count_lists(c, &c->sources[i].root, CATALOG_NO_KIND);
+    if (make_room(c, e))
+        return -1;
+    for (size_t i = 0; i < c->source_count; i++) {
+        c->source = &c->sources[i];
+        check_document(c, &c->sources[i].root);
+        fill_children(c, &c->sources[i].root, nowhere);
+    }
+    return c->context->is_out_of_memory ? error_memory(e) : 0;
+}
+
+void catalog_fini(struct catalog *c)
+{
+    free(c->links);
+    free(c->context ? c->context->faults : NULL);
+    c->links = NULL;
+    if (c->context)
+        c->context->faults = NULL;
+}

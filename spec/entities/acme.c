@@ -1,0 +1,283 @@
+#include "entity.h"
+
+#include <string.h>
+
+#include "spec/check.h"
+
+enum acme_field {
+    ACME_ACCOUNT_EMAIL,
+    ACME_ACCOUNT_KEY,
+    ACME_API_URI,
+    ACME_TOS_ACCEPTED,
+    ACME_EAB_KID,
+    ACME_EAB_HMAC_KEY,
+    ACME_CERT_TYPE,
+    ACME_RSA_KEY_SIZE,
+    ACME_RENEW_THRESHOLD_DAYS,
+    ACME_DOMAINS,
+    ACME_ALLOW_ANY_DOMAIN,
+    ACME_FAIL_BACKOFF_MINUTES,
+    ACME_STORAGE,
+    ACME_STORAGE_CONFIG,
+    ACME_PREFERRED_CHAIN,
+    ACME_ENABLE_IPV4_COMMON_NAME
+};
+
+/* Kong's pattern for it comes down to this. */
+static void check_email(struct str value, struct buf *why)
+{
+    if (str_find(value, '@', 0) == value.len)
+        buf_printf(why, "invalid value: %.*s", STR_ARG(value));
+}
+
+static const char *const cert_types[] = {"rsa", "ecc", NULL};
+static const char *const rsa_key_sizes[] = {"2048", "3072", "4096", NULL};
+static const char *const storages[] = {"kong", "shm", "redis", "consul", "vault", NULL};
+
+static const struct schema_field domain = {
+    .type = SCHEMA_STRING, .check = check_host_pattern, .flags = SCHEMA_LOWER};
+
+static const struct schema_field fields[] = {
+    [ACME_ACCOUNT_EMAIL] = {.name = "account_email",
+                            .about = "Whom the CA writes to.",
+                            .type = SCHEMA_STRING,
+                            .flags = SCHEMA_REQUIRED | SCHEMA_REFERENCEABLE,
+                            .check = check_email,
+                            .store = STORE_TEXT,
+                            .offset = offsetof(struct acme, account_email)},
+    [ACME_ACCOUNT_KEY] = {.name = "account_key",
+                          .about = "A key of `keys` for the account; one is made otherwise.",
+                          .type = SCHEMA_RECORD,
+                          .record = &entity_acme_account_key,
+                          .store = STORE_RECORD},
+    [ACME_API_URI] = {.name = "api_uri",
+                      .about = "The CA's ACME directory.",
+                      .type = SCHEMA_STRING,
+                      .fallback = "\"https://acme-v02.api.letsencrypt.org/directory\"",
+                      .check = check_url,
+                      .store = STORE_TEXT,
+                      .offset = offsetof(struct acme, api_uri)},
+    [ACME_TOS_ACCEPTED] = {.name = "tos_accepted",
+                           .about = "That you accept the terms of Let's Encrypt.",
+                           .type = SCHEMA_BOOLEAN,
+                           .fallback = "false",
+                           .store = STORE_BOOLEAN,
+                           .offset = offsetof(struct acme, tos_accepted)},
+    [ACME_EAB_KID] = {.name = "eab_kid",
+                      .about = "Key id of an external account, for CAs that ask for one.",
+                      .type = SCHEMA_STRING,
+                      .flags = SCHEMA_REFERENCEABLE,
+                      .store = STORE_STR,
+                      .offset = offsetof(struct acme, eab_kid)},
+    [ACME_EAB_HMAC_KEY] = {.name = "eab_hmac_key",
+                           .about = "Its HMAC key in base64url.",
+                           .type = SCHEMA_STRING,
+                           .flags = SCHEMA_REFERENCEABLE | SCHEMA_SECRET,
+                           .store = STORE_STR,
+                           .offset = offsetof(struct acme, eab_hmac_key)},
+    [ACME_CERT_TYPE] = {.name = "cert_type",
+                        .about = "Kind of key of the certificates; ecc is P-256.",
+                        .type = SCHEMA_STRING,
+                        .fallback = "\"rsa\"",
+                        .one_of = cert_types,
+                        .store = STORE_STR,
+                        .offset = offsetof(struct acme, cert_type)},
+    [ACME_RSA_KEY_SIZE] = {.name = "rsa_key_size",
+                           .about = "Bits of RSA keys.",
+                           .type = SCHEMA_NUMBER,
+                           .fallback = "4096",
+                           .one_of = rsa_key_sizes,
+                           .store = STORE_INTEGER,
+                           .offset = offsetof(struct acme, rsa_key_size)},
+    [ACME_RENEW_THRESHOLD_DAYS] = {.name = "renew_threshold_days",
+                                   .about = "Days before its end that a certificate is renewed.",
+                                   .type = SCHEMA_NUMBER,
+                                   .fallback = "14",
+                                   .store = STORE_DOUBLE,
+                                   .offset = offsetof(struct acme, renew_threshold_days)},
+    [ACME_DOMAINS] = {.name = "domains",
+                      .about = "Names that certificates are made for; *.x lets through all "
+                               "below x.",
+                      .type = SCHEMA_ARRAY,
+                      .element = &domain,
+                      .store = STORE_TEXTS,
+                      .offset = offsetof(struct acme, domains)},
+    [ACME_ALLOW_ANY_DOMAIN] = {.name = "allow_any_domain",
+                               .about = "Lets every name through.",
+                               .type = SCHEMA_BOOLEAN,
+                               .fallback = "false",
+                               .store = STORE_BOOLEAN,
+                               .offset = offsetof(struct acme, allow_any_domain)},
+    [ACME_FAIL_BACKOFF_MINUTES] = {.name = "fail_backoff_minutes",
+                                   .about = "Minutes to wait after a failure, at least.",
+                                   .type = SCHEMA_NUMBER,
+                                   .fallback = "5",
+                                   .store = STORE_DOUBLE,
+                                   .offset = offsetof(struct acme, fail_backoff_minutes)},
+    [ACME_STORAGE] = {.name = "storage",
+                      .about = "Where certificates are kept; shm is this machine.",
+                      .type = SCHEMA_STRING,
+                      .fallback = "\"shm\"",
+                      .one_of = storages},
+    [ACME_STORAGE_CONFIG] = {.name = "storage_config",
+                             .about = "How the storages are reached.",
+                             .type = SCHEMA_RECORD,
+                             .flags = SCHEMA_REQUIRED,
+                             .record = &entity_acme_storage_config,
+                             .store = STORE_RECORD},
+    [ACME_PREFERRED_CHAIN] = {.name = "preferred_chain",
+                              .about = "Common name of the issuer that the chain should end in.",
+                              .type = SCHEMA_STRING,
+                              .store = STORE_STR,
+                              .offset = offsetof(struct acme, preferred_chain)},
+    [ACME_ENABLE_IPV4_COMMON_NAME] = {.name = "enable_ipv4_common_name",
+                                      .about = "Lets names through that are IPv4 addresses.",
+                                      .type = SCHEMA_BOOLEAN,
+                                      .fallback = "true",
+                                      .store = STORE_BOOLEAN,
+                                      .offset = offsetof(struct acme, enable_ipv4_common_name)},
+};
+
+/* A node below the config by its path, or NULL. */
+static const struct document_node *below(const struct schema_context *c,
+                                         const struct schema_view *v, const char *const *path)
+{
+    const struct document_node *n = v->node;
+
+    for (; n && *path; path++)
+        n = document_get(n, names_find(c->index->names, str_from(*path)));
+    return n;
+}
+
+static bool is_set(const struct document_node *n)
+{
+    return n && n->kind != DOCUMENT_NULL;
+}
+
+static bool has_fault(const struct schema_context *c, const char *path)
+{
+    for (size_t i = 0; i < c->fault_count; i++)
+        if (str_equal_cstr(c->faults[i].path, path) && !c->faults[i].is_entity)
+            return true;
+    return false;
+}
+
+static void check_terms(struct schema_context *c, struct schema_view *v,
+                        const struct schema_frame *at)
+{
+    static const char *const bare[] = {"https://acme-v02.api.letsencrypt.org",
+                                       "https://acme-staging-v02.api.letsencrypt.org"};
+    const struct document_node *uri = schema_value(c, v, ACME_API_URI);
+    const struct document_node *accepted = schema_value(c, v, ACME_TOS_ACCEPTED);
+
+    if (uri->kind != DOCUMENT_STRING ||
+        (accepted->kind == DOCUMENT_BOOLEAN && accepted->as.boolean) ||
+        (!str_equal_cstr(document_text(uri), bare[0]) &&
+         !str_equal_cstr(document_text(uri), bare[1])))
+        return;
+    if (!(v->failed >> ACME_TOS_ACCEPTED & 1))
+        schema_fault_field(c, v, at, ACME_TOS_ACCEPTED, "value must be true");
+    schema_fault_entity(c, NULL, document_place(v->node),
+                        "terms of service must be accepted, see "
+                        "https://letsencrypt.org/repository/");
+}
+
+static void check_redis(struct schema_context *c, struct schema_view *v,
+                        const struct schema_frame *at)
+{
+    static const char *const host[] = {"storage_config", "redis", "host", NULL};
+    static const char *const port[] = {"storage_config", "redis", "port", NULL};
+    const struct document_node *port_node = below(c, v, port);
+    struct schema_frame config = {.up = at, .name = STR("storage_config")};
+    struct schema_frame redis = {.up = &config, .name = STR("redis")};
+    struct schema_frame here = {.up = &redis, .name = STR("host")};
+    bool is_host_bad = has_fault(c, "config.storage_config.redis.host");
+    bool is_port_bad = has_fault(c, "config.storage_config.redis.port");
+
+    if (!is_set(below(c, v, host))) {
+        schema_fault(c, &here, document_place(v->node), "required field missing");
+        is_host_bad = true;
+    }
+    if (port_node && !is_set(port_node)) {
+        here.name = STR("port");
+        schema_fault(c, &here, document_place(port_node), "required field missing");
+        is_port_bad = true;
+    }
+    for (int i = 0; i < is_host_bad + is_port_bad; i++)
+        schema_fault_entity(c, NULL, document_place(v->node),
+                            "failed conditional validation given value of field "
+                            "'config.storage'");
+}
+
+static enum acme_storage storage_of(struct str name)
+{
+    static const struct {
+        struct str name;
+        enum acme_storage storage;
+    } table[] = {
+        {STR_INIT("kong"), ACME_STORAGE_KONG},
+        {STR_INIT("redis"), ACME_STORAGE_REDIS},
+        {STR_INIT("consul"), ACME_STORAGE_CONSUL},
+        {STR_INIT("vault"), ACME_STORAGE_VAULT},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(table); i++)
+        if (str_equal(table[i].name, name))
+            return table[i].storage;
+    return ACME_STORAGE_SHM;
+}
+
+static void check(struct schema_context *c, struct schema_view *v, void *into,
+                  const struct schema_frame *at)
+{
+    const struct document_node *storage = schema_value(c, v, ACME_STORAGE);
+    struct acme *acme = into;
+
+    if (!(v->failed >> ACME_API_URI & 1))
+        check_terms(c, v, at);
+    if (storage->kind == DOCUMENT_STRING && str_equal(document_text(storage), STR("redis")))
+        check_redis(c, v, at);
+    if (storage->kind == DOCUMENT_STRING && str_equal(document_text(storage), STR("kong")))
+        schema_fault_entity(c, NULL, document_place(storage),
+                            "\"kong\" storage can't be used with dbless mode");
+    if (!acme)
+        return;
+    if (storage->kind == DOCUMENT_STRING)
+        acme->storage = storage_of(document_text(storage));
+    acme->storage_place = document_place(storage);
+    acme->api_uri_is_stated = is_set(v->slots[ACME_API_URI]);
+    acme->renew_threshold_is_stated = is_set(v->slots[ACME_RENEW_THRESHOLD_DAYS]);
+    acme->fail_backoff_is_stated = is_set(v->slots[ACME_FAIL_BACKOFF_MINUTES]);
+    acme->unresolved = c->unresolved;
+}
+
+const struct schema_record entity_acme = {
+    .name = "acme",
+    .about = "Configuration of the acme plugin: which names get certificates, from whom.",
+    .number = PART_ACME,
+    .fields = fields,
+    .count = ARRAY_LENGTH(fields),
+    .check = check,
+};
+
+static const struct schema_field account_key_fields[] = {
+    {.name = "key_id",
+     .about = "The `kid` of the key.",
+     .type = SCHEMA_STRING,
+     .flags = SCHEMA_REQUIRED,
+     .store = STORE_TEXT,
+     .offset = offsetof(struct acme, account_key_id)},
+    {.name = "key_set",
+     .about = "The name of its key set.",
+     .type = SCHEMA_STRING,
+     .store = STORE_TEXT,
+     .offset = offsetof(struct acme, account_key_set)},
+};
+
+const struct schema_record entity_acme_account_key = {
+    .name = "acme.account_key",
+    .about = "Names a key of `keys`.",
+    .number = PART_ACME_ACCOUNT_KEY,
+    .fields = account_key_fields,
+    .count = ARRAY_LENGTH(account_key_fields),
+};

@@ -1,0 +1,205 @@
+#include "entity.h"
+
+#include <string.h>
+
+#include "spec/check.h"
+#include "spec/spec.h"
+
+enum certificate_field {
+    CERTIFICATE_CERT,
+    CERTIFICATE_KEY,
+    CERTIFICATE_CERT_ALT,
+    CERTIFICATE_KEY_ALT
+};
+
+static const struct schema_field fields[] = {
+    [CERTIFICATE_CERT] = {.name = "cert",
+                          .about = "The certificate in PEM, its chain behind it.",
+                          .type = SCHEMA_STRING,
+                          .flags = SCHEMA_REQUIRED | SCHEMA_REFERENCEABLE,
+                          .store = STORE_TEXT,
+                          .offset = offsetof(struct certificate, cert)},
+    [CERTIFICATE_KEY] = {.name = "key",
+                         .about = "Its private key in PEM, without a passphrase.",
+                         .type = SCHEMA_STRING,
+                         .flags = SCHEMA_REQUIRED | SCHEMA_REFERENCEABLE | SCHEMA_SECRET,
+                         .store = STORE_TEXT,
+                         .offset = offsetof(struct certificate, key)},
+    [CERTIFICATE_CERT_ALT] = {.name = "cert_alt",
+                              .about = "A second certificate, with another kind of key.",
+                              .type = SCHEMA_STRING,
+                              .flags = SCHEMA_REFERENCEABLE,
+                              .store = STORE_TEXT,
+                              .offset = offsetof(struct certificate, cert_alt)},
+    [CERTIFICATE_KEY_ALT] = {.name = "key_alt",
+                             .about = "The private key of cert_alt.",
+                             .type = SCHEMA_STRING,
+                             .flags = SCHEMA_REFERENCEABLE | SCHEMA_SECRET,
+                             .store = STORE_TEXT,
+                             .offset = offsetof(struct certificate, key_alt)},
+};
+
+static const struct schema_rule rules[] = {
+    {.kind = RULE_ALL_OR_NONE, .fields = {CERTIFICATE_CERT_ALT, CERTIFICATE_KEY_ALT}, .count = 2},
+};
+
+/* The text of a field that is good so far and written out; else none. */
+static struct str written(const struct schema_view *v, unsigned i)
+{
+    const struct document_node *n = v->slots[i];
+
+    if (!n || n->kind != DOCUMENT_STRING || v->failed >> i & 1 ||
+        schema_is_reference(document_text(n)))
+        return STR_NONE;
+    return document_text(n);
+}
+
+/* Asks about one pair; what is wrong is said where it belongs. True: all is well. */
+static bool check_pair(struct schema_context *c, struct schema_view *v,
+                       const struct schema_frame *at, unsigned cert_field, const char *prefix)
+{
+    const struct spec_outside *outside = &c->options->outside;
+    struct str cert = written(v, cert_field), key = written(v, cert_field + 1);
+    const char *field = "";
+    struct error e;
+
+    if ((!cert.ptr && !key.ptr) ||
+        !outside->check_certificate(outside->context, cert, key, &field, &e))
+        return true;
+    if (!field[0]) {
+        schema_fault_entity(c, at, document_place(v->node), "%s%s", prefix, e.message);
+        return false;
+    }
+    if (field[0] == 'k') {
+        schema_fault_field(c, v, at, cert_field + 1, "%s", e.message);
+        return false;
+    }
+    schema_fault_field(c, v, at, cert_field, "%s", e.message);
+    /* The certificate alone is broken so far; the key may be as well. */
+    if (key.ptr && outside->check_certificate(outside->context, STR_NONE, key, &field, &e))
+        schema_fault_field(c, v, at, cert_field + 1, "%s", e.message);
+    return false;
+}
+
+static void check_kinds(struct schema_context *c, const struct schema_view *v,
+                        const struct schema_frame *at)
+{
+    const struct spec_outside *outside = &c->options->outside;
+    struct str cert = written(v, CERTIFICATE_CERT), alt = written(v, CERTIFICATE_CERT_ALT);
+    const char *kind, *alt_kind;
+
+    if (!cert.ptr || !alt.ptr || !outside->certificate_algorithm)
+        return;
+    kind = outside->certificate_algorithm(outside->context, cert);
+    alt_kind = outside->certificate_algorithm(outside->context, alt);
+    if (kind && alt_kind && str_equal(str_from(kind), str_from(alt_kind)))
+        schema_fault_entity(c, at, document_place(v->node),
+                            "certificate and alternative certificate need to have different type "
+                            "(e.g. RSA and ECDSA), the provided certificates were both of the "
+                            "same type");
+}
+
+static void check(struct schema_context *c, struct schema_view *v, void *into,
+                  const struct schema_frame *at)
+{
+    struct certificate *certificate = into;
+
+    if (certificate)
+        certificate->unresolved = c->unresolved;
+    if (!c->options->outside.check_certificate)
+        return;
+    check_pair(c, v, at, CERTIFICATE_CERT, "");
+    check_pair(c, v, at, CERTIFICATE_CERT_ALT, "alternative ");
+    check_kinds(c, v, at);
+}
+
+const struct schema_record entity_certificate = {
+    .name = "certificates",
+    .about = "A certificate and its key, served for the SNIs that name it.",
+    .number = ENTITY_CERTIFICATE,
+    .fields = fields,
+    .count = ARRAY_LENGTH(fields),
+    .is_entity = true,
+    .rules = rules,
+    .rule_count = ARRAY_LENGTH(rules),
+    .check = check,
+};
+
+static const struct schema_field sni_fields[] = {
+    {.name = "name",
+     .about = "The server name; *.x, x.* or * for many.",
+     .type = SCHEMA_STRING,
+     .flags = SCHEMA_REQUIRED | SCHEMA_UNIQUE | SCHEMA_LOWER,
+     .check = check_server_name_pattern,
+     .store = STORE_TEXT,
+     .offset = offsetof(struct sni, name)},
+    {.name = "certificate",
+     .about = "Id of the certificate that is served for it.",
+     .type = SCHEMA_FOREIGN,
+     .flags = SCHEMA_REQUIRED,
+     .refers_to = ENTITY_CERTIFICATE,
+     .store = STORE_POINTER,
+     .offset = offsetof(struct sni, certificate)},
+};
+
+const struct schema_record entity_sni = {
+    .name = "snis",
+    .about = "A server name and its certificate.",
+    .number = ENTITY_SNI,
+    .fields = sni_fields,
+    .count = ARRAY_LENGTH(sni_fields),
+    .is_entity = true,
+};
+
+static const struct schema_field ca_fields[] = {
+    {.name = "cert",
+     .about = "One CA certificate in PEM.",
+     .type = SCHEMA_STRING,
+     .flags = SCHEMA_REQUIRED,
+     .store = STORE_TEXT,
+     .offset = offsetof(struct ca_certificate, cert)},
+    {.name = "cert_digest",
+     .about = "Computed by databases; without effect here.",
+     .type = SCHEMA_STRING,
+     .flags = SCHEMA_UNIQUE},
+};
+
+static void check_ca(struct schema_context *c, struct schema_view *v, void *into,
+                     const struct schema_frame *at)
+{
+    static const char begin[] = "-----BEGIN CERTIFICATE-----";
+    const struct spec_outside *outside = &c->options->outside;
+    const struct document_node *n = v->slots[0];
+    const char *first, *field = "";
+    struct error e;
+    struct str text;
+
+    (void)into;
+    if (!n || v->failed & 1 || n->kind != DOCUMENT_STRING)
+        return;
+    text = document_text(n);
+    if (outside->check_certificate &&
+        outside->check_certificate(outside->context, text, STR_NONE, &field, &e)) {
+        schema_fault_field(c, v, at, 0, "%s", e.message);
+        return;
+    }
+    first = memmem(text.ptr, text.len, begin, sizeof(begin) - 1);
+    if (first &&
+        memmem(first + 1, text.len - (size_t)(first + 1 - text.ptr), begin, sizeof(begin) - 1)) {
+        schema_fault_entity(c, at, document_place(v->node),
+                            "please submit only one certificate at a time");
+        return;
+    }
+    if (outside->check_ca_certificate && outside->check_ca_certificate(outside->context, text, &e))
+        schema_fault_entity(c, at, document_place(v->node), "%s", e.message);
+}
+
+const struct schema_record entity_ca_certificate = {
+    .name = "ca_certificates",
+    .about = "A CA certificate for services to verify their upstream with.",
+    .number = ENTITY_CA_CERTIFICATE,
+    .fields = ca_fields,
+    .count = ARRAY_LENGTH(ca_fields),
+    .is_entity = true,
+    .check = check_ca,
+};

@@ -1,0 +1,183 @@
+#include "entity.h"
+
+#include "spec/json.h"
+#include "spec/spec.h"
+
+enum key_field { KEY_NAME, KEY_KID, KEY_SET, KEY_JWK, KEY_PEM };
+
+static const struct schema_field fields[] = {
+    [KEY_NAME] = {.name = "name",
+                  .about = "What others call it by.",
+                  .type = SCHEMA_STRING,
+                  .flags = SCHEMA_UNIQUE,
+                  .store = STORE_STR,
+                  .offset = offsetof(struct key, name)},
+    [KEY_KID] = {.name = "kid",
+                 .about = "The key's id, which account_key.key_id of acme names.",
+                 .type = SCHEMA_STRING,
+                 .flags = SCHEMA_REQUIRED,
+                 .store = STORE_STR,
+                 .offset = offsetof(struct key, kid)},
+    [KEY_SET] = {.name = "set",
+                 .about = "Name or id of its key set.",
+                 .type = SCHEMA_FOREIGN,
+                 .refers_to = ENTITY_KEY_SET,
+                 .store = STORE_POINTER,
+                 .offset = offsetof(struct key, set)},
+    [KEY_JWK] = {.name = "jwk",
+                 .about = "The key as JSON Web Key, in a string. This or pem.",
+                 .type = SCHEMA_STRING,
+                 .flags = SCHEMA_REFERENCEABLE | SCHEMA_SECRET,
+                 .store = STORE_TEXT,
+                 .offset = offsetof(struct key, jwk)},
+    [KEY_PEM] = {.name = "pem",
+                 .about = "The key as PEM. This or jwk.",
+                 .type = SCHEMA_RECORD,
+                 .record = &entity_key_pem,
+                 .store = STORE_RECORD},
+};
+
+static const struct schema_rule rules[] = {
+    {.kind = RULE_AT_MOST_ONE, .fields = {KEY_JWK, KEY_PEM}, .count = 2},
+    {.kind = RULE_AT_LEAST_ONE, .fields = {KEY_JWK, KEY_PEM}, .count = 2},
+};
+
+/* The object that a jwk string holds, or NULL. Its names are in *names. */
+static bool read_jwk(struct schema_context *c, struct str text, struct document_node *root)
+{
+    struct problems ignored;
+    struct document_options options = {.names = c->index->names,
+                                       .strings = c->scratch,
+                                       .nodes = c->scratch,
+                                       .problems = &ignored,
+                                       .limits = document_limits_default()};
+    struct error e;
+    bool is_read;
+
+    if (problems_init(&ignored)) {
+        c->is_out_of_memory = true;
+        return false;
+    }
+    is_read = json_parse(&options, text, root, &e) == 0;
+    problems_fini(&ignored);
+    return is_read;
+}
+
+static void check_jwk(struct schema_context *c, const struct schema_view *v,
+                      const struct schema_frame *at)
+{
+    const struct document_node *n = v->slots[KEY_JWK], *kid = v->slots[KEY_KID], *inner = NULL;
+    struct document_node root = {.kind = DOCUMENT_NULL};
+
+    if (!n || n->kind != DOCUMENT_STRING || v->failed >> KEY_JWK & 1 || v->failed >> KEY_KID & 1 ||
+        schema_is_reference(document_text(n)))
+        return;
+    if (!read_jwk(c, document_text(n), &root)) {
+        schema_fault_entity(c, at, document_place(v->node), "could not json decode jwk string");
+        return;
+    }
+    inner = document_get(&root, names_find(c->index->names, STR("kid")));
+    if (!inner || inner->kind != DOCUMENT_STRING || !kid ||
+        !str_equal(document_text(inner), document_text(kid)))
+        schema_fault_entity(c, at, document_place(v->node),
+                            "kid in jwk.kid must be equal to keys.kid");
+}
+
+static void check(struct schema_context *c, struct schema_view *v, void *into,
+                  const struct schema_frame *at)
+{
+    struct key *key = into;
+
+    if (key)
+        key->unresolved = c->unresolved;
+    check_jwk(c, v, at);
+}
+
+const struct schema_record entity_key = {
+    .name = "keys",
+    .about = "A key, for instance of an ACME account.",
+    .number = ENTITY_KEY,
+    .fields = fields,
+    .count = ARRAY_LENGTH(fields),
+    .is_entity = true,
+    .rules = rules,
+    .rule_count = ARRAY_LENGTH(rules),
+    .check = check,
+};
+
+enum pem_field { PEM_PRIVATE_KEY, PEM_PUBLIC_KEY };
+
+/* The part is stored into the key itself: offsets are those of struct key. */
+static const struct schema_field pem_fields[] = {
+    [PEM_PRIVATE_KEY] = {.name = "private_key",
+                         .about = "The private key in PEM.",
+                         .type = SCHEMA_STRING,
+                         .flags = SCHEMA_REFERENCEABLE | SCHEMA_SECRET,
+                         .store = STORE_TEXT,
+                         .offset = offsetof(struct key, private_key)},
+    [PEM_PUBLIC_KEY] = {.name = "public_key",
+                        .about = "The public key in PEM.",
+                        .type = SCHEMA_STRING,
+                        .flags = SCHEMA_REFERENCEABLE,
+                        .store = STORE_TEXT,
+                        .offset = offsetof(struct key, public_key)},
+};
+
+static const struct schema_rule pem_rules[] = {
+    {.kind = RULE_AT_LEAST_ONE, .fields = {PEM_PRIVATE_KEY, PEM_PUBLIC_KEY}, .count = 2},
+};
+
+static struct str text_of(const struct schema_view *v, unsigned i)
+{
+    const struct document_node *n = v->slots[i];
+
+    return n && n->kind == DOCUMENT_STRING && n->count ? document_text(n) : STR_NONE;
+}
+
+static void check_pem(struct schema_context *c, struct schema_view *v, void *into,
+                      const struct schema_frame *at)
+{
+    const struct spec_outside *outside = &c->options->outside;
+    struct str private_key = text_of(v, PEM_PRIVATE_KEY);
+    struct str public_key = text_of(v, PEM_PUBLIC_KEY);
+    const char *field = "";
+    struct error e;
+
+    (void)into;
+    if (v->failed || !outside->check_key || (!private_key.ptr && !public_key.ptr))
+        return;
+    if ((private_key.ptr && schema_is_reference(private_key)) ||
+        (public_key.ptr && schema_is_reference(public_key)))
+        return;
+    if (outside->check_key(outside->context, private_key, public_key, &field, &e))
+        schema_fault(c, at, document_place(v->node), "%s", e.message);
+}
+
+const struct schema_record entity_key_pem = {
+    .name = "keys.pem",
+    .about = "A key pair in PEM, or one half of it.",
+    .number = PART_KEY_PEM,
+    .fields = pem_fields,
+    .count = ARRAY_LENGTH(pem_fields),
+    .rules = pem_rules,
+    .rule_count = ARRAY_LENGTH(pem_rules),
+    .check = check_pem,
+};
+
+static const struct schema_field set_fields[] = {
+    {.name = "name",
+     .about = "What keys and account_key.key_set of acme call it by.",
+     .type = SCHEMA_STRING,
+     .flags = SCHEMA_UNIQUE,
+     .store = STORE_STR,
+     .offset = offsetof(struct key_set, name)},
+};
+
+const struct schema_record entity_key_set = {
+    .name = "key_sets",
+    .about = "A group of keys.",
+    .number = ENTITY_KEY_SET,
+    .fields = set_fields,
+    .count = ARRAY_LENGTH(set_fields),
+    .is_entity = true,
+};

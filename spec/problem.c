@@ -1,0 +1,181 @@
+#include "problem.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PROBLEM_TEXT_MAX 1024
+
+int problems_init(struct problems *p)
+{
+    *p = (struct problems){0};
+    p->arena = arena_new(NULL);
+    return p->arena ? 0 : -1;
+}
+
+void problems_fini(struct problems *p)
+{
+    free(p->items);
+    free(p->files);
+    arena_free(p->arena);
+    *p = (struct problems){0};
+}
+
+int problems_add_file(struct problems *p, const char *name)
+{
+    const char **files = realloc(p->files, (p->file_count + 1) * sizeof(*files));
+    struct str copy;
+
+    if (!files)
+        return -1;
+    p->files = files;
+    copy = arena_str(p->arena, str_from(name ? name : "-"));
+    if (!copy.ptr)
+        return -1;
+    files[p->file_count++] = copy.ptr;
+    return 0;
+}
+
+static int make_room(struct problems *p)
+{
+    size_t cap = p->cap ? p->cap * 2 : 16;
+    struct problem *items;
+
+    if (p->count < p->cap)
+        return 0;
+    items = realloc(p->items, cap * sizeof(*items));
+    if (!items)
+        return -1;
+    p->items = items;
+    p->cap = cap;
+    return 0;
+}
+
+static struct str copy_of(struct problems *p, struct str s)
+{
+    return s.ptr ? arena_str(p->arena, s) : STR_NONE;
+}
+
+void problems_put(struct problems *p, const struct problem *problem)
+{
+    struct problem *kept;
+
+    if (problem->severity == PROBLEM_ERROR)
+        p->error_count++;
+    else
+        p->warning_count++;
+    if (p->count == PROBLEMS_MAX || make_room(p)) {
+        p->truncated++;
+        return;
+    }
+    kept = &p->items[p->count++];
+    *kept = *problem;
+    kept->path = copy_of(p, problem->path);
+    kept->message = copy_of(p, problem->message);
+    kept->field = copy_of(p, problem->field);
+    kept->kong = copy_of(p, problem->kong);
+}
+
+void problems_add(struct problems *p, enum problem_severity severity, struct place place,
+                  struct str path, const char *format, ...)
+{
+    char text[PROBLEM_TEXT_MAX];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    problems_put(p, &(struct problem){.severity = severity,
+                                      .place = place,
+                                      .path = path.ptr ? path : STR(""),
+                                      .message = str_from(text)});
+}
+
+static int compare_numbers(uint32_t a, uint32_t b)
+{
+    return a < b ? -1 : a > b;
+}
+
+static int compare(const void *left, const void *right)
+{
+    const struct problem *a = left, *b = right;
+    int order = compare_numbers(a->place.file, b->place.file);
+
+    if (!order)
+        order = compare_numbers(a->place.line, b->place.line);
+    if (!order)
+        order = compare_numbers(a->place.column, b->place.column);
+    if (!order)
+        order = str_compare(a->path, b->path);
+    if (!order)
+        order = str_compare(a->message, b->message);
+    return order ? order : compare_numbers(a->severity, b->severity);
+}
+
+void problems_sort(struct problems *p)
+{
+    size_t kept = 0;
+
+    if (p->count)
+        qsort(p->items, p->count, sizeof(*p->items), compare);
+    for (size_t i = 0; i < p->count; i++) {
+        if (kept && compare(&p->items[kept - 1], &p->items[i]) == 0) {
+            if (p->items[i].severity == PROBLEM_ERROR)
+                p->error_count--;
+            else
+                p->warning_count--;
+            continue;
+        }
+        p->items[kept++] = p->items[i];
+    }
+    p->count = kept;
+}
+
+static const char *file_name(const struct problems *p, const struct problem *problem)
+{
+    return problem->place.file < p->file_count ? p->files[problem->place.file] : "-";
+}
+
+void problems_print_text(const struct problems *p, struct buf *out)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        const struct problem *one = &p->items[i];
+
+        buf_escaped(out, str_from(file_name(p, one)));
+        if (one->place.line)
+            buf_printf(out, ":%u:%u", one->place.line, one->place.column);
+        buf_cstr(out, one->severity == PROBLEM_WARNING ? ": warning: " : ": ");
+        if (one->path.len) {
+            buf_escaped(out, one->path);
+            buf_cstr(out, ": ");
+        }
+        buf_escaped(out, one->message);
+        buf_char(out, '\n');
+    }
+    if (p->truncated)
+        buf_printf(out, "and %zu more\n", p->truncated);
+}
+
+void problems_print_json(const struct problems *p, struct json_out *out)
+{
+    json_out_array(out);
+    for (size_t i = 0; i < p->count; i++) {
+        const struct problem *one = &p->items[i];
+
+        json_out_object(out);
+        json_out_member_cstr(out, "severity", one->severity == PROBLEM_ERROR ? "error" : "warning");
+        json_out_member_cstr(out, "file", file_name(p, one));
+        if (one->place.line) {
+            json_out_member_int(out, "line", one->place.line);
+            json_out_member_int(out, "column", one->place.column);
+        } else {
+            json_out_member_null(out, "line");
+            json_out_member_null(out, "column");
+        }
+        json_out_member_str(out, "path", one->path);
+        json_out_member_str(out, "message", one->message);
+        json_out_end(out);
+    }
+    json_out_end(out);
+}
