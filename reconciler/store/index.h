@@ -20,7 +20,7 @@ struct credential;
 /* What the file declares for a name: "*.x", "x.*", "*" and "" (the default certificate) too. */
 struct index_declared {
     struct str name;              /* lower case; copied */
-    struct credential *primary;   /* referenced by the index */
+    struct credential *primary;   /* never NULL; referenced by the index */
     struct credential *alternate; /* of the other key type; or NULL */
 };
 
@@ -32,8 +32,8 @@ void index_free(struct index *x);         /* NULL is fine */
 int index_set_managed(struct index *x, struct str name, struct credential *credential,
                       struct error *e) MUST_CHECK;
 /*
- * The whole declared set of a new generation, sorted by name (byte order), each once. Only names
- * whose entry differs become changes. -1 with *e: unchanged.
+ * The whole declared set of a new generation, each name once. Only names whose entry differs (by
+ * pointer: declared.h interns them) become changes. -1 with *e: unchanged.
  */
 int index_replace_declared(struct index *x, const struct index_declared *names, size_t count,
                            struct error *e) MUST_CHECK;
@@ -48,14 +48,17 @@ size_t index_changes(const struct index *x); /* waiting to be taken */
 
 /*
  * The changes of one segment. The bytes live as long as it does, whatever the index does meanwhile,
- * so that another thread may write the segment; the object itself stays with the index' thread.
+ * so that another thread may write the segment; the object itself stays with the index' thread and
+ * is freed before the index.
  */
 struct index_changes {
     struct segment_name *names; /* tombstones for names that vanished */
     size_t count;
     /* private */
+    struct index *index;
     struct credential **held;
     size_t held_count;
+    char *texts;
 };
 
 /* At most `max` of the waiting changes (0 = all); *changes NULL when there are none. -1 with *e:
@@ -69,9 +72,8 @@ void index_changes_free(struct index_changes *c); /* NULL is fine */
 /*
  * The segment now holds the bytes of its names: credentials in effect that equal what is in it let
  * their own copy go and point into its mapping. Call it for every segment that enters the stack.
+ * While changes are out it is put off until they are freed.
  */
 void index_rebind(struct index *x, struct segment *segment);
-/* The same for the names `from` to `to` - 1 of the segment, for large ones in slices. */
-void index_rebind_range(struct index *x, struct segment *segment, size_t from, size_t to);
 
 #endif

@@ -16,6 +16,8 @@
 struct stack;
 
 #define STACK_CREDENTIALS_MAX (CHANNEL_SEGMENTS_MAX - 2) /* beside one TOKENS and one ROUTES */
+/* More than this come only when merging cannot keep up: then half of them at once. */
+#define STACK_COMFORTABLE 32
 
 struct stack_segment {
     uint64_t id;
@@ -40,6 +42,8 @@ const struct stack_segment *stack_push(struct stack *s, int fd, uint64_t size,
 size_t stack_count(const struct stack *s);
 const struct stack_segment *stack_at(const struct stack *s, size_t i);
 const struct stack_segment *stack_find(const struct stack *s, uint64_t id);
+/* Do all key pages stay out of swap? False once RLIMIT_MEMLOCK did not allow it. */
+bool stack_is_locked(const struct stack *s);
 /* Fills the manifest's ids and count; `generation` is the caller's. */
 void stack_manifest(const struct stack *s, struct channel_message *m);
 

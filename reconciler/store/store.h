@@ -39,8 +39,8 @@ struct store_order {
 };
 
 /*
- * What is known of one name. To be read only; it changes by store_apply, and a name of which
- * nothing is left is freed by it.
+ * What is known of one name. To be read only; it changes by store_apply, which also frees a name of
+ * which nothing is left.
  */
 struct store_name {
     struct str name;
@@ -56,8 +56,8 @@ struct store_name {
     bool active;                   /* the credential is in the index and renewed */
     bool revoked;
     /* private */
-    bool is_sorted;
-    uint32_t due_slot;
+    bool is_gone;      /* out of the store, only the sorted view still holds it */
+    uint32_t due_slot; /* in the due index, if due_at */
 };
 
 struct store_account {
@@ -86,6 +86,11 @@ int store_apply(struct store *s, const struct value *v, struct error *e) MUST_CH
 
 /* NULL: nothing is known of it. Valid until the store changes. */
 struct store_name *store_find(const struct store *s, struct str name);
+/*
+ * The name, made with nothing known of it where it is missing, so that it can be given a due time.
+ * It stays until a value of it is applied and taken away again. NULL: out of memory.
+ */
+struct store_name *store_need(struct store *s, struct str name) MUST_CHECK;
 size_t store_count(const struct store *s);
 /*
  * All names in byte order, valid until the store changes; *count how many. NULL: out of memory.

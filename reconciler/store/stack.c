@@ -1,0 +1,224 @@
+#include "stack.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct stack {
+    uint64_t next_id;
+    bool is_unlocked;
+    bool is_merging;
+    /* The oldest first, so that a new one goes to the end. */
+    struct stack_segment credentials[STACK_CREDENTIALS_MAX];
+    size_t count;
+    struct stack_segment tokens, routes; /* id 0 = none */
+};
+
+struct stack *stack_new(uint64_t first_id)
+{
+    struct stack *s = calloc(1, sizeof(*s));
+
+    if (s)
+        s->next_id = first_id ? first_id : 1;
+    return s;
+}
+
+static void drop(struct stack_segment *entry)
+{
+    if (!entry->id)
+        return;
+    segment_unref(entry->mapped);
+    close(entry->fd);
+    *entry = (struct stack_segment){0};
+}
+
+void stack_free(struct stack *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < s->count; i++)
+        drop(&s->credentials[i]);
+    drop(&s->tokens);
+    drop(&s->routes);
+    free(s);
+}
+
+/* Maps `fd` into *entry; closes it on failure. */
+static int map(struct stack *s, int fd, uint64_t size, struct stack_segment *entry, struct error *e)
+{
+    bool locked = true;
+    struct segment *mapped = segment_map(fd, &locked, e);
+
+    if (!mapped) {
+        close(fd);
+        return -1;
+    }
+    s->is_unlocked = s->is_unlocked || !locked;
+    *entry = (struct stack_segment){s->next_id++, fd, size, mapped};
+    return 0;
+}
+
+const struct stack_segment *stack_push(struct stack *s, int fd, uint64_t size, struct error *e)
+{
+    struct stack_segment entry;
+    struct stack_segment *place;
+
+    if (map(s, fd, size, &entry, e))
+        return NULL;
+    if (segment_kind_of(entry.mapped) == SEGMENT_CREDENTIALS) {
+        if (s->count == STACK_CREDENTIALS_MAX) {
+            drop(&entry);
+            error_set(e, ERROR_LIMIT, "more than %d segments at once", STACK_CREDENTIALS_MAX);
+            return NULL;
+        }
+        place = &s->credentials[s->count++];
+    } else {
+        place = segment_kind_of(entry.mapped) == SEGMENT_TOKENS ? &s->tokens : &s->routes;
+        drop(place);
+    }
+    *place = entry;
+    return place;
+}
+
+size_t stack_count(const struct stack *s)
+{
+    return s->count + (s->tokens.id != 0) + (s->routes.id != 0);
+}
+
+const struct stack_segment *stack_at(const struct stack *s, size_t i)
+{
+    if (s->tokens.id && i-- == 0)
+        return &s->tokens;
+    if (s->routes.id && i-- == 0)
+        return &s->routes;
+    return i < s->count ? &s->credentials[s->count - 1 - i] : NULL;
+}
+
+const struct stack_segment *stack_find(const struct stack *s, uint64_t id)
+{
+    const struct stack_segment *entry;
+
+    for (size_t i = 0; (entry = stack_at(s, i)); i++)
+        if (entry->id == id)
+            return entry;
+    return NULL;
+}
+
+bool stack_is_locked(const struct stack *s)
+{
+    return !s->is_unlocked;
+}
+
+void stack_manifest(const struct stack *s, struct channel_message *m)
+{
+    const struct stack_segment *entry;
+
+    m->u.manifest.count = 0;
+    for (size_t i = 0; (entry = stack_at(s, i)); i++)
+        m->u.manifest.ids[m->u.manifest.count++] = entry->id;
+}
+
+/* ---- merging ---- */
+
+/* What segments weigh: bytes, and names, of which a tombstone is one as well. */
+struct weight {
+    uint64_t bytes;
+    size_t names;
+};
+
+static struct weight weigh(const struct stack_segment *entry)
+{
+    return (struct weight){entry->size, segment_count(entry->mapped)};
+}
+
+/* Half of the next one: so each is more than twice all that are newer, and a million names are a
+ * dozen segments. */
+static bool is_worth(const struct weight *newer, const struct weight *next)
+{
+    return newer->bytes * 2 >= next->bytes || newer->names * 2 >= next->names;
+}
+
+/* How many of the newest to merge; less than two: none. */
+static size_t choose(const struct stack *s)
+{
+    struct weight newer = {0, 0};
+    size_t best = 0;
+
+    for (size_t n = 1; n <= s->count; n++) {
+        struct weight next = weigh(&s->credentials[s->count - n]);
+        if (n > 1 && is_worth(&newer, &next))
+            best = n;
+        newer.bytes += next.bytes;
+        newer.names += next.names;
+    }
+    if (s->count > STACK_COMFORTABLE && best < s->count / 2)
+        best = s->count / 2;
+    return best;
+}
+
+bool stack_merge_begin(struct stack *s, struct stack_merge *m)
+{
+    size_t count = s->is_merging ? 0 : choose(s);
+
+    if (count < 2)
+        return false;
+    memset(m, 0, sizeof(*m));
+    m->fd = -1;
+    m->count = count;
+    m->is_bottom = count == s->count;
+    for (size_t i = 0; i < count; i++)
+        m->segments[i] = segment_ref(s->credentials[s->count - 1 - i].mapped);
+    m->newest_id = s->credentials[s->count - 1].id;
+    m->oldest_id = s->credentials[s->count - count].id;
+    s->is_merging = true;
+    return true;
+}
+
+void stack_merge_run(struct stack_merge *m)
+{
+    m->fd = segment_merge(m->segments, m->count, m->is_bottom, &m->size, &m->error);
+}
+
+/* Takes the merged ones out; *place is where the oldest stood. */
+static void take_out(struct stack *s, const struct stack_merge *m, size_t *place)
+{
+    size_t at = 0;
+
+    while (s->credentials[at].id != m->oldest_id)
+        at++;
+    for (size_t i = 0; i < m->count; i++)
+        drop(&s->credentials[at + i]);
+    s->count -= m->count;
+    memmove(&s->credentials[at], &s->credentials[at + m->count],
+            (s->count - at) * sizeof(s->credentials[0]));
+    *place = at;
+}
+
+int stack_merge_end(struct stack *s, struct stack_merge *m, const struct stack_segment **entry,
+                    struct error *e)
+{
+    struct stack_segment merged;
+    size_t place;
+
+    *entry = NULL;
+    s->is_merging = false;
+    for (size_t i = 0; i < m->count; i++)
+        segment_unref(m->segments[i]);
+    if (m->fd < 0) {
+        *e = m->error;
+        return -1;
+    }
+    if (map(s, m->fd, m->size, &merged, e))
+        return -1;
+    take_out(s, m, &place);
+    if (m->is_bottom && segment_count(merged.mapped) == 0) {
+        drop(&merged);
+        return 0;
+    }
+    memmove(&s->credentials[place + 1], &s->credentials[place],
+            (s->count - place) * sizeof(s->credentials[0]));
+    s->credentials[place] = merged;
+    s->count++;
+    *entry = &s->credentials[place];
+    return 0;
+}
