@@ -18,6 +18,7 @@ struct observed_name {
     bool has_certificate;
     int64_t not_before, not_after; /* of the leaf; the lifetime is not_after - not_before + 1 */
     int64_t issued_at;             /* by our own clock; 0 = unknown (written by somebody else) */
+    bool renewed;                  /* it came by a renewal: of the CA's limits it drew on fewer */
     struct str issuer;             /* common name of the issuer */
     struct str directory;          /* URL it was issued by; "" = unknown */
     enum key_type key_type;

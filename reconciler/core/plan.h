@@ -48,6 +48,8 @@ enum plan_reason {
     REASON_COUNT
 };
 
+struct budget_note; /* budget.h: what an order draws on */
+
 struct action {
     enum plan_action action;
     enum plan_action wanted; /* for wait: what it waits to do; else the same as action */
@@ -59,6 +61,7 @@ struct action {
     int64_t renew_at;                     /* of the certificate that is there; 0 = none */
     const struct desired_name *desired;   /* NULL for retire */
     const struct observed_name *observed; /* NULL: nothing is known of the name */
+    const struct budget_note *budget;     /* NULL: the plan was made without limits */
     bool overrides; /* doing it makes a managed certificate replace desired->overrides, which it
                        does not yet */
 };

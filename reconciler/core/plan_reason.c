@@ -2,6 +2,7 @@
 
 #include "reconciler/base/attr.h"
 #include "reconciler/base/clock.h"
+#include "reconciler/core/budget.h"
 #include "reconciler/core/public_ca.h"
 
 #define SENTENCE_MAX ((size_t)64 << 10)
@@ -131,6 +132,25 @@ static void print_try(const struct action *a, struct buf *out)
         buf_cstr(out, ", or when the file changes");
 }
 
+/* The limit that lets it through last. */
+static void print_limit(const struct action *a, struct buf *out)
+{
+    const struct budget_draw *last = NULL;
+
+    print_time(out, "it does not fit the CA's limits before ", a->at);
+    for (size_t i = 0; a->budget && i < a->budget->count; i++)
+        if (!last || a->budget->draws[i].fits_at > last->fits_at)
+            last = &a->budget->draws[i];
+    if (!last)
+        return;
+    buf_printf(out, ": %s", budget_scope_name(last->scope));
+    if (last->scope != BUDGET_ORDERS) {
+        buf_char(out, ' ');
+        buf_str(out, last->of);
+    }
+    buf_printf(out, ", %u in %lld hours", last->count, (long long)(last->seconds / 3600));
+}
+
 void plan_reason_print(const struct action *a, int64_t now, struct buf *out)
 {
     const char *fault;
@@ -146,7 +166,7 @@ void plan_reason_print(const struct action *a, int64_t now, struct buf *out)
         print_try(a, out);
         return;
     case REASON_BUDGET:
-        print_time(out, "it would not fit the CA's limits before ", a->at);
+        print_limit(a, out);
         return;
     case REASON_NOT_PUBLIC:
         fault = public_ca_refuses(a->name);

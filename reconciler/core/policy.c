@@ -1,8 +1,12 @@
 #include "reconciler/core/policy.h"
 
+#include <libpsl.h>
 #include <stddef.h>
+#include <string.h>
 
-#include "reconciler/base/attr.h"
+#include "reconciler/core/public_ca.h"
+
+#define HOST_NAME_MAX_BYTES 253 /* RFC 1035 §2.3.4 */
 
 #define MINUTE ((int64_t)60)
 #define DAY ((int64_t)86400)
@@ -118,4 +122,17 @@ int64_t policy_retry_at(unsigned failures, int64_t failed_at, int64_t retry_at, 
     step = (int64_t)(str_hash(name, policy->jitter_seed + failures) % (JITTER_STEPS + 1));
     at = bounded(failed_at) + earliest + (latest - earliest) * step / JITTER_STEPS;
     return at > retry_at ? at : retry_at;
+}
+
+struct str policy_registered_domain(struct str name)
+{
+    char text[HOST_NAME_MAX_BYTES + 1];
+    const char *domain;
+
+    if (!name.len || name.len > HOST_NAME_MAX_BYTES || public_ca_is_ipv4(name))
+        return name;
+    memcpy(text, name.ptr, name.len);
+    text[name.len] = '\0';
+    domain = psl_registrable_domain(psl_builtin(), text);
+    return domain ? str_slice(name, (size_t)(domain - text), name.len) : name;
 }

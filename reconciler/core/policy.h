@@ -47,4 +47,11 @@ int64_t policy_renew_at(int64_t not_before, int64_t not_after, const struct poli
 int64_t policy_retry_at(unsigned failures, int64_t failed_at, int64_t retry_at, int64_t lifetime,
                         struct str name, const struct policy *policy);
 
+/*
+ * The registered domain of a host name by the public suffix list that libpsl has built in
+ * ("example.co.uk" for "www.example.co.uk"), a view into `name`. `name` itself where it is a public
+ * suffix, an IPv4 address, or one label. `name` is lower case.
+ */
+struct str policy_registered_domain(struct str name);
+
 #endif

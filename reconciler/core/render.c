@@ -2,6 +2,7 @@
 
 #include "reconciler/base/attr.h"
 #include "reconciler/base/clock.h"
+#include "reconciler/core/budget.h"
 
 /* With a flush function, the buffer is emptied when it holds this much. */
 #define FLUSH_AT ((size_t)64 << 10)
@@ -96,6 +97,23 @@ static void print_places(const struct desired_name *name, struct sheet *s)
     buf_char(s->out, ')');
 }
 
+/* " [orders 299/300, domain example.com 49/50]": what is left of each limit that it draws on. */
+static void print_budget(const struct budget_note *note, struct buf *out)
+{
+    for (size_t i = 0; note && i < note->count; i++) {
+        const struct budget_draw *draw = &note->draws[i];
+
+        buf_printf(out, "%s%s", i ? ", " : " [", budget_scope_name(draw->scope));
+        if (draw->scope == BUDGET_DOMAIN) {
+            buf_char(out, ' ');
+            buf_escaped(out, draw->of);
+        }
+        buf_printf(out, " %u/%u", draw->left, draw->count);
+    }
+    if (note && note->count)
+        buf_char(out, ']');
+}
+
 static void print_action(const struct verb *verb, const struct action *a, struct sheet *s)
 {
     struct buf *out = s->out;
@@ -117,6 +135,7 @@ static void print_action(const struct verb *verb, const struct action *a, struct
         buf_cstr(out, "; overrides the certificate declared at ");
         render_place(s->options->model, a->desired->overrides->name.place, out);
     }
+    print_budget(a->budget, out);
     buf_char(out, '\n');
 }
 
@@ -235,6 +254,25 @@ static void json_not_after(struct json_out *j, const struct action *a)
     json_out_member_time(j, "not_after", has_certificate ? a->observed->not_after : 0);
 }
 
+static void json_budget(struct json_out *j, const struct budget_note *note)
+{
+    json_out_key(j, "budget");
+    json_out_array(j);
+    for (size_t i = 0; note && i < note->count; i++) {
+        const struct budget_draw *draw = &note->draws[i];
+
+        json_out_object(j);
+        json_out_member_cstr(j, "limit", budget_scope_name(draw->scope));
+        json_out_member_str(j, "of", draw->of);
+        json_out_member_int(j, "max", draw->count);
+        json_out_member_int(j, "seconds", draw->seconds);
+        json_out_member_int(j, "left", draw->left);
+        json_out_member_time(j, "fits_at", draw->fits_at);
+        json_out_end(j);
+    }
+    json_out_end(j);
+}
+
 static void json_action(struct sheet *s, const struct action *a)
 {
     struct json_out j = json_out_compact(&s->line);
@@ -249,9 +287,7 @@ static void json_action(struct sheet *s, const struct action *a)
     json_key_type(&j, a, s->options);
     json_not_after(&j, a);
     json_out_member_time(&j, "at", a->at);
-    json_out_key(&j, "budget");
-    json_out_array(&j);
-    json_out_end(&j);
+    json_budget(&j, a->budget);
     json_out_end(&j);
 }
 

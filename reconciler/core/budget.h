@@ -1,0 +1,121 @@
+#ifndef CORE_BUDGET_H
+#define CORE_BUDGET_H
+
+#include "reconciler/core/plan.h"
+
+/*
+ * What a CA lets us do: its limits as data, a ledger of what was drawn, and plans that fit both.
+ * Each limit is a bucket of `count` that refills evenly over `seconds`, as Let's Encrypt's are.
+ * Pure.
+ */
+
+enum budget_scope {
+    BUDGET_ORDERS,   /* new orders of the account */
+    BUDGET_DOMAIN,   /* certificates of one registered domain */
+    BUDGET_SET,      /* certificates of one exact set of names; ours have one name each */
+    BUDGET_FAILURES, /* failed authorizations of one name */
+    BUDGET_SCOPE_COUNT
+};
+
+struct budget_limit {
+    uint32_t count; /* 0: there is no such limit */
+    int64_t seconds;
+};
+
+struct budget_limits {
+    struct budget_limit scopes[BUDGET_SCOPE_COUNT];
+    bool renewals_exempt; /* a renewal of the same set draws on neither orders nor domain */
+    bool ari_exempt;      /* one inside its ARI window draws on nothing at all */
+};
+
+/* The published limits of a CA that we know, by its directory; NULL: none known, none assumed. */
+const struct budget_limits *budget_known(struct str directory);
+
+/*
+ * A row of the settings: "orders=300/3h domain=50/7d set=5/7d failures=5/1h renewals=exempt
+ * ari=exempt", any part may be left out. Units s, m, h, d. 0, or -1 with ERROR_USAGE.
+ */
+int budget_parse(struct str text, struct budget_limits *limits, struct error *e) MUST_CHECK;
+
+const char *budget_scope_name(enum budget_scope scope); /* "orders" ... */
+
+/* Something that happened and counts. Each draws on what it counts against alone. */
+enum budget_kind { BUDGET_ORDERED, BUDGET_ISSUED, BUDGET_FAILED };
+struct budget_event {
+    struct str name;
+    int64_t at;
+    enum budget_kind kind;
+    bool renewal; /* ordered, issued: a renewal of the same set */
+    bool ari;
+};
+
+/* What is drawn, by account, domain, set and name. Limits outlive it. Free with budget_free. */
+struct budget;
+struct budget *budget_new(const struct budget_limits *limits) MUST_CHECK;
+void budget_free(struct budget *b); /* NULL is fine */
+
+/*
+ * Puts history in, oldest first (`events` is sorted in place). What happened was let through, so no
+ * bucket goes below empty by it, whatever else we believe. 0, or -1 (memory).
+ */
+int budget_record(struct budget *b, struct budget_event *events, size_t count,
+                  struct error *e) MUST_CHECK;
+
+/*
+ * History from what is observed: of each name its last issuance and its last failure. All that
+ * there is without an audit log; what lies before is not counted then. Only what came from
+ * `directory`.
+ */
+int budget_record_observed(struct budget *b, const struct observed *observed, struct str directory,
+                           int64_t now, struct error *e) MUST_CHECK;
+
+/* An order that is to be sent. */
+struct budget_request {
+    struct str name;
+    bool renewal; /* there is a certificate of this name from this CA */
+    bool ari;     /* its renewal time came from the CA */
+};
+
+/* What `a` would ask for when it is an issue or a renewal. */
+struct budget_request budget_request_of(const struct action *a, struct str directory, int64_t now);
+
+/* The earliest instant, not before `now`, at which the request fits all limits. */
+int64_t budget_when(const struct budget *b, const struct budget_request *r, int64_t now);
+/* Draws on the limits at `at`; call in order of time. 0, or -1 (memory). */
+int budget_take(struct budget *b, const struct budget_request *r, int64_t at,
+                struct error *e) MUST_CHECK;
+
+struct budget_bucket; /* budget_bucket.h */
+const struct budget_limits *budget_limits_in(const struct budget *b);
+/* The bucket that `name` draws on in `scope`, made if it is not there. NULL: memory. */
+struct budget_bucket *budget_bucket_of(struct budget *b, enum budget_scope scope, struct str name);
+/* True if the request draws on `scope`. */
+bool budget_draws_on(const struct budget_limits *limits, const struct budget_request *r,
+                     enum budget_scope scope);
+
+/* One limit that an action draws on. */
+struct budget_draw {
+    enum budget_scope scope;
+    struct str of;   /* domain or name; "account" */
+    uint32_t count;  /* of the limit ... */
+    int64_t seconds; /* ... and what it is counted over */
+    uint32_t left;   /* when the action has drawn on it, at its time */
+    int64_t fits_at; /* when this limit alone would let it pass */
+};
+
+struct budget_note {
+    struct budget_draw draws[BUDGET_SCOPE_COUNT];
+    size_t count;
+};
+
+/*
+ * The same plan with every order in it that would not fit put off: WAIT, reason budget, at the time
+ * when it fits, renewals nearest to their end first, then first certificates that the file names,
+ * then those on demand. Each order gets its note. `b` holds the history, and then the planned
+ * orders too: it is for this one plan. `plan` itself is returned if nothing in it orders. 0, or -1
+ * (memory).
+ */
+int budget_plan(struct budget *b, const struct plan *plan, struct str directory, int64_t now,
+                struct arena *arena, const struct plan **fitting, struct error *e) MUST_CHECK;
+
+#endif

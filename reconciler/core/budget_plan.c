@@ -1,0 +1,382 @@
+#include <stdlib.h>
+#include <string.h>
+
+#include "reconciler/core/budget.h"
+#include "reconciler/core/budget_bucket.h"
+
+/* An order of the plan that is to find its time. */
+struct candidate {
+    struct action *action;
+    struct budget_request request;
+    struct budget_bucket *domain; /* NULL: no limit of a registered domain holds it */
+    int64_t release;              /* not before: what its own name allows */
+    size_t rank;                  /* 0 = the most urgent */
+};
+
+/* The candidates of one registered domain, one behind the other. */
+struct lane {
+    struct candidate *next, *end;
+    int64_t ready_at; /* of its first candidate, as far as domain and name go */
+};
+
+struct heap {
+    struct lane **items;
+    size_t count;
+    bool (*before)(const struct lane *a, const struct lane *b);
+};
+
+struct staggering {
+    struct budget *budget;
+    const struct budget_limits *limits;
+    struct budget_bucket *orders; /* NULL: no such limit */
+    struct candidate *candidates;
+    size_t count;
+    struct lane *lanes;
+    size_t lane_count;
+    struct heap by_time, by_rank;
+    int64_t now;
+};
+
+/* ---- a binary heap of lanes ---- */
+
+static bool sooner(const struct lane *a, const struct lane *b)
+{
+    if (a->ready_at != b->ready_at)
+        return a->ready_at < b->ready_at;
+    return a->next->rank < b->next->rank;
+}
+
+static bool more_urgent(const struct lane *a, const struct lane *b)
+{
+    return a->next->rank < b->next->rank;
+}
+
+static void heap_push(struct heap *h, struct lane *lane)
+{
+    size_t at = h->count++;
+
+    for (; at && h->before(lane, h->items[(at - 1) / 2]); at = (at - 1) / 2)
+        h->items[at] = h->items[(at - 1) / 2];
+    h->items[at] = lane;
+}
+
+static struct lane *heap_pop(struct heap *h)
+{
+    struct lane *top = h->items[0], *moving = h->items[--h->count];
+    size_t at = 0;
+
+    for (;;) {
+        size_t child = 2 * at + 1;
+
+        if (child + 1 < h->count && h->before(h->items[child + 1], h->items[child]))
+            child++;
+        if (child >= h->count || !h->before(h->items[child], moving))
+            break;
+        h->items[at] = h->items[child];
+        at = child;
+    }
+    h->items[at] = moving;
+    return top;
+}
+
+/* ---- who comes first ---- */
+
+static bool has_certificate(const struct action *a)
+{
+    return a->observed && a->observed->has_certificate;
+}
+
+/* Nearest to its end first, then what the file names, then what came on demand; then by name. */
+static int by_urgency(const void *left, const void *right)
+{
+    const struct action *a = ((const struct candidate *)left)->action;
+    const struct action *b = ((const struct candidate *)right)->action;
+    bool a_named = a->desired->place_count > 0, b_named = b->desired->place_count > 0;
+
+    if (has_certificate(a) != has_certificate(b))
+        return has_certificate(a) ? -1 : 1;
+    if (has_certificate(a) && a->observed->not_after != b->observed->not_after)
+        return a->observed->not_after < b->observed->not_after ? -1 : 1;
+    if (a_named != b_named)
+        return a_named ? -1 : 1;
+    return str_compare(a->name, b->name);
+}
+
+static int by_lane(const void *left, const void *right)
+{
+    const struct candidate *a = left, *b = right;
+
+    if (a->domain != b->domain) {
+        if (!a->domain || !b->domain)
+            return a->domain ? 1 : -1;
+        return str_compare(a->domain->key, b->domain->key);
+    }
+    if (a->release != b->release)
+        return a->release < b->release ? -1 : 1;
+    return a->rank < b->rank ? -1 : a->rank > b->rank;
+}
+
+/* ---- taking turns ---- */
+
+static const struct budget_limit *limit_of(const struct staggering *s, enum budget_scope scope)
+{
+    return &s->limits->scopes[scope];
+}
+
+static int64_t bucket_when(const struct staggering *s, const struct budget_bucket *bucket,
+                           enum budget_scope scope, int64_t from)
+{
+    return bucket ? budget_bucket_when(bucket, limit_of(s, scope), from) : from;
+}
+
+static void renew_ready(const struct staggering *s, struct lane *lane)
+{
+    lane->ready_at = bucket_when(s, lane->next->domain, BUDGET_DOMAIN, lane->next->release);
+}
+
+/* What every limit says of this order, just before it draws on them at `at`. -1: memory. */
+static int write_note(const struct staggering *s, const struct candidate *c, int64_t at,
+                      struct budget_note *note)
+{
+    for (int i = 0; i < BUDGET_SCOPE_COUNT; i++) {
+        enum budget_scope scope = (enum budget_scope)i;
+        const struct budget_limit *limit = limit_of(s, scope);
+        struct budget_bucket after, *bucket;
+
+        if (!budget_draws_on(s->limits, &c->request, scope))
+            continue;
+        bucket = budget_bucket_of(s->budget, scope, c->request.name);
+        if (!bucket)
+            return -1;
+        after = *bucket;
+        if (scope != BUDGET_FAILURES)
+            budget_bucket_take(&after, limit, at);
+        note->draws[note->count++] =
+            (struct budget_draw){.scope = scope,
+                                 .of = budget_bucket_subject(bucket),
+                                 .count = limit->count,
+                                 .seconds = limit->seconds,
+                                 .left = budget_bucket_left(&after, limit, at),
+                                 .fits_at = budget_bucket_when(bucket, limit, s->now)};
+    }
+    return 0;
+}
+
+/* Gives the candidate its time. */
+static int settle(const struct staggering *s, struct candidate *c, int64_t at, struct arena *arena,
+                  struct error *e)
+{
+    struct budget_note *note = arena_alloc(arena, sizeof(*note));
+
+    if (!note || write_note(s, c, at, note))
+        return error_memory(e);
+    if (budget_take(s->budget, &c->request, at, e))
+        return -1;
+    c->action->budget = note;
+    if (at > s->now) {
+        c->action->wanted = c->action->action;
+        c->action->action = PLAN_WAIT;
+        c->action->reason = REASON_BUDGET;
+        c->action->at = at;
+    }
+    return 0;
+}
+
+/*
+ * Time runs: at each step the account's limit or a lane says when the next order can go, and of all
+ * lanes that are ready by then the most urgent one goes. Draws are thus made in order of time,
+ * which the buckets' arithmetic needs.
+ */
+static int run(struct staggering *s, struct arena *arena, struct error *e)
+{
+    int64_t clock = s->now;
+
+    for (size_t i = 0; i < s->lane_count; i++) {
+        renew_ready(s, &s->lanes[i]);
+        heap_push(&s->by_time, &s->lanes[i]);
+    }
+    while (s->by_time.count || s->by_rank.count) {
+        struct lane *lane;
+
+        if (!s->by_rank.count && s->by_time.items[0]->ready_at > clock)
+            clock = s->by_time.items[0]->ready_at;
+        clock = bucket_when(s, s->orders, BUDGET_ORDERS, clock);
+        while (s->by_time.count && s->by_time.items[0]->ready_at <= clock)
+            heap_push(&s->by_rank, heap_pop(&s->by_time));
+        lane = heap_pop(&s->by_rank);
+        if (settle(s, lane->next, clock, arena, e))
+            return -1;
+        if (++lane->next < lane->end) {
+            renew_ready(s, lane);
+            heap_push(&s->by_time, lane);
+        }
+    }
+    return 0;
+}
+
+/* ---- setting up ---- */
+
+static bool is_order(const struct action *a)
+{
+    return a->action == PLAN_ISSUE || a->action == PLAN_RENEW;
+}
+
+/* What the name's own limits allow. */
+static int set_release(struct staggering *s, struct candidate *c)
+{
+    static const enum budget_scope own[] = {BUDGET_SET, BUDGET_FAILURES};
+
+    c->release = s->now;
+    for (size_t i = 0; i < ARRAY_LENGTH(own); i++) {
+        struct budget_bucket *bucket;
+
+        if (!budget_draws_on(s->limits, &c->request, own[i]))
+            continue;
+        bucket = budget_bucket_of(s->budget, own[i], c->request.name);
+        if (!bucket)
+            return -1;
+        c->release = bucket_when(s, bucket, own[i], c->release);
+    }
+    if (!budget_draws_on(s->limits, &c->request, BUDGET_DOMAIN))
+        return 0;
+    c->domain = budget_bucket_of(s->budget, BUDGET_DOMAIN, c->request.name);
+    return c->domain ? 0 : -1;
+}
+
+/*
+ * Orders that draw on neither account nor domain go as soon as their name allows; the others stay
+ * and are put into lanes.
+ */
+static int release_exempt(struct staggering *s, struct arena *arena, struct error *e)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < s->count; i++) {
+        struct candidate *c = &s->candidates[i];
+
+        c->rank = i;
+        if (set_release(s, c))
+            return error_memory(e);
+        if (c->domain || budget_draws_on(s->limits, &c->request, BUDGET_ORDERS))
+            s->candidates[kept++] = *c;
+        else if (settle(s, c, c->release, arena, e))
+            return -1;
+    }
+    s->count = kept;
+    return 0;
+}
+
+/* Without a domain's limit each candidate is a lane of its own. */
+static void make_lanes(struct staggering *s)
+{
+    qsort(s->candidates, s->count, sizeof(*s->candidates), by_lane);
+    for (size_t i = 0; i < s->count; i++) {
+        struct candidate *c = &s->candidates[i];
+
+        if (i && c->domain && c[-1].domain == c->domain)
+            s->lanes[s->lane_count - 1].end = c + 1;
+        else
+            s->lanes[s->lane_count++] = (struct lane){.next = c, .end = c + 1};
+    }
+}
+
+/* An order that is under way has drawn already, and no history knows it yet. */
+static int draw_open(struct staggering *s, const struct plan *plan, struct str directory,
+                     struct error *e)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct action *a = &plan->items[i];
+        struct budget_request r;
+
+        if (a->action != PLAN_WAIT || a->reason != REASON_ORDER_OPEN)
+            continue;
+        r = budget_request_of(a, directory, s->now);
+        if (budget_take(s->budget, &r, s->now, e))
+            return -1;
+    }
+    return 0;
+}
+
+static int stagger(struct staggering *s, struct arena *arena, struct error *e)
+{
+    qsort(s->candidates, s->count, sizeof(*s->candidates), by_urgency);
+    if (s->limits->scopes[BUDGET_ORDERS].count) {
+        s->orders = budget_bucket_of(s->budget, BUDGET_ORDERS, STR(""));
+        if (!s->orders)
+            return error_memory(e);
+    }
+    if (release_exempt(s, arena, e))
+        return -1;
+    make_lanes(s);
+    return run(s, arena, e);
+}
+
+static struct plan *copy_plan(const struct plan *plan, struct arena *arena, struct action **items)
+{
+    struct plan *copy = arena_alloc(arena, sizeof(*copy));
+
+    *items = arena_array(arena, plan->count, sizeof(**items));
+    if (!copy || !*items)
+        return NULL;
+    memcpy(*items, plan->items, plan->count * sizeof(**items));
+    *copy = (struct plan){.items = *items, .count = plan->count};
+    return copy;
+}
+
+static void count_again(struct plan *plan)
+{
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct action *a = &plan->items[i];
+
+        plan->counts[a->action]++;
+        plan->override_count += a->overrides;
+        if (a->at && (!plan->next_at || a->at < plan->next_at))
+            plan->next_at = a->at;
+    }
+}
+
+static int prepare(struct staggering *s, size_t orders, struct action *items, size_t count,
+                   struct str directory)
+{
+    s->candidates = calloc(orders, sizeof(*s->candidates));
+    s->lanes = calloc(orders, sizeof(*s->lanes));
+    s->by_time = (struct heap){.items = calloc(orders, sizeof(struct lane *)), .before = sooner};
+    s->by_rank =
+        (struct heap){.items = calloc(orders, sizeof(struct lane *)), .before = more_urgent};
+    if (!s->candidates || !s->lanes || !s->by_time.items || !s->by_rank.items)
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        if (is_order(&items[i]))
+            s->candidates[s->count++] = (struct candidate){
+                .action = &items[i], .request = budget_request_of(&items[i], directory, s->now)};
+    return 0;
+}
+
+int budget_plan(struct budget *b, const struct plan *plan, struct str directory, int64_t now,
+                struct arena *arena, const struct plan **fitting, struct error *e)
+{
+    struct staggering s = {.budget = b, .limits = budget_limits_in(b), .now = now};
+    size_t orders = plan->counts[PLAN_ISSUE] + plan->counts[PLAN_RENEW];
+    struct action *items;
+    struct plan *copy;
+    int rc = -1;
+
+    if (!orders) {
+        *fitting = plan;
+        return 0;
+    }
+    copy = copy_plan(plan, arena, &items);
+    if (!copy || prepare(&s, orders, items, plan->count, directory))
+        error_memory(e);
+    else if (draw_open(&s, plan, directory, e) == 0)
+        rc = stagger(&s, arena, e);
+    free(s.candidates);
+    free(s.lanes);
+    free(s.by_time.items);
+    free(s.by_rank.items);
+    if (rc)
+        return -1;
+    count_again(copy);
+    *fitting = copy;
+    return 0;
+}
