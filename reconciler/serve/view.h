@@ -1,0 +1,56 @@
+#ifndef SERVE_VIEW_H
+#define SERVE_VIEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "reconciler/base/attr.h"
+#include "reconciler/base/channel.h"
+#include "reconciler/base/str.h"
+#include "reconciler/snapshot/segment.h"
+
+/* One generation as a worker serves it: the stack of mapped segments that a manifest named. */
+struct view;
+
+#define VIEW_NAME_MAX 255 /* bytes of an SNI */
+
+/* Empty; NULL when memory is out. */
+struct view *view_new(uint64_t generation) MUST_CHECK;
+void view_free(struct view *v); /* drops its references; NULL is fine */
+/*
+ * Puts a segment below those added before, and takes a reference. Only the first of the TOKENS and
+ * of the ROUTES kind counts. At most CHANNEL_SEGMENTS_MAX.
+ */
+void view_add(struct view *v, struct segment *segment);
+uint64_t view_generation(const struct view *v);
+
+/* How a certificate was found, in Kong's order. */
+enum view_match {
+    VIEW_NONE, /* not even a default one */
+    VIEW_EXACT,
+    VIEW_FIRST_LABEL, /* *.b.c for a.b.c */
+    VIEW_LAST_LABEL,  /* a.b.* for a.b.c */
+    VIEW_STAR,        /* * */
+    VIEW_DEFAULT
+};
+
+struct view_choice {
+    enum view_match match;
+    struct segment_name found;    /* views into the segment: valid while the view is */
+    bool is_name;                 /* the SNI is a host name, not an IP literal or garbage */
+    char name[VIEW_NAME_MAX + 1]; /* then it, in lower case, without a trailing dot */
+    size_t name_len;
+};
+
+/* Chooses for an SNI as the client sent it; STR_NONE = it sent none. */
+void view_choose(const struct view *v, struct str sni, struct view_choice *choice);
+
+/* The key authorization of a token of ours; false where there is none. */
+bool view_find_token(const struct view *v, struct str token, struct str *answer);
+/* segment.h's questions about a lower-case host without port; false where there are no routes. */
+bool view_gate(const struct view *v, struct str host);
+bool view_claims_host(const struct view *v, struct str host, uint16_t port);
+bool view_keeps_path(const struct view *v, struct str path);
+
+#endif
