@@ -83,6 +83,7 @@ static int take_account(struct acme_account *a, const struct acme_directory *d,
     free(a->url);
     a->url = url;
     a->is_new = reply->status == 201;
+    a->number++;
     a->state = ACME_ACCOUNT_SAVE;
     return 0;
 }

@@ -24,9 +24,10 @@ enum acme_account_state {
 struct acme_account {
     enum acme_account_state state;
     EVP_PKEY *key;
-    char *url;   /* NULL before it is known */
-    bool is_new; /* the CA made it now */
-    char *email; /* NULL: no contact */
+    char *url;       /* NULL before it is known */
+    bool is_new;     /* the CA made it now */
+    unsigned number; /* grows with every account that is taken */
+    char *email;     /* NULL: no contact */
     bool terms_agreed;
     char *eab_kid, *eab_hmac_key; /* NULL: none */
 };

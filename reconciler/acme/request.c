@@ -44,6 +44,7 @@ static int sign(struct acme_request *r, struct acme_session *s, const char *nonc
                                       .nonce = str_from(nonce),
                                       .url = str_from(r->url)};
 
+    r->account_number = acme_session_account_number(s);
     buf_clear(&r->body);
     return jws_sign(acme_session_key(s), &header, buf_view(&r->payload), &r->body, e);
 }

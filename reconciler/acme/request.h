@@ -27,6 +27,7 @@ struct acme_request {
     unsigned refusals;     /* badNonce answers to this request */
     unsigned refusals_all; /* and to all before it */
     int64_t first_sent_ms;
+    unsigned account_number; /* the account that it was signed for */
 };
 
 #define ACME_REQUEST_PAYLOAD_MAX ((size_t)64 << 10)

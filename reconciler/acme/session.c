@@ -429,8 +429,13 @@ struct str acme_session_new_order_url(const struct acme_session *s)
     return str_from(s->directory.new_order);
 }
 
-void acme_session_lose_account(struct acme_session *s, struct str kid)
+unsigned acme_session_account_number(const struct acme_session *s)
 {
-    if (s->account.state == ACME_ACCOUNT_READY && str_equal(kid, str_from(s->account.url)))
+    return s->account.number;
+}
+
+void acme_session_lose_account(struct acme_session *s, unsigned number)
+{
+    if (s->account.state == ACME_ACCOUNT_READY && s->account.number == number)
         s->account.state = ACME_ACCOUNT_CREATE;
 }

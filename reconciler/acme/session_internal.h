@@ -12,10 +12,13 @@ struct acme_nonces;
 struct acme_nonces *acme_session_pool(struct acme_session *s);
 EVP_PKEY *acme_session_key(struct acme_session *s);
 struct str acme_session_new_order_url(const struct acme_session *s);
-/*
- * The CA does not know the account any more: register again. `kid` is the account that it refused;
- * nothing happens if another has taken its place already.
+/* Counts the accounts that this session has had; a request remembers which one it was signed for.
  */
-void acme_session_lose_account(struct acme_session *s, struct str kid);
+unsigned acme_session_account_number(const struct acme_session *s);
+/*
+ * The CA does not know that account any more: register again. Nothing happens if another has taken
+ * its place already.
+ */
+void acme_session_lose_account(struct acme_session *s, unsigned number);
 
 #endif

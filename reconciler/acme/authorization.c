@@ -1,0 +1,87 @@
+#include "reconciler/acme/authorization.h"
+
+#include <stdlib.h>
+
+#include "reconciler/acme/problem.h"
+#include "reconciler/base/buf.h"
+
+#define OFFERED_MAX 64 /* bytes of a challenge type that are shown */
+
+int acme_authorization_init(struct acme_authorization *a, struct str url)
+{
+    *a = (struct acme_authorization){.url = str_dup(url)};
+    return a->url ? 0 : -1;
+}
+
+void acme_authorization_fini(struct acme_authorization *a)
+{
+    free(a->url);
+    free(a->token);
+    free(a->challenge_url);
+    *a = (struct acme_authorization){0};
+}
+
+static enum acme_verdict refuse_offer(const struct acme_authorization_message *m, struct error *e)
+{
+    struct buf offered = BUF_INIT(OFFERED_MAX * 4);
+
+    buf_escaped(&offered, str_slice(m->offered, 0, OFFERED_MAX));
+    error_set(e, ERROR_CA_REFUSED, "the CA does not offer http-01 for this name%s%.*s",
+              m->offered.len ? ", but " : "", STR_ARG(buf_view(&offered)));
+    e->permanent = true;
+    buf_free(&offered);
+    return ACME_VERDICT_FAILED;
+}
+
+static enum acme_verdict keep_challenge(struct acme_authorization *a,
+                                        const struct acme_authorization_message *m, struct error *e)
+{
+    char *token = str_dup(m->token), *url = str_dup(m->challenge_url);
+
+    if (!token || !url) {
+        free(token);
+        free(url);
+        error_memory(e);
+        return ACME_VERDICT_FAILED;
+    }
+    free(a->token);
+    free(a->challenge_url);
+    a->token = token;
+    a->challenge_url = url;
+    /* One that is being looked at was answered in an earlier life; it only has to stay answerable.
+     */
+    a->needs_challenge =
+        m->challenge_status == ACME_STATUS_PENDING || m->challenge_status == ACME_STATUS_UNKNOWN;
+    return ACME_VERDICT_TO_PROVE;
+}
+
+static enum acme_verdict judge(struct acme_authorization *a,
+                               const struct acme_authorization_message *m, struct error *e)
+{
+    a->status = m->status;
+    if (m->status == ACME_STATUS_VALID)
+        return ACME_VERDICT_PROVEN;
+    if (m->status == ACME_STATUS_GONE) {
+        error_set(e, ERROR_CHALLENGE, "the authorization is expired, deactivated or revoked");
+        return ACME_VERDICT_FAILED;
+    }
+    if (m->status == ACME_STATUS_INVALID || m->challenge_status == ACME_STATUS_INVALID) {
+        acme_problem_of_object(&m->problem, ERROR_CHALLENGE, e);
+        return ACME_VERDICT_FAILED;
+    }
+    return m->has_http01 ? keep_challenge(a, m, e) : refuse_offer(m, e);
+}
+
+enum acme_verdict acme_authorization_read(struct acme_authorization *a,
+                                          const struct http_reply *reply, struct error *e)
+{
+    struct acme_message m = {0};
+    struct acme_authorization_message found;
+    enum acme_verdict verdict = ACME_VERDICT_GARBLED;
+
+    if (acme_message_parse(reply->body, &m, e) == 0 &&
+        acme_message_authorization(&m, &found, e) == 0)
+        verdict = judge(a, &found, e);
+    acme_message_free(&m);
+    return verdict;
+}

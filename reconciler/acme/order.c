@@ -1,0 +1,390 @@
+#include "reconciler/acme/order.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "reconciler/acme/order_internal.h"
+#include "reconciler/acme/session.h"
+#include "reconciler/acme/session_internal.h"
+#include "reconciler/acme/url.h"
+#include "reconciler/pki/key.h"
+
+#define RETRY_PAUSE_MS 1000 /* doubles */
+
+/* ---- making ---- */
+
+static int copy(char **to, struct str from)
+{
+    *to = from.len ? str_dup(from) : NULL;
+    return from.len && !*to ? -1 : 0;
+}
+
+static int copy_options(struct acme_order *o, const struct acme_order_options *options)
+{
+    o->session = options->session;
+    o->key_type = options->key_type;
+    o->key = BUF_SECRET(KEY_PACKED_MAX);
+    if (copy(&o->name, options->name) || copy(&o->preferred_chain, options->preferred_chain) ||
+        buf_str(&o->key, options->key))
+        return -1;
+    /* A stored URL that nobody should ask is as good as none. */
+    if (!acme_url_is_usable(options->resume)) {
+        o->state = ACME_ORDER_CREATE;
+        return 0;
+    }
+    o->state = ACME_ORDER_LOOK;
+    o->is_resumed = true;
+    return copy(&o->object.url, options->resume);
+}
+
+struct acme_order *acme_order_new(const struct acme_order_options *options, struct error *e)
+{
+    struct acme_order *o;
+
+    if (!options->name.len || !options->key.len) {
+        error_set(e, ERROR_INVALID, "an order needs a name and a key");
+        return NULL;
+    }
+    o = calloc(1, sizeof(*o));
+    if (!o || copy_options(o, options)) {
+        error_memory(e);
+        acme_order_free(o);
+        return NULL;
+    }
+    return o;
+}
+
+void acme_order_free(struct acme_order *o)
+{
+    if (!o)
+        return;
+    if (o->session)
+        acme_request_fini(&o->request, o->session);
+    acme_order_object_fini(&o->object);
+    acme_download_fini(&o->download);
+    for (size_t i = 0; i < o->tokens.len; i++)
+        free(o->tokens.items[i]);
+    vec_free(&o->tokens);
+    buf_free(&o->key);
+    free(o->preferred_chain);
+    free(o->name);
+    free(o);
+}
+
+/* ---- moving on ---- */
+
+static const struct acme_order_step *step_of(const struct acme_order *o)
+{
+    return &acme_order_step_table[o->state];
+}
+
+void acme_order_go(struct acme_order *o, enum acme_order_state state)
+{
+    o->state = state;
+    o->retries = 0;
+    o->wait_until_ms = 0;
+}
+
+void acme_order_go_poll(struct acme_order *o, enum acme_order_state state)
+{
+    acme_order_go(o, state);
+    acme_poll_begin(&o->poll, o->now_ms);
+}
+
+void acme_order_poll_again(struct acme_order *o, struct str retry_after)
+{
+    struct error e;
+
+    o->retries = 0;
+    if (acme_poll_again(&o->poll, retry_after, o->now_ms)) {
+        o->wait_until_ms = o->poll.next_ms;
+        return;
+    }
+    error_set(&e, ERROR_TIMEOUT, "the CA did not come to an end within %d seconds",
+              ACME_POLL_DEADLINE_MS / 1000);
+    acme_order_fail(o, &e);
+}
+
+bool acme_order_begin_anew(struct acme_order *o)
+{
+    if (o->restarts == ACME_ORDER_RESTARTS_MAX)
+        return false;
+    o->restarts++;
+    acme_order_object_fini(&o->object);
+    acme_download_fini(&o->download);
+    o->is_resumed = o->is_unread = false;
+    o->finalize_tries = 0;
+    acme_order_go(o, ACME_ORDER_CREATE);
+    return true;
+}
+
+void acme_order_clean_up(struct acme_order *o)
+{
+    const struct acme_order_object *object = &o->object;
+
+    for (o->at = 0; o->at < object->authorization_count; o->at++) {
+        if (object->authorizations[o->at].status != ACME_STATUS_PENDING)
+            continue;
+        acme_order_go(o, ACME_ORDER_DEACTIVATE);
+        return;
+    }
+    acme_order_go(o, ACME_ORDER_FAILED);
+}
+
+/* Once is enough, whatever came of it. */
+static void skip_deactivation(struct acme_order *o)
+{
+    o->object.authorizations[o->at].status = ACME_STATUS_GONE;
+    acme_order_clean_up(o);
+}
+
+void acme_order_fail(struct acme_order *o, const struct error *e)
+{
+    struct error why = *e;
+
+    if (o->state == ACME_ORDER_DEACTIVATE) {
+        skip_deactivation(o);
+        return;
+    }
+    error_prefix(&why, "%s", step_of(o)->doing);
+    if (o->object.url)
+        snprintf(why.file, sizeof(why.file), "%s", o->object.url);
+    o->error = why;
+    if (acme_order_is_resumable(o))
+        acme_order_go(o, ACME_ORDER_FAILED);
+    else
+        acme_order_clean_up(o);
+}
+
+/* What may pass by itself is tried again a few times, where the step may be repeated. */
+static void retry_or_fail(struct acme_order *o, const struct error *e, bool may_pass)
+{
+    if (!may_pass || e->retry_at || !step_of(o)->is_repeatable || o->retries == ACME_RETRIES_MAX) {
+        acme_order_fail(o, e);
+        return;
+    }
+    o->wait_until_ms = o->now_ms + ((int64_t)RETRY_PAUSE_MS << o->retries);
+    o->retries++;
+}
+
+void acme_order_garbled(struct acme_order *o, struct error *e)
+{
+    retry_or_fail(o, e, e->kind == ERROR_PROTOCOL);
+}
+
+static bool passes(enum error_kind kind)
+{
+    return kind == ERROR_NETWORK || kind == ERROR_TIMEOUT || kind == ERROR_CA_BROKEN;
+}
+
+/* ---- steps ---- */
+
+static enum acme_next publish(struct acme_order *o, struct acme_step *step)
+{
+    const struct acme_authorization *a = &o->object.authorizations[o->at];
+
+    snprintf(o->answer, sizeof(o->answer), "%s.%.*s", a->token,
+             STR_ARG(acme_session_thumbprint(o->session)));
+    step->token = str_from(a->token);
+    step->answer = str_from(o->answer);
+    return ACME_PUBLISH;
+}
+
+/* The request of the state. FAILED here: the state has changed, look again. */
+static enum acme_next next_request(struct acme_order *o, struct acme_step *step)
+{
+    struct error e;
+    enum acme_next next;
+
+    if (o->request.is_in_flight)
+        return ACME_IN_FLIGHT;
+    if (acme_session_error(o->session)) {
+        acme_order_fail(o, acme_session_error(o->session));
+        return ACME_FAILED;
+    }
+    if (o->wait_until_ms > o->now_ms) {
+        step->at_ms = o->wait_until_ms;
+        return ACME_WAIT;
+    }
+    if (!acme_session_is_ready(o->session)) {
+        if (o->state != ACME_ORDER_DEACTIVATE)
+            return ACME_WAIT_SESSION;
+        skip_deactivation(o);
+        return ACME_FAILED;
+    }
+    if (!o->request.is_started && step_of(o)->prepare(o, &e)) {
+        acme_order_fail(o, &e);
+        return ACME_FAILED;
+    }
+    next = acme_request_next(&o->request, o->session, o->now_ms, step, &e);
+    if (next == ACME_FAILED) {
+        acme_request_drop(&o->request, o->session);
+        acme_order_fail(o, &e);
+    }
+    return next;
+}
+
+enum acme_next acme_order_next(struct acme_order *o, int64_t now_ms, struct acme_step *step)
+{
+    enum acme_next next;
+
+    o->now_ms = now_ms;
+    /* Each turn ends one authorization's deactivation, or the order: the loop is bounded. */
+    do {
+        switch (o->state) {
+        case ACME_ORDER_DONE:
+            return ACME_DONE;
+        case ACME_ORDER_FAILED:
+            return ACME_FAILED;
+        case ACME_ORDER_SAVE:
+            return ACME_SAVE;
+        case ACME_ORDER_PUBLISH:
+            return publish(o, step);
+        default:
+            next = next_request(o, step);
+            break;
+        }
+    } while (next == ACME_FAILED);
+    return next;
+}
+
+static void refuse(struct acme_order *o, const struct http_reply *reply)
+{
+    const struct acme_order_step *step = step_of(o);
+    enum acme_problem_type type = acme_problem_peek(reply);
+    struct error e;
+
+    acme_problem_of_reply(reply, o->now_ms, &e);
+    if (type == ACME_PROBLEM_ACCOUNT_DOES_NOT_EXIST)
+        acme_session_lose_account(o->session, o->request.account_number);
+    if (step->refused && step->refused(o, type, &e))
+        return;
+    /* A CA that forgot us has forgotten the order as well. */
+    if (type == ACME_PROBLEM_ACCOUNT_DOES_NOT_EXIST && acme_order_begin_anew(o))
+        return;
+    retry_or_fail(o, &e, passes(e.kind));
+}
+
+void acme_order_reply(struct acme_order *o, const struct http_reply *reply, int64_t now_ms)
+{
+    enum acme_answer answer;
+    struct error e;
+
+    o->now_ms = now_ms;
+    if (!o->request.is_in_flight)
+        return;
+    answer = acme_request_reply(&o->request, o->session, reply, now_ms, &e);
+    if (o->is_abandoned && o->state != ACME_ORDER_DEACTIVATE) {
+        acme_request_drop(&o->request, o->session);
+        acme_order_clean_up(o);
+    } else if (answer == ACME_GIVE_UP) {
+        acme_order_fail(o, &e);
+    } else if (answer == ACME_ANSWERED) {
+        if (reply->status >= 200 && reply->status < 300)
+            step_of(o)->answered(o, reply);
+        else
+            refuse(o, reply);
+    }
+}
+
+void acme_order_no_reply(struct acme_order *o, const struct error *why, int64_t now_ms)
+{
+    o->now_ms = now_ms;
+    if (!o->request.is_in_flight)
+        return;
+    acme_request_drop(&o->request, o->session);
+    if (o->is_abandoned && o->state != ACME_ORDER_DEACTIVATE)
+        acme_order_clean_up(o);
+    else if (!step_of(o)->refused || !step_of(o)->refused(o, ACME_PROBLEM_NONE, why))
+        retry_or_fail(o, why, passes(why->kind));
+}
+
+void acme_order_saved(struct acme_order *o)
+{
+    if (o->state == ACME_ORDER_SAVE)
+        acme_order_step_saved(o);
+}
+
+void acme_order_published(struct acme_order *o)
+{
+    char *token;
+
+    if (o->state != ACME_ORDER_PUBLISH)
+        return;
+    token = str_dup(str_from(o->object.authorizations[o->at].token));
+    if (!token || vec_push(&o->tokens, token))
+        free(token); /* it stays published for good: only ever an answer of ours */
+    acme_order_step_published(o);
+}
+
+void acme_order_abandon(struct acme_order *o, const struct error *why)
+{
+    if (o->state == ACME_ORDER_DONE || o->state == ACME_ORDER_FAILED ||
+        o->state == ACME_ORDER_DEACTIVATE)
+        return;
+    o->is_abandoned = true;
+    o->error = *why;
+    if (o->request.is_in_flight)
+        return;
+    acme_request_drop(&o->request, o->session);
+    acme_order_clean_up(o);
+}
+
+/* ---- reading ---- */
+
+enum acme_phase acme_order_phase(const struct acme_order *o)
+{
+    return step_of(o)->phase;
+}
+
+struct str acme_order_name(const struct acme_order *o)
+{
+    return str_from(o->name);
+}
+
+struct str acme_order_url(const struct acme_order *o)
+{
+    return str_from(o->object.url);
+}
+
+struct str acme_order_chain(const struct acme_order *o)
+{
+    return o->state == ACME_ORDER_DONE ? str_from(o->download.chain) : STR_NONE;
+}
+
+const struct error *acme_order_error(const struct acme_order *o)
+{
+    return o->state == ACME_ORDER_FAILED ? &o->error : NULL;
+}
+
+/* What ends an order at the CA, or would end every further attempt at it in the same way. */
+bool acme_order_is_resumable(const struct acme_order *o)
+{
+    switch (o->error.kind) {
+    case ERROR_CHALLENGE:
+    case ERROR_CA_REFUSED:
+    case ERROR_PROTOCOL:
+    case ERROR_CRYPTO:
+    case ERROR_INVALID:
+    case ERROR_LIMIT:
+        return false;
+    default:
+        return o->object.url && !o->is_abandoned && o->object.status != ACME_STATUS_INVALID &&
+               o->object.status != ACME_STATUS_GONE;
+    }
+}
+
+unsigned acme_order_new_orders(const struct acme_order *o)
+{
+    return o->new_orders;
+}
+
+unsigned acme_order_bad_nonces(const struct acme_order *o)
+{
+    return o->request.refusals_all;
+}
+
+struct str acme_order_token(const struct acme_order *o, size_t i)
+{
+    return i < o->tokens.len ? str_from(o->tokens.items[i]) : STR_NONE;
+}

@@ -1,0 +1,97 @@
+#ifndef ACME_ORDER_INTERNAL_H
+#define ACME_ORDER_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "reconciler/acme/download.h"
+#include "reconciler/acme/order.h"
+#include "reconciler/acme/order_object.h"
+#include "reconciler/acme/poll.h"
+#include "reconciler/acme/problem.h"
+#include "reconciler/acme/request.h"
+#include "reconciler/base/vec.h"
+#include "reconciler/pki/jwk.h"
+
+/* An order between order.c, which drives it, and order_step.c, which knows what its states do. */
+
+#define ACME_ORDER_RESTARTS_MAX 2
+
+enum acme_order_state {
+    ACME_ORDER_LOOK, /* at an order of an earlier life, or one whose newOrder answer was garbled */
+    ACME_ORDER_CREATE,
+    ACME_ORDER_SAVE,
+    ACME_ORDER_AUTHORIZATION,
+    ACME_ORDER_PUBLISH,
+    ACME_ORDER_CHALLENGE,
+    ACME_ORDER_VALIDATE,
+    ACME_ORDER_EXPLAIN, /* the order is invalid: which authorization says why? */
+    ACME_ORDER_FINALIZE,
+    ACME_ORDER_ISSUE,
+    ACME_ORDER_DOWNLOAD,
+    ACME_ORDER_ALTERNATE,
+    ACME_ORDER_DEACTIVATE,
+    ACME_ORDER_DONE,
+    ACME_ORDER_FAILED
+};
+
+struct acme_order {
+    struct acme_session *session;
+    char *name;
+    enum key_type key_type;
+    struct buf key; /* packed */
+    char *preferred_chain;
+
+    int64_t now_ms; /* as last told */
+    enum acme_order_state state;
+    struct acme_request request;
+    unsigned retries; /* of the step under way */
+    int64_t wait_until_ms;
+    struct acme_poll poll;
+    bool polls_authorization;
+    size_t at; /* the authorization, or alternate chain, of the step under way */
+
+    struct acme_order_object object;
+    bool is_resumed; /* it is an order of an earlier life */
+    bool is_unread;  /* newOrder's answer named it, and was garbled else */
+    bool is_abandoned;
+    unsigned new_orders, restarts, finalize_tries;
+
+    char answer[ACME_TOKEN_MAX + 1 + JWK_THUMBPRINT_SIZE];
+    struct vec(char *) tokens; /* all that were published */
+    struct acme_download download;
+    struct error error; /* while EXPLAIN and DEACTIVATE, and FAILED */
+};
+
+/* What a state does. */
+struct acme_order_step {
+    enum acme_phase phase;
+    const char *doing;  /* for people, before the CA's words */
+    bool is_repeatable; /* sending it twice does no harm */
+    int (*prepare)(struct acme_order *o, struct error *e);
+    void (*answered)(struct acme_order *o, const struct http_reply *reply);
+    /* A refusal that means something here; false: it means what its kind means. May be NULL. */
+    bool (*refused)(struct acme_order *o, enum acme_problem_type type, const struct error *e);
+};
+extern const struct acme_order_step acme_order_step_table[];
+
+/* order_step.c: what comes after SAVE and PUBLISH. */
+void acme_order_step_saved(struct acme_order *o);
+void acme_order_step_published(struct acme_order *o);
+
+/* order.c: moving on. */
+void acme_order_go(struct acme_order *o, enum acme_order_state state);
+/* The first question is due at once. */
+void acme_order_go_poll(struct acme_order *o, enum acme_order_state state);
+void acme_order_poll_again(struct acme_order *o, struct str retry_after);
+/* The order is of no use: a clean new one. False: that has been done often enough. */
+bool acme_order_begin_anew(struct acme_order *o);
+/* Ends it, by way of deactivating what is pending if the order is not alive any more. */
+void acme_order_fail(struct acme_order *o, const struct error *e);
+/* An answer that cannot be read: cut short, or the page of something in between. */
+void acme_order_garbled(struct acme_order *o, struct error *e);
+/* Deactivates the next pending authorization (RFC 8555 §7.5.2); FAILED behind the last. */
+void acme_order_clean_up(struct acme_order *o);
+
+#endif

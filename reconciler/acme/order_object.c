@@ -1,0 +1,63 @@
+#include "reconciler/acme/order_object.h"
+
+#include <stdlib.h>
+
+#include "reconciler/acme/problem.h"
+
+static int replace(char **to, struct str from)
+{
+    char *copy;
+
+    if (!from.ptr)
+        return 0;
+    copy = str_dup(from);
+    if (!copy)
+        return -1;
+    free(*to);
+    *to = copy;
+    return 0;
+}
+
+/* The list does not change in an order's life: only the first one counts. */
+static int keep_authorizations(struct acme_order_object *o, const struct acme_order_message *m)
+{
+    if (o->authorization_count)
+        return 0;
+    for (size_t i = 0; i < m->authorization_count; i++) {
+        if (acme_authorization_init(&o->authorizations[i], m->authorizations[i]))
+            return -1;
+        o->authorization_count++;
+    }
+    return 0;
+}
+
+int acme_order_object_read(struct acme_order_object *o, const struct http_reply *reply,
+                           struct error *e)
+{
+    struct acme_message m = {0};
+    struct acme_order_message found;
+    int result = 0;
+
+    if (acme_message_parse(reply->body, &m, e) || acme_message_order(&m, &found, e))
+        goto out;
+    o->status = found.status;
+    if (found.problem.type.ptr || found.problem.detail.ptr)
+        acme_problem_of_object(&found.problem, ERROR_CHALLENGE, &o->error);
+    result = 1;
+    if (replace(&o->finalize_url, found.finalize) ||
+        replace(&o->certificate_url, found.certificate) || keep_authorizations(o, &found))
+        result = error_memory(e);
+out:
+    acme_message_free(&m);
+    return result;
+}
+
+void acme_order_object_fini(struct acme_order_object *o)
+{
+    while (o->authorization_count)
+        acme_authorization_fini(&o->authorizations[--o->authorization_count]);
+    free(o->url);
+    free(o->finalize_url);
+    free(o->certificate_url);
+    *o = (struct acme_order_object){0};
+}

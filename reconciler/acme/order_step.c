@@ -1,0 +1,542 @@
+#include <openssl/evp.h>
+
+#include "reconciler/acme/message.h"
+#include "reconciler/acme/order_internal.h"
+#include "reconciler/acme/session.h"
+#include "reconciler/acme/session_internal.h"
+#include "reconciler/acme/url.h"
+#include "reconciler/pki/csr.h"
+#include "reconciler/pki/key.h"
+
+#define FINALIZE_TRIES_MAX 3
+#define FINALIZE_PATIENCE                                                   \
+    3 /* polls that may say "ready" behind a finalize before it is repeated \
+       */
+#define AUTHORIZATION_EVERY 4 /* every so many polls ask the authorization instead of the order */
+
+/* ---- where an order goes on, by its status and by which step learnt it ---- */
+
+enum situation { AT_FIRST, VALIDATING, FINALIZING, ISSUING, SITUATIONS };
+
+enum move { AUTHORIZE, AGAIN, AWAIT_ISSUE, FINALIZE, FINALIZE_LATER, DOWNLOAD, LOST };
+
+static const enum move moves[][SITUATIONS] = {
+    [ACME_STATUS_UNKNOWN] = {AUTHORIZE, AGAIN, AWAIT_ISSUE, AGAIN},
+    [ACME_STATUS_PENDING] = {AUTHORIZE, AGAIN, AWAIT_ISSUE, AGAIN},
+    [ACME_STATUS_READY] = {FINALIZE, FINALIZE, AWAIT_ISSUE, FINALIZE_LATER},
+    [ACME_STATUS_PROCESSING] = {AWAIT_ISSUE, AWAIT_ISSUE, AWAIT_ISSUE, AGAIN},
+    [ACME_STATUS_VALID] = {DOWNLOAD, DOWNLOAD, DOWNLOAD, DOWNLOAD},
+    [ACME_STATUS_INVALID] = {LOST, LOST, LOST, LOST},
+    [ACME_STATUS_GONE] = {LOST, LOST, LOST, LOST},
+};
+
+static void go_finalize(struct acme_order *o)
+{
+    struct error e;
+
+    if (o->object.finalize_url && o->finalize_tries < FINALIZE_TRIES_MAX) {
+        o->finalize_tries++;
+        acme_order_go(o, ACME_ORDER_FINALIZE);
+        return;
+    }
+    error_set(&e, ERROR_PROTOCOL, "%s",
+              o->object.finalize_url ? "the CA leaves the order ready, and issues nothing"
+                                     : "the order has no \"finalize\"");
+    acme_order_fail(o, &e);
+}
+
+static void go_authorize(struct acme_order *o)
+{
+    o->at = 0;
+    if (o->object.authorization_count)
+        acme_order_go(o, ACME_ORDER_AUTHORIZATION);
+    else /* nothing to prove: the CA will say when it is ready */
+        acme_order_go_poll(o, ACME_ORDER_VALIDATE);
+}
+
+static void go_explain(struct acme_order *o)
+{
+    o->at = 0;
+    o->error = o->object.error;
+    if (o->error.kind == ERROR_NONE)
+        error_set(&o->error, ERROR_CHALLENGE, "the CA declared the order invalid");
+    acme_order_go(o, ACME_ORDER_EXPLAIN);
+    if (!o->object.authorization_count)
+        acme_order_fail(o, &o->error);
+}
+
+static void follow(struct acme_order *o, enum situation situation, struct str retry_after)
+{
+    enum move move = moves[o->object.status][situation];
+
+    if (move == DOWNLOAD && !o->object.certificate_url)
+        move = situation == ISSUING ? AGAIN : AWAIT_ISSUE;
+    if (move == FINALIZE_LATER)
+        move = o->poll.count < FINALIZE_PATIENCE ? AGAIN : FINALIZE;
+    switch (move) {
+    case AUTHORIZE:
+        go_authorize(o);
+        break;
+    case AGAIN:
+    case FINALIZE_LATER:
+        acme_order_poll_again(o, retry_after);
+        break;
+    case AWAIT_ISSUE:
+        acme_order_go_poll(o, ACME_ORDER_ISSUE);
+        acme_order_poll_again(o, retry_after);
+        break;
+    case FINALIZE:
+        go_finalize(o);
+        break;
+    case DOWNLOAD:
+        acme_order_go(o, ACME_ORDER_DOWNLOAD);
+        break;
+    case LOST:
+        /* Lost in an earlier life, or now, by our own attempt? */
+        if (situation != AT_FIRST || !o->is_resumed || !acme_order_begin_anew(o))
+            go_explain(o);
+        break;
+    }
+}
+
+/* Reads the order object of an answer and goes on by it. */
+static void read_and_follow(struct acme_order *o, enum situation situation,
+                            const struct http_reply *reply)
+{
+    struct error e;
+
+    if (acme_order_object_read(&o->object, reply, &e) == 1)
+        follow(o, situation, reply->retry_after);
+    else
+        acme_order_garbled(o, &e);
+}
+
+static int ask(struct acme_order *o, const char *url, struct error *e)
+{
+    return acme_request_start(&o->request, str_from(url), STR(""), e);
+}
+
+static int ask_order(struct acme_order *o, struct error *e)
+{
+    return ask(o, o->object.url, e);
+}
+
+static struct acme_authorization *current(struct acme_order *o)
+{
+    return &o->object.authorizations[o->at];
+}
+
+static int ask_authorization(struct acme_order *o, struct error *e)
+{
+    return ask(o, current(o)->url, e);
+}
+
+/* ---- LOOK, CREATE ---- */
+
+static void on_look(struct acme_order *o, const struct http_reply *reply)
+{
+    read_and_follow(o, AT_FIRST, reply);
+}
+
+/* Whatever it was, the CA does not let us have it any more. */
+static bool on_look_refused(struct acme_order *o, enum acme_problem_type type,
+                            const struct error *e)
+{
+    (void)type;
+    return (e->kind == ERROR_PROTOCOL || e->kind == ERROR_CA_REFUSED || e->kind == ERROR_ACCOUNT) &&
+           o->is_resumed && acme_order_begin_anew(o);
+}
+
+static int prepare_new_order(struct acme_order *o, struct error *e)
+{
+    struct buf payload = BUF_INIT(ACME_REQUEST_PAYLOAD_MAX);
+    int result;
+
+    acme_message_put_order(&payload, str_from(o->name));
+    result = payload.failed
+                 ? error_memory(e)
+                 : acme_request_start(&o->request, acme_session_new_order_url(o->session),
+                                      buf_view(&payload), e);
+    o->new_orders += result == 0;
+    buf_free(&payload);
+    return result;
+}
+
+static void on_new_order(struct acme_order *o, const struct http_reply *reply)
+{
+    struct error e;
+    int read;
+
+    o->object.url = acme_url_resolve(reply->location, acme_session_new_order_url(o->session));
+    if (!o->object.url) {
+        error_set(&e, ERROR_PROTOCOL, "the CA names no usable URL of the order");
+        acme_order_fail(o, &e);
+        return;
+    }
+    read = acme_order_object_read(&o->object, reply, &e);
+    if (read < 0) {
+        acme_order_fail(o, &e);
+        return;
+    }
+    /* Its URL is what counts; the rest can be read again. */
+    o->is_unread = read == 0;
+    acme_order_go(o, ACME_ORDER_SAVE);
+}
+
+void acme_order_step_saved(struct acme_order *o)
+{
+    if (o->is_unread)
+        acme_order_go(o, ACME_ORDER_LOOK);
+    else
+        follow(o, AT_FIRST, STR_NONE);
+}
+
+/* ---- AUTHORIZATION, PUBLISH, CHALLENGE ---- */
+
+static void next_challenge(struct acme_order *o, struct str retry_after)
+{
+    while (o->at < o->object.authorization_count && !current(o)->needs_challenge)
+        o->at++;
+    if (o->at < o->object.authorization_count) {
+        acme_order_go(o, ACME_ORDER_CHALLENGE);
+    } else {
+        acme_order_go_poll(o, ACME_ORDER_VALIDATE);
+        acme_order_poll_again(o, retry_after);
+    }
+}
+
+static void next_token(struct acme_order *o)
+{
+    while (o->at < o->object.authorization_count &&
+           (!current(o)->token || current(o)->is_published))
+        o->at++;
+    if (o->at < o->object.authorization_count) {
+        acme_order_go(o, ACME_ORDER_PUBLISH);
+        return;
+    }
+    o->at = 0;
+    next_challenge(o, STR_NONE);
+}
+
+void acme_order_step_published(struct acme_order *o)
+{
+    current(o)->is_published = true;
+    next_token(o);
+}
+
+static void next_authorization(struct acme_order *o)
+{
+    bool has_token = false;
+
+    o->at++;
+    if (o->at < o->object.authorization_count) {
+        acme_order_go(o, ACME_ORDER_AUTHORIZATION);
+        return;
+    }
+    for (size_t i = 0; i < o->object.authorization_count; i++)
+        has_token |= o->object.authorizations[i].token != NULL;
+    o->at = 0;
+    if (has_token)
+        next_token(o);
+    else /* all of them are valid already */
+        acme_order_go_poll(o, ACME_ORDER_VALIDATE);
+}
+
+static void on_authorization(struct acme_order *o, const struct http_reply *reply)
+{
+    struct error e;
+
+    switch (acme_authorization_read(current(o), reply, &e)) {
+    case ACME_VERDICT_PROVEN:
+    case ACME_VERDICT_TO_PROVE:
+        next_authorization(o);
+        break;
+    case ACME_VERDICT_FAILED:
+        /* What failed in an earlier life says little about now. */
+        if (!o->is_resumed || !acme_order_begin_anew(o))
+            acme_order_fail(o, &e);
+        break;
+    case ACME_VERDICT_GARBLED:
+        acme_order_garbled(o, &e);
+        break;
+    }
+}
+
+static int prepare_challenge(struct acme_order *o, struct error *e)
+{
+    return acme_request_start(&o->request, str_from(current(o)->challenge_url), STR("{}"), e);
+}
+
+static void on_challenge(struct acme_order *o, const struct http_reply *reply)
+{
+    o->at++;
+    next_challenge(o, reply->retry_after);
+}
+
+/* The second time, the CA may say that it is looking already. */
+static bool on_challenge_refused(struct acme_order *o, enum acme_problem_type type,
+                                 const struct error *e)
+{
+    (void)type;
+    if (!o->retries || e->kind != ERROR_PROTOCOL)
+        return false;
+    o->at++;
+    next_challenge(o, STR_NONE);
+    return true;
+}
+
+/* ---- VALIDATE, EXPLAIN ---- */
+
+/*
+ * The order is what becomes ready; but some CAs leave it pending when an authorization failed,
+ * so that one is asked for now and then.
+ */
+static int prepare_validate(struct acme_order *o, struct error *e)
+{
+    o->polls_authorization = false;
+    if (o->poll.count % AUTHORIZATION_EVERY == 0 && o->poll.count) {
+        for (o->at = 0; o->at < o->object.authorization_count; o->at++)
+            if (current(o)->token) {
+                o->polls_authorization = true;
+                return ask_authorization(o, e);
+            }
+    }
+    return ask_order(o, e);
+}
+
+static void on_validate(struct acme_order *o, const struct http_reply *reply)
+{
+    struct error e;
+
+    if (!o->polls_authorization) {
+        read_and_follow(o, VALIDATING, reply);
+        return;
+    }
+    switch (acme_authorization_read(current(o), reply, &e)) {
+    case ACME_VERDICT_PROVEN:
+    case ACME_VERDICT_TO_PROVE:
+        acme_order_poll_again(o, reply->retry_after);
+        break;
+    case ACME_VERDICT_FAILED:
+        acme_order_fail(o, &e);
+        break;
+    case ACME_VERDICT_GARBLED:
+        acme_order_garbled(o, &e);
+        break;
+    }
+}
+
+static void next_explanation(struct acme_order *o)
+{
+    if (++o->at == o->object.authorization_count)
+        acme_order_fail(o, &o->error);
+    else
+        acme_order_go(o, ACME_ORDER_EXPLAIN);
+}
+
+static void on_explain(struct acme_order *o, const struct http_reply *reply)
+{
+    struct error e;
+
+    if (acme_authorization_read(current(o), reply, &e) == ACME_VERDICT_FAILED)
+        o->error = e;
+    next_explanation(o);
+}
+
+static bool on_explain_refused(struct acme_order *o, enum acme_problem_type type,
+                               const struct error *e)
+{
+    (void)type;
+    (void)e;
+    next_explanation(o);
+    return true;
+}
+
+/* ---- FINALIZE, ISSUE ---- */
+
+static int prepare_finalize(struct acme_order *o, struct error *e)
+{
+    struct buf der = BUF_INIT(ACME_REQUEST_PAYLOAD_MAX),
+               payload = BUF_INIT(ACME_REQUEST_PAYLOAD_MAX);
+    EVP_PKEY *key = key_unpack(o->key_type, buf_view(&o->key), STR_NONE, e);
+    int result = -1;
+
+    if (!key || csr_build(key, str_from(o->name), &der, e))
+        goto out;
+    acme_message_put_finalize(&payload, buf_view(&der));
+    result = payload.failed ? error_memory(e)
+                            : acme_request_start(&o->request, str_from(o->object.finalize_url),
+                                                 buf_view(&payload), e);
+out:
+    EVP_PKEY_free(key);
+    buf_free(&der);
+    buf_free(&payload);
+    return result;
+}
+
+static void await_issue(struct acme_order *o)
+{
+    acme_order_go_poll(o, ACME_ORDER_ISSUE);
+    acme_order_poll_again(o, STR_NONE);
+}
+
+static void on_finalize(struct acme_order *o, const struct http_reply *reply)
+{
+    struct error e;
+
+    if (acme_order_object_read(&o->object, reply, &e) == 1)
+        follow(o, FINALIZING, reply->retry_after);
+    else /* it was taken; the order itself will tell */
+        await_issue(o);
+}
+
+static bool on_finalize_refused(struct acme_order *o, enum acme_problem_type type,
+                                const struct error *e)
+{
+    if (type == ACME_PROBLEM_ORDER_NOT_READY) {
+        acme_order_go_poll(o, ACME_ORDER_VALIDATE);
+        acme_order_poll_again(o, STR_NONE);
+        return true;
+    }
+    /* The first one may have got through after all. */
+    if (!o->retries || e->kind != ERROR_PROTOCOL)
+        return false;
+    await_issue(o);
+    return true;
+}
+
+static void on_issue(struct acme_order *o, const struct http_reply *reply)
+{
+    read_and_follow(o, ISSUING, reply);
+}
+
+/* ---- DOWNLOAD, ALTERNATE ---- */
+
+static struct acme_expectation expectation(const struct acme_order *o)
+{
+    return (struct acme_expectation){
+        .key_type = o->key_type, .key = buf_view(&o->key), .name = str_from(o->name)};
+}
+
+static int ask_chain(struct acme_order *o, const char *url, struct error *e)
+{
+    int result = ask(o, url, e);
+
+    o->request.accept = "application/pem-certificate-chain";
+    return result;
+}
+
+static int prepare_download(struct acme_order *o, struct error *e)
+{
+    return ask_chain(o, o->object.certificate_url, e);
+}
+
+static int prepare_alternate(struct acme_order *o, struct error *e)
+{
+    return ask_chain(o, o->download.alternates[o->at], e);
+}
+
+/* Never fatal: the default chain is at hand (Kong does the same). */
+static void next_alternate(struct acme_order *o, size_t at)
+{
+    o->at = at;
+    if (!o->preferred_chain || at >= o->download.alternate_count ||
+        acme_download_ends_under(&o->download, str_from(o->preferred_chain)))
+        acme_order_go(o, ACME_ORDER_DONE);
+    else
+        acme_order_go(o, ACME_ORDER_ALTERNATE);
+}
+
+static void on_download(struct acme_order *o, const struct http_reply *reply)
+{
+    const struct acme_expectation expected = expectation(o);
+    struct error e;
+
+    if (acme_download_take(&o->download, reply, &expected, &e) == 0)
+        next_alternate(o, 0);
+    else if (!o->is_resumed ||
+             !acme_order_begin_anew(o)) /* an earlier life may have had another key */
+        acme_order_fail(o, &e);
+}
+
+static void on_alternate(struct acme_order *o, const struct http_reply *reply)
+{
+    const struct acme_expectation expected = expectation(o);
+    struct error ignored;
+
+    if (acme_download_take_if(&o->download, reply, &expected, str_from(o->preferred_chain),
+                              &ignored) == 1)
+        acme_order_go(o, ACME_ORDER_DONE);
+    else
+        next_alternate(o, o->at + 1);
+}
+
+static bool on_alternate_refused(struct acme_order *o, enum acme_problem_type type,
+                                 const struct error *e)
+{
+    (void)type;
+    (void)e;
+    next_alternate(o, o->at + 1);
+    return true;
+}
+
+/* ---- DEACTIVATE ---- */
+
+static int prepare_deactivate(struct acme_order *o, struct error *e)
+{
+    struct buf payload = BUF_INIT(ACME_REQUEST_PAYLOAD_MAX);
+    int result;
+
+    acme_message_put_deactivation(&payload);
+    result = acme_request_start(&o->request, str_from(current(o)->url), buf_view(&payload), e);
+    buf_free(&payload);
+    return result;
+}
+
+/* Once is enough, whatever came of it. */
+static void on_deactivate(struct acme_order *o, const struct http_reply *reply)
+{
+    (void)reply;
+    current(o)->status = ACME_STATUS_GONE;
+    acme_order_clean_up(o);
+}
+
+static bool on_deactivate_refused(struct acme_order *o, enum acme_problem_type type,
+                                  const struct error *e)
+{
+    (void)type;
+    (void)e;
+    on_deactivate(o, NULL);
+    return true;
+}
+
+/* ---- the table ---- */
+
+const struct acme_order_step acme_order_step_table[] = {
+    [ACME_ORDER_LOOK] = {ACME_PHASE_NEW_ORDER, "looking at the order", true, ask_order, on_look,
+                         on_look_refused},
+    /* Repeated blindly it could make two orders. */
+    [ACME_ORDER_CREATE] = {ACME_PHASE_NEW_ORDER, "creating the order", false, prepare_new_order,
+                           on_new_order, NULL},
+    [ACME_ORDER_SAVE] = {ACME_PHASE_NEW_ORDER, "keeping the order", false, NULL, NULL, NULL},
+    [ACME_ORDER_AUTHORIZATION] = {ACME_PHASE_AUTHORIZATION, "reading the authorization", true,
+                                  ask_authorization, on_authorization, NULL},
+    [ACME_ORDER_PUBLISH] = {ACME_PHASE_PUBLISH, "publishing the token", false, NULL, NULL, NULL},
+    [ACME_ORDER_CHALLENGE] = {ACME_PHASE_CHALLENGE, "answering the challenge", true,
+                              prepare_challenge, on_challenge, on_challenge_refused},
+    [ACME_ORDER_VALIDATE] = {ACME_PHASE_VALIDATE, "validation", true, prepare_validate, on_validate,
+                             NULL},
+    [ACME_ORDER_EXPLAIN] = {ACME_PHASE_VALIDATE, "validation", true, ask_authorization, on_explain,
+                            on_explain_refused},
+    [ACME_ORDER_FINALIZE] = {ACME_PHASE_FINALIZE, "finalizing the order", true, prepare_finalize,
+                             on_finalize, on_finalize_refused},
+    [ACME_ORDER_ISSUE] = {ACME_PHASE_ISSUE, "issuance", true, ask_order, on_issue, NULL},
+    [ACME_ORDER_DOWNLOAD] = {ACME_PHASE_DOWNLOAD, "downloading the certificate", true,
+                             prepare_download, on_download, NULL},
+    [ACME_ORDER_ALTERNATE] = {ACME_PHASE_DOWNLOAD, "downloading another chain", false,
+                              prepare_alternate, on_alternate, on_alternate_refused},
+    [ACME_ORDER_DEACTIVATE] = {ACME_PHASE_CLEAN_UP, "cleaning up", false, prepare_deactivate,
+                               on_deactivate, on_deactivate_refused},
+    [ACME_ORDER_DONE] = {ACME_PHASE_DONE, "", false, NULL, NULL, NULL},
+    [ACME_ORDER_FAILED] = {ACME_PHASE_DONE, "", false, NULL, NULL, NULL},
+};
