@@ -1,0 +1,254 @@
+#!/usr/bin/env python3
+"""`make soak`: what e2e tries once, often, and with chance in it.
+
+    soak.py --build build --scale 1.0 --seed 1 [WORD...]
+
+Each round is a process of its own under tests/support/run_tests.py's rules; `soak.py --one NAME`
+repeats one. The scale is how much of everything is done; the same seed draws the same events.
+"""
+
+import argparse
+import concurrent.futures
+import math
+import os
+import random
+import re
+import signal
+import sys
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+for each in ("e2e", "support"):
+    sys.path.insert(0, os.path.join(TOP, "tests", each))
+
+import kill_points  # noqa: E402
+import processes  # noqa: E402
+import run_tests  # noqa: E402
+from harness import Case, Load, declared, document  # noqa: E402
+
+ROUNDS = 10  # of everything, at scale 1
+BOUND = 300
+LOAD_SECONDS = 60
+RELOADS = 100
+NAMES = 100
+STARTS = 10
+
+
+class Soak(Case):
+    """The rounds. Each gets the words behind its name, and a source of chance."""
+
+    def kill_ca(self, chance, step, instant, _round):
+        kill_points.at_ca(self, step, instant)
+
+    def kill_disk(self, chance, number, when, _round):
+        kill_points.at_operation(self, int(number), when)
+
+    def kill_anywhen(self, chance, _round):
+        """No step at all: a moment drawn by chance, several times in one order's life."""
+        names = [f"n{i}.test" for i in range(20)]
+        ca, s = self.pair(document(names), nonce_reject=20, before=lambda request: None)
+        s.start()
+        for _ in range(3):
+            time.sleep(chance.uniform(0.0, 0.4))
+            os.kill(s.control, signal.SIGKILL)
+        s.wait_valid(names, bound=120)
+        extra = ca.orders() - len(names) - self.rejected(ca)
+        self.assertLessEqual(extra, 3 * len(names))
+        self.assertTrue(all(ca.orders(n) >= 1 for n in names))
+
+    def rejected(self, ca):
+        return len([r for r in ca.of_kind("new-order") if r.reply and r.reply.status == 400])
+
+    def load(self, chance, _round):
+        """Handshakes without end while parts die, stop, reload and are replaced."""
+        names = [f"n{i}.test" for i in range(20)]
+        certificates = [declared(n) for n in names]
+        ca, s = self.pair(document(["m.test"], certificates=certificates),
+                          {"nginx_worker_processes": "2"})  # fmt: skip
+        s.start()
+        s.wait_valid(["m.test"])
+        load = self.keep(Load(s, [*names, "m.test"], threads=2, pause=0.005))
+        deaths = []
+        end = time.monotonic() + LOAD_SECONDS
+        events = [self.kill_worker, self.kill_control, self.upgrade, self.reload, self.kill_watcher]
+        number = 0
+        while time.monotonic() < end:
+            number += 1
+            event = chance.choice(events)
+            print(f"{number}: {event.__name__}", flush=True)
+            event(s, deaths, number, certificates)
+            load.wait_for(30)
+        load.stop()
+        bad = [a for a in load.failures() if not any(a[0] <= d[1] and a[1] >= d[0] for d in deaths)]
+        self.assertEqual([], bad)
+        self.assertLessEqual(len(load.failures()), 2 * len(deaths), "one a thread at most")
+
+    def kill_worker(self, s, deaths, _number, _certificates):
+        before, victim = time.monotonic(), s.workers[0]
+        os.kill(victim, signal.SIGKILL)
+        deaths.append((before, time.monotonic()))
+        processes.wait_until("it is replaced", lambda: len(set(s.workers) - {victim}) == 2)
+
+    def kill_control(self, s, _deaths, _number, _certificates):
+        victim = s.control
+        os.kill(victim, signal.SIGKILL)
+        processes.wait_until("it is replaced", lambda: s.control != victim)
+        processes.wait_until("it answers", lambda: s.state("m.test") == "valid")
+
+    def kill_watcher(self, s, _deaths, _number, _certificates):
+        victim = s.watcher
+        if victim:
+            os.kill(victim, signal.SIGKILL)
+            processes.wait_until("it is replaced", lambda: s.watcher not in (None, victim))
+
+    def upgrade(self, s, _deaths, _number, _certificates):
+        before = set(processes.tree_of(s.process.pid)) - {s.process.pid}
+        os.kill(s.process.pid, signal.SIGUSR2)
+        processes.wait_until(
+            "all are new",
+            lambda: not any(map(processes.is_running, before)) and len(s.workers) == 2,
+            60,
+        )
+
+    def reload(self, s, _deaths, number, certificates):
+        s.write(document(["m.test", f"extra{number}.test"], certificates=certificates))
+        s.wait_state(f"extra{number}.test", "valid", bound=60)
+
+    def storm(self, chance, _round):
+        """Reload after reload, half of them invalid: no order, no failed handshake, no growth."""
+        certificates = [declared("d.test"), declared("e.test")]
+        good = [document(["m.test"], certificates=certificates[: 1 + i]) for i in range(2)]
+        ca, s = self.pair(good[0])
+        s.start()
+        s.wait_valid(["m.test"])
+        load = self.keep(Load(s, ["d.test", "m.test"], threads=1, pause=0.01))
+        orders = ca.handled()["new-order"]
+        size = None
+        for number in range(RELOADS):
+            is_good = chance.random() < 0.5
+            text = good[number % 2] if is_good else good[0] + f"x{number}: y\n"
+            s.write(text + "\n" * (number % 7))
+            if is_good:
+                self.wait_taken(s)
+            else:
+                time.sleep(chance.uniform(0, 0.2))
+            if number == RELOADS // 2:
+                size = self.descriptors(s)
+        s.write(good[1])
+        self.wait_taken(s)
+        load.stop()
+        self.assertEqual([], load.failures())
+        self.assertEqual(orders, ca.handled()["new-order"])
+        self.assertLessEqual(self.descriptors(s), size + 3)
+
+    def wait_taken(self, s):
+        processes.wait_until("the file is good again", lambda: not s.status_json()["problems"])
+
+    def descriptors(self, s):
+        return sum(len(os.listdir(f"/proc/{p}/fd")) for p in processes.tree_of(s.process.pid))
+
+    def nonces(self, chance, _round):
+        """Half of all nonces are rejected: each name gets one certificate, no order fails."""
+        names = [f"n{i:03}.test" for i in range(NAMES)]
+        ca, s = self.pair(document(names), nonce_reject=50)
+        s.start()
+        s.wait_valid(names, bound=240)
+        entries = s.certificates().values()
+        self.assertEqual(NAMES, len({c["fingerprint"] for c in entries}))
+        self.assertEqual({0}, {c["failures"] for c in entries})
+
+    def restarts(self, chance, _round):
+        """Start after start, some of them killed: a warm store asks the CA nothing."""
+        names = [f"n{i}.test" for i in range(5)]
+        ca, s = self.pair(document(names))
+        s.start()
+        s.wait_valid(names)
+        served = {n: s.fingerprint(n) for n in names}
+        asked = sum(ca.handled().values())
+        for _ in range(STARTS):
+            if chance.random() < 0.5:
+                s.stop()
+            else:
+                s.kill()
+            s.start()
+            self.assertEqual(served, {n: s.fingerprint(n) for n in names})
+        self.assertEqual(asked, sum(ca.handled().values()))
+
+    def count(self, chance):
+        print("operations:", kill_points.count_operations(self), flush=True)
+
+
+def run_one(name, seed):
+    """`kill_ca/new-order/done/3`: the method and its words."""
+    method, *words = name.split("/")
+
+    class One(Soak):
+        def test_one(self):
+            getattr(self, method)(random.Random(f"{seed}/{name}"), *words)
+
+    result = unittest.TextTestRunner(verbosity=0, stream=sys.stderr).run(One("test_one"))
+    return 0 if result.wasSuccessful() else 1
+
+
+def names(scale, operations):
+    """All rounds. Less than one of a kind is one; the kill points are drawn evenly."""
+    rounds = max(1, math.ceil(ROUNDS * scale - 1e-9))
+    for number in range(rounds):
+        for kind in ("kill_anywhen", "load", "storm", "nonces", "restarts"):
+            yield f"{kind}/{number}"
+        for step in kill_points.CA_STEPS:
+            for instant in kill_points.INSTANTS:
+                yield f"kill_ca/{step}/{instant}/{number}"
+        for operation in range(1, operations + 1):
+            for when in kill_points.WHENS:
+                yield f"kill_disk/{operation}/{when}/{number}"
+
+
+def count_operations(command):
+    found = []
+
+    def read(code, text):
+        found.extend(int(n) for n in re.findall(r"^operations: (\d+)$", text, re.M))
+        return run_tests.read_one(code, text)
+
+    outcome, _ = run_tests.run(run_tests.Test("count", command + ["--one", "count"], BOUND, read), BOUND)
+    if not found:
+        print(f"one plain order does not work:\n{outcome.text}\n0 passed, 1 failed")
+        sys.exit(1)
+    return found[-1]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", default="build")
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--seed", default="1")
+    parser.add_argument("--one")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("words", nargs="*", help="only rounds that begin so")
+    options = parser.parse_args()
+    os.environ.setdefault("RECONCERT_BUILD", os.path.abspath(options.build))
+    if options.one:
+        return run_one(options.one, options.seed)
+    command = [sys.executable, os.path.abspath(__file__), "--seed", options.seed]
+    rounds = list(names(options.scale, count_operations(command)))
+    if options.words:
+        rounds = [r for r in rounds if any(r.startswith(w) for w in options.words)]
+    passed = failed = 0
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        tests = [run_tests.Test(r, [*command, "--one", r], BOUND, run_tests.read_one) for r in rounds]
+        running = {pool.submit(run_tests.run, t, t.bound): t for t in tests}
+        for done in concurrent.futures.as_completed(running):
+            outcome, seconds = done.result()
+            passed, failed = passed + outcome.passed, failed + outcome.failed
+            if outcome.failed or outcome.text or not running[done].name.startswith("kill_"):
+                run_tests.show(running[done], outcome, seconds)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or passed == 0 else 0
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    sys.exit(main())
