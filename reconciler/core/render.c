@@ -1,5 +1,7 @@
 #include "reconciler/core/render.h"
 
+#include <string.h>
+
 #include "reconciler/base/attr.h"
 #include "reconciler/base/clock.h"
 #include "reconciler/core/budget.h"
@@ -177,6 +179,137 @@ int render_plan_text(const struct plan *plan, const struct render_options *optio
     print_summary(plan, out);
     buf_free(&s.sentence);
     return rc || out->failed ? -1 : 0;
+}
+
+/* Rows end here, so that what follows them still fits. */
+#define COMMENT_ROWS_MAX (RENDER_COMMENT_MAX - 2000)
+
+/*
+ * Text from outside in a table's cell: CommonMark lets every punctuation character be escaped;
+ * those that GitHub would make links of all the same become entities.
+ */
+static void markdown(struct str text, struct sheet *s)
+{
+    buf_clear(&s->line);
+    render_outside(text, &s->line);
+    for (size_t i = 0; i < s->line.len; i++) {
+        char c = s->line.data[i];
+
+        if (c == '@' || c == '#' || c == '<' || c == '&')
+            buf_printf(s->out, "&#%d;", c);
+        else if (strchr("\\`*_[]|~!>$", c))
+            buf_printf(s->out, "\\%c", c);
+        else
+            buf_char(s->out, c);
+    }
+}
+
+static void markdown_places(const struct desired_name *name, struct sheet *s)
+{
+    size_t shown = name->place_count < PLACES_SHOWN ? name->place_count : PLACES_SHOWN;
+
+    if (!name->place_count)
+        buf_cstr(s->out, "on demand");
+    for (size_t i = 0; i < shown; i++) {
+        buf_cstr(s->out, i ? ", " : "");
+        buf_clear(&s->sentence);
+        render_place(s->options->model, name->places[i], &s->sentence);
+        markdown(buf_view(&s->sentence), s);
+    }
+    if (name->place_count > shown)
+        buf_printf(s->out, " and %zu more", name->place_count - shown);
+}
+
+static void markdown_row(const struct action *a, struct sheet *s)
+{
+    buf_printf(s->out, "| %s | ", plan_action_name(a->action));
+    markdown(a->name, s);
+    buf_cstr(s->out, " | ");
+    if (a->action == PLAN_WAIT)
+        buf_printf(s->out, "to %s: ", plan_action_name(a->wanted));
+    markdown(sentence(s, a), s);
+    if (a->overrides)
+        buf_cstr(s->out, "; **overrides the declared certificate**");
+    buf_clear(&s->sentence);
+    print_budget(a->budget, &s->sentence);
+    markdown(buf_view(&s->sentence), s);
+    buf_cstr(s->out, " | ");
+    if (a->desired)
+        markdown_places(a->desired, s);
+    buf_cstr(s->out, " |\n");
+}
+
+/* The rows of one action, while there is room; returns how many were left out. */
+static size_t markdown_group(enum plan_action action, const struct plan *plan, struct sheet *s)
+{
+    size_t left_out = 0;
+
+    for (size_t i = 0; plan->counts[action] && i < plan->count; i++) {
+        size_t before = s->out->len;
+
+        if (plan->items[i].action != action)
+            continue;
+        if (!left_out) {
+            markdown_row(&plan->items[i], s);
+            if (s->out->failed || s->out->len <= COMMENT_ROWS_MAX)
+                continue;
+            s->out->len = before;
+        }
+        left_out++;
+    }
+    return left_out;
+}
+
+static void markdown_title(const struct plan *plan, struct buf *out)
+{
+    const char *between = " ";
+
+    buf_cstr(out, "### Certificates:");
+    for (size_t i = 0; i < ARRAY_LENGTH(verbs); i++) {
+        size_t count = plan->counts[verbs[i].action];
+
+        if (!count)
+            continue;
+        buf_printf(out, "%s%zu %s", between, count, plan_action_name(verbs[i].action));
+        between = ", ";
+    }
+    if (plan->override_count)
+        buf_printf(out, ", %zu override", plan->override_count);
+    buf_cstr(out, plan->count ? "\n\n" : " none\n\n");
+}
+
+static void markdown_end(const struct plan *plan, struct sheet *s)
+{
+    char text[CLOCK_TEXT_SIZE];
+
+    buf_printf(s->out, "\nConfiguration %s, against ", s->options->sha256);
+    markdown(s->options->against, s);
+    if (plan->next_at)
+        buf_printf(s->out, ", next at %s", clock_print(plan->next_at, text));
+    buf_cstr(s->out, ".\n");
+}
+
+int render_plan_markdown(const struct plan *plan, const struct render_options *options,
+                         struct buf *out)
+{
+    struct sheet s = {.options = options,
+                      .out = out,
+                      .sentence = BUF_INIT(ACTION_MAX),
+                      .line = BUF_INIT(ACTION_MAX)};
+    size_t left_out = 0;
+
+    markdown_title(plan, out);
+    if (plan->counts[PLAN_KEEP] < plan->count)
+        buf_cstr(out, "| | Name | Why | Declared at |\n|---|---|---|---|\n");
+    for (size_t i = 0; i < ARRAY_LENGTH(verbs); i++)
+        if (verbs[i].action != PLAN_KEEP)
+            left_out += markdown_group(verbs[i].action, plan, &s);
+    if (left_out)
+        buf_printf(out, "\n... and %zu more.\n", left_out);
+    markdown_end(plan, &s);
+    buf_free(&s.sentence);
+    buf_free(&s.line);
+    return out->failed ? -1 : 0;
 }
 
 /* "kong.yaml:12:9" as a JSON string, which needs no escapes but JSON's own. */

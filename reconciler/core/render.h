@@ -8,6 +8,9 @@
 /* A plan as text for people and as JSON for programs (design 6). Pure: the same inputs, the same
  * bytes. */
 
+/* Bytes of a comment: GitHub takes 65,536 characters. */
+#define RENDER_COMMENT_MAX 60000
+
 struct render_file {
     const char *name;
     const char *sha256; /* lower-case hex */
@@ -37,6 +40,11 @@ int render_plan_text(const struct plan *plan, const struct render_options *optio
                      struct buf *out) MUST_CHECK;
 int render_plan_json(const struct plan *plan, const struct render_options *options,
                      struct buf *out) MUST_CHECK;
+
+/* For a comment on a pull request: a table, cut short where such comments end (RENDER_COMMENT_MAX).
+ */
+int render_plan_markdown(const struct plan *plan, const struct render_options *options,
+                         struct buf *out) MUST_CHECK;
 
 /*
  * One entry of /certificates and `status --format json`: name, state, issuer, not_before,

@@ -188,6 +188,38 @@ static void everything(void)
     tear_down(&f);
 }
 
+static void expect_markdown(struct fixture *f, const char *path)
+{
+    struct buf out = BUF_INIT(OUT_MAX);
+
+    CU_ASSERT_EQUAL(render_plan_markdown(f->plan, &f->options, &out), 0);
+    CU_ASSERT(golden_matches(path, buf_view(&out)));
+    buf_free(&out);
+}
+
+static void markdown(void)
+{
+    struct observed_name hostile = {
+        .name = STR("everything.test"),
+        .failures = 1,
+        .failed_at = NOW - 1,
+        .failure_text =
+            STR("| <script> @team #12 `x` *b* [l](http://x) \\ ~~ $a$ &amp;\n# h\x1b[2J")};
+    struct fixture f;
+
+    set_up(&f);
+    expect_markdown(&f, "tests/golden/plan/everything.md");
+    model_builder_domain(f.builder, "everything.test", 33);
+    f.observed = (struct observed){&hostile, 1, true, STR_NONE};
+    plan_fixture(&f, NULL, 0);
+    expect_markdown(&f, "tests/golden/plan/hostile.md");
+    tear_down(&f);
+    f = (struct fixture){.builder = model_builder_new(), .observed = {.storage_usable = true}};
+    plan_fixture(&f, NULL, 0);
+    expect_markdown(&f, "tests/golden/plan/nothing.md");
+    tear_down(&f);
+}
+
 static void nothing(void)
 {
     struct fixture f = {.builder = model_builder_new(), .observed = {.storage_usable = true}};
@@ -345,6 +377,22 @@ static void flushes(void)
     tear_down(&f);
 }
 
+/* A comment has an end; what does not fit is counted. */
+static void long_comment(void)
+{
+    struct buf out = BUF_INIT(OUT_MAX), small = BUF_INIT(1000);
+    struct fixture f;
+
+    fill_big(&f);
+    CU_ASSERT_EQUAL(render_plan_markdown(f.plan, &f.options, &out), 0);
+    CU_ASSERT(out.len < RENDER_COMMENT_MAX && out.len > RENDER_COMMENT_MAX - 3000);
+    CU_ASSERT_PTR_NOT_NULL(strstr(out.data, " more.\n"));
+    CU_ASSERT_EQUAL(render_plan_markdown(f.plan, &f.options, &small), -1);
+    buf_free(&out);
+    buf_free(&small);
+    tear_down(&f);
+}
+
 static void reason_text(void)
 {
     struct fixture f;
@@ -365,9 +413,17 @@ static void reason_text(void)
 int main(void)
 {
     CU_TestInfo tests[] = {
-        {"everything", everything}, {"nothing", nothing},           {"blocked", blocked_and_stuck},
-        {"clamped", clamped},       {"certificates", certificates}, {"same bytes", same_bytes},
-        {"flushes", flushes},       {"reason text", reason_text},   CU_TEST_INFO_NULL,
+        {"everything", everything},
+        {"markdown", markdown},
+        {"long comment", long_comment},
+        {"nothing", nothing},
+        {"blocked", blocked_and_stuck},
+        {"clamped", clamped},
+        {"certificates", certificates},
+        {"same bytes", same_bytes},
+        {"flushes", flushes},
+        {"reason text", reason_text},
+        CU_TEST_INFO_NULL,
     };
     CU_SuiteInfo suites[] = {{"render", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
 
