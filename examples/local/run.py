@@ -2,9 +2,10 @@
 """`make run`: a CA of your own, kong.yaml, and reconcert on its default ports.
 
 Everything lies under build/run, which is emptied first: the CA forgets all when it ends, so we must
-too. Ctrl-C ends all of it.
+too. Ctrl-C ends all of it. With other ports: run.py --plain 8080 --tls 9443 --status 8017.
 """
 
+import argparse
 import fcntl
 import http.client
 import json
@@ -22,11 +23,6 @@ sys.path.insert(0, os.path.join(TOP, "tests", "support"))
 import processes  # noqa: E402 (it lies beside the tests)
 from pebble import Pebble, Watchdog  # noqa: E402
 
-RUN = os.path.join(TOP, "build", "run")
-LOCK = os.path.join(TOP, "build", "run.lock")
-FILE = os.path.join(TOP, "kong.yaml")
-CONFIGURATION = os.path.join(RUN, "reconcert.conf")
-ROOTS = os.path.join(RUN, "root.pem")
 BINARY = os.path.join(TOP, "build", "reconcert")
 PLAIN, TLS, STATUS = 8000, 8443, 8007
 UNSETTLED = {"pending", "due"}
@@ -78,96 +74,104 @@ def is_free(port):
     return True
 
 
-def take_place():
-    """The lock of this folder and the ports; says who has them and leaves, touching nothing."""
-    os.makedirs(os.path.dirname(LOCK), exist_ok=True)
-    lock = open(LOCK, "a+", encoding="ascii")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        lock.seek(0)
-        sys.exit(f"make run: build/run is in use by another make run (pid {lock.read().strip()})")
-    taken = [port for port in (PLAIN, TLS, STATUS) if not is_free(port)]
-    if taken:
-        where = ", ".join(f"port {port} is in use{owner_of(port)}" for port in taken)
-        sys.exit(f"make run: {where}")
-    lock.truncate(0)
-    lock.write(f"{os.getpid()}\n")
-    lock.flush()
-    return lock
+class Place:
+    """Where this run lives: its folder, its file, its ports."""
+
+    def __init__(self, options):
+        self.folder = os.path.abspath(options.folder)
+        self.file = os.path.abspath(options.file)
+        self.plain, self.tls, self.status = options.plain, options.tls, options.status
+        self.configuration = os.path.join(self.folder, "reconcert.conf")
+        self.roots = os.path.join(self.folder, "root.pem")
+
+    def take(self):
+        """Locks the folder; says who has it or the ports, and leaves, touching nothing."""
+        os.makedirs(os.path.dirname(self.folder), exist_ok=True)
+        lock = open(self.folder + ".lock", "a+", encoding="ascii")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            who = lock.read().strip()
+            sys.exit(f"make run: {short(self.folder)} is in use by another make run (pid {who})")
+        taken = [port for port in (self.plain, self.tls, self.status) if not is_free(port)]
+        if taken:
+            sys.exit("\n".join(f"make run: port {p} is in use{owner_of(p)}" for p in taken))
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        return lock
+
+    def empty(self):
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os.makedirs(self.folder)
+
+    def add_root(self, ca):
+        with open(self.roots, "a", encoding="ascii") as f:
+            f.write(ca.root())
+
+    def write_configuration(self, ca):
+        lines = [
+            "# Written by `make run`; gone with the next one. What is not here is the default.",
+            f"prefix = {self.folder}/prefix",
+            f"declarative_config = {self.file}",
+            f"acme_server = {ca.url}",
+            f"acme_trusted_certificate = {ca.certificate}",
+        ]
+        if (self.plain, self.tls, self.status) != (PLAIN, TLS, STATUS):
+            lines.append(f"proxy_listen = 0.0.0.0:{self.plain}, 0.0.0.0:{self.tls} http2 ssl")
+            lines.append(f"status_listen = 127.0.0.1:{self.status}")
+        with open(self.configuration, "w", encoding="utf-8") as f:
+            f.write("\n".join(lines) + "\n")
 
 
-def add_root(ca):
-    with open(ROOTS, "a", encoding="ascii") as f:
-        f.write(ca.root())
+def greet(place, ca):
+    say(f"CA            {ca.url} (Pebble, log in {short(ca.log)})")
+    say(f"your file     {short(place.file)}: edit it while this runs")
+    say(f"what is next  {short(BINARY)} diff -c {short(place.configuration)}")
+    say("to stop       Ctrl-C\n")
 
 
-def write_configuration(ca):
-    with open(CONFIGURATION, "w", encoding="utf-8") as f:
-        f.write(
-            "# Written by `make run`; gone with the next one. Ports and the rest are the defaults.\n"
-            f"prefix = {RUN}/prefix\n"
-            f"declarative_config = {FILE}\n"
-            f"acme_server = {ca.url}\n"
-            f"acme_trusted_certificate = {ca.certificate}\n"
-        )
-
-
-def greet(ca):
-    say(f"CA           {ca.url} (Pebble; it asks port {PLAIN}; log in {short(ca.log)})")
-    say(f"file         {short(FILE)}: edit it while this runs")
-    say(f"what is next {short(BINARY)} diff -c {short(CONFIGURATION)}")
-    say("stop         Ctrl-C\n")
-
-
-def certificates():
+def certificates(place):
     """What the server says of its names, or None while nobody answers."""
     try:
-        connection = http.client.HTTPConnection("127.0.0.1", STATUS, timeout=2)
+        connection = http.client.HTTPConnection("127.0.0.1", place.status, timeout=2)
         connection.request("GET", "/certificates")
         return json.loads(connection.getresponse().read())["certificates"]
     except (OSError, ValueError, KeyError, http.client.HTTPException):
         return None
 
 
-def curl_line(entries):
-    valid = [e["name"] for e in entries if e["state"] == "valid"]
-    return f"curl --cacert {short(ROOTS)} https://{valid[0]}:{TLS}/" if valid else None
-
-
-def show_table(entries):
+def show_table(place, entries):
     """The server's own table, and what to try."""
     sys.stdout.write("\n")
     sys.stdout.flush()
-    subprocess.run([BINARY, "status", "-c", CONFIGURATION], check=False)
-    line = curl_line(entries)
-    say(f"\n{line}\n" if line else "")
+    subprocess.run([BINARY, "status", "-c", place.configuration], check=False)
+    valid = [e["name"] for e in entries if e["state"] == "valid"]
+    if valid:
+        say(f"\ncurl --cacert {short(place.roots)} https://{valid[0]}:{place.tls}/\n")
 
 
 class Show:
     """Prints the table when names have come to rest, and again after each change."""
 
-    def __init__(self):
-        self.shown = None
+    def __init__(self, place):
+        self.place, self.shown = place, None
 
     def look(self):
-        entries = certificates()
+        entries = certificates(self.place)
         if not entries or any(e["state"] in UNSETTLED for e in entries):
             return
         facts = [(e["name"], e["state"], e.get("fingerprint")) for e in entries]
         if facts != self.shown:
             self.shown = facts
-            show_table(entries)
+            show_table(self.place, entries)
 
 
-def serve(ca):
+def serve(place, ca):
     """Runs the server to its end and gives its exit code."""
-
-    def on_wedged():
-        say("The CA has locked up and is started anew; the server will try again.")
-
-    watchdog = Watchdog(ca, on_wedged)
-    command = [short(BINARY), "run", "-c", short(CONFIGURATION), short(FILE)]
+    watchdog = Watchdog(ca, lambda: say("the CA has locked up: started anew, it has new roots"))
+    command = [short(BINARY), "run", "-c", short(place.configuration), short(place.file)]
     say("$ " + " ".join(command))
     server = subprocess.Popen(
         command, cwd=TOP, preexec_fn=processes.die_with_parent, process_group=0
@@ -175,32 +179,39 @@ def serve(ca):
     # a group of its own: the terminal's Ctrl-C comes to us alone, and we pass it on
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda n, _: server.send_signal(n))
-    show, starts = Show(), ca.starts
+    show, starts = Show(place), ca.starts
     try:
         while server.poll() is None:
             time.sleep(LOOK_EVERY)
             show.look()
-            if ca.starts != starts:  # new roots
+            if ca.starts != starts:
                 starts = ca.starts
-                add_root(ca)
+                place.add_root(ca)
         return server.returncode
     finally:
         watchdog.stop()
 
 
 def main():
-    lock = take_place()
-    shutil.rmtree(RUN, ignore_errors=True)
-    os.makedirs(RUN)
-    if not os.path.exists(FILE):
-        shutil.copyfile(os.path.join(TOP, "kong.yaml.example"), FILE)
-        say("kong.yaml is new: a copy of kong.yaml.example")
-    ca = Pebble(os.path.join(RUN, "ca"), PLAIN).start()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--folder", default=os.path.join(TOP, "build", "run"))
+    parser.add_argument("--file", default=os.path.join(TOP, "kong.yaml"))
+    parser.add_argument("--plain", type=int, default=PLAIN)
+    parser.add_argument("--tls", type=int, default=TLS)
+    parser.add_argument("--status", type=int, default=STATUS)
+    place = Place(parser.parse_args())
+    lock = place.take()
+    place.empty()
+    if not os.path.exists(place.file):
+        shutil.copyfile(os.path.join(TOP, "kong.yaml.example"), place.file)
+        say(f"{short(place.file)} is new: a copy of kong.yaml.example")
+    ca = Pebble(os.path.join(place.folder, "ca"), place.plain)
     try:
-        add_root(ca)
-        write_configuration(ca)
-        greet(ca)
-        return serve(ca)
+        ca.start()
+        place.add_root(ca)
+        place.write_configuration(ca)
+        greet(place, ca)
+        return serve(place, ca)
     finally:
         ca.stop()
         lock.close()

@@ -10,6 +10,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import unittest
 
 import processes
 
@@ -18,6 +19,12 @@ BUILD = os.environ.get("RECONCERT_BUILD", os.path.join(TOP, "build"))
 BINARY = os.path.join(BUILD, "reconcert")
 FAULTS = os.path.join(BUILD, "tests", "e2e", "faults.so")
 EVENT = re.compile(r"^(\S+Z) (\w+) (\w+)(.*)$", re.M)
+
+
+def needs_default_build(test):
+    """For tests of what runs build/reconcert by that name."""
+    is_default = os.path.realpath(BUILD) == os.path.realpath(os.path.join(TOP, "build"))
+    return unittest.skipUnless(is_default, "only with the default build")(test)
 
 
 def clean_environment(extra=None):

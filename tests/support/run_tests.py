@@ -103,6 +103,8 @@ def e2e_tests(build, cases):
 def run(test, bound):
     """Runs it and leaves nothing of it behind. Gives (outcome, seconds)."""
     began = time.monotonic()
+    if not os.path.exists(test.command[0]):
+        return Outcome(failed=1, text=f"{test.command[0]} is not built"), 0.0
     child = subprocess.Popen(
         test.command,
         cwd=TOP,
