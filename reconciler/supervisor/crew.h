@@ -1,0 +1,78 @@
+#ifndef SUPERVISOR_CREW_H
+#define SUPERVISOR_CREW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "listeners.h"
+#include "privilege.h"
+#include "reconciler/base/error.h"
+#include "reconciler/settings.h"
+#include "restart.h"
+
+/* All children and everything that they are given, kept over their deaths. */
+
+struct crew_process {
+    pid_t pid; /* 0 = does not run */
+    struct restart restart;
+};
+
+/* Ends of a pair or pipe. */
+enum { CREW_NEAR, CREW_FAR };
+
+struct crew_slot {
+    struct crew_process worker;
+    int channel[2]; /* near: control's end; far: the worker's */
+    int counters;
+    bool is_serving; /* control has said CHANNEL_WORKER_READY of it */
+    /* After an upgrade, until `worker` serves: the old binary's one on the same sockets. */
+    pid_t old_pid;
+    int old_channel[2];
+};
+
+struct crew {
+    struct settings settings; /* effective */
+    struct privilege privilege;
+    struct listeners listeners;
+    int program;       /* our own binary, O_PATH */
+    int watch_program; /* reconcert-watch; -1 = there is none */
+    char *path;        /* of our binary when we were started: what an upgrade execs */
+    char *const *environment;
+    const char *const *arguments;
+    int settings_fd, worker_settings_fd;
+    int lifeline[2];   /* near: held by us; far: what children read */
+    int supervisor[2]; /* near: ours; far: control's */
+    int watch[2];      /* near: control reads; far: the watcher's stdout */
+    struct crew_process control, watcher;
+    struct crew_slot *slots;
+    size_t slot_count;
+    bool was_ready; /* control has said CHANNEL_READY once */
+};
+
+/* No descriptor open, no process running. Call it first; crew_close any time after. */
+void crew_init(struct crew *c);
+/* Finds our programs and the user to become. 0, or -1 with *e. */
+int crew_find_programs(struct crew *c, struct error *e) MUST_CHECK;
+/* Listeners, pairs, pipes and pages for c->settings, which become the effective ones. */
+int crew_open(struct crew *c, struct error *e) MUST_CHECK;
+/* The settings for children, from c->settings, as memfds. */
+int crew_pack_settings(struct crew *c, struct error *e) MUST_CHECK;
+/* Slots without any descriptor. */
+int crew_make_slots(struct crew *c, size_t count, struct error *e) MUST_CHECK;
+void crew_close(struct crew *c);
+
+int crew_start_control(struct crew *c, int64_t now_ms, struct error *e) MUST_CHECK;
+int crew_start_worker(struct crew *c, size_t slot, int64_t now_ms, struct error *e) MUST_CHECK;
+/* Without a path to watch, or without the program, there is nothing to start: it stays down. */
+int crew_start_watcher(struct crew *c, int64_t now_ms, struct error *e) MUST_CHECK;
+
+/* By its channel; where that does not work, by the signal that means the same. */
+void crew_stop_control(struct crew *c);
+/* To all workers, those of the old binary that are not replaced yet too. */
+void crew_signal_workers(const struct crew *c, int number);
+
+/* Closes both ends of a pair and marks them closed. */
+void crew_close_pair(int pair[2]);
+
+#endif
