@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "reconciler/base/vec.h"
+#include "spec/fault.h"
 #include "spec/problem.h"
 #include "spec/resolve.h"
 
@@ -206,7 +207,7 @@ static void check_inline(struct catalog *c, const struct schema_field *f,
         schema_check_view(s, &v, NULL, at);
     s->is_partial = false;
     if (s->fault_count == before)
-        schema_fault(s, &here, document_place(n), "missing primary key");
+        fault_add(s, &here, document_place(n), "missing primary key");
 }
 
 /* {id: UUID}. True: it is a reference. */
@@ -222,12 +223,12 @@ static bool check_id(struct catalog *c, const struct schema_field *f, const stru
     if (!id || id->kind == DOCUMENT_NULL) {
         check_inline(c, f, n, at);
     } else if (id->kind != DOCUMENT_STRING) {
-        schema_fault(c->context, &here, document_place(id), "expected a string");
+        fault_add(c->context, &here, document_place(id), "expected a string");
     } else {
         schema_common_fields[COMMON_ID].check(document_text(id), &why);
         is_fine = !why.len;
         if (!is_fine)
-            schema_fault(c->context, &here, document_place(id), "expected a valid UUID");
+            fault_add(c->context, &here, document_place(id), "expected a valid UUID");
     }
     buf_free(&why);
     return is_fine;
@@ -238,18 +239,18 @@ static void take_foreign(struct catalog *c, struct schema_view *v, struct catalo
 {
     const struct schema_field *f = &v->record->fields[i];
     const struct document_node *n = v->slots[i];
-    struct schema_frame here = {.name = str_from(f->name)};
+    struct schema_frame here = {.field = f->name};
     struct schema_context *s = c->context;
 
     if (!n || n->kind == DOCUMENT_NULL) {
         if (f->flags & SCHEMA_REQUIRED && !is_nested)
-            schema_fault(s, &here, document_place(n ? n : v->node), "required field missing");
+            fault_add(s, &here, document_place(n ? n : v->node), "required field missing");
         return;
     }
     if (n->kind == DOCUMENT_STRING && !n->count)
-        schema_fault(s, &here, document_place(n), "length must be at least 1");
+        fault_add(s, &here, document_place(n), "length must be at least 1");
     else if (n->kind != DOCUMENT_STRING && !document_is_table(n))
-        schema_fault(s, &here, document_place(n), "expected a string");
+        fault_add(s, &here, document_place(n), "expected a string");
     else if (n->kind == DOCUMENT_STRING || check_id(c, f, n, &here))
         add_link(c, ref, i, n, is_parent);
 }

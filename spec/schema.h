@@ -43,7 +43,7 @@ enum schema_store {
     STORE_OPT_INT, /* struct opt_int; booleans too */
     STORE_DOUBLE,  /* double */
     STORE_BOOLEAN, /* bool */
-    STORE_TEXTS,   /* struct texts */
+    STORE_TEXTS,   /* struct texts; the element has STORE_TEXT and offset 0 */
     STORE_RECORD,  /* the record's struct, in place */
     STORE_POINTER  /* const struct x *: a foreign entity */
 };
@@ -168,15 +168,17 @@ struct schema_view {
     const struct schema_variant *variant;
     const struct document_node *node;
     const struct document_node *slots[SCHEMA_FIELDS_MAX]; /* NULL: left out */
-    uint64_t failed;                                      /* fields with a problem, one bit each */
+    uint64_t given;  /* fields that have a slot, one bit each */
+    uint64_t failed; /* fields with a problem */
 };
 
 /* Where in an entity we are; the way up is the path. */
 struct schema_frame {
     const struct schema_frame *up;
-    struct str name; /* of a field; or ... */
-    uint32_t index;  /* ... 1-based place in a list */
-    bool is_own;     /* Kong's path leaves this one out */
+    const char *field; /* of a table; or ... */
+    struct str name;   /* ... of the document; or ... */
+    uint32_t index;    /* ... 1-based place in a list */
+    bool is_own;       /* Kong's path leaves this one out */
 };
 
 /* A problem inside the entity at hand. */
@@ -196,6 +198,7 @@ struct schema_index {
     uint32_t known;                        /* names from here on belong to no schema */
     const uint8_t **by_name;               /* record number, name -> field + 1 */
     const struct document_node **defaults; /* record number, field -> default, or a null node */
+    uint64_t *required; /* record number -> fields that may not be left out, one bit each */
     const struct schema_record *const *records;
     unsigned record_count;
 };
@@ -235,9 +238,13 @@ bool schema_open(struct schema_context *c, const struct schema_record *record,
 /* Checks all fields of an open view and stores them into `into` (NULL: nowhere), then the rules. */
 void schema_check_view(struct schema_context *c, struct schema_view *v, void *into,
                        const struct schema_frame *at);
+/* Puts a value into a slot, as if it had been written. For a record's `expand`. */
+void schema_put(struct schema_view *v, unsigned i, const struct document_node *n);
 /* The defaults of a record that was zeroed. */
 void schema_set_defaults(struct schema_context *c, const struct schema_record *record, void *into);
 
+/* Field i of the record, without a variant. */
+const struct schema_field *schema_base_field(const struct schema_record *record, unsigned i);
 /* Field i of the view, variant considered. */
 const struct schema_field *schema_field_of(const struct schema_view *v, unsigned i);
 unsigned schema_field_count(const struct schema_record *record);
@@ -245,17 +252,6 @@ unsigned schema_field_count(const struct schema_record *record);
 const struct document_node *schema_value(const struct schema_context *c,
                                          const struct schema_view *v, unsigned i);
 bool schema_is_empty(const struct document_node *n); /* null, "", [] or {} */
-
-/* Adds a fault at the node. */
-void schema_fault(struct schema_context *c, const struct schema_frame *at, struct place place,
-                  const char *format, ...) PRINTF_LIKE(4, 5);
-/* The same for field i of the view; an older fault of that field makes way. */
-void schema_fault_field(struct schema_context *c, struct schema_view *v,
-                        const struct schema_frame *at, unsigned i, const char *format, ...)
-    PRINTF_LIKE(5, 6);
-/* A fault of the whole entity, or of the whole part of it that `at` names. */
-void schema_fault_entity(struct schema_context *c, const struct schema_frame *at,
-                         struct place place, const char *format, ...) PRINTF_LIKE(4, 5);
 
 /* "{vault://" at its start, "}" at its end. */
 bool schema_is_reference(struct str s);

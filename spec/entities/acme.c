@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "spec/check.h"
+#include "spec/fault.h"
 
 enum acme_field {
     ACME_ACCOUNT_EMAIL,
@@ -35,7 +36,7 @@ static const char *const rsa_key_sizes[] = {"2048", "3072", "4096", NULL};
 static const char *const storages[] = {"kong", "shm", "redis", "consul", "vault", NULL};
 
 static const struct schema_field domain = {
-    .type = SCHEMA_STRING, .check = check_host_pattern, .flags = SCHEMA_LOWER};
+    .type = SCHEMA_STRING, .store = STORE_TEXT, .check = check_host_pattern, .flags = SCHEMA_LOWER};
 
 static const struct schema_field fields[] = {
     [ACME_ACCOUNT_EMAIL] = {.name = "account_email",
@@ -176,10 +177,10 @@ static void check_terms(struct schema_context *c, struct schema_view *v,
          !str_equal_cstr(document_text(uri), bare[1])))
         return;
     if (!(v->failed >> ACME_TOS_ACCEPTED & 1))
-        schema_fault_field(c, v, at, ACME_TOS_ACCEPTED, "value must be true");
-    schema_fault_entity(c, NULL, document_place(v->node),
-                        "terms of service must be accepted, see "
-                        "https://letsencrypt.org/repository/");
+        fault_add_field(c, v, at, ACME_TOS_ACCEPTED, "value must be true");
+    fault_add_entity(c, NULL, document_place(v->node),
+                     "terms of service must be accepted, see "
+                     "https://letsencrypt.org/repository/");
 }
 
 static void check_redis(struct schema_context *c, struct schema_view *v,
@@ -195,18 +196,18 @@ static void check_redis(struct schema_context *c, struct schema_view *v,
     bool is_port_bad = has_fault(c, "config.storage_config.redis.port");
 
     if (!is_set(below(c, v, host))) {
-        schema_fault(c, &here, document_place(v->node), "required field missing");
+        fault_add(c, &here, document_place(v->node), "required field missing");
         is_host_bad = true;
     }
     if (port_node && !is_set(port_node)) {
         here.name = STR("port");
-        schema_fault(c, &here, document_place(port_node), "required field missing");
+        fault_add(c, &here, document_place(port_node), "required field missing");
         is_port_bad = true;
     }
     for (int i = 0; i < is_host_bad + is_port_bad; i++)
-        schema_fault_entity(c, NULL, document_place(v->node),
-                            "failed conditional validation given value of field "
-                            "'config.storage'");
+        fault_add_entity(c, NULL, document_place(v->node),
+                         "failed conditional validation given value of field "
+                         "'config.storage'");
 }
 
 static enum acme_storage storage_of(struct str name)
@@ -238,8 +239,8 @@ static void check(struct schema_context *c, struct schema_view *v, void *into,
     if (storage->kind == DOCUMENT_STRING && str_equal(document_text(storage), STR("redis")))
         check_redis(c, v, at);
     if (storage->kind == DOCUMENT_STRING && str_equal(document_text(storage), STR("kong")))
-        schema_fault_entity(c, NULL, document_place(storage),
-                            "\"kong\" storage can't be used with dbless mode");
+        fault_add_entity(c, NULL, document_place(storage),
+                         "\"kong\" storage can't be used with dbless mode");
     if (!acme)
         return;
     if (storage->kind == DOCUMENT_STRING)

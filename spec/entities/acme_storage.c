@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "spec/check.h"
+#include "spec/fault.h"
 
 #define TIMEOUT_MAX 2147483646
 
@@ -140,9 +141,9 @@ static bool agrees(struct schema_context *c, struct schema_view *v, const struct
 {
     if (!is_set(v->slots[old]) || !is_set(new) || is_same(v->slots[old], new))
         return true;
-    schema_fault_field(c, v, at, old,
-                       "both deprecated and new field are used but their values mismatch: %s vs %s",
-                       v->record->fields[old].name, new_name);
+    fault_add_field(c, v, at, old,
+                    "both deprecated and new field are used but their values mismatch: %s vs %s",
+                    v->record->fields[old].name, new_name);
     return false;
 }
 
@@ -151,7 +152,7 @@ static void rename_field(struct schema_context *c, struct schema_view *v,
 {
     if (agrees(c, v, at, old, v->slots[new], v->record->fields[new].name) &&
         is_set(v->slots[old]) && !is_set(v->slots[new]))
-        v->slots[new] = v->slots[old];
+        schema_put(v, new, v->slots[old]);
 }
 
 /* A copy of the map `n` (or of none) in which `name` is `value`. */

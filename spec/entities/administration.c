@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "spec/check.h"
+#include "spec/fault.h"
 
 /* Entities that a whole Kong has and that mean nothing here: checked, so that what Kong takes we
  * take, and what it refuses we refuse. And the document's own fields. */
@@ -222,7 +223,7 @@ static void check_filter_chain(struct schema_context *c, struct schema_view *v, 
                                const struct schema_frame *at)
 {
     (void)into;
-    schema_fault_entity(c, at, document_place(v->node), "wasm support is not enabled");
+    fault_add_entity(c, at, document_place(v->node), "wasm support is not enabled");
 }
 
 const struct schema_record entity_filter_chain = {.name = "filter_chains",

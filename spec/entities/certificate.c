@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "spec/check.h"
+#include "spec/fault.h"
 #include "spec/spec.h"
 
 enum certificate_field {
@@ -67,17 +68,17 @@ static bool check_pair(struct schema_context *c, struct schema_view *v,
         !outside->check_certificate(outside->context, cert, key, &field, &e))
         return true;
     if (!field[0]) {
-        schema_fault_entity(c, at, document_place(v->node), "%s%s", prefix, e.message);
+        fault_add_entity(c, at, document_place(v->node), "%s%s", prefix, e.message);
         return false;
     }
     if (field[0] == 'k') {
-        schema_fault_field(c, v, at, cert_field + 1, "%s", e.message);
+        fault_add_field(c, v, at, cert_field + 1, "%s", e.message);
         return false;
     }
-    schema_fault_field(c, v, at, cert_field, "%s", e.message);
+    fault_add_field(c, v, at, cert_field, "%s", e.message);
     /* The certificate alone is broken so far; the key may be as well. */
     if (key.ptr && outside->check_certificate(outside->context, STR_NONE, key, &field, &e))
-        schema_fault_field(c, v, at, cert_field + 1, "%s", e.message);
+        fault_add_field(c, v, at, cert_field + 1, "%s", e.message);
     return false;
 }
 
@@ -93,10 +94,10 @@ static void check_kinds(struct schema_context *c, const struct schema_view *v,
     kind = outside->certificate_algorithm(outside->context, cert);
     alt_kind = outside->certificate_algorithm(outside->context, alt);
     if (kind && alt_kind && str_equal(str_from(kind), str_from(alt_kind)))
-        schema_fault_entity(c, at, document_place(v->node),
-                            "certificate and alternative certificate need to have different type "
-                            "(e.g. RSA and ECDSA), the provided certificates were both of the "
-                            "same type");
+        fault_add_entity(c, at, document_place(v->node),
+                         "certificate and alternative certificate need to have different type "
+                         "(e.g. RSA and ECDSA), the provided certificates were both of the "
+                         "same type");
 }
 
 static void check(struct schema_context *c, struct schema_view *v, void *into,
@@ -180,18 +181,18 @@ static void check_ca(struct schema_context *c, struct schema_view *v, void *into
     text = document_text(n);
     if (outside->check_certificate &&
         outside->check_certificate(outside->context, text, STR_NONE, &field, &e)) {
-        schema_fault_field(c, v, at, 0, "%s", e.message);
+        fault_add_field(c, v, at, 0, "%s", e.message);
         return;
     }
     first = memmem(text.ptr, text.len, begin, sizeof(begin) - 1);
     if (first &&
         memmem(first + 1, text.len - (size_t)(first + 1 - text.ptr), begin, sizeof(begin) - 1)) {
-        schema_fault_entity(c, at, document_place(v->node),
-                            "please submit only one certificate at a time");
+        fault_add_entity(c, at, document_place(v->node),
+                         "please submit only one certificate at a time");
         return;
     }
     if (outside->check_ca_certificate && outside->check_ca_certificate(outside->context, text, &e))
-        schema_fault_entity(c, at, document_place(v->node), "%s", e.message);
+        fault_add_entity(c, at, document_place(v->node), "%s", e.message);
 }
 
 const struct schema_record entity_ca_certificate = {

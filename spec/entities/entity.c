@@ -6,7 +6,8 @@ const char *const entity_protocols[] = {"grpc", "grpcs",           "http", "http
                                         "tls",  "tls_passthrough", "udp",  NULL};
 const char *const entity_http_protocols[] = {"grpc", "grpcs", "http", "https", NULL};
 
-static const struct schema_field tag = {.type = SCHEMA_STRING, .check = check_tag};
+static const struct schema_field tag = {
+    .type = SCHEMA_STRING, .store = STORE_TEXT, .check = check_tag};
 static const struct schema_field anything = {.type = SCHEMA_ANY, .flags = SCHEMA_UNCHECKED};
 
 const struct schema_field schema_common_fields[COMMON_COUNT] = {

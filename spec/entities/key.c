@@ -1,5 +1,6 @@
 #include "entity.h"
 
+#include "spec/fault.h"
 #include "spec/json.h"
 #include "spec/spec.h"
 
@@ -73,14 +74,14 @@ static void check_jwk(struct schema_context *c, const struct schema_view *v,
         schema_is_reference(document_text(n)))
         return;
     if (!read_jwk(c, document_text(n), &root)) {
-        schema_fault_entity(c, at, document_place(v->node), "could not json decode jwk string");
+        fault_add_entity(c, at, document_place(v->node), "could not json decode jwk string");
         return;
     }
     inner = document_get(&root, names_find(c->index->names, STR("kid")));
     if (!inner || inner->kind != DOCUMENT_STRING || !kid ||
         !str_equal(document_text(inner), document_text(kid)))
-        schema_fault_entity(c, at, document_place(v->node),
-                            "kid in jwk.kid must be equal to keys.kid");
+        fault_add_entity(c, at, document_place(v->node),
+                         "kid in jwk.kid must be equal to keys.kid");
 }
 
 static void check(struct schema_context *c, struct schema_view *v, void *into,
@@ -150,7 +151,7 @@ static void check_pem(struct schema_context *c, struct schema_view *v, void *int
         (public_key.ptr && schema_is_reference(public_key)))
         return;
     if (outside->check_key(outside->context, private_key, public_key, &field, &e))
-        schema_fault(c, at, document_place(v->node), "%s", e.message);
+        fault_add(c, at, document_place(v->node), "%s", e.message);
 }
 
 const struct schema_record entity_key_pem = {

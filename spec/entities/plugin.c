@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "spec/check.h"
+#include "spec/fault.h"
 #include "spec/document_json.h"
 #include "spec/spec.h"
 
@@ -65,9 +66,10 @@ static const char *const bundled[] = {"jwt",
                                       "standard-webhooks",
                                       "redirect"};
 
-static const struct schema_field protocol = {.type = SCHEMA_STRING, .one_of = entity_protocols};
-static const struct schema_field http_protocol = {.type = SCHEMA_STRING,
-                                                  .one_of = entity_http_protocols};
+static const struct schema_field protocol = {
+    .type = SCHEMA_STRING, .store = STORE_TEXT, .one_of = entity_protocols};
+static const struct schema_field http_protocol = {
+    .type = SCHEMA_STRING, .store = STORE_TEXT, .one_of = entity_http_protocols};
 
 static const struct schema_field fields[] = {
     [PLUGIN_NAME] = {.name = "name",
@@ -160,13 +162,13 @@ static void check_acme(struct schema_context *c, struct schema_view *v, void *in
     if (c->parent) {
         struct schema_frame parent = {.up = at, .name = str_from(c->parent)};
 
-        schema_fault(c, &parent, document_place(v->node),
-                     "value must be null: acme works for the whole file, so write it into the "
-                     "'plugins' at the top level");
+        fault_add(c, &parent, document_place(v->node),
+                  "value must be null: acme works for the whole file, so write it into the "
+                  "'plugins' at the top level");
     }
     if (n && (n->kind == DOCUMENT_NULL || !document_is_table(n))) {
-        schema_fault(c, &here, document_place(n), "%s",
-                     n->kind == DOCUMENT_NULL ? "required field missing" : "expected a record");
+        fault_add(c, &here, document_place(n), "%s",
+                  n->kind == DOCUMENT_NULL ? "required field missing" : "expected a record");
         return;
     }
     if (into) {
@@ -222,9 +224,9 @@ static bool choose(struct schema_context *c, struct schema_view *v, const struct
     struct str name;
 
     if (!n || n->kind != DOCUMENT_STRING) {
-        schema_fault_field(c, v, at, PLUGIN_NAME, "%s",
-                           !n || n->kind == DOCUMENT_NULL ? "required field missing"
-                                                          : "expected a string");
+        fault_add_field(c, v, at, PLUGIN_NAME, "%s",
+                        !n || n->kind == DOCUMENT_NULL ? "required field missing"
+                                                       : "expected a string");
         return false;
     }
     name = document_text(n);
@@ -234,10 +236,10 @@ static bool choose(struct schema_context *c, struct schema_view *v, const struct
     if (!v->variant && is_known(c, name))
         v->variant = &unchecked_variant;
     if (!v->variant)
-        schema_fault_field(c, v, at, PLUGIN_NAME,
-                           "plugin '%.*s' not enabled; add it to the 'plugins' configuration "
-                           "property",
-                           STR_ARG(name));
+        fault_add_field(c, v, at, PLUGIN_NAME,
+                        "plugin '%.*s' not enabled; add it to the 'plugins' configuration "
+                        "property",
+                        STR_ARG(name));
     return v->variant != NULL;
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "spec/check.h"
+#include "spec/fault.h"
 #include "spec/route_path.h"
 
 enum route_field {
@@ -37,18 +38,22 @@ static void check_route_header(struct str value, struct buf *why)
 static const char *const redirects[] = {"426", "301", "302", "307", "308", NULL};
 static const char *const handlings[] = {"v0", "v1", NULL};
 
-static const struct schema_field protocol = {.type = SCHEMA_STRING, .one_of = entity_protocols};
-static const struct schema_field method = {.type = SCHEMA_STRING, .check = check_method};
+static const struct schema_field protocol = {
+    .type = SCHEMA_STRING, .store = STORE_TEXT, .one_of = entity_protocols};
+static const struct schema_field method = {
+    .type = SCHEMA_STRING, .store = STORE_TEXT, .check = check_method};
 static const struct schema_field host = {
-    .type = SCHEMA_STRING, .check = check_host_pattern, .flags = SCHEMA_LOWER};
-static const struct schema_field path = {.type = SCHEMA_STRING, .check = route_path_check};
+    .type = SCHEMA_STRING, .store = STORE_TEXT, .check = check_host_pattern, .flags = SCHEMA_LOWER};
+static const struct schema_field path = {
+    .type = SCHEMA_STRING, .store = STORE_TEXT, .check = route_path_check};
 static const struct schema_field header_name = {
     .type = SCHEMA_STRING, .flags = SCHEMA_REQUIRED, .check = check_route_header};
 static const struct schema_field header_value = {.type = SCHEMA_STRING};
 static const struct schema_field header_values = {
     .type = SCHEMA_ARRAY, .flags = SCHEMA_REQUIRED, .element = &header_value};
-static const struct schema_field server_name = {
-    .type = SCHEMA_STRING, .check = check_server_name_pattern, .flags = SCHEMA_LOWER};
+static const struct schema_field server_name = {.type = SCHEMA_STRING, .store = STORE_TEXT,
+                                                .check = check_server_name_pattern,
+                                                .flags = SCHEMA_LOWER};
 static const struct schema_field peer = {.type = SCHEMA_RECORD, .record = &entity_route_peer};
 
 static const struct schema_field fields[] = {
@@ -253,8 +258,8 @@ static void check_groups(struct schema_context *c, struct schema_view *v,
         buf_printf(&text, "%s%s", count++ ? ", " : "", groups[g].quoted);
     }
     if (count > 1)
-        schema_fault_field(c, v, at, ROUTE_PROTOCOLS, "these sets are mutually exclusive: %.*s",
-                           STR_ARG(buf_view(&text)));
+        fault_add_field(c, v, at, ROUTE_PROTOCOLS, "these sets are mutually exclusive: %.*s",
+                        STR_ARG(buf_view(&text)));
     buf_free(&text);
 }
 
@@ -279,13 +284,13 @@ static void check_http(struct schema_context *c, struct schema_view *v, void *in
     if (v->failed >> ROUTE_PROTOCOLS & 1)
         return;
     if (has_item(list, "https") && !matches_something(c, v, matchers, 5))
-        schema_fault_entity(c, at, document_place(v->node),
-                            "must set one of 'methods', 'hosts', 'headers', 'paths', 'snis' when "
-                            "'protocols' is 'https'");
+        fault_add_entity(c, at, document_place(v->node),
+                         "must set one of 'methods', 'hosts', 'headers', 'paths', 'snis' when "
+                         "'protocols' is 'https'");
     else if (!has_item(list, "https") && !matches_something(c, v, matchers, 4))
-        schema_fault_entity(c, at, document_place(v->node),
-                            "must set one of 'methods', 'hosts', 'headers', 'paths' when "
-                            "'protocols' is 'http'");
+        fault_add_entity(c, at, document_place(v->node),
+                         "must set one of 'methods', 'hosts', 'headers', 'paths' when "
+                         "'protocols' is 'http'");
 }
 
 static void check_grpc(struct schema_context *c, struct schema_view *v, void *into,
@@ -298,13 +303,12 @@ static void check_grpc(struct schema_context *c, struct schema_view *v, void *in
     if (v->failed >> ROUTE_PROTOCOLS & 1)
         return;
     if (has_item(list, "grpcs") && !matches_something(c, v, matchers, 4))
-        schema_fault_entity(
+        fault_add_entity(
             c, at, document_place(v->node),
             "must set one of 'hosts', 'headers', 'paths', 'snis' when 'protocols' is 'grpcs'");
     else if (!has_item(list, "grpcs") && !matches_something(c, v, matchers, 3))
-        schema_fault_entity(
-            c, at, document_place(v->node),
-            "must set one of 'hosts', 'headers', 'paths' when 'protocols' is 'grpc'");
+        fault_add_entity(c, at, document_place(v->node),
+                         "must set one of 'hosts', 'headers', 'paths' when 'protocols' is 'grpc'");
 }
 
 static void check_stream(struct schema_context *c, struct schema_view *v, void *into,
@@ -318,12 +322,12 @@ static void check_stream(struct schema_context *c, struct schema_view *v, void *
         return;
     if (has_item(list, "tls_passthrough")) {
         if (!matches_something(c, v, matchers, 1))
-            schema_fault_entity(c, at, document_place(v->node),
-                                "must set snis when 'protocols' is 'tls_passthrough'");
+            fault_add_entity(c, at, document_place(v->node),
+                             "must set snis when 'protocols' is 'tls_passthrough'");
     } else if (!matches_something(c, v, matchers, 3)) {
-        schema_fault_entity(c, at, document_place(v->node),
-                            "must set one of 'sources', 'destinations', 'snis' when 'protocols' is "
-                            "'tcp', 'tls' or 'udp'");
+        fault_add_entity(c, at, document_place(v->node),
+                         "must set one of 'sources', 'destinations', 'snis' when 'protocols' is "
+                         "'tcp', 'tls' or 'udp'");
     }
 }
 
@@ -364,14 +368,14 @@ static bool choose(struct schema_context *c, struct schema_view *v, const struct
     struct str first = STR("nil");
 
     if (n->kind == DOCUMENT_NULL) {
-        schema_fault_field(c, v, at, ROUTE_PROTOCOLS, "required field missing");
+        fault_add_field(c, v, at, ROUTE_PROTOCOLS, "required field missing");
         return false;
     }
     if (n->kind == DOCUMENT_STRING) {
         first = document_text(n);
         v->variant = variant_of(first);
     } else if (!document_is_table(n)) {
-        schema_fault_field(c, v, at, ROUTE_PROTOCOLS, "expected a set");
+        fault_add_field(c, v, at, ROUTE_PROTOCOLS, "expected a set");
         return false;
     } else {
         for (uint32_t i = 0; i < n->count && !v->variant; i++)
@@ -381,7 +385,7 @@ static bool choose(struct schema_context *c, struct schema_view *v, const struct
             first = document_text(&n->as.items[0]);
     }
     if (!v->variant)
-        schema_fault_field(c, v, at, ROUTE_PROTOCOLS, "unknown type: %.*s", STR_ARG(first));
+        fault_add_field(c, v, at, ROUTE_PROTOCOLS, "unknown type: %.*s", STR_ARG(first));
     return v->variant != NULL;
 }
 
@@ -400,10 +404,10 @@ static void check_snis(struct schema_context *c, struct schema_view *v,
     if (snis->kind == DOCUMENT_NULL || (!has_failed && !snis->count))
         return;
     if (!has_failed)
-        schema_fault_field(c, v, at, ROUTE_SNIS, "length must be 0");
-    schema_fault_entity(c, at, document_place(v->node),
-                        "'snis' can only be set when 'protocols' is 'grpcs', 'https', 'tls' or "
-                        "'tls_passthrough'");
+        fault_add_field(c, v, at, ROUTE_SNIS, "length must be 0");
+    fault_add_entity(c, at, document_place(v->node),
+                     "'snis' can only be set when 'protocols' is 'grpcs', 'https', 'tls' or "
+                     "'tls_passthrough'");
 }
 
 static struct text text_at(const struct document_node *n)

@@ -27,7 +27,8 @@ enum service_field {
     SERVICE_URL
 };
 
-static const struct schema_field uuid = {.type = SCHEMA_STRING, .check = check_uuid};
+static const struct schema_field uuid = {
+    .type = SCHEMA_STRING, .store = STORE_TEXT, .check = check_uuid};
 
 static const struct schema_field fields[] = {
     [SERVICE_NAME] = {.name = "name",
@@ -233,10 +234,10 @@ static void expand(struct schema_context *c, struct schema_view *v, const struct
     parts->host = string_node(n, url.host);
     parts->port = port_node(n, url.port, protocol_of(&url));
     parts->path = string_node(n, url.path);
-    v->slots[SERVICE_PROTOCOL] = &parts->protocol;
-    v->slots[SERVICE_HOST] = &parts->host;
-    v->slots[SERVICE_PORT] = &parts->port;
-    v->slots[SERVICE_PATH] = &parts->path;
+    schema_put(v, SERVICE_PROTOCOL, &parts->protocol);
+    schema_put(v, SERVICE_HOST, &parts->host);
+    schema_put(v, SERVICE_PORT, &parts->port);
+    schema_put(v, SERVICE_PATH, &parts->path);
 }
 
 const struct schema_record entity_service = {

@@ -275,17 +275,17 @@ static void expand(struct schema_context *c, struct schema_view *v, const struct
     (void)c;
     (void)at;
     if (is_text(algorithm, "least-connections") || is_text(algorithm, "latency")) {
-        v->slots[UPSTREAM_HASH_ON] = &none;
+        schema_put(v, UPSTREAM_HASH_ON, &none);
         return;
     }
     if (!hash_on)
         return;
     if (hash_on->kind == DOCUMENT_NULL)
-        v->slots[UPSTREAM_HASH_ON] = &none;
+        schema_put(v, UPSTREAM_HASH_ON, &none);
     else if (is_text(hash_on, "none"))
-        v->slots[UPSTREAM_ALGORITHM] = &round_robin;
+        schema_put(v, UPSTREAM_ALGORITHM, &round_robin);
     else if (hash_on->kind == DOCUMENT_STRING && hash_on->count)
-        v->slots[UPSTREAM_ALGORITHM] = &consistent_hashing;
+        schema_put(v, UPSTREAM_ALGORITHM, &consistent_hashing);
 }
 
 const struct schema_record entity_upstream = {

@@ -1,5 +1,7 @@
 #include "entity.h"
 
+#include "spec/fault.h"
+
 enum vault_field { VAULT_PREFIX, VAULT_NAME, VAULT_DESCRIPTION, VAULT_CONFIG };
 
 static bool is_lower_alphanumeric(char c)
@@ -64,13 +66,13 @@ static bool choose(struct schema_context *c, struct schema_view *v, const struct
     else if (n->kind != DOCUMENT_STRING)
         problem = "expected a string";
     if (problem) {
-        schema_fault_field(c, v, at, VAULT_NAME, "%s", problem);
+        fault_add_field(c, v, at, VAULT_NAME, "%s", problem);
         return false;
     }
     if (str_equal(document_text(n), STR("env")))
         return true;
-    schema_fault_field(c, v, at, VAULT_NAME, "vault '%.*s' is not installed",
-                       STR_ARG(document_text(n)));
+    fault_add_field(c, v, at, VAULT_NAME, "vault '%.*s' is not installed",
+                    STR_ARG(document_text(n)));
     return false;
 }
 

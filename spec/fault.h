@@ -1,0 +1,25 @@
+#ifndef SPEC_FAULT_H
+#define SPEC_FAULT_H
+
+#include <stdarg.h>
+
+#include "spec/schema.h"
+
+/*
+ * What is wrong with the entity at hand, kept in the context until the entity is done: later checks
+ * may put a better message in the place of an earlier one.
+ */
+
+/* Adds a fault at the place; the frames up from `at` are its path. */
+void fault_add(struct schema_context *c, const struct schema_frame *at, struct place place,
+               const char *format, ...) PRINTF_LIKE(4, 5);
+void fault_add_args(struct schema_context *c, const struct schema_frame *at, struct place place,
+                    const char *format, va_list args);
+/* The same for field i of the view; an older fault of that field makes way. */
+void fault_add_field(struct schema_context *c, struct schema_view *v, const struct schema_frame *at,
+                     unsigned i, const char *format, ...) PRINTF_LIKE(5, 6);
+/* A fault of the whole entity, or of the whole part of it that `at` names. */
+void fault_add_entity(struct schema_context *c, const struct schema_frame *at, struct place place,
+                      const char *format, ...) PRINTF_LIKE(4, 5);
+
+#endif

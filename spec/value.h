@@ -1,0 +1,15 @@
+#ifndef SPEC_VALUE_H
+#define SPEC_VALUE_H
+
+#include "spec/schema.h"
+
+/*
+ * One value against one field: type, then checks in Kong's order, then into the struct. `into` is
+ * the struct that the field is a member of, NULL to check only. `of` is the record whose transform
+ * strings go through first, or NULL. False: refused, with the faults added.
+ */
+bool value_take(struct schema_context *c, const struct schema_field *f,
+                const struct document_node *n, char *into, const struct schema_frame *at,
+                const struct schema_record *of);
+
+#endif
