@@ -16,8 +16,9 @@
  * numbers its relation to a slot: RESET{session} starts it, and every later message of both ends
  * carries that number. A worker that starts sends HELLO with session 0 and drops everything until a
  * RESET; on RESET it forgets the segments it was sent (it serves on with what it has mapped until the
- * next MANIFEST) and answers HELLO{session}. Control, on a HELLO{0} or a foreign session, sends
- * RESET with the next number; on HELLO of the right one it sends all live segments and the manifest.
+ * next MANIFEST) and answers HELLO{session}. Control, on a HELLO{0}, sends RESET with the next number
+ * (one of an older session is passed over: that worker has a newer RESET still to read); on HELLO of
+ * the right one it sends all live segments and the manifest.
  * Messages of another session are dropped by both.
  */
 #define CHANNEL_FORMAT 1

@@ -208,12 +208,17 @@ void fleet_answer_token(struct fleet *f, size_t slot, struct str host, struct st
 
 /* ---- acknowledgements ---- */
 
+/* By all that live, and there is one: with no worker at all nobody would answer. */
 static bool is_acknowledged(const struct fleet *f, uint64_t generation)
 {
-    for (size_t i = 0; i < f->options.count; i++)
+    size_t live = 0;
+
+    for (size_t i = 0; i < f->options.count; i++) {
+        live += f->slots[i].is_live;
         if (f->slots[i].is_live && f->slots[i].acknowledged < generation)
             return false;
-    return true;
+    }
+    return live > 0;
 }
 
 static void release_waiters(struct fleet *f)
@@ -288,6 +293,9 @@ static void reset(struct slot *s)
 
 static void on_hello(struct slot *s, const struct channel_message *m)
 {
+    /* To one of an older session the newer RESET is on its way: another would never end. */
+    if (m->session && m->session < s->session)
+        return;
     if (m->session != s->session) {
         reset(s);
         return;

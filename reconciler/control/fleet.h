@@ -49,8 +49,8 @@ int fleet_publish(struct fleet *f, uint64_t generation, const struct fleet_segme
                   size_t count, struct error *e) MUST_CHECK;
 
 /*
- * Calls done(context) once every live worker has acknowledged `generation` or a later one; at once if
- * that is so already. Live is a worker that has said HELLO in the present session.
+ * Calls done(context) once every live worker, and at least one, has acknowledged `generation` or a
+ * later one; at once if that is so already. Live is one that has said HELLO in the present session.
  */
 int fleet_when_acknowledged(struct fleet *f, uint64_t generation, void (*done)(void *context),
                             void *context) MUST_CHECK;

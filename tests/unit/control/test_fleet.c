@@ -194,6 +194,26 @@ static void test_replacement(void)
     end();
 }
 
+/* A worker that greets before it has read anything: one exchange settles it. */
+static void test_crossed_greetings(void)
+{
+    const struct channel_message hello = {.type = CHANNEL_HELLO, .u.hello = {.pid = 42}};
+    struct channel_message m;
+    uint64_t first, second;
+
+    begin();
+    first = take_type(0, CHANNEL_RESET).session;
+    say(0, hello, 0);
+    say(0, hello, first);
+    m = take_type(0, CHANNEL_RESET);
+    second = m.session;
+    CU_ASSERT(second > first);
+    say(0, hello, second);
+    CU_ASSERT_EQUAL(fleet_live(fleet), 1);
+    CU_ASSERT_EQUAL(take_type(0, CHANNEL_RESET).type, 0);
+    end();
+}
+
 /* Done when every live worker has acknowledged; one that is not there holds nobody up. */
 static void test_acknowledgement(void)
 {
@@ -205,8 +225,10 @@ static void test_acknowledgement(void)
     begin();
     publish(1, (const uint64_t[]){3}, 1);
     CU_ASSERT_EQUAL(fleet_when_acknowledged(fleet, 1, on_acknowledged, NULL), 0);
-    CU_ASSERT_EQUAL(acknowledged, 1);
+    CU_ASSERT_EQUAL(acknowledged, 0); /* there is nobody yet */
     first = greet(0, 42);
+    acknowledge(0, first, 1);
+    CU_ASSERT_EQUAL(acknowledged, 1);
     second = greet(1, 43);
     publish(2, (const uint64_t[]){4}, 1);
     CU_ASSERT_EQUAL(fleet_when_acknowledged(fleet, 2, on_acknowledged, NULL), 0);
@@ -225,10 +247,14 @@ static void test_acknowledgement(void)
 
 static void test_worker_dies_while_waited_for(void)
 {
+    uint64_t other;
+
     begin();
     greet(0, 42);
+    other = greet(1, 43);
     publish(1, (const uint64_t[]){3}, 1);
     CU_ASSERT_EQUAL(fleet_when_acknowledged(fleet, 1, on_acknowledged, NULL), 0);
+    acknowledge(1, other, 1);
     CU_ASSERT_EQUAL(acknowledged, 0);
     say(0, (struct channel_message){.type = CHANNEL_HELLO, .u.hello = {.pid = 44}}, 0);
     CU_ASSERT_EQUAL(acknowledged, 1);
@@ -269,6 +295,7 @@ int main(void)
     suite = CU_add_suite("fleet", NULL, NULL);
     CU_add_test(suite, "session", test_session);
     CU_add_test(suite, "replacement", test_replacement);
+    CU_add_test(suite, "crossed greetings", test_crossed_greetings);
     CU_add_test(suite, "acknowledgement", test_acknowledgement);
     CU_add_test(suite, "a worker dies while waited for", test_worker_dies_while_waited_for);
     CU_add_test(suite, "messages", test_messages);
