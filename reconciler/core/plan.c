@@ -12,6 +12,15 @@ const char *plan_action_name(enum plan_action action)
     return action < PLAN_ACTION_COUNT ? action_names[action] : "nothing";
 }
 
+enum plan_action plan_action_from(struct str name)
+{
+    int action = 0;
+
+    while (action < PLAN_ACTION_COUNT && !str_equal_cstr(name, action_names[action]))
+        action++;
+    return (enum plan_action)action;
+}
+
 struct policy plan_policy(const struct desired *desired, uint64_t jitter_seed)
 {
     const struct acme *acme = desired->acme;

@@ -102,6 +102,8 @@ enum plan_exit plan_exit_code(const struct plan *plan);
 const char *plan_state(const struct action *a, int64_t now);
 
 const char *plan_action_name(enum plan_action action); /* "issue" ... */
+/* The reverse; PLAN_NOTHING for any other word. */
+enum plan_action plan_action_from(struct str name);
 const char *plan_reason_id(enum plan_reason reason);
 /*
  * One sentence for people, with the facts of `a` in it: what the CA said is put in as it came, so

@@ -483,6 +483,8 @@ int render_plan_json(const struct plan *plan, const struct render_options *optio
     json_out_member_int(&j, "format", 1);
     json_config(&j, options);
     json_out_member_str(&j, "against", options->against);
+    if (options->made_at)
+        json_out_member_time(&j, "made_at", options->made_at);
     rc = json_actions(&j, plan, &s);
     if (!rc) {
         json_summary(&j, plan);

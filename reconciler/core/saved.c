@@ -1,0 +1,140 @@
+#include "reconciler/core/saved.h"
+
+#include <string.h>
+
+#include "reconciler/base/buf.h"
+
+#define HOUR 3600
+#define NAME_SHOWN_MAX ((size_t)1024)
+
+/* An order for it is under way: the saved issue or renewal is being done. */
+static bool is_being_done(const struct saved_action *saved, const struct action *fresh)
+{
+    return fresh->action == PLAN_WAIT && fresh->reason == REASON_ORDER_OPEN &&
+           fresh->wanted == saved->action;
+}
+
+/* The name has another action than the saved one: has that one been carried out? */
+static bool is_done(const struct saved_action *saved, const struct action *fresh)
+{
+    switch (saved->action) {
+    case PLAN_ISSUE:
+    case PLAN_RENEW:
+        return fresh->action == PLAN_KEEP || is_being_done(saved, fresh);
+    case PLAN_WAIT:
+        return fresh->action == PLAN_KEEP;
+    case PLAN_ADOPT:
+        /* It may be due for renewal at once: that comes behind the adoption, not in its place. */
+        return fresh->action == PLAN_KEEP || fresh->wanted == PLAN_RENEW;
+    default:
+        return false;
+    }
+}
+
+enum saved_verdict saved_judge(const struct saved_action *saved, const struct action *fresh)
+{
+    if (!fresh)
+        return saved->action == PLAN_RETIRE ? SAVED_DONE : SAVED_DIFFERS;
+    if (fresh->action == saved->action && fresh->overrides == saved->overrides)
+        return SAVED_SAME;
+    return is_done(saved, fresh) ? SAVED_DONE : SAVED_DIFFERS;
+}
+
+static int check_age(const struct saved_plan *saved, int64_t now, int64_t max_age_seconds,
+                     struct error *e)
+{
+    /* Compared as sums of the smaller numbers: made_at comes from a file. */
+    if (saved->made_at > now + SAVED_CLOCK_SKEW_SECONDS)
+        return error_set(e, ERROR_INVALID, "the plan was made in the future");
+    if (saved->made_at < now - max_age_seconds)
+        return error_set(e, ERROR_INVALID, "the plan is older than %lld hours: make a new one",
+                         (long long)(max_age_seconds / HOUR));
+    return 0;
+}
+
+static int refuse(const struct saved_action *first, const struct action *fresh, size_t count,
+                  struct error *e)
+{
+    struct buf name = BUF_INIT(NAME_SHOWN_MAX);
+
+    buf_escaped(&name, first->name);
+    error_set(e, ERROR_INVALID, "%.*s: the plan says %s, now it is %s", STR_ARG(buf_view(&name)),
+              plan_action_name(first->action),
+              fresh ? plan_action_name(fresh->action) : "not listed");
+    if (count > 1)
+        error_set(e, ERROR_INVALID, "%s; %zu more differ", e->message, count - 1);
+    buf_free(&name);
+    return -1;
+}
+
+static void append(struct plan *plan, struct action *items, const struct action *a)
+{
+    items[plan->count++] = *a;
+    plan->counts[a->action]++;
+    plan->override_count += a->overrides;
+    if (a->at && (!plan->next_at || a->at < plan->next_at))
+        plan->next_at = a->at;
+}
+
+int saved_compare(const struct saved_plan *saved, const struct plan *fresh, int64_t now,
+                  int64_t max_age_seconds, struct arena *arena, struct plan **todo, struct error *e)
+{
+    struct plan *plan = arena_alloc(arena, sizeof(*plan));
+    struct action *items = arena_array(arena, saved->count, sizeof(*items));
+    const struct saved_action *first = NULL;
+    size_t differing = 0;
+
+    if (!plan || !items)
+        return error_memory(e);
+    if (check_age(saved, now, max_age_seconds, e))
+        return -1;
+    plan->items = items;
+    for (size_t i = 0; i < saved->count; i++) {
+        const struct action *now_is = plan_find(fresh, saved->items[i].name);
+        enum saved_verdict verdict = saved_judge(&saved->items[i], now_is);
+
+        if (verdict == SAVED_SAME)
+            append(plan, items, now_is);
+        if (verdict == SAVED_DIFFERS && !differing++)
+            first = &saved->items[i];
+    }
+    if (differing)
+        return refuse(first, plan_find(fresh, first->name), differing, e);
+    *todo = plan;
+    return 0;
+}
+
+bool saved_needs_approval(const struct action *a)
+{
+    if (a->wanted == PLAN_RENEW)
+        return false;
+    return a->wanted == PLAN_ISSUE || a->action == PLAN_RETIRE || a->overrides;
+}
+
+static const struct saved_action *find(const struct saved_plan *saved, struct str name)
+{
+    size_t low = 0, high = saved->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = str_compare(saved->items[middle].name, name);
+
+        if (order == 0)
+            return &saved->items[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+bool saved_covers(const struct saved_plan *saved, const struct action *a)
+{
+    const struct saved_action *approved;
+
+    if (!saved_needs_approval(a))
+        return true;
+    approved = find(saved, a->name);
+    return approved && approved->action == a->wanted && (!a->overrides || approved->overrides);
+}

@@ -1,0 +1,50 @@
+#ifndef CORE_SAVED_H
+#define CORE_SAVED_H
+
+#include "reconciler/core/plan.h"
+
+/*
+ * A plan that a person has seen and approved, compared with what a fresh one says. Pure: who reads
+ * the file (`diff --format json` with "made_at") fills these structs.
+ */
+
+#define SAVED_MAX_AGE_SECONDS 86400
+/* A plan that was made this much later than now was made by another clock, not in the future. */
+#define SAVED_CLOCK_SKEW_SECONDS 300
+
+struct saved_action {
+    struct str name;
+    enum plan_action action;
+    bool overrides; /* the JSON member "overrides" is not null */
+};
+
+struct saved_plan {
+    const struct saved_action *items; /* sorted by name, each once */
+    size_t count;
+    int64_t made_at;
+};
+
+enum saved_verdict {
+    SAVED_SAME,   /* still to be done, or still nothing to do */
+    SAVED_DONE,   /* has happened meanwhile */
+    SAVED_DIFFERS /* something else would happen now */
+};
+
+/* What became of one saved action; `fresh` is the name's action now, NULL if it has none. */
+enum saved_verdict saved_judge(const struct saved_action *saved, const struct action *fresh);
+
+/*
+ * Compares everything. 0: *todo is the part of `fresh` that is in `saved` and not yet done, in
+ * `arena`. -1: ERROR_INVALID if the plan is too old or any name in it has another action now (*e
+ * names the first, and how many there are), ERROR_MEMORY.
+ */
+int saved_compare(const struct saved_plan *saved, const struct plan *fresh, int64_t now,
+                  int64_t max_age_seconds, struct arena *arena, struct plan **todo,
+                  struct error *e) MUST_CHECK;
+
+/* For `run --approve`: first certificates, overrides and retirements wait; renewals never do. */
+bool saved_needs_approval(const struct action *a);
+/* True if `a` needs no approval, or stands in `saved` as it is. */
+bool saved_covers(const struct saved_plan *saved, const struct action *a);
+
+#endif

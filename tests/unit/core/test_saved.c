@@ -1,0 +1,215 @@
+#include "reconciler/core/saved.h"
+
+#include <CUnit/Basic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "reconciler/base/attr.h"
+
+#define NOW ((int64_t)1800000000)
+#define AGE ((int64_t)SAVED_MAX_AGE_SECONDS)
+
+/* All pairs of a saved and a fresh action: S same, d done, X differs. Columns and rows in enum
+ * order. */
+static void verdicts(void)
+{
+    /* fresh:                     issue renew adopt keep wait block retire, none */
+    static const char *const rows[PLAN_ACTION_COUNT] = {
+        [PLAN_ISSUE] = "SXXdXXXX",  [PLAN_RENEW] = "XSXdXXXX", [PLAN_ADOPT] = "XdSdXXXX",
+        [PLAN_KEEP] = "XXXSXXXX",   [PLAN_WAIT] = "XXXdSXXX",  [PLAN_BLOCK] = "XXXXXSXX",
+        [PLAN_RETIRE] = "XXXXXXSd",
+    };
+
+    for (int was = 0; was < PLAN_ACTION_COUNT; was++)
+        for (int is = 0; is <= PLAN_ACTION_COUNT; is++) {
+            struct saved_action saved = {STR("a"), (enum plan_action)was, false};
+            struct action fresh = {.action = (enum plan_action)is,
+                                   .wanted = (enum plan_action)is,
+                                   .reason = REASON_BACKOFF};
+            enum saved_verdict verdict =
+                saved_judge(&saved, is == PLAN_ACTION_COUNT ? NULL : &fresh);
+
+            CU_ASSERT_EQUAL("SdX"[verdict], rows[was][is]);
+        }
+}
+
+static void under_way(void)
+{
+    struct saved_action saved = {STR("a"), PLAN_ISSUE, true};
+    struct action fresh = {
+        .action = PLAN_WAIT, .wanted = PLAN_ISSUE, .reason = REASON_ORDER_OPEN, .overrides = true};
+
+    CU_ASSERT_EQUAL(saved_judge(&saved, &fresh), SAVED_DONE);
+    fresh.wanted = PLAN_RENEW;
+    CU_ASSERT_EQUAL(saved_judge(&saved, &fresh), SAVED_DIFFERS);
+    saved.action = PLAN_ADOPT; /* adopted, and its renewal waits */
+    fresh.reason = REASON_BACKOFF;
+    CU_ASSERT_EQUAL(saved_judge(&saved, &fresh), SAVED_DONE);
+    fresh = (struct action){.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .overrides = true};
+    saved = (struct saved_action){STR("a"), PLAN_ISSUE, false};
+    CU_ASSERT_EQUAL(saved_judge(&saved, &fresh), SAVED_DIFFERS); /* nobody saw that it overrides */
+}
+
+static const struct saved_action saved_items[] = {
+    {STR_INIT("a"), PLAN_ISSUE, true},   {STR_INIT("b"), PLAN_RENEW, false},
+    {STR_INIT("c"), PLAN_RETIRE, false}, {STR_INIT("d"), PLAN_KEEP, false},
+    {STR_INIT("e"), PLAN_ADOPT, true},
+};
+static const struct saved_plan saved_plan = {saved_items, ARRAY_LENGTH(saved_items), NOW};
+
+static const struct action same_items[] = {
+    {.action = PLAN_ISSUE,
+     .wanted = PLAN_ISSUE,
+     .name = STR_INIT("a"),
+     .overrides = true,
+     .at = NOW},
+    {.action = PLAN_RENEW, .wanted = PLAN_RENEW, .name = STR_INIT("b"), .at = NOW},
+    {.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .name = STR_INIT("bb"), .at = NOW},
+    {.action = PLAN_RETIRE, .wanted = PLAN_RETIRE, .name = STR_INIT("c"), .at = NOW},
+    {.action = PLAN_KEEP, .wanted = PLAN_KEEP, .name = STR_INIT("d"), .at = NOW + 9},
+    {.action = PLAN_ADOPT,
+     .wanted = PLAN_ADOPT,
+     .name = STR_INIT("e"),
+     .overrides = true,
+     .at = NOW},
+};
+
+/* Compares; the names still to be done are joined in `expected`, or it is the message. */
+static void expect(const struct saved_plan *saved, const struct action *items, size_t count,
+                   int64_t now, const char *expected)
+{
+    struct plan fresh = {.items = items, .count = count};
+    struct arena *arena = arena_new(NULL);
+    struct plan *todo = NULL;
+    char actual[512] = "";
+    struct error e;
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(arena);
+    if (saved_compare(saved, &fresh, now, AGE, arena, &todo, &e)) {
+        CU_ASSERT_EQUAL(e.kind, ERROR_INVALID);
+        CU_ASSERT_STRING_EQUAL(e.message, expected);
+        if (strcmp(e.message, expected) != 0)
+            fprintf(stderr, "%s\n", e.message);
+    } else {
+        for (size_t i = 0; i < todo->count; i++)
+            snprintf(actual + strlen(actual), sizeof(actual) - strlen(actual), "%.*s ",
+                     STR_ARG(todo->items[i].name));
+        CU_ASSERT_STRING_EQUAL(actual, expected);
+    }
+    arena_free(arena);
+}
+
+static void compares(void)
+{
+    struct action items[ARRAY_LENGTH(same_items)];
+    struct saved_plan none = {.made_at = NOW};
+
+    expect(&saved_plan, same_items, 6, NOW, "a b c d e ");
+    expect(&none, same_items, 6, NOW, "");
+    expect(&saved_plan, same_items, 6, NOW + AGE, "a b c d e ");
+    expect(&saved_plan, same_items, 6, NOW + AGE + 1,
+           "the plan is older than 24 hours: make a new one");
+    expect(&saved_plan, same_items, 6, NOW - SAVED_CLOCK_SKEW_SECONDS, "a b c d e ");
+    expect(&saved_plan, same_items, 6, NOW - SAVED_CLOCK_SKEW_SECONDS - 1,
+           "the plan was made in the future");
+    memcpy(items, same_items, sizeof(items));
+    items[0].action = PLAN_KEEP; /* issued meanwhile */
+    items[0].overrides = false;
+    expect(&saved_plan, items, 6, NOW, "b c d e ");
+    items[1].action = items[1].wanted = PLAN_BLOCK;
+    expect(&saved_plan, items, 6, NOW, "b: the plan says renew, now it is block");
+    items[4].action = items[4].wanted = PLAN_RENEW;
+    expect(&saved_plan, items, 6, NOW, "b: the plan says renew, now it is block; 1 more differ");
+    expect(&saved_plan, items, 0, NOW,
+           "a: the plan says issue, now it is not listed; 3 more differ");
+}
+
+/* A second apply: all is done, nothing is to do, and that is no error. */
+static void applies_once(void)
+{
+    static const struct action done[] = {
+        {.action = PLAN_KEEP, .wanted = PLAN_KEEP, .name = STR_INIT("a")},
+        {.action = PLAN_KEEP, .wanted = PLAN_KEEP, .name = STR_INIT("b")},
+        {.action = PLAN_KEEP, .wanted = PLAN_KEEP, .name = STR_INIT("e")},
+    };
+    struct saved_plan saved = {saved_items, 3, NOW};
+
+    expect(&saved, done, 3, NOW, "");
+}
+
+static void extreme_ages(void)
+{
+    struct saved_plan saved = {saved_items, 0, INT64_MIN};
+
+    expect(&saved, same_items, 6, NOW, "the plan is older than 24 hours: make a new one");
+    saved.made_at = INT64_MAX;
+    expect(&saved, same_items, 6, NOW, "the plan was made in the future");
+}
+
+static void approval(void)
+{
+    static const struct {
+        struct action a;
+        bool needs, covered;
+    } rows[] = {
+        {{.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .name = STR_INIT("a")}, true, true},
+        {{.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .name = STR_INIT("a"), .overrides = true},
+         true,
+         true},
+        {{.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .name = STR_INIT("x")}, true, false},
+        {{.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .name = STR_INIT("b")}, true, false},
+        {{.action = PLAN_RENEW, .wanted = PLAN_RENEW, .name = STR_INIT("x")}, false, true},
+        {{.action = PLAN_RENEW, .wanted = PLAN_RENEW, .name = STR_INIT("x"), .overrides = true},
+         false,
+         true},
+        {{.action = PLAN_RETIRE, .wanted = PLAN_RETIRE, .name = STR_INIT("c")}, true, true},
+        {{.action = PLAN_RETIRE, .wanted = PLAN_RETIRE, .name = STR_INIT("d")}, true, false},
+        {{.action = PLAN_ADOPT, .wanted = PLAN_ADOPT, .name = STR_INIT("x")}, false, true},
+        {{.action = PLAN_ADOPT, .wanted = PLAN_ADOPT, .name = STR_INIT("x"), .overrides = true},
+         true,
+         false},
+        {{.action = PLAN_ADOPT, .wanted = PLAN_ADOPT, .name = STR_INIT("e"), .overrides = true},
+         true,
+         true},
+        {{.action = PLAN_KEEP, .wanted = PLAN_KEEP, .name = STR_INIT("x")}, false, true},
+        {{.action = PLAN_WAIT, .wanted = PLAN_RENEW, .name = STR_INIT("x")}, false, true},
+    };
+    static const struct saved_action plain = {STR_INIT("a"), PLAN_ISSUE, false};
+    struct saved_plan unseen = {&plain, 1, NOW};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        CU_ASSERT_EQUAL(saved_needs_approval(&rows[i].a), rows[i].needs);
+        CU_ASSERT_EQUAL(saved_covers(&saved_plan, &rows[i].a), rows[i].covered);
+    }
+    /* Approved as a first certificate, but not that it takes a declared one's place. */
+    CU_ASSERT_FALSE(saved_covers(&unseen, &rows[1].a));
+}
+
+static void words(void)
+{
+    for (int action = 0; action < PLAN_ACTION_COUNT; action++)
+        CU_ASSERT_EQUAL(plan_action_from(str_from(plan_action_name((enum plan_action)action))),
+                        (enum plan_action)action);
+    CU_ASSERT_EQUAL(plan_action_from(STR("Issue")), PLAN_NOTHING);
+    CU_ASSERT_EQUAL(plan_action_from(STR("")), PLAN_NOTHING);
+}
+
+int main(void)
+{
+    CU_TestInfo tests[] = {
+        {"verdicts", verdicts},
+        {"under way", under_way},
+        {"compares", compares},
+        {"applies once", applies_once},
+        {"extreme ages", extreme_ages},
+        {"approval", approval},
+        {"words", words},
+        CU_TEST_INFO_NULL,
+    };
+    CU_SuiteInfo suites[] = {{"saved", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
+
+    if (CU_initialize_registry() || CU_register_suites(suites))
+        return 1;
+    CU_basic_run_tests();
+    return CU_get_number_of_failures() ? 1 : 0;
+}
