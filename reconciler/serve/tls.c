@@ -60,7 +60,7 @@ static const struct {
      false, true},
 };
 
-static int set_suite(SSL_CTX *context, const char *name)
+static bool set_suite(SSL_CTX *context, const char *name)
 {
     size_t chosen = 0;
 
@@ -69,9 +69,11 @@ static int set_suite(SSL_CTX *context, const char *name)
             chosen = i;
     if (suites[chosen].server_decides)
         SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE);
-    if (suites[chosen].tls13_only)
-        return SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
-    return SSL_CTX_set_cipher_list(context, suites[chosen].ciphers);
+    if (!suites[chosen].tls13_only)
+        return SSL_CTX_set_cipher_list(context, suites[chosen].ciphers) == 1;
+    /* ssl_protocols without TLSv1.3 beats it. */
+    return SSL_CTX_get_max_proto_version(context) != TLS1_3_VERSION ||
+           SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) == 1;
 }
 
 static bool has_protocol(const struct tls_options *o, const char *name)
@@ -82,7 +84,7 @@ static bool has_protocol(const struct tls_options *o, const char *name)
     return false;
 }
 
-static int set_protocols(SSL_CTX *context, const struct tls_options *o)
+static bool set_protocols(SSL_CTX *context, const struct tls_options *o)
 {
     bool has12 = has_protocol(o, "TLSv1.2"), has13 = has_protocol(o, "TLSv1.3");
 

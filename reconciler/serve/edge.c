@@ -1,0 +1,305 @@
+#include "edge.h"
+
+#include <openssl/ssl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "challenge.h"
+#include "http1.h"
+#include "http_conn.h"
+#include "http_listener.h"
+#include "reconciler/base/clock.h"
+#include "reconciler/base/log.h"
+#include "recent.h"
+#include "reply.h"
+#include "tls.h"
+#include "view.h"
+#include "worker.h"
+
+/* A listener and what its connections need to know of it. */
+struct door {
+    struct edge *edge;
+    const struct worker_listener *listener;
+    struct http_listener *accepting; /* NULL before the first view and while draining */
+};
+
+struct edge {
+    struct edge_options options;
+    struct http_server *server;
+    struct tls *tls;
+    struct challenge *challenge;
+    struct reply *reply;
+    struct recent *seen;
+    int64_t second_ms; /* when `told` began to count */
+    unsigned told;
+    struct view *view; /* NULL until the first manifest */
+    bool is_draining;
+    struct door doors[WORKER_LISTENERS_MAX];
+    size_t door_count;
+};
+
+/* ---- requests ---- */
+
+static void answer_by_routes(struct edge *edge, const struct challenge_request *r)
+{
+    struct str host = {r->host, r->host_len};
+
+    /* Until requests are proxied, what a route claims has no service that could be reached. */
+    if (view_claims_host(edge->view, host, r->port))
+        reply_error(edge->reply, r->conn, 503, "no Service found with those values", r->type);
+    else
+        reply_error(edge->reply, r->conn, 404, "no Route matched with those values", r->type);
+}
+
+static void fall_through(void *context, const struct challenge_request *request)
+{
+    answer_by_routes(context, request);
+}
+
+static void handle(void *context, struct http_conn *conn, const struct http1_request *http)
+{
+    struct edge *edge = context;
+    const struct door *door = http_conn_tag(conn);
+    struct challenge_request r;
+
+    counters_add(&edge->options.counters->requests, 1);
+    r.conn = conn;
+    r.host_len = http1_host(http, r.host, &r.port).len;
+    r.port = r.port ? r.port : door->listener->port;
+    r.type = reply_type(http, false);
+    if (http_conn_is_tls(conn) || !challenge_take(edge->challenge, edge->view, &r, http))
+        answer_by_routes(edge, &r);
+}
+
+static void refuse(void *context, struct http_conn *conn, unsigned status, const char *message,
+                   const struct http1_request *request)
+{
+    struct edge *edge = context;
+
+    counters_add(&edge->options.counters->bad_requests, 1);
+    reply_error(edge->reply, conn, status, message, reply_type(request, true));
+}
+
+/* ---- connections ---- */
+
+static void accepted(void *context, int fd, const struct sockaddr *peer, socklen_t peer_len)
+{
+    struct door *door = context;
+    struct edge *edge = door->edge;
+    struct http_conn_options options = {.fd = fd,
+                                        .peer = peer,
+                                        .peer_len = peer_len,
+                                        .proxy_protocol = door->listener->proxy_protocol,
+                                        .tag = door};
+
+    counters_add(&edge->options.counters->connections_accepted, 1);
+    if (door->listener->ssl) {
+        options.ssl = tls_accept(edge->tls);
+        if (!options.ssl) {
+            close(fd);
+            return;
+        }
+    }
+    if (http_conn_open(edge->server, &options) == 0)
+        counters_add(&edge->options.counters->connections_active, 1);
+}
+
+static void handshaken(void *context, struct http_conn *conn, SSL *ssl, bool ok)
+{
+    struct edge *edge = context;
+    struct counters *counters = edge->options.counters;
+
+    (void)conn;
+    if (!ok) {
+        counters_add(&counters->handshakes_failed, 1);
+        return;
+    }
+    counters_add(&counters->handshakes, 1);
+    if (SSL_session_reused(ssl))
+        counters_add(&counters->handshakes_resumed, 1);
+}
+
+static void closed(void *context, struct http_conn *conn)
+{
+    struct edge *edge = context;
+
+    challenge_forget(edge->challenge, conn);
+    counters_sub(&edge->options.counters->connections_active, 1);
+    counters_add(&edge->options.counters->connections_handled, 1);
+}
+
+static void drained(void *context)
+{
+    struct edge *edge = context;
+
+    edge->options.drained(edge->options.context);
+}
+
+static bool ask(void *context, struct str host, struct str token)
+{
+    struct edge *edge = context;
+
+    return edge->options.token_miss(edge->options.context, host, token);
+}
+
+/* ---- names that have no certificate yet ---- */
+
+/* Strangers may send any number of names: control hears of a few that the gate lets through. */
+static void tell_name(struct edge *edge, struct str name)
+{
+    int64_t now = clock_steady_ms();
+
+    if (now - edge->second_ms >= 1000) {
+        edge->second_ms = now;
+        edge->told = 0;
+    }
+    if (edge->told >= EDGE_SEEN_PER_SECOND || recent_has(edge->seen, name, now) ||
+        !view_gate(edge->view, name))
+        return;
+    edge->told++;
+    if (edge->options.sni_seen(edge->options.context, name))
+        recent_mark(edge->seen, name, now);
+}
+
+static void chosen(void *context, const struct tls_outcome *outcome)
+{
+    struct edge *edge = context;
+    struct counters *counters = edge->options.counters;
+
+    counters_add(&counters->parsed_hits, outcome->hits);
+    counters_add(&counters->parsed_misses, outcome->misses);
+    if (!outcome->is_default)
+        return;
+    counters_add(&counters->handshakes_default, 1);
+    if (outcome->name.ptr)
+        tell_name(edge, outcome->name);
+}
+
+/* ---- life ---- */
+
+static int make_parts(struct edge *edge, struct error *e)
+{
+    const struct edge_options *o = &edge->options;
+    struct http_server_options server = {
+        .base = o->base,
+        .limits = {.connections = o->connections, .per_address = WORKER_PER_ADDRESS_MAX},
+        .product = o->worker->product,
+        .context = edge,
+        .handle = handle,
+        .refuse = refuse,
+        .handshaken = handshaken,
+        .closed = closed};
+    struct tls_options tls = {.protocols = o->worker->ssl_protocols,
+                              .protocol_count = o->worker->ssl_protocol_count,
+                              .cipher_suite = o->worker->ssl_cipher_suite,
+                              .parsed_cache = o->worker->parsed_cache,
+                              .context = edge,
+                              .chosen = chosen};
+    struct challenge_options challenge = {.base = o->base,
+                                          .counters = o->counters,
+                                          .context = edge,
+                                          .ask = ask,
+                                          .fall_through = fall_through};
+
+    edge->tls = tls_new(&tls, e);
+    if (!edge->tls)
+        return -1;
+    edge->reply = challenge.reply = reply_new();
+    edge->seen = recent_new(EDGE_SEEN_MAX, EDGE_SEEN_MS);
+    edge->server = http_server_new(&server);
+    if (!edge->reply || !edge->seen || !edge->server)
+        return error_memory(e);
+    edge->challenge = challenge_new(&challenge);
+    return edge->challenge ? 0 : error_memory(e);
+}
+
+struct edge *edge_new(const struct edge_options *options, struct error *e)
+{
+    struct edge *edge = calloc(1, sizeof(*edge));
+    const struct worker_options *worker = options->worker;
+
+    if (!edge) {
+        error_memory(e);
+        return NULL;
+    }
+    edge->options = *options;
+    edge->door_count = worker->listener_count;
+    for (size_t i = 0; i < edge->door_count; i++)
+        edge->doors[i] = (struct door){.edge = edge, .listener = &worker->listeners[i]};
+    if (make_parts(edge, e) == 0)
+        return edge;
+    edge_free(edge);
+    return NULL;
+}
+
+static void stop_accepting(struct edge *edge)
+{
+    for (size_t i = 0; i < edge->door_count; i++) {
+        http_listener_free(edge->doors[i].accepting);
+        edge->doors[i].accepting = NULL;
+    }
+}
+
+void edge_free(struct edge *edge)
+{
+    if (!edge)
+        return;
+    stop_accepting(edge);
+    http_server_free(edge->server);
+    challenge_free(edge->challenge);
+    tls_free(edge->tls);
+    view_free(edge->view);
+    reply_free(edge->reply);
+    recent_free(edge->seen);
+    free(edge);
+}
+
+static void start_accepting(struct edge *edge)
+{
+    for (size_t i = 0; i < edge->door_count; i++) {
+        struct door *door = &edge->doors[i];
+        struct http_listener_options options = {.base = edge->options.base,
+                                                .fd = door->listener->fd,
+                                                .context = door,
+                                                .accepted = accepted};
+        if (door->accepting)
+            continue;
+        door->accepting = http_listener_new(&options);
+        if (!door->accepting)
+            log_event(LOG_ERROR, "listener_failed",
+                      LOG_FIELDS(log_int("port", door->listener->port)));
+    }
+}
+
+void edge_renew(struct edge *edge, struct view *view)
+{
+    struct view *old = edge->view;
+
+    edge->view = view;
+    tls_set_view(edge->tls, view);
+    atomic_store(&edge->options.counters->generation, view_generation(view));
+    challenge_renew(edge->challenge, view);
+    view_free(old);
+    if (!edge->is_draining)
+        start_accepting(edge);
+}
+
+void edge_set_ticket_keys(struct edge *edge, unsigned char (*keys)[CHANNEL_TICKET_KEY_SIZE],
+                          size_t count)
+{
+    tls_set_ticket_keys(edge->tls, keys, count);
+}
+
+void edge_answer(struct edge *edge, struct str token, struct str answer)
+{
+    challenge_answer(edge->challenge, token, answer);
+}
+
+void edge_drain(struct edge *edge)
+{
+    if (edge->is_draining)
+        return;
+    edge->is_draining = true;
+    stop_accepting(edge);
+    http_server_drain(edge->server, drained);
+}

@@ -1,0 +1,50 @@
+#ifndef SERVE_EDGE_H
+#define SERVE_EDGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "reconciler/base/attr.h"
+#include "reconciler/base/channel.h"
+#include "reconciler/base/counters.h"
+#include "reconciler/base/error.h"
+#include "reconciler/base/str.h"
+
+/*
+ * What a worker does with connections: TLS by the view's certificates, challenges, and Kong's
+ * answers by the view's routes.
+ */
+struct edge;
+struct event_base;
+struct view;
+struct worker_options;
+
+#define EDGE_SEEN_MS 10000       /* a name is told to control again after this */
+#define EDGE_SEEN_MAX 4096       /* names remembered so */
+#define EDGE_SEEN_PER_SECOND 100 /* names told in a second */
+
+struct edge_options {
+    struct event_base *base;
+    const struct worker_options *worker;
+    struct counters *counters;
+    size_t connections; /* at most */
+    void *context;
+    bool (*sni_seen)(void *context, struct str name);
+    bool (*token_miss)(void *context, struct str host, struct str token);
+    void (*drained)(void *context);
+};
+
+/* NULL with *e. */
+struct edge *edge_new(const struct edge_options *options, struct error *e) MUST_CHECK;
+void edge_free(struct edge *edge); /* NULL is fine */
+
+/* Serves this view, which is the edge's from here on; accepts connections from the first one on. */
+void edge_renew(struct edge *edge, struct view *view);
+void edge_set_ticket_keys(struct edge *edge, unsigned char (*keys)[CHANNEL_TICKET_KEY_SIZE],
+                          size_t count);
+/* Control's answer to token_miss; an empty one: there is none. */
+void edge_answer(struct edge *edge, struct str token, struct str answer);
+/* Accepts nothing more; `drained` is called once nothing runs any more. */
+void edge_drain(struct edge *edge);
+
+#endif

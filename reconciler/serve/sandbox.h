@@ -1,0 +1,16 @@
+#ifndef SERVE_SANDBOX_H
+#define SERVE_SANDBOX_H
+
+#include "reconciler/base/attr.h"
+#include "reconciler/base/error.h"
+
+/*
+ * Locks the process into what a worker does: no core dump, not traceable, no capability, no new
+ * privileges, and only the system calls of an event loop that accepts, reads, writes and maps
+ * segments: nothing is opened, connected or executed. The others fail with EPERM. Works as root and
+ * as anybody. Builds with a sanitizer go without the filter, because sanitizers need more.
+ * -1 with *e when something of it cannot be had.
+ */
+int sandbox_enter(struct error *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,44 @@
+#ifndef SERVE_SESSION_H
+#define SERVE_SESSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "reconciler/base/attr.h"
+#include "reconciler/base/channel.h"
+#include "reconciler/base/counters.h"
+#include "reconciler/base/str.h"
+
+/*
+ * A worker's end of its channel to control: sessions, segments, manifests (base/channel.h). While
+ * control is away nothing happens, and the worker serves on.
+ */
+struct session;
+struct event_base;
+struct view;
+
+#define SESSION_SEGMENTS_MAX (2 * CHANNEL_SEGMENTS_MAX) /* sent and not dropped by a manifest */
+#define SESSION_RESYNC_MS 1000 /* between two HELLOs because of something that cannot be served */
+
+struct session_options {
+    struct event_base *base;
+    int channel; /* stays the caller's */
+    struct counters *counters;
+    void *context;
+    /* A new generation: the callee's from here on. It is acknowledged behind this. */
+    void (*renewed)(void *context, struct view *view);
+    void (*tickets)(void *context, unsigned char (*keys)[CHANNEL_TICKET_KEY_SIZE], size_t count);
+    void (*answered)(void *context, struct str token, struct str answer); /* "" = none */
+    void (*drain)(void *context);
+};
+
+/* Says HELLO. NULL when memory is out. */
+struct session *session_new(const struct session_options *options) MUST_CHECK;
+void session_free(struct session *s); /* NULL is fine */
+
+/* Messages that are dropped, and counted, when the channel is full; false then. */
+bool session_sni_seen(struct session *s, struct str name);
+bool session_token_miss(struct session *s, struct str host, struct str token);
+
+#endif

@@ -1,0 +1,232 @@
+#include "worker.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "edge.h"
+#include "reconciler/base/counters.h"
+#include "reconciler/base/error.h"
+#include "reconciler/base/log.h"
+#include "sandbox.h"
+#include "session.h"
+
+#define DESCRIPTORS_KEPT 320 /* for listeners, the channel, segments on their way */
+
+struct worker {
+    const struct worker_options *options;
+    struct event_base *base;
+    struct event lifeline, quit, terminate, bound;
+    struct counters *counters; /* a page, shared or our own */
+    struct edge *edge;
+    struct session *session;
+    bool is_draining;
+};
+
+/* ---- between session and edge ---- */
+
+static void on_renewed(void *context, struct view *view)
+{
+    struct worker *w = context;
+
+    edge_renew(w->edge, view);
+}
+
+static void on_tickets(void *context, unsigned char (*keys)[CHANNEL_TICKET_KEY_SIZE], size_t count)
+{
+    struct worker *w = context;
+
+    edge_set_ticket_keys(w->edge, keys, count);
+}
+
+static void on_answered(void *context, struct str token, struct str answer)
+{
+    struct worker *w = context;
+
+    edge_answer(w->edge, token, answer);
+}
+
+static bool on_sni_seen(void *context, struct str name)
+{
+    struct worker *w = context;
+
+    return session_sni_seen(w->session, name);
+}
+
+static bool on_token_miss(void *context, struct str host, struct str token)
+{
+    struct worker *w = context;
+
+    return session_token_miss(w->session, host, token);
+}
+
+/* ---- leaving ---- */
+
+static void drain(struct worker *w, int64_t ms)
+{
+    const struct timeval in = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+    /* A second, shorter order shortens the first. */
+    event_add(&w->bound, &in);
+    if (w->is_draining)
+        return;
+    w->is_draining = true;
+    log_event(LOG_INFO, "worker_drains", LOG_FIELDS(log_int("slot", w->options->slot)));
+    edge_drain(w->edge);
+}
+
+static void on_drain_message(void *context)
+{
+    drain(context, WORKER_DRAIN_MS);
+}
+
+static void on_drained(void *context)
+{
+    struct worker *w = context;
+
+    event_base_loopbreak(w->base);
+}
+
+static void on_bound(evutil_socket_t fd, short what, void *context)
+{
+    struct worker *w = context;
+
+    (void)fd;
+    (void)what;
+    log_event(LOG_NOTICE, "worker_drain_cut", LOG_FIELDS(log_int("slot", w->options->slot)));
+    event_base_loopbreak(w->base);
+}
+
+static void on_signal(evutil_socket_t number, short what, void *context)
+{
+    (void)what;
+    drain(context, number == SIGTERM ? WORKER_QUICK_MS : WORKER_DRAIN_MS);
+}
+
+/* Nobody writes to it: what makes it readable is the supervisor's end. */
+static void on_lifeline(evutil_socket_t fd, short what, void *context)
+{
+    struct worker *w = context;
+
+    (void)fd;
+    (void)what;
+    log_event(LOG_NOTICE, "supervisor_gone", LOG_FIELDS(log_int("slot", w->options->slot)));
+    event_base_loopbreak(w->base);
+}
+
+/* ---- setting up ---- */
+
+static int map_counters(struct worker *w, struct error *e)
+{
+    int fd = w->options->counters;
+    void *page = mmap(NULL, COUNTERS_PAGE_SIZE, PROT_READ | PROT_WRITE,
+                      fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED, fd, 0);
+
+    if (page == MAP_FAILED)
+        return error_errno(e, ERROR_IO, errno, "counters");
+    w->counters = page;
+    atomic_store(&w->counters->connections_active, 0);
+    atomic_store(&w->counters->generation, 0);
+    return 0;
+}
+
+/* As many connections as descriptors allow; the soft limit is raised to the hard one. */
+static size_t connection_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit))
+        return WORKER_CONNECTIONS_MAX;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) || getrlimit(RLIMIT_NOFILE, &limit) ||
+        limit.rlim_cur > WORKER_CONNECTIONS_MAX + DESCRIPTORS_KEPT)
+        return WORKER_CONNECTIONS_MAX;
+    return limit.rlim_cur > 2 * DESCRIPTORS_KEPT ? limit.rlim_cur - DESCRIPTORS_KEPT
+                                                 : DESCRIPTORS_KEPT / 2;
+}
+
+static int ignore_signals(struct error *e)
+{
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+    if (sigaction(SIGINT, &ignore, NULL) || sigaction(SIGPIPE, &ignore, NULL))
+        return error_errno(e, ERROR_IO, errno, "signals");
+    return 0;
+}
+
+static int add_events(struct worker *w, struct error *e)
+{
+    evsignal_assign(&w->quit, w->base, SIGQUIT, on_signal, w);
+    evsignal_assign(&w->terminate, w->base, SIGTERM, on_signal, w);
+    event_assign(&w->bound, w->base, -1, 0, on_bound, w);
+    event_assign(&w->lifeline, w->base, w->options->lifeline, EV_READ, on_lifeline, w);
+    if (event_add(&w->quit, NULL) || event_add(&w->terminate, NULL) ||
+        (w->options->lifeline >= 0 && event_add(&w->lifeline, NULL)))
+        return error_set(e, ERROR_IO, "events cannot be added");
+    return 0;
+}
+
+static int set_up(struct worker *w, struct error *e)
+{
+    struct edge_options edge = {.worker = w->options,
+                                .context = w,
+                                .sni_seen = on_sni_seen,
+                                .token_miss = on_token_miss,
+                                .drained = on_drained};
+    struct session_options session = {.channel = w->options->channel,
+                                      .context = w,
+                                      .renewed = on_renewed,
+                                      .tickets = on_tickets,
+                                      .answered = on_answered,
+                                      .drain = on_drain_message};
+
+    if (w->options->listener_count > WORKER_LISTENERS_MAX)
+        return error_set(e, ERROR_LIMIT, "over %d listeners", WORKER_LISTENERS_MAX);
+    if (map_counters(w, e) || ignore_signals(e))
+        return -1;
+    edge.connections = connection_limit();
+    w->base = edge.base = session.base = event_base_new();
+    if (!w->base)
+        return error_memory(e);
+    if (add_events(w, e))
+        return -1;
+    edge.counters = session.counters = w->counters;
+    w->edge = edge_new(&edge, e);
+    if (!w->edge || sandbox_enter(e))
+        return -1;
+    /* Last, since it tells control that we are here. */
+    w->session = session_new(&session);
+    return w->session ? 0 : error_memory(e);
+}
+
+static void tear_down(struct worker *w)
+{
+    session_free(w->session);
+    edge_free(w->edge);
+    if (w->base)
+        event_base_free(w->base);
+    if (w->counters)
+        munmap(w->counters, COUNTERS_PAGE_SIZE);
+}
+
+int worker_run(const struct worker_options *options)
+{
+    struct worker w = {.options = options};
+    struct error e;
+    int code = 1;
+
+    if (set_up(&w, &e)) {
+        log_failure(LOG_CRIT, "worker_failed", &e, LOG_FIELDS(log_int("slot", options->slot)));
+    } else {
+        event_base_dispatch(w.base);
+        code = 0;
+    }
+    tear_down(&w);
+    return code;
+}
