@@ -19,6 +19,14 @@ static int list_files(const struct loaded *loaded, struct render_file **files, s
     return 0;
 }
 
+static int (*const renders[OPTION_FORMAT_COUNT])(const struct plan *plan,
+                                                 const struct render_options *options,
+                                                 struct buf *out) = {
+    [OPTION_FORMAT_TEXT] = render_plan_text,
+    [OPTION_FORMAT_JSON] = render_plan_json,
+    [OPTION_FORMAT_MARKDOWN] = render_plan_markdown,
+};
+
 static int print(const struct dry_run *d, const struct command *c, struct error *e)
 {
     struct buf out = BUF_INIT(DIFF_OUTPUT_MAX);
@@ -43,8 +51,7 @@ static int print(const struct dry_run *d, const struct command *c, struct error 
     if (list_files(d->loaded, &files, e))
         goto out;
     options.files = files;
-    rc = c->options->format == OPTION_FORMAT_JSON ? render_plan_json(d->plan, &options, &out)
-                                                  : render_plan_text(d->plan, &options, &out);
+    rc = renders[c->options->format](d->plan, &options, &out);
     if (rc == 0)
         rc = output_buf(&out, e);
 out:

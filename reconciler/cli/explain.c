@@ -15,6 +15,7 @@ static int print(const struct dry_run *d, const struct command *c, struct error 
         .desired = d->desired,
         .observed = d->observed,
         .policy = &d->policy,
+        .plan = d->plan,
         .now = d->now,
     };
     int rc = c->options->format == OPTION_FORMAT_JSON ? explain_name_json(name, &options, &out, e)

@@ -41,7 +41,7 @@ void help_print_overview(struct buf *out)
         0, 0, out);
 }
 
-static void print_option(const struct option_row *row, struct buf *out)
+static void print_option(const struct verb *v, const struct option_row *row, struct buf *out)
 {
     size_t at = out->len;
 
@@ -50,7 +50,11 @@ static void print_option(const struct option_row *row, struct buf *out)
     else
         buf_printf(out, "      --%s", row->name);
     if (row->argument)
-        buf_printf(out, "=%s", row->argument);
+        buf_char(out, '=');
+    if (row == &option_rows()[OPTION_FORMAT])
+        verb_print_formats(v, "|", out);
+    else if (row->argument)
+        buf_cstr(out, row->argument);
     /* One blank at least stays between an option and its text. */
     paragraph_pad(out->len - at + 1 < HELP_OPTION_COLUMN ? out->len - at : HELP_OPTION_COLUMN,
                   HELP_OPTION_COLUMN, out);
@@ -80,7 +84,7 @@ void help_print_verb(const struct verb *v, struct buf *out)
     buf_cstr(out, "\nOptions:\n");
     for (unsigned id = 0; id < OPTION_COUNT; id++)
         if (v->options & OPTION_BIT(id))
-            print_option(&options[id], out);
+            print_option(v, &options[id], out);
     buf_cstr(out, "\nExit codes:\n");
     for (size_t i = 0; i < VERB_EXITS_MAX && v->exits[i].text; i++)
         print_exit(v->exits[i].code, v->exits[i].text, out);

@@ -162,6 +162,10 @@ static void print_verb(const struct verb *v, struct buf *out)
             continue;
         buf_printf(out, "%s\n.Fl Fl ", is_first ? "" : " ,");
         print_text(str_from(options[id].name), out);
+        if (id == OPTION_FORMAT) {
+            buf_cstr(out, " Ns = Ns Ar ");
+            verb_print_formats(v, "|", out);
+        }
         is_first = false;
     }
     buf_cstr(out, " .\n.Pp\nExit codes:\n.Bl -tag -width 64 -compact\n");

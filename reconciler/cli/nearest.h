@@ -15,9 +15,9 @@
 size_t nearest_distance(struct str a, struct str b);
 
 /*
- * For "did you mean": keeps in *best the word that begins with `given`, or has the fewest edits from
- * it, as long as those are at most a third of its length (and at least one is forgiven). Start with *best NULL; call
- * once a word; the first of equals wins.
+ * For "did you mean": keeps in *best the word that begins with `given`, or has the fewest edits
+ * from it, as long as those are at most a third of its length (and at least one is forgiven). Start
+ * with *best NULL; call once a word; the first of equals wins.
  */
 void nearest_offer(struct str given, const char *word, const char **best);
 

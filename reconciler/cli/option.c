@@ -38,8 +38,8 @@ static const struct option_row rows[OPTION_COUNT] = {
                     .help = "look at everything as of this instant, written as RFC 3339 does: "
                             "2026-11-24T02:57:00Z"},
     [OPTION_FORMAT] = {.name = "format",
-                       .argument = "text|json",
-                       .help = "print text for people (the default) or JSON for programs"},
+                       .argument = "FORMAT",
+                       .help = "print text for people, which is the default, or json for programs"},
     [OPTION_EXIT_CODE] = {.name = "exit-code", .help = "tell by the exit code what the plan holds"},
     [OPTION_STRICT] = {.name = "strict", .help = "take warnings for errors"},
     [OPTION_VERBOSE] = {.letter = 'v', .name = "verbose", .help = "say more; the verb tells what"},
@@ -90,18 +90,28 @@ static int add_assignment(struct options *o, const char *key, const char *value,
     return 0;
 }
 
+const char *option_format_name(enum option_format format)
+{
+    static const char *const names[OPTION_FORMAT_COUNT] = {
+        [OPTION_FORMAT_TEXT] = "text",
+        [OPTION_FORMAT_JSON] = "json",
+        [OPTION_FORMAT_MARKDOWN] = "markdown",
+    };
+
+    return names[format];
+}
+
 static int set_format(struct options *o, const char *value, struct error *e)
 {
     char quoted[ERROR_PATH_MAX];
 
-    if (strcmp(value, "text") == 0)
-        o->format = OPTION_FORMAT_TEXT;
-    else if (strcmp(value, "json") == 0)
-        o->format = OPTION_FORMAT_JSON;
-    else
-        return error_set(e, ERROR_USAGE, "--format takes text or json, not \"%s\"",
-                         output_quote(value, quoted, sizeof(quoted)));
-    return 0;
+    for (int format = 0; format < OPTION_FORMAT_COUNT; format++)
+        if (strcmp(value, option_format_name((enum option_format)format)) == 0) {
+            o->format = (enum option_format)format;
+            return 0;
+        }
+    return error_set(e, ERROR_USAGE, "unknown format \"%s\"",
+                     output_quote(value, quoted, sizeof(quoted)));
 }
 
 static int set_now(struct options *o, const char *value, struct error *e)

@@ -45,7 +45,12 @@ struct option_row {
     const char *help;     /* one sentence, no full stop */
 };
 
-enum option_format { OPTION_FORMAT_TEXT, OPTION_FORMAT_JSON };
+enum option_format {
+    OPTION_FORMAT_TEXT,
+    OPTION_FORMAT_JSON,
+    OPTION_FORMAT_MARKDOWN,
+    OPTION_FORMAT_COUNT
+};
 
 /* A command line, taken apart. Strings point into argv, but for the assignments' list. */
 struct options {
@@ -61,6 +66,9 @@ struct options {
 
 /* The table: OPTION_COUNT rows, in the order of enum option_id. */
 const struct option_row *option_rows(void);
+
+/* "text" ...: what --format takes, as far as the verb does. */
+const char *option_format_name(enum option_format format);
 
 /*
  * Takes argv[1] to argv[argc - 1] apart. 0; -1 with *e (ERROR_USAGE, ERROR_LIMIT, ERROR_MEMORY).

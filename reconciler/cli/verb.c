@@ -10,6 +10,7 @@
 #define SETTINGS \
     (READS | OPTION_BIT(OPTION_ACME_SERVER) | OPTION_BIT(OPTION_ACME_TRUSTED_CERTIFICATE))
 #define FORMAT OPTION_BIT(OPTION_FORMAT)
+#define TEXT_JSON (1u << OPTION_FORMAT_TEXT | 1u << OPTION_FORMAT_JSON)
 #define VERBOSE OPTION_BIT(OPTION_VERBOSE)
 
 static const struct verb rows[] = {
@@ -41,6 +42,7 @@ static const struct verb rows[] = {
             "is read, written or asked.",
         .operand_max = VERB_ANY,
         .options = EVERY | SETTINGS | FORMAT | OPTION_BIT(OPTION_NOW) | OPTION_BIT(OPTION_STRICT),
+        .formats = TEXT_JSON,
         .exits = {{VERB_DONE, "the file is valid; there may be warnings"},
                   {VERB_FAILED, "the file is invalid, or cannot be read"}},
         .run = check_command,
@@ -54,10 +56,11 @@ static const struct verb rows[] = {
             "certificates would be issued, renewed, adopted, overridden, retired or are blocked, "
             "why, and by which line of the file. A server may be running meanwhile; nothing is "
             "locked, written or asked of a CA. With --verbose, names that stay as they are get a "
-            "line too.",
+            "line too. As markdown it is a comment for a pull request, cut where those end.",
         .operand_max = VERB_ANY,
         .options = EVERY | SETTINGS | FORMAT | VERBOSE | OPTION_BIT(OPTION_NOW) |
                    OPTION_BIT(OPTION_EXIT_CODE),
+        .formats = TEXT_JSON | 1u << OPTION_FORMAT_MARKDOWN,
         .exits = {{VERB_DONE, "the plan was printed, whatever it holds"},
                   {VERB_FAILED, "the file is invalid, or cannot be read"},
                   {VERB_CHANGES, "with --exit-code: something is to be issued, renewed, adopted, "
@@ -77,6 +80,7 @@ static const struct verb rows[] = {
         .operand_min = 1,
         .operand_max = VERB_ANY,
         .options = EVERY | SETTINGS | FORMAT | OPTION_BIT(OPTION_NOW),
+        .formats = TEXT_JSON,
         .exits = {{VERB_DONE, "explained"},
                   {VERB_FAILED, "the file is invalid, or cannot be read"}},
         .run = explain_command,
@@ -91,6 +95,7 @@ static const struct verb rows[] = {
             "its file, and whatever else is not as it should be. With --verbose, each name's key, "
             "CA and places in the file follow it.",
         .options = EVERY | READS | FORMAT | VERBOSE,
+        .formats = TEXT_JSON,
         .exits = {{VERB_DONE, "printed"}, {VERB_FAILED, "no server answered"}},
         .run = status_command,
     },
@@ -101,6 +106,7 @@ static const struct verb rows[] = {
         .description = "Prints the version of reconcert. With --verbose, the versions of the "
                        "libraries that it runs with follow, a line each.",
         .options = EVERY | FORMAT | VERBOSE,
+        .formats = TEXT_JSON,
         .exits = {{VERB_DONE, "printed"}, {VERB_FAILED, "could not be printed"}},
         .run = version_command,
     },
@@ -152,6 +158,17 @@ const char *verb_settings_text(void)
            "command line over all.";
 }
 
+void verb_print_formats(const struct verb *v, const char *separator, struct buf *out)
+{
+    const char *before = "";
+
+    for (int format = 0; format < OPTION_FORMAT_COUNT; format++)
+        if (v->formats & 1u << format) {
+            buf_printf(out, "%s%s", before, option_format_name((enum option_format)format));
+            before = separator;
+        }
+}
+
 static int refuse_verb(const char *name, struct error *e)
 {
     char quoted[ERROR_PATH_MAX];
@@ -165,13 +182,16 @@ static int refuse_verb(const char *name, struct error *e)
     return error_set(e, ERROR_USAGE, "unknown verb \"%s\"", quoted);
 }
 
-static int check_options(const struct verb *v, unsigned seen, struct error *e)
+static int check_options(const struct verb *v, const struct options *o, struct error *e)
 {
     const struct option_row *options = option_rows();
 
     for (unsigned id = 0; id < OPTION_COUNT; id++)
-        if (seen & ~v->options & OPTION_BIT(id))
+        if (o->seen & ~v->options & OPTION_BIT(id))
             return error_set(e, ERROR_USAGE, "%s does not take --%s", v->name, options[id].name);
+    if (option_seen(o, OPTION_FORMAT) && !(v->formats & 1u << o->format))
+        return error_set(e, ERROR_USAGE, "%s does not take --format=%s", v->name,
+                         option_format_name(o->format));
     return 0;
 }
 
@@ -219,7 +239,7 @@ static int prepare(struct command *c, struct options *o, int argc, char *const *
         return name ? refuse_verb(name, e) : error_set(e, ERROR_USAGE, "no verb given");
     c->operands = name ? o->operands + 1 : o->operands;
     c->operand_count = name ? o->operand_count - 1 : 0;
-    if (check_options(c->verb, o->seen, e))
+    if (check_options(c->verb, o, e))
         return -1;
     if (option_seen(o, OPTION_HELP))
         return 0;

@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "reconciler/base/attr.h"
+#include "reconciler/base/buf.h"
 #include "reconciler/cli/option.h"
 
 /*
@@ -48,6 +49,7 @@ struct verb {
     const char *description; /* paragraphs, an empty line between them */
     size_t operand_min, operand_max;
     unsigned options; /* OPTION_BITs that it takes */
+    unsigned formats; /* bits of enum option_format, where --format is one of them */
     struct verb_exit
         exits[VERB_EXITS_MAX]; /* in order of code, ends with text NULL; 64 is everyone's */
     int (*run)(const struct command *c); /* returns the exit code */
@@ -55,6 +57,8 @@ struct verb {
 
 /* The rows until NULL name. */
 const struct verb *verb_rows(void);
+/* Appends "text|json": the formats of a verb that takes --format. */
+void verb_print_formats(const struct verb *v, const char *separator, struct buf *out);
 /* NULL if there is no such verb. */
 const struct verb *verb_find(const char *name);
 /*

@@ -34,7 +34,8 @@ REFUSED = [
     (["diff", "--set"], "--set needs KEY=VALUE", "diff"),
     (["diff", "--set="], "--set: KEY=VALUE is empty", "diff"),
     (["diff", "-c"], "--config needs FILE", "diff"),
-    (["check", "--format", "xml"], '--format takes text or json, not "xml"', "check"),
+    (["check", "--format", "xml"], 'unknown format "xml"', "check"),
+    (["check", "--format=markdown"], "check does not take --format=markdown", "check"),
     (
         ["check", "--now", "24.11.2026"],
         '--now takes a time such as 2026-11-24T02:57:00Z, not "24.11.2026"',
@@ -112,7 +113,8 @@ class Help(Cli):
 
     def test_what_help_names_is_taken(self):
         values = {"FILE": "/nonexistent", "KEY=VALUE": "prefix=/x", "URL": "https://ca.test/",
-                  "TIME": "2026-11-24T00:00:00Z", "text|json": "json"}  # fmt: skip
+                  "TIME": "2026-11-24T00:00:00Z", "text|json": "json",
+                  "text|json|markdown": "markdown"}  # fmt: skip
         for verb in ("check", "diff", "explain", "status", "version"):
             for line in self.run_verb("help", verb).stdout.splitlines():
                 option, _, argument = line.strip().split("  ")[0].split(", ")[-1].partition("=")
@@ -143,6 +145,8 @@ class Help(Cli):
             (["diff", "--e"], ["--exit-code"], ["--strict"]),
             (["check", "--"], ["--strict", "--format"], ["--exit-code"]),
             (["check", "--format", ""], ["text", "json"], ["--strict"]),
+            (["diff", "--format", "m"], ["markdown"], []),
+            (["check", "--format", "m"], [], ["markdown"]),
             (["check", "--format", "="], ["text", "json"], []),
             (["check", "--format", "=", "j"], ["json"], ["text"]),
             (["run", "--set", "proxy_l"], ["proxy_listen="], ["prefix="]),

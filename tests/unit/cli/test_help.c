@@ -118,6 +118,7 @@ static void tables(void)
         CU_ASSERT_EQUAL(v->exits[0].code, VERB_DONE);
         CU_ASSERT(v->operand_min <= v->operand_max);
         CU_ASSERT_EQUAL(v->operand_max > 0, *v->operands != '\0');
+        CU_ASSERT_EQUAL(v->formats != 0, (v->options & OPTION_BIT(OPTION_FORMAT)) != 0);
         CU_ASSERT_EQUAL(strchr(v->summary, '\n'), NULL);
         for (size_t i = 1; i < VERB_EXITS_MAX && v->exits[i].text; i++)
             CU_ASSERT(v->exits[i].code > v->exits[i - 1].code);

@@ -44,8 +44,8 @@ static void show(const struct options *o, char *out, size_t size)
         snprintf(text, sizeof(text), "%lld", (long long)o->now);
         add(out, size, text);
     }
-    if (o->format == OPTION_FORMAT_JSON)
-        add(out, size, "json");
+    if (o->format != OPTION_FORMAT_TEXT)
+        add(out, size, option_format_name(o->format));
 }
 
 static int parse(struct options *o, const char *const *words, struct error *e)
@@ -72,6 +72,7 @@ static void understood(void)
         /* both ways to give an argument */
         {{"--format=json", "diff"}, "format | diff | json"},
         {{"diff", "--format", "json"}, "format | diff | json"},
+        {{"diff", "--format", "markdown"}, "format | diff | markdown"},
         {{"diff", "--format", "json", "--format", "text"}, "format | diff |"},
         {{"--config=a=b", "run"}, "config | run | a=b"},
         {{"--config", "--strict", "run"}, "config | run | --strict"},
@@ -130,8 +131,8 @@ static void refused(void)
         {{"check", "--config="}, "--config: FILE is empty"},
         {{"check", "--set"}, "--set needs KEY=VALUE"},
         {{"check", "--acme-server="}, "--acme-server: URL is empty"},
-        {{"check", "--format", "xml"}, "--format takes text or json, not \"xml\""},
-        {{"check", "--format", "JSON"}, "--format takes text or json, not \"JSON\""},
+        {{"check", "--format", "xml"}, "unknown format \"xml\""},
+        {{"check", "--format", "JSON"}, "unknown format \"JSON\""},
         {{"check", "--now", "2026-11-24"},
          "--now takes a time such as 2026-11-24T02:57:00Z, not \"2026-11-24\""},
         {{"check", "--now=now\n"},
