@@ -223,19 +223,20 @@ static int64_t next_look(const struct issuance *i, int64_t now_ms, int64_t stead
 static void look(int fd, short what, void *arg)
 {
     struct issuance *i = arg;
-    int64_t now_ms = clock_now_ms(), steady_ms = clock_steady_ms(), wake_ms;
+    int64_t now_ms = clock_now_ms(), steady_ms = clock_steady_ms(), wake_ms = INT64_MAX, next;
     struct timeval wait;
 
     (void)fd;
     (void)what;
     drop_old_tokens(i, steady_ms);
     batches_release(&i->batches, now_ms, steady_ms, release, i);
-    wake_ms = next_look(i, now_ms, steady_ms);
     step_pump(i);
     authorities_run(&i->authorities, now_ms, &wake_ms);
     step_pump(i); /* what the session has got on with */
     if (may_admit(i))
         i->options.ready(i->options.context);
+    next = next_look(i, now_ms, steady_ms);
+    wake_ms = next < wake_ms ? next : wake_ms;
     wake_ms = wake_ms < now_ms + 1 ? now_ms + 1 : wake_ms;
     wait = (struct timeval){(wake_ms - now_ms) / 1000, (wake_ms - now_ms) % 1000 * 1000};
     event_add(i->turn, &wait);
