@@ -14,6 +14,7 @@
 
 #include "reconciler/base/buf.h"
 #include "reconciler/serve/http1.h"
+#include "tests/support/http_client.h"
 
 /* ---- a server whose one client is this test ---- */
 
@@ -22,9 +23,7 @@ enum mode { ECHO, LATER, BIG };
 struct rig {
     struct event_base *base;
     struct http_server *server;
-    int client;
-    struct buf received;
-    bool is_closed; /* by the server */
+    struct http_client client;
     enum mode mode;
     struct http_conn *waiting; /* mode LATER */
     size_t handled, closed, drained;
@@ -83,9 +82,8 @@ static struct rig *rig_new(enum mode mode, struct http_limits limits)
 
     rig->base = options.base = event_base_new();
     rig->server = http_server_new(&options);
-    rig->received = BUF_INIT(64 << 20);
     rig->bodies = BUF_INIT(1 << 20);
-    rig->client = -1;
+    rig->client = (struct http_client){.base = rig->base, .fd = -1};
     rig->mode = mode;
     if (!rig->base || !rig->server)
         abort();
@@ -94,29 +92,22 @@ static struct rig *rig_new(enum mode mode, struct http_limits limits)
 
 static void rig_free(struct rig *rig)
 {
-    if (rig->client >= 0)
-        close(rig->client);
+    http_client_close(&rig->client);
     http_server_free(rig->server);
     event_base_free(rig->base);
-    buf_free(&rig->received);
     buf_free(&rig->bodies);
     free(rig);
 }
 
-static int open_pair(struct rig *rig, struct http_conn_options options, int *client)
+static int open_with(struct rig *rig, struct http_conn_options options, struct http_client *client)
 {
-    int ends[2];
-
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends))
-        abort();
-    options.fd = ends[1];
-    *client = ends[0];
+    options.fd = http_client_open(client, rig->base);
     return http_conn_open(rig->server, &options);
 }
 
 static void connect_plain(struct rig *rig)
 {
-    CU_ASSERT_EQUAL_FATAL(open_pair(rig, (struct http_conn_options){0}, &rig->client), 0);
+    CU_ASSERT_EQUAL_FATAL(open_with(rig, (struct http_conn_options){0}, &rig->client), 0);
 }
 
 static struct rig *rig_open(enum mode mode, struct http_limits limits)
@@ -127,75 +118,19 @@ static struct rig *rig_open(enum mode mode, struct http_limits limits)
     return rig;
 }
 
-/* What the server has sent; true when there was something. */
-static bool take(struct rig *rig)
-{
-    bool any = false;
-
-    while (!rig->is_closed) {
-        char *room = buf_reserve(&rig->received, 65536);
-        ssize_t got = room ? recv(rig->client, room, 65536, 0) : -1;
-        if (got < 0 && errno == EAGAIN)
-            break;
-        any = true;
-        if (got <= 0)
-            rig->is_closed = true;
-        else
-            buf_commit(&rig->received, (size_t)got);
-    }
-    return any;
-}
-
-/* Until nothing moves any more. */
-static void pump(struct rig *rig)
-{
-    for (int quiet = 0; quiet < 3; quiet++) {
-        event_base_loop(rig->base, EVLOOP_NONBLOCK);
-        if (rig->client >= 0 && take(rig))
-            quiet = 0;
-    }
-}
-
-/* Until the server has closed the connection: its deadlines see to that. */
-static void pump_to_end(struct rig *rig)
-{
-    while (!rig->is_closed) {
-        event_base_loop(rig->base, EVLOOP_ONCE);
-        take(rig);
-    }
-}
-
 static void say(struct rig *rig, const char *text)
 {
-    size_t len = strlen(text);
-
-    while (len) {
-        ssize_t put = send(rig->client, text, len, MSG_NOSIGNAL);
-        if (put > 0) {
-            text += put;
-            len -= (size_t)put;
-        } else if (errno == EAGAIN) {
-            event_base_loop(rig->base, EVLOOP_NONBLOCK);
-            take(rig);
-        } else {
-            return;
-        }
-    }
-    pump(rig);
+    http_client_say(&rig->client, text);
 }
 
-static size_t count_of(struct rig *rig, const char *text)
+static void pump(struct rig *rig)
 {
-    size_t count = 0;
-
-    for (const char *p = rig->received.data; p && (p = strstr(p, text)); p++)
-        count++;
-    return count;
+    http_client_pump(&rig->client);
 }
 
 static bool got(struct rig *rig, const char *text)
 {
-    return count_of(rig, text) == 1;
+    return http_client_got(&rig->client, text);
 }
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -208,14 +143,14 @@ static void test_response_bytes(void)
     char *date;
 
     say(rig, GET("/x"));
-    date = strstr(rig->received.data, "Date: ");
+    date = strstr(rig->client.received.data, "Date: ");
     CU_ASSERT_PTR_NOT_NULL_FATAL(date);
     memset(date + 6, '*', 29);
-    CU_ASSERT_STRING_EQUAL(rig->received.data,
+    CU_ASSERT_STRING_EQUAL(rig->client.received.data,
                            "HTTP/1.1 200 OK\r\nDate: *****************************\r\n"
                            "Content-Type: text/plain\r\nConnection: keep-alive\r\n"
                            "Content-Length: 2\r\nX-A: b\r\nServer: test/1\r\n\r\n/x");
-    CU_ASSERT_FALSE(rig->is_closed);
+    CU_ASSERT_FALSE(rig->client.is_closed);
     rig_free(rig);
 }
 
@@ -234,7 +169,7 @@ static void test_keep_alive(void)
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         struct rig *rig = rig_open(ECHO, (struct http_limits){0});
         say(rig, cases[i].request);
-        CU_ASSERT_EQUAL(rig->is_closed, cases[i].closes);
+        CU_ASSERT_EQUAL(rig->client.is_closed, cases[i].closes);
         CU_ASSERT_TRUE(got(rig, cases[i].closes ? "Connection: close" : "Connection: keep-alive"));
         if (!cases[i].closes)
             say(rig, cases[i].request);
@@ -249,7 +184,7 @@ static void test_head(void)
 
     say(rig, "HEAD /four HTTP/1.1\r\nHost: a\r\n\r\n" GET("/"));
     CU_ASSERT_TRUE(got(rig, "Content-Length: 5\r\n"));
-    CU_ASSERT_EQUAL(count_of(rig, "/four"), 0);
+    CU_ASSERT_EQUAL(http_client_count(&rig->client, "/four"), 0);
     CU_ASSERT_EQUAL(rig->handled, 2);
     rig_free(rig);
 }
@@ -265,7 +200,7 @@ static void test_pipelining(void)
         buf_printf(&all, "GET /n%d HTTP/1.1\r\nHost: a\r\n\r\n", i);
     say(rig, all.data);
     CU_ASSERT_EQUAL(rig->handled, 5 * HTTP_CONN_TURN_MAX);
-    at = rig->received.data;
+    at = rig->client.received.data;
     for (int i = 0; at && i < 5 * HTTP_CONN_TURN_MAX; i++) {
         char body[32];
         snprintf(body, sizeof(body), "\r\n\r\n/n%d", i);
@@ -298,7 +233,7 @@ static void test_later(void)
 
     say(rig, GET("/1") GET("/2"));
     CU_ASSERT_EQUAL(rig->handled, 1);
-    CU_ASSERT_EQUAL(rig->received.len, 0);
+    CU_ASSERT_EQUAL(rig->client.received.len, 0);
     CU_ASSERT_PTR_NOT_NULL_FATAL(rig->waiting);
     rig->mode = ECHO;
     reply(rig->waiting, STR("late"));
@@ -335,7 +270,7 @@ static void test_bodies_are_dropped(void)
     say(rig, POST("Transfer-Encoding: chunked\r\n") "5;x=y\r\nGET /\r\n0\r\nHost: b\r\n\r\n");
     CU_ASSERT_EQUAL(rig->handled, 3);
     CU_ASSERT_EQUAL(rig->bodies.len, 0);
-    CU_ASSERT_FALSE(rig->is_closed);
+    CU_ASSERT_FALSE(rig->client.is_closed);
     rig_free(rig);
 }
 
@@ -375,7 +310,7 @@ static void test_body_discard_limit(void)
         CU_ASSERT_EQUAL(rig->handled, 1);
         CU_ASSERT_TRUE(got(rig, "HTTP/1.1 200 OK\r\n"));
         CU_ASSERT_TRUE(got(rig, "Connection: close\r\n"));
-        pump_to_end(rig);
+        http_client_pump_to_end(&rig->client);
         rig_free(rig);
     }
 }
@@ -401,7 +336,7 @@ static void test_refusals(void)
         CU_ASSERT_EQUAL(rig->handled, 0);
         say(rig, GET("/smuggled"));
         CU_ASSERT_EQUAL(rig->handled, 0);
-        pump_to_end(rig);
+        http_client_pump_to_end(&rig->client);
         rig_free(rig);
     }
 }
@@ -427,11 +362,11 @@ static void test_deadlines(void)
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         struct rig *rig = rig_open(ECHO, cases[i].limits);
         say(rig, cases[i].request);
-        pump_to_end(rig);
+        http_client_pump_to_end(&rig->client);
         if (cases[i].line)
             CU_ASSERT_TRUE(got(rig, cases[i].line));
         if (!cases[i].line)
-            CU_ASSERT_EQUAL(rig->received.len, 0);
+            CU_ASSERT_EQUAL(rig->client.received.len, 0);
         while (http_server_connections(rig->server)) /* lingering */
             event_base_loop(rig->base, EVLOOP_ONCE);
         CU_ASSERT_EQUAL(rig->closed, 1);
@@ -445,10 +380,10 @@ static void test_slowloris(void)
     struct rig *rig = rig_open(ECHO, (struct http_limits){.head_ms = 30, .linger_ms = 10});
 
     say(rig, "GET / HTTP/1.1\r\n");
-    while (!rig->is_closed) {
-        (void)!send(rig->client, "X", 1, MSG_NOSIGNAL);
+    while (!rig->client.is_closed) {
+        (void)!send(rig->client.fd, "X", 1, MSG_NOSIGNAL);
         event_base_loop(rig->base, EVLOOP_ONCE);
-        take(rig);
+        http_client_take(&rig->client);
     }
     CU_ASSERT_TRUE(got(rig, "HTTP/1.1 408 Request Timeout\r\n"));
     rig_free(rig);
@@ -464,7 +399,7 @@ static void test_back_pressure(void)
 
     for (int i = 0; i < 100; i++)
         buf_cstr(&all, GET("/"));
-    CU_ASSERT_EQUAL(send(rig->client, all.data, all.len, MSG_NOSIGNAL), (ssize_t)all.len);
+    CU_ASSERT_EQUAL(send(rig->client.fd, all.data, all.len, MSG_NOSIGNAL), (ssize_t)all.len);
     for (int i = 0; i < 20; i++)
         event_base_loop(rig->base, EVLOOP_NONBLOCK);
     /* what the socket holds, and one response above HTTP_CONN_OUTPUT_MAX */
@@ -472,7 +407,7 @@ static void test_back_pressure(void)
     CU_ASSERT_TRUE(before < 10);
     pump(rig);
     CU_ASSERT_EQUAL(rig->handled, 100);
-    CU_ASSERT_TRUE(rig->received.len > 100 * sizeof(big));
+    CU_ASSERT_TRUE(rig->client.received.len > 100 * sizeof(big));
     buf_free(&all);
     rig_free(rig);
 }
@@ -482,7 +417,7 @@ static void test_write_deadline(void)
     struct rig *rig = rig_open(BIG, (struct http_limits){.write_ms = 30});
 
     for (int i = 0; i < 20; i++)
-        CU_ASSERT_TRUE(send(rig->client, GET("/"), strlen(GET("/")), MSG_NOSIGNAL) > 0);
+        CU_ASSERT_TRUE(send(rig->client.fd, GET("/"), strlen(GET("/")), MSG_NOSIGNAL) > 0);
     while (http_server_connections(rig->server))
         event_base_loop(rig->base, EVLOOP_ONCE);
     CU_ASSERT_TRUE(rig->handled < 20);
@@ -491,7 +426,7 @@ static void test_write_deadline(void)
 
 /* ---- limits ---- */
 
-static int open_from(struct rig *rig, int family, const char *address, int *client)
+static int open_from(struct rig *rig, int family, const char *address, struct http_client *client)
 {
     struct sockaddr_storage peer = {.ss_family = (sa_family_t)family};
     struct http_conn_options options = {.peer = (struct sockaddr *)&peer, .peer_len = sizeof(peer)};
@@ -500,7 +435,7 @@ static int open_from(struct rig *rig, int family, const char *address, int *clie
         inet_pton(AF_INET, address, &((struct sockaddr_in *)&peer)->sin_addr);
     else
         inet_pton(AF_INET6, address, &((struct sockaddr_in6 *)&peer)->sin6_addr);
-    return open_pair(rig, options, client);
+    return open_with(rig, options, client);
 }
 
 static void test_connection_limits(void)
@@ -517,18 +452,18 @@ static void test_connection_limits(void)
         {AF_INET6, "2001:db8:0:1::1", 0},  {AF_INET, "192.0.2.3", -1}, /* six are open */
     };
     struct rig *rig = rig_new(ECHO, (struct http_limits){.per_address = 2, .connections = 6});
-    int clients[ARRAY_LENGTH(opens)], again;
+    struct http_client clients[ARRAY_LENGTH(opens)], again;
 
     for (size_t i = 0; i < ARRAY_LENGTH(opens); i++)
         CU_ASSERT_EQUAL(open_from(rig, opens[i].family, opens[i].address, &clients[i]),
                         opens[i].expected);
     CU_ASSERT_EQUAL(http_server_connections(rig->server), 6);
-    close(clients[0]);
+    http_client_close(&clients[0]);
     pump(rig);
     CU_ASSERT_EQUAL(open_from(rig, AF_INET, "192.0.2.1", &again), 0);
-    close(again);
+    http_client_close(&again);
     for (size_t i = 1; i < ARRAY_LENGTH(opens); i++)
-        close(clients[i]);
+        http_client_close(&clients[i]);
     pump(rig);
     CU_ASSERT_EQUAL(http_server_connections(rig->server), 0);
     rig_free(rig);
@@ -547,7 +482,7 @@ static void test_drain(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(rig->waiting);
     reply(rig->waiting, STR("last"));
     pump(rig);
-    CU_ASSERT_TRUE(rig->is_closed);
+    CU_ASSERT_TRUE(rig->client.is_closed);
     CU_ASSERT_TRUE(got(rig, "Connection: close\r\n"));
     CU_ASSERT_EQUAL(rig->drained, 1);
     rig_free(rig);
@@ -561,15 +496,15 @@ static void test_drain_idle(void)
     say(rig, GET("/1"));
     http_server_drain(rig->server, drained);
     pump(rig);
-    CU_ASSERT_FALSE(rig->is_closed);
+    CU_ASSERT_FALSE(rig->client.is_closed);
     say(rig, GET("/2"));
-    CU_ASSERT_TRUE(rig->is_closed);
+    CU_ASSERT_TRUE(rig->client.is_closed);
     CU_ASSERT_TRUE(got(rig, "\r\n\r\n/2"));
     rig_free(rig);
     rig = rig_open(ECHO, (struct http_limits){.drain_ms = 20});
     say(rig, GET("/1"));
     http_server_drain(rig->server, drained);
-    pump_to_end(rig);
+    http_client_pump_to_end(&rig->client);
     while (!rig->drained)
         event_base_loop(rig->base, EVLOOP_ONCE);
     CU_ASSERT_EQUAL(rig->drained, 1);
@@ -596,22 +531,22 @@ static void test_proxy_protocol(void)
     struct rig *rig = rig_new(ECHO, (struct http_limits){0});
     struct http_conn_options options = {.proxy_protocol = true};
 
-    CU_ASSERT_EQUAL(open_pair(rig, options, &rig->client), 0);
+    CU_ASSERT_EQUAL(open_with(rig, options, &rig->client), 0);
     say(rig, "PROXY TCP4 192.0.2.9 127.0.0.1 1000");
     CU_ASSERT_EQUAL(rig->handled, 0);
     say(rig, " 80\r\n" GET("/1"));
     CU_ASSERT_EQUAL(rig->handled, 1);
     CU_ASSERT_STRING_EQUAL(rig->peer, "192.0.2.9");
-    close(rig->client);
-    CU_ASSERT_EQUAL(open_pair(rig, options, &rig->client), 0);
-    CU_ASSERT_EQUAL(send(rig->client, v2, sizeof(v2) - 1, 0), (ssize_t)sizeof(v2) - 1);
+    http_client_close(&rig->client);
+    CU_ASSERT_EQUAL(open_with(rig, options, &rig->client), 0);
+    CU_ASSERT_EQUAL(send(rig->client.fd, v2, sizeof(v2) - 1, 0), (ssize_t)sizeof(v2) - 1);
     say(rig, GET("/2"));
     CU_ASSERT_EQUAL(rig->handled, 2);
     CU_ASSERT_STRING_EQUAL(rig->peer, "192.0.2.7");
-    close(rig->client);
-    CU_ASSERT_EQUAL(open_pair(rig, options, &rig->client), 0);
+    http_client_close(&rig->client);
+    CU_ASSERT_EQUAL(open_with(rig, options, &rig->client), 0);
     say(rig, GET("/3"));
-    CU_ASSERT_TRUE(rig->is_closed);
+    CU_ASSERT_TRUE(rig->client.is_closed);
     CU_ASSERT_EQUAL(rig->handled, 2);
     rig_free(rig);
 }
@@ -621,8 +556,8 @@ static void test_peer_goes(void)
     struct rig *rig = rig_open(ECHO, (struct http_limits){0});
 
     say(rig, "GET / HT");
-    close(rig->client);
-    rig->client = -1;
+    http_client_close(&rig->client);
+    rig->client = (struct http_client){.base = rig->base, .fd = -1};
     pump(rig);
     CU_ASSERT_EQUAL(http_server_connections(rig->server), 0);
     rig_free(rig);
@@ -633,12 +568,12 @@ static void test_half_close(void)
 {
     struct rig *rig = rig_open(ECHO, (struct http_limits){0});
 
-    CU_ASSERT_TRUE(send(rig->client, GET("/1") GET("/2"), 2 * strlen(GET("/1")), 0) > 0);
-    shutdown(rig->client, SHUT_WR);
+    CU_ASSERT_TRUE(send(rig->client.fd, GET("/1") GET("/2"), 2 * strlen(GET("/1")), 0) > 0);
+    shutdown(rig->client.fd, SHUT_WR);
     pump(rig);
     CU_ASSERT_EQUAL(rig->handled, 2);
     CU_ASSERT_TRUE(got(rig, "\r\n\r\n/2"));
-    CU_ASSERT_TRUE(rig->is_closed);
+    CU_ASSERT_TRUE(rig->client.is_closed);
     rig_free(rig);
 }
 
