@@ -311,6 +311,7 @@ static void put_authorization(struct fake_ca *ca, struct http_reply *reply, unsi
                       : "");
     reply->status = 200;
     reply->content_type = STR("application/json");
+    reply->retry_after = str_from(ca->options.retry_after);
 }
 
 /* ---- endpoints ---- */
@@ -395,7 +396,9 @@ static void on_order(struct fake_ca *ca, const cJSON *payload, struct http_reply
     ca->order_count++;
     o->name = strdup(member(identifier, "value"));
     o->authorizations = ca->options.authorizations ? ca->options.authorizations : 1;
-    o->status = ca->options.authorizations_valid || ca->options.ready_at_once ? "ready" : "pending";
+    o->status = ca->options.pending_at_once                                     ? "pending"
+                : ca->options.authorizations_valid || ca->options.ready_at_once ? "ready"
+                                                                                : "pending";
     if (ca->options.valid_at_once)
         issue(ca, number, ca->options.account_key);
     put_order(ca, reply, number);

@@ -33,7 +33,7 @@ struct fake_ca_options {
     bool hides_failure;     /* the order stays pending when the challenge failed */
     unsigned polls_pending; /* so often, after the challenge */
     unsigned polls_processing;
-    bool ready_at_once, valid_at_once;
+    bool pending_at_once, ready_at_once, valid_at_once;
     const char *retry_after; /* on polled answers */
 
     unsigned intermediates; /* 0 = 1 */
