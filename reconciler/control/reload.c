@@ -60,4 +60,5 @@ void reload_fini(struct reload *r)
     generation_free(r->next);
     load_free(r->new_refused);
     generation_plan_free(&r->plan);
+    *r = (struct reload){0};
 }
