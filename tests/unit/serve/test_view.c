@@ -1,0 +1,203 @@
+#include "reconciler/serve/view.h"
+
+#include <CUnit/Basic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/support/segment_maker.h"
+
+/* A name whose leaf says where it comes from. NULL = a tombstone. */
+static struct segment_name entry(const char *name, const char *leaf)
+{
+    struct segment_name n = {.name = str_from(name)};
+
+    if (leaf) {
+        n.count = 1;
+        n.credentials[0] = (struct segment_credential){KEY_P256, str_from(leaf), STR("k"), STR("")};
+    }
+    return n;
+}
+
+static struct view *stack_of(struct segment_name (*layers)[8], const size_t *counts, size_t depth)
+{
+    struct segment *segments[8];
+
+    for (size_t i = 0; i < depth; i++)
+        segments[i] = segment_maker_credentials(layers[i], counts[i]);
+    return segment_maker_view(7, segments, depth);
+}
+
+static void check(const struct view *v, const char *sni, enum view_match match, const char *leaf)
+{
+    struct view_choice choice;
+
+    view_choose(v, sni ? str_from(sni) : STR_NONE, &choice);
+    if (choice.match != match)
+        fprintf(stderr, "%s: %d\n", sni ? sni : "no SNI", choice.match);
+    CU_ASSERT_EQUAL(choice.match, match);
+    if (leaf && choice.match != VIEW_NONE)
+        CU_ASSERT_TRUE(str_equal_cstr(choice.found.credentials[0].leaf, leaf));
+}
+
+/* Kong's order (its 24-runloop_certificate and 06-ssl specs). */
+static void test_order(void)
+{
+    struct segment_name layers[1][8] = {{entry("www.domain.test", "exact"),
+                                         entry("*.domain.test", "first"), entry("domain.*", "last"),
+                                         entry("www.domain.*", "last2"),
+                                         entry("*.www.domain.test", "deep"), entry("", "default")}};
+    const size_t counts[] = {6};
+    struct view *v = stack_of(layers, counts, 1);
+
+    check(v, "www.domain.test", VIEW_EXACT, "exact");
+    check(v, "WWW.Domain.TEST", VIEW_EXACT, "exact");
+    check(v, "www.domain.test.", VIEW_EXACT, "exact");
+    check(v, "a.domain.test", VIEW_FIRST_LABEL, "first");
+    check(v, "foo.www.domain.test", VIEW_FIRST_LABEL, "deep");
+    check(v, "a.b.domain.test", VIEW_DEFAULT, "default"); /* one label, no climbing */
+    check(v, "domain.test", VIEW_LAST_LABEL, "last");
+    check(v, "domain.other", VIEW_LAST_LABEL, "last");
+    check(v, "www.domain.other", VIEW_LAST_LABEL, "last2");
+    check(v, "domain", VIEW_DEFAULT, "default");
+    check(v, "other.test", VIEW_DEFAULT, "default");
+    check(v, NULL, VIEW_DEFAULT, "default");
+    view_free(v);
+}
+
+static void test_star(void)
+{
+    struct segment_name layers[1][8] = {
+        {entry("*", "star"), entry("*.test", "never"), entry("a.test", "exact")}};
+    const size_t counts[] = {3};
+    struct view *v = stack_of(layers, counts, 1);
+
+    check(v, "a.test", VIEW_EXACT, "exact");
+    check(v, "b.test", VIEW_STAR, "star"); /* two labels have no first-label wildcard */
+    check(v, "x", VIEW_STAR, "star");
+    check(v, NULL, VIEW_NONE, NULL);
+    check(v, "127.0.0.1", VIEW_NONE, NULL);
+    view_free(v);
+}
+
+static void test_invalid_names(void)
+{
+    static const char *const invalid[] = {"127.0.0.1",
+                                          "256.256.256.256",
+                                          "1.2.3.4.",
+                                          "::1",
+                                          "[::1]",
+                                          "a.test:443",
+                                          "*.exam*le.com",
+                                          "a b",
+                                          "a..test",
+                                          ".a.test",
+                                          "a\\b",
+                                          "a/b",
+                                          "",
+                                          ".",
+                                          "\xc3\xa4.test"};
+    struct segment_name layers[1][8] = {{entry("*", "star"), entry("", "default")}};
+    const size_t counts[] = {2};
+    struct view *v = stack_of(layers, counts, 1);
+    struct view_choice choice;
+    char longest[VIEW_NAME_MAX + 2];
+
+    for (size_t i = 0; i < ARRAY_LENGTH(invalid); i++) {
+        view_choose(v, str_from(invalid[i]), &choice);
+        if (choice.is_name)
+            fprintf(stderr, "%s\n", invalid[i]);
+        CU_ASSERT_FALSE(choice.is_name);
+        CU_ASSERT_EQUAL(choice.match, VIEW_DEFAULT);
+    }
+    memset(longest, 'a', sizeof(longest));
+    view_choose(v, (struct str){longest, VIEW_NAME_MAX}, &choice);
+    CU_ASSERT_TRUE(choice.is_name);
+    CU_ASSERT_EQUAL(choice.match, VIEW_STAR);
+    view_choose(v, (struct str){longest, VIEW_NAME_MAX + 1}, &choice);
+    CU_ASSERT_FALSE(choice.is_name);
+    view_choose(v, STR("Under_Score-1.Test."), &choice);
+    CU_ASSERT_TRUE(choice.is_name);
+    CU_ASSERT_STRING_EQUAL(choice.name, "under_score-1.test");
+    CU_ASSERT_EQUAL(choice.name_len, strlen(choice.name));
+    view_free(v);
+}
+
+static void test_stack(void)
+{
+    struct segment_name layers[3][8] = {{entry("a.test", NULL), entry("b.test", "b new")},
+                                        {entry("a.test", "a middle"), entry("c.test", "c middle")},
+                                        {entry("a.test", "a old"), entry("b.test", "b old"),
+                                         entry("d.test", "d old"), entry("", "default")}};
+    const size_t counts[] = {2, 2, 4};
+    struct view *v = stack_of(layers, counts, 3);
+
+    check(v, "a.test", VIEW_DEFAULT, "default"); /* the tombstone hides both */
+    check(v, "b.test", VIEW_EXACT, "b new");
+    check(v, "c.test", VIEW_EXACT, "c middle");
+    check(v, "d.test", VIEW_EXACT, "d old");
+    CU_ASSERT_EQUAL(view_generation(v), 7);
+    view_free(v);
+}
+
+/* A tombstone of an exact name lets a wildcard take over. */
+static void test_tombstone_and_wildcard(void)
+{
+    struct segment_name layers[2][8] = {{entry("a.b.test", NULL)},
+                                        {entry("a.b.test", "exact"), entry("*.b.test", "wild")}};
+    const size_t counts[] = {1, 2};
+    struct view *v = stack_of(layers, counts, 2);
+
+    check(v, "a.b.test", VIEW_FIRST_LABEL, "wild");
+    view_free(v);
+}
+
+static void test_tokens_and_routes(void)
+{
+    static const struct str host = STR_INIT("a.test"),
+                            path = STR_INIT("/.well-known/acme-challenge/k");
+    struct segment_token fresh = {STR("t"), STR("new")}, stale = {STR("t"), STR("old")};
+    struct segment_routes routes = {.gate_open = true,
+                                    .domains = &host,
+                                    .domain_count = 1,
+                                    .hosts = &host,
+                                    .host_count = 1,
+                                    .challenge_prefixes = &path,
+                                    .challenge_prefix_count = 1};
+    struct segment *segments[] = {segment_maker_tokens(&fresh, 1), segment_maker_routes(&routes),
+                                  segment_maker_tokens(&stale, 1)};
+    struct view *v = segment_maker_view(1, segments, 3), *empty = segment_maker_view(1, NULL, 0);
+    struct str answer;
+
+    CU_ASSERT_TRUE(view_find_token(v, STR("t"), &answer));
+    CU_ASSERT_TRUE(str_equal(answer, STR("new")));
+    CU_ASSERT_FALSE(view_find_token(v, STR("u"), &answer));
+    CU_ASSERT_TRUE(view_gate(v, STR("a.test")));
+    CU_ASSERT_TRUE(view_claims_host(v, STR("a.test"), 80));
+    CU_ASSERT_TRUE(view_keeps_path(v, STR("/.well-known/acme-challenge/kk")));
+    CU_ASSERT_FALSE(view_find_token(empty, STR("t"), &answer));
+    CU_ASSERT_FALSE(view_gate(empty, STR("a.test")));
+    CU_ASSERT_FALSE(view_claims_host(empty, STR("a.test"), 80));
+    CU_ASSERT_FALSE(view_keeps_path(empty, STR("/.well-known/acme-challenge/k")));
+    check(empty, "a.test", VIEW_NONE, NULL);
+    view_free(v);
+    view_free(empty);
+    view_free(NULL);
+}
+
+int main(void)
+{
+    CU_TestInfo tests[] = {{"order", test_order},
+                           {"star", test_star},
+                           {"invalid names", test_invalid_names},
+                           {"stack", test_stack},
+                           {"tombstone and wildcard", test_tombstone_and_wildcard},
+                           {"tokens and routes", test_tokens_and_routes},
+                           CU_TEST_INFO_NULL};
+    CU_SuiteInfo suites[] = {{.pName = "view", .pTests = tests}, CU_SUITE_INFO_NULL};
+
+    if (CU_initialize_registry() || CU_register_suites(suites))
+        return 1;
+    CU_basic_set_mode(CU_BRM_NORMAL);
+    CU_basic_run_tests();
+    return CU_get_number_of_failures() ? 1 : 0;
+}
