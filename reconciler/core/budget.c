@@ -307,22 +307,48 @@ struct budget_request budget_request_of(const struct action *a, struct str direc
         .name = a->name, .renewal = is_theirs, .ari = is_theirs && o->ari_at && now >= o->ari_at};
 }
 
-int64_t budget_when(const struct budget *b, const struct budget_request *r, int64_t now)
+/* The limit that lets the request through last; its bucket in *binding if that is later than `now`.
+ */
+static int64_t find_binding(const struct budget *b, const struct budget_request *r, int64_t now,
+                            enum budget_scope *scope, struct budget_bucket **binding)
 {
     char room[DESIRED_NAME_MAX + 1];
-    int64_t at = now;
+    int64_t latest = now;
 
+    *binding = NULL;
     for (int i = 0; i < BUDGET_SCOPE_COUNT; i++) {
-        enum budget_scope scope = (enum budget_scope)i;
-        const struct budget_bucket *bucket;
+        enum budget_scope here = (enum budget_scope)i;
+        struct budget_bucket *bucket;
+        int64_t at;
 
-        if (!budget_draws_on(b->limits, r, scope))
+        if (!budget_draws_on(b->limits, r, here))
             continue;
-        bucket = map_find(&b->buckets, make_key(scope, r->name, room));
-        if (bucket)
-            at = budget_bucket_when(bucket, &b->limits->scopes[scope], at);
+        bucket = map_find(&b->buckets, make_key(here, r->name, room));
+        at = bucket ? budget_bucket_when(bucket, &b->limits->scopes[here], now) : now;
+        if (at <= latest)
+            continue;
+        latest = at;
+        *scope = here;
+        *binding = bucket;
     }
-    return at;
+    return latest;
+}
+
+int64_t budget_when(const struct budget *b, const struct budget_request *r, int64_t now)
+{
+    struct budget_bucket *binding;
+    enum budget_scope scope;
+
+    return find_binding(b, r, now, &scope, &binding);
+}
+
+int64_t budget_promise(struct budget *b, const struct budget_request *r, int64_t now)
+{
+    struct budget_bucket *binding;
+    enum budget_scope scope = BUDGET_ORDERS;
+
+    find_binding(b, r, now, &scope, &binding);
+    return binding ? budget_bucket_promise(binding, &b->limits->scopes[scope], now) : now;
 }
 
 int budget_take(struct budget *b, const struct budget_request *r, int64_t at, struct error *e)

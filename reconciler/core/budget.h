@@ -85,6 +85,13 @@ int64_t budget_when(const struct budget *b, const struct budget_request *r, int6
 int budget_take(struct budget *b, const struct budget_request *r, int64_t at,
                 struct error *e) MUST_CHECK;
 
+/*
+ * For orders that come one by one: `now` if the request fits (nothing is drawn yet), else when to
+ * ask again. Those who have to wait for the same limit get one refill after the other, in the order
+ * in which they ask, so that a thousand of them do not all come back for the next one.
+ */
+int64_t budget_promise(struct budget *b, const struct budget_request *r, int64_t now);
+
 struct budget_bucket; /* budget_bucket.h */
 const struct budget_limits *budget_limits_in(const struct budget *b);
 /* The bucket that `name` draws on in `scope`, made if it is not there. NULL: memory. */
@@ -117,5 +124,12 @@ struct budget_note {
  */
 int budget_plan(struct budget *b, const struct plan *plan, struct str directory, int64_t now,
                 struct arena *arena, const struct plan **fitting, struct error *e) MUST_CHECK;
+
+/*
+ * Which of two orders of desired names is to go first (negative: a): the certificate nearest to its
+ * end, then first certificates that the file names, then those on demand; then by name. A total
+ * order.
+ */
+int budget_plan_urgency(const struct action *a, const struct action *b);
 
 #endif

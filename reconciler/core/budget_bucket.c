@@ -21,6 +21,17 @@ void budget_bucket_take(struct budget_bucket *bucket, const struct budget_limit 
     bucket->full_at = from + interval_of(limit);
 }
 
+int64_t budget_bucket_promise(struct budget_bucket *bucket, const struct budget_limit *limit,
+                              int64_t now)
+{
+    int64_t at = budget_bucket_when(bucket, limit, now);
+
+    if (bucket->promised_at > now && bucket->promised_at + interval_of(limit) > at)
+        at = bucket->promised_at + interval_of(limit);
+    bucket->promised_at = at;
+    return at;
+}
+
 uint32_t budget_bucket_left(const struct budget_bucket *bucket, const struct budget_limit *limit,
                             int64_t at)
 {

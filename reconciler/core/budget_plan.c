@@ -1,8 +1,10 @@
+#include "reconciler/core/budget.h"
+
 #include <stdlib.h>
 #include <string.h>
 
-#include "reconciler/core/budget.h"
 #include "reconciler/core/budget_bucket.h"
+#include "reconciler/core/heap.h"
 
 /* An order of the plan that is to find its time. */
 struct candidate {
@@ -19,12 +21,6 @@ struct lane {
     int64_t ready_at; /* of its first candidate, as far as domain and name go */
 };
 
-struct heap {
-    struct lane **items;
-    size_t count;
-    bool (*before)(const struct lane *a, const struct lane *b);
-};
-
 struct staggering {
     struct budget *budget;
     const struct budget_limits *limits;
@@ -37,60 +33,36 @@ struct staggering {
     int64_t now;
 };
 
-/* ---- a binary heap of lanes ---- */
+/* ---- who comes first ---- */
 
-static bool sooner(const struct lane *a, const struct lane *b)
+static bool sooner(const void *left, const void *right)
 {
+    const struct lane *a = left, *b = right;
+
     if (a->ready_at != b->ready_at)
         return a->ready_at < b->ready_at;
     return a->next->rank < b->next->rank;
 }
 
-static bool more_urgent(const struct lane *a, const struct lane *b)
+static bool more_urgent(const void *left, const void *right)
 {
+    const struct lane *a = left, *b = right;
+
     return a->next->rank < b->next->rank;
 }
 
-static void heap_push(struct heap *h, struct lane *lane)
+static int64_t ready_at(const struct heap *h)
 {
-    size_t at = h->count++;
-
-    for (; at && h->before(lane, h->items[(at - 1) / 2]); at = (at - 1) / 2)
-        h->items[at] = h->items[(at - 1) / 2];
-    h->items[at] = lane;
+    return ((const struct lane *)h->items[0])->ready_at;
 }
-
-static struct lane *heap_pop(struct heap *h)
-{
-    struct lane *top = h->items[0], *moving = h->items[--h->count];
-    size_t at = 0;
-
-    for (;;) {
-        size_t child = 2 * at + 1;
-
-        if (child + 1 < h->count && h->before(h->items[child + 1], h->items[child]))
-            child++;
-        if (child >= h->count || !h->before(h->items[child], moving))
-            break;
-        h->items[at] = h->items[child];
-        at = child;
-    }
-    h->items[at] = moving;
-    return top;
-}
-
-/* ---- who comes first ---- */
 
 static bool has_certificate(const struct action *a)
 {
     return a->observed && a->observed->has_certificate;
 }
 
-/* Nearest to its end first, then what the file names, then what came on demand; then by name. */
-static int by_urgency(const void *left, const void *right)
+int budget_plan_urgency(const struct action *a, const struct action *b)
 {
-    const struct action *a = ((const struct candidate *)left)->action;
-    const struct action *b = ((const struct candidate *)right)->action;
     bool a_named = a->desired->place_count > 0, b_named = b->desired->place_count > 0;
 
     if (has_certificate(a) != has_certificate(b))
@@ -100,6 +72,13 @@ static int by_urgency(const void *left, const void *right)
     if (a_named != b_named)
         return a_named ? -1 : 1;
     return str_compare(a->name, b->name);
+}
+
+static int by_urgency(const void *left, const void *right)
+{
+    const struct candidate *a = left, *b = right;
+
+    return budget_plan_urgency(a->action, b->action);
 }
 
 static int by_lane(const void *left, const void *right)
@@ -198,10 +177,10 @@ static int run(struct staggering *s, struct arena *arena, struct error *e)
     while (s->by_time.count || s->by_rank.count) {
         struct lane *lane;
 
-        if (!s->by_rank.count && s->by_time.items[0]->ready_at > clock)
-            clock = s->by_time.items[0]->ready_at;
+        if (!s->by_rank.count && ready_at(&s->by_time) > clock)
+            clock = ready_at(&s->by_time);
         clock = bucket_when(s, s->orders, BUDGET_ORDERS, clock);
-        while (s->by_time.count && s->by_time.items[0]->ready_at <= clock)
+        while (s->by_time.count && ready_at(&s->by_time) <= clock)
             heap_push(&s->by_rank, heap_pop(&s->by_time));
         lane = heap_pop(&s->by_rank);
         if (settle(s, lane->next, clock, arena, e))
@@ -340,9 +319,8 @@ static int prepare(struct staggering *s, size_t orders, struct action *items, si
 {
     s->candidates = calloc(orders, sizeof(*s->candidates));
     s->lanes = calloc(orders, sizeof(*s->lanes));
-    s->by_time = (struct heap){.items = calloc(orders, sizeof(struct lane *)), .before = sooner};
-    s->by_rank =
-        (struct heap){.items = calloc(orders, sizeof(struct lane *)), .before = more_urgent};
+    s->by_time = (struct heap){.items = calloc(orders, sizeof(void *)), .before = sooner};
+    s->by_rank = (struct heap){.items = calloc(orders, sizeof(void *)), .before = more_urgent};
     if (!s->candidates || !s->lanes || !s->by_time.items || !s->by_rank.items)
         return -1;
     for (size_t i = 0; i < count; i++)

@@ -1,0 +1,346 @@
+#include "reconciler/core/simulate.h"
+
+#include <stdlib.h>
+
+#include "reconciler/core/heap.h"
+
+#define MINUTE ((int64_t)60)
+#define HOUR ((int64_t)3600)
+#define DAY ((int64_t)86400)
+
+/* One name on its way through time. */
+struct actor {
+    const struct desired_name *desired;
+    struct observed_name there;
+    int64_t at;    /* when it is looked at next */
+    uint64_t turn; /* among those of the same instant */
+    bool is_at_risk;
+    struct simulate_risk risk;
+};
+
+struct run {
+    const struct simulate_options *options;
+    int64_t end;
+    struct actor *actors; /* in order of name */
+    size_t count;
+    struct heap queue;
+    uint64_t turns;
+    struct budget *budget; /* NULL: no limits */
+    struct simulate_day *by_day;
+    struct simulation *out;
+};
+
+static bool before(const void *left, const void *right)
+{
+    const struct actor *a = left, *b = right;
+
+    return a->at != b->at ? a->at < b->at : a->turn < b->turn;
+}
+
+static void look_at(struct run *r, struct actor *actor, int64_t at)
+{
+    if (!at || at >= r->end)
+        return;
+    actor->at = at;
+    actor->turn = r->turns++;
+    heap_push(&r->queue, actor);
+}
+
+static struct action decide(const struct run *r, const struct actor *actor, int64_t now)
+{
+    return plan_decide(actor->desired, &actor->there, r->options->policy, true, now);
+}
+
+/* ---- orders ---- */
+
+static bool is_away(const struct simulate_options *options, int64_t now)
+{
+    int64_t since = now - options->now;
+
+    for (size_t i = 0; i < options->outage_count; i++)
+        if (since >= options->outages[i].start &&
+            since - options->outages[i].start < options->outages[i].length)
+            return true;
+    return false;
+}
+
+static void note_risk(struct actor *actor, enum simulate_fault fault, int64_t since,
+                      enum plan_reason reason)
+{
+    if (actor->is_at_risk && actor->risk.fault <= fault)
+        return;
+    actor->is_at_risk = true;
+    actor->risk = (struct simulate_risk){actor->there.name, fault, since, reason};
+}
+
+/* What was left of the certificate that is being replaced at `now`. */
+static void note_slack(struct run *r, struct actor *actor, const struct action *a, int64_t now)
+{
+    const struct observed_name *o = &actor->there;
+    int64_t slack = o->not_after + 1 - now;
+
+    if (!o->has_certificate)
+        return;
+    if (!r->out->has_slack || slack < r->out->smallest_slack) {
+        r->out->has_slack = true;
+        r->out->smallest_slack = slack;
+        r->out->slack_name = o->name;
+    }
+    if (slack <= 0)
+        note_risk(actor, SIMULATE_EXPIRED, o->not_after + 1, a->reason);
+    else if (slack < policy_lifetime(o->not_before, o->not_after) / 20)
+        note_risk(actor, SIMULATE_TIGHT, now, a->reason);
+}
+
+static int64_t next_lifetime(const struct run *r, const struct actor *actor)
+{
+    int64_t seen = actor->there.has_certificate
+                       ? policy_lifetime(actor->there.not_before, actor->there.not_after)
+                       : 0;
+
+    if (r->options->lifetime)
+        return r->options->lifetime;
+    return seen > 0 ? seen : SIMULATE_LIFETIME;
+}
+
+static int succeed(struct run *r, struct actor *actor, const struct action *a, int64_t now,
+                   struct error *e)
+{
+    const struct observed_name *o = &actor->there;
+    struct budget_request request = budget_request_of(a, r->options->policy->directory, now);
+
+    if (r->budget && budget_take(r->budget, &request, now, e))
+        return -1;
+    note_slack(r, actor, a, now);
+    actor->there = (struct observed_name){.name = o->name,
+                                          .has_certificate = true,
+                                          .not_before = now,
+                                          .not_after = now + next_lifetime(r, actor) - 1,
+                                          .issued_at = now,
+                                          .renewed = o->has_certificate,
+                                          .directory = r->options->policy->directory,
+                                          .key_type = r->options->policy->key_type,
+                                          .active = true};
+    return 0;
+}
+
+/* A CA that cannot be reached: nothing is drawn from its limits. */
+static void fail(struct actor *actor, int64_t now)
+{
+    actor->there.failures++;
+    actor->there.failed_at = now;
+    actor->there.retry_at = 0;
+    actor->there.failure_kind = ERROR_NETWORK;
+    actor->there.failure_permanent = false;
+    actor->there.failure_text = STR("simulated outage");
+}
+
+static int order(struct run *r, struct actor *actor, const struct action *a, int64_t now,
+                 struct error *e)
+{
+    struct simulate_day *day = &r->by_day[(now - r->options->now) / DAY];
+    bool succeeded = !is_away(r->options, now);
+
+    day->orders++;
+    day->failed += !succeeded;
+    if (r->options->ordered)
+        r->options->ordered(r->options->context, now, a, succeeded);
+    if (succeeded)
+        return succeed(r, actor, a, now, e);
+    fail(actor, now);
+    return 0;
+}
+
+/* ---- time ---- */
+
+/* The next thing that happens to `actor`, at its time. */
+static int step(struct run *r, struct actor *actor, struct error *e)
+{
+    int64_t now = actor->at, fits_at;
+    struct action a = decide(r, actor, now);
+    struct budget_request request;
+
+    if (a.action == PLAN_ADOPT) {
+        actor->there.active = true;
+        look_at(r, actor, now);
+        return 0;
+    }
+    if (a.action != PLAN_ISSUE && a.action != PLAN_RENEW) {
+        look_at(r, actor, a.at);
+        return 0;
+    }
+    request = budget_request_of(&a, r->options->policy->directory, now);
+    fits_at = r->budget ? budget_promise(r->budget, &request, now) : now;
+    if (fits_at == now && order(r, actor, &a, now, e))
+        return -1;
+    look_at(r, actor, fits_at);
+    return 0;
+}
+
+/* Those that are looked at first, all in the same instant, take turns by urgency. */
+static int by_urgency(const void *left, const void *right)
+{
+    const struct actor *x = *(struct actor *const *)left, *y = *(struct actor *const *)right;
+    struct action a = {.name = x->there.name, .desired = x->desired, .observed = &x->there};
+    struct action b = {.name = y->there.name, .desired = y->desired, .observed = &y->there};
+
+    return budget_plan_urgency(&a, &b);
+}
+
+static int begin(struct run *r)
+{
+    struct actor **sorted = calloc(r->count + 1, sizeof(*sorted));
+
+    if (!sorted)
+        return -1;
+    for (size_t i = 0; i < r->count; i++)
+        sorted[i] = &r->actors[i];
+    qsort(sorted, r->count, sizeof(*sorted), by_urgency);
+    for (size_t i = 0; i < r->count; i++)
+        look_at(r, sorted[i], r->options->now);
+    free(sorted);
+    return 0;
+}
+
+/* ---- setting up, summing up ---- */
+
+static void cast(struct run *r)
+{
+    const struct desired *desired = r->options->desired;
+    const struct observed *observed = r->options->observed;
+    size_t o = 0;
+
+    for (size_t i = 0; i < desired->count; i++) {
+        struct actor *actor = &r->actors[i];
+
+        actor->desired = &desired->names[i];
+        actor->there.name = desired->names[i].name;
+        while (o < observed->count && str_compare(observed->names[o].name, actor->there.name) < 0)
+            o++;
+        if (o < observed->count && str_equal(observed->names[o].name, actor->there.name))
+            actor->there = observed->names[o];
+        /* An order that is under way ends at once, one way or the other. */
+        actor->there.order_open = false;
+    }
+    r->count = desired->count;
+}
+
+/* What the last state of a name says about it. */
+static void judge(struct run *r, struct actor *actor)
+{
+    const struct observed_name *o = &actor->there;
+    struct action a = decide(r, actor, r->end);
+
+    if (!o->has_certificate)
+        note_risk(actor, SIMULATE_NEVER, r->options->now, a.reason);
+    else if (o->not_after < r->end)
+        note_risk(actor, SIMULATE_EXPIRED, o->not_after + 1, a.reason);
+}
+
+static int sum_up(struct run *r, struct arena *arena)
+{
+    struct simulation *out = r->out;
+    struct simulate_risk *risks;
+
+    for (size_t i = 0; i < r->count; i++) {
+        judge(r, &r->actors[i]);
+        out->risk_count += r->actors[i].is_at_risk;
+    }
+    risks = arena_array(arena, out->risk_count, sizeof(*risks));
+    if (!risks)
+        return -1;
+    out->risks = risks;
+    for (size_t i = 0; i < r->count; i++)
+        if (r->actors[i].is_at_risk)
+            *risks++ = r->actors[i].risk;
+    for (unsigned day = 0; day < out->days; day++) {
+        out->orders += r->by_day[day].orders;
+        out->failed += r->by_day[day].failed;
+        if (r->by_day[day].orders > r->by_day[out->peak_day].orders)
+            out->peak_day = day;
+    }
+    return 0;
+}
+
+static int prepare(struct run *r, struct arena *arena, struct error *e)
+{
+    const struct simulate_options *options = r->options;
+
+    r->out = arena_alloc(arena, sizeof(*r->out));
+    r->by_day = arena_array(arena, options->days, sizeof(*r->by_day));
+    r->actors = calloc(options->desired->count + 1, sizeof(*r->actors));
+    r->queue = (struct heap){.items = calloc(options->desired->count + 1, sizeof(void *)),
+                             .before = before};
+    r->budget = options->limits ? budget_new(options->limits) : NULL;
+    if (!r->out || !r->by_day || !r->actors || !r->queue.items || (options->limits && !r->budget))
+        return error_memory(e);
+    *r->out = (struct simulation){.days = options->days,
+                                  .start = options->now,
+                                  .by_day = r->by_day,
+                                  .names = options->desired->count};
+    if (r->budget && budget_record_observed(r->budget, options->observed,
+                                            options->policy->directory, options->now, e))
+        return -1;
+    cast(r);
+    return begin(r) ? error_memory(e) : 0;
+}
+
+int simulate_run(const struct simulate_options *options, struct arena *arena,
+                 struct simulation **simulation, struct error *e)
+{
+    struct run r = {.options = options, .end = options->now + options->days * DAY};
+    int rc;
+
+    if (!options->days || options->days > SIMULATE_DAYS_MAX)
+        return error_set(e, ERROR_USAGE, "a simulation takes 1 to %d days", SIMULATE_DAYS_MAX);
+    rc = prepare(&r, arena, e);
+    while (rc == 0 && r.queue.count)
+        rc = step(&r, heap_pop(&r.queue), e);
+    if (rc == 0 && sum_up(&r, arena))
+        rc = error_memory(e);
+    free(r.actors);
+    free(r.queue.items);
+    budget_free(r.budget);
+    if (rc)
+        return -1;
+    *simulation = r.out;
+    return 0;
+}
+
+/* ---- what people type ---- */
+
+bool simulate_parse_duration(struct str text, int64_t *seconds)
+{
+    static const struct {
+        char letter;
+        int64_t seconds;
+    } units[] = {{'d', DAY}, {'h', HOUR}, {'m', MINUTE}, {'s', 1}};
+    uint64_t count;
+
+    if (!text.len || !str_to_u64(str_slice(text, 0, text.len - 1), &count) || !count)
+        return false;
+    for (size_t i = 0; i < ARRAY_LENGTH(units); i++)
+        if (text.ptr[text.len - 1] == units[i].letter) {
+            if (count > (uint64_t)(SIMULATE_DAYS_MAX * DAY / units[i].seconds))
+                return false;
+            *seconds = (int64_t)count * units[i].seconds;
+            return true;
+        }
+    return false;
+}
+
+bool simulate_parse_outage(struct str text, struct simulate_outage *outage)
+{
+    struct str start, length = str_cut(text, '@', &start);
+    struct simulate_outage read;
+    uint64_t days;
+
+    if (!simulate_parse_duration(length, &read.length))
+        return false;
+    if (str_to_u64(start, &days) && days <= SIMULATE_DAYS_MAX)
+        read.start = (int64_t)days * DAY;
+    else if (!simulate_parse_duration(start, &read.start))
+        return false;
+    *outage = read;
+    return true;
+}

@@ -1,0 +1,179 @@
+#include "reconciler/core/simulate_report.h"
+
+#include "reconciler/base/clock.h"
+#include "reconciler/base/json_out.h"
+
+#define HOUR ((int64_t)3600)
+#define DAY ((int64_t)86400)
+#define ROWS_MAX 30
+#define BAR_WIDTH 50
+
+static const char *fault_word(enum simulate_fault fault)
+{
+    static const char *const words[] = {
+        [SIMULATE_EXPIRED] = "expired", [SIMULATE_TIGHT] = "tight", [SIMULATE_NEVER] = "never"};
+
+    return words[fault];
+}
+
+/* The days of one row of the table. */
+static struct simulate_day sum_row(const struct simulation *s, unsigned first, unsigned count)
+{
+    struct simulate_day sum = {0};
+
+    for (unsigned day = first; day < first + count && day < s->days; day++) {
+        sum.orders += s->by_day[day].orders;
+        sum.failed += s->by_day[day].failed;
+    }
+    return sum;
+}
+
+static void print_bar(uint32_t value, uint32_t most, struct buf *out)
+{
+    uint64_t width = most ? ((uint64_t)value * BAR_WIDTH + most - 1) / most : 0;
+
+    if (width)
+        buf_cstr(out, "  ");
+    while (width-- > 0)
+        buf_char(out, '#');
+}
+
+static void print_table(const struct simulation *s, struct buf *out)
+{
+    unsigned step = (s->days + ROWS_MAX - 1) / ROWS_MAX;
+    uint32_t most = 0;
+    char label[32];
+
+    for (unsigned day = 0; day < s->days; day += step) {
+        uint32_t orders = sum_row(s, day, step).orders;
+        most = orders > most ? orders : most;
+    }
+    buf_printf(out, "%-9s %9s %9s\n", step > 1 ? "Days" : "Day", "Orders", "Failed");
+    for (unsigned day = 0; day < s->days; day += step) {
+        struct simulate_day row = sum_row(s, day, step);
+        unsigned last = day + step <= s->days ? day + step - 1 : s->days - 1;
+
+        snprintf(label, sizeof(label), last > day ? "%u-%u" : "%u", day, last);
+        buf_printf(out, "%-9s %9u %9u", label, row.orders, row.failed);
+        print_bar(row.orders, most, out);
+        buf_char(out, '\n');
+    }
+}
+
+static void print_slack(const struct simulation *s, struct buf *out)
+{
+    int64_t slack = s->smallest_slack < 0 ? -s->smallest_slack : s->smallest_slack;
+
+    if (!s->has_slack) {
+        buf_cstr(out, "Nothing was renewed.\n");
+        return;
+    }
+    buf_printf(out, "Smallest slack at a renewal: %lld days %lld hours%s, ",
+               (long long)(slack / DAY), (long long)(slack % DAY / HOUR),
+               s->smallest_slack <= 0 ? " too late" : "");
+    buf_escaped(out, s->slack_name);
+    buf_char(out, '\n');
+}
+
+static void print_risks(const struct simulation *s, struct buf *out)
+{
+    size_t shown = s->risk_count < SIMULATE_REPORT_RISKS ? s->risk_count : SIMULATE_REPORT_RISKS;
+    char since[CLOCK_TEXT_SIZE];
+
+    buf_printf(out, "At risk: %zu of %zu names\n", s->risk_count, s->names);
+    for (size_t i = 0; i < shown; i++) {
+        const struct simulate_risk *risk = &s->risks[i];
+
+        buf_printf(out, "  %-8s since %s  ", fault_word(risk->fault),
+                   clock_print(risk->since, since));
+        buf_escaped(out, risk->name);
+        buf_printf(out, " (%s)\n", plan_reason_id(risk->reason));
+    }
+    if (s->risk_count > shown)
+        buf_printf(out, "  and %zu more\n", s->risk_count - shown);
+}
+
+int simulate_report_text(const struct simulation *s, struct buf *out)
+{
+    char text[CLOCK_TEXT_SIZE];
+
+    buf_printf(out, "%u days from %s, %zu names\n\n", s->days, clock_print(s->start, text),
+               s->names);
+    print_table(s, out);
+    buf_printf(out, "\nOrders: %llu, %llu failed; at most %u a day, on day %u (%.10s)\n",
+               (unsigned long long)s->orders, (unsigned long long)s->failed,
+               s->by_day[s->peak_day].orders, s->peak_day,
+               clock_print(s->start + s->peak_day * DAY, text));
+    print_slack(s, out);
+    print_risks(s, out);
+    return out->failed ? -1 : 0;
+}
+
+static void json_days(const struct simulation *s, struct json_out *j)
+{
+    char text[CLOCK_TEXT_SIZE];
+
+    json_out_key(j, "days");
+    json_out_array(j);
+    for (unsigned day = 0; day < s->days; day++) {
+        json_out_object(j);
+        json_out_member_int(j, "day", day);
+        clock_print(s->start + day * DAY, text);
+        json_out_member_str(j, "date", str_slice(str_from(text), 0, 10));
+        json_out_member_int(j, "orders", s->by_day[day].orders);
+        json_out_member_int(j, "failed", s->by_day[day].failed);
+        json_out_end(j);
+    }
+    json_out_end(j);
+}
+
+static void json_slack(const struct simulation *s, struct json_out *j)
+{
+    json_out_key(j, "smallest_slack");
+    if (!s->has_slack) {
+        json_out_null(j);
+        return;
+    }
+    json_out_object(j);
+    json_out_member_int(j, "seconds", s->smallest_slack);
+    json_out_member_str(j, "name", s->slack_name);
+    json_out_end(j);
+}
+
+static void json_risks(const struct simulation *s, struct json_out *j)
+{
+    json_out_key(j, "at_risk");
+    json_out_array(j);
+    for (size_t i = 0; i < s->risk_count; i++) {
+        json_out_object(j);
+        json_out_member_str(j, "name", s->risks[i].name);
+        json_out_member_cstr(j, "fault", fault_word(s->risks[i].fault));
+        json_out_member_time(j, "since", s->risks[i].since);
+        json_out_member_cstr(j, "reason", plan_reason_id(s->risks[i].reason));
+        json_out_end(j);
+    }
+    json_out_end(j);
+}
+
+int simulate_report_json(const struct simulation *s, struct buf *out)
+{
+    struct json_out j = json_out_pretty(out);
+
+    json_out_object(&j);
+    json_out_member_int(&j, "format", 1);
+    json_out_member_time(&j, "start", s->start);
+    json_out_member_int(&j, "names", (int64_t)s->names);
+    json_out_member_int(&j, "orders", (int64_t)s->orders);
+    json_out_member_int(&j, "failed", (int64_t)s->failed);
+    json_out_key(&j, "peak");
+    json_out_object(&j);
+    json_out_member_int(&j, "day", s->peak_day);
+    json_out_member_int(&j, "orders", s->by_day[s->peak_day].orders);
+    json_out_end(&j);
+    json_slack(s, &j);
+    json_risks(s, &j);
+    json_days(s, &j);
+    json_out_end(&j);
+    buf_char(out, '\n');
+    return out->failed ? -1 : 0;
+}

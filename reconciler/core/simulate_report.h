@@ -1,0 +1,13 @@
+#ifndef CORE_SIMULATE_REPORT_H
+#define CORE_SIMULATE_REPORT_H
+
+#include "reconciler/core/simulate.h"
+
+/* Names at risk that a report for people lists; JSON has all. */
+#define SIMULATE_REPORT_RISKS 20
+
+/* A table with bars, then what stands out. 0, or -1 (out->failed). */
+int simulate_report_text(const struct simulation *s, struct buf *out) MUST_CHECK;
+int simulate_report_json(const struct simulation *s, struct buf *out) MUST_CHECK;
+
+#endif
