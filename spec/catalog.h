@@ -61,6 +61,7 @@ struct catalog {
     uint32_t counts[ENTITY_KIND_COUNT];
     uint32_t filled[ENTITY_KIND_COUNT];
     uint32_t first_number[ENTITY_KIND_COUNT]; /* see catalog_number */
+    bool needs_ids[ENTITY_KIND_COUNT];        /* ids may clash though names do not */
 
     struct catalog_link *links; /* on the heap */
     size_t link_count, link_cap;

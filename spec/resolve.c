@@ -142,6 +142,7 @@ static void set_content_id(struct catalog *c, struct str pem, struct catalog_ref
     struct buf leaf = BUF_INIT(pem.len + 1);
     unsigned len = 0;
 
+    c->needs_ids[ref.kind] = true;
     print_leaf(pem, &leaf);
     if (EVP_Digest(leaf.data ? leaf.data : "", leaf.len, digest, &len, c->ids->sha256, NULL) != 1)
         BUG("SHA-256 stopped working");
@@ -186,6 +187,7 @@ static bool take_given_id(struct catalog *c, const struct schema_view *v, struct
     for (int k = 0; k < 36; k++)
         entity->id[k] = str_lower(n->as.text[k]);
     catalog_item(c, ref)->given_id = document_text(n);
+    c->needs_ids[ref.kind] = true;
     return true;
 }
 
@@ -197,6 +199,7 @@ void resolve_set_id(struct catalog *c, const struct schema_view *v, struct catal
     if (take_given_id(c, v, ref))
         return;
     if (info->key_field_count) {
+        c->needs_ids[ref.kind] = true;
         if (print_cache_key(c, v, ref, &key))
             resolve_id(c->ids, ref.kind, buf_view(&key), catalog_entity(c, ref)->id);
         else
@@ -214,8 +217,13 @@ void resolve_set_id(struct catalog *c, const struct schema_view *v, struct catal
 
 /* --- tables: open addressing over the ordinals of one kind --- */
 
+struct slot {
+    uint32_t hash;   /* looked at before the text: most slots on the way are others' */
+    uint32_t entity; /* ordinal + 1; 0: free */
+};
+
 struct table {
-    uint32_t *slots; /* ordinal + 1 */
+    struct slot *slots;
     uint32_t mask;
 };
 
@@ -250,14 +258,19 @@ static struct str id_of(const struct catalog *c, uint8_t kind, uint32_t ordinal)
 }
 
 /* The slot that holds the text, or the free one where it belongs. */
-static uint32_t *find_slot(const struct resolver *r, const struct table *t, uint8_t kind,
-                           struct str text,
-                           struct str (*text_of)(const struct catalog *, uint8_t, uint32_t))
+static struct slot *find_slot(const struct resolver *r, const struct table *t, uint8_t kind,
+                              struct str text,
+                              struct str (*text_of)(const struct catalog *, uint8_t, uint32_t))
 {
-    uint32_t at = (uint32_t)str_hash(text, r->seed) & t->mask;
+    uint64_t hash = str_hash(text, r->seed);
+    uint32_t at = (uint32_t)hash & t->mask, tag = (uint32_t)(hash >> 32);
 
-    while (t->slots[at] && !str_equal(text_of(r->catalog, kind, t->slots[at] - 1), text))
+    while (t->slots[at].entity &&
+           (t->slots[at].hash != tag ||
+            !str_equal(text_of(r->catalog, kind, t->slots[at].entity - 1), text)))
         at = (at + 1) & t->mask;
+    if (!t->slots[at].entity)
+        t->slots[at].hash = tag;
     return &t->slots[at];
 }
 
@@ -279,13 +292,13 @@ static bool enter_name(struct resolver *r, struct catalog_ref ref)
     struct catalog *c = r->catalog;
     const struct entity_info *info = &entity_infos[ref.kind];
     struct str name = name_of(c, ref.kind, ref.ordinal);
-    uint32_t *slot;
+    struct slot *slot;
 
     if (!name.ptr)
         return true;
     slot = find_slot(r, &r->names[ref.kind], ref.kind, name, name_of);
-    if (!*slot) {
-        *slot = ref.ordinal + 1;
+    if (!slot->entity) {
+        slot->entity = ref.ordinal + 1;
         return true;
     }
     report_repeat(r, ref, info->record->fields[info->endpoint].name, name);
@@ -296,37 +309,57 @@ static void enter_id(struct resolver *r, struct catalog_ref ref, bool is_reporte
 {
     struct catalog *c = r->catalog;
     struct entity *entity = catalog_entity(c, ref);
-    uint32_t *slot;
+    struct slot *slot;
 
     if (entity_infos[ref.kind].has_no_id || !entity->id[0])
         return;
     slot = find_slot(r, &r->ids[ref.kind], ref.kind, str_from(entity->id), id_of);
-    if (*slot && entity->id_is_random) {
+    if (slot->entity && entity->id_is_random) {
         /* The same certificate twice: the second one's place tells them apart. */
         set_place_id(c, ref);
         slot = find_slot(r, &r->ids[ref.kind], ref.kind, str_from(entity->id), id_of);
     }
-    if (!*slot)
-        *slot = ref.ordinal + 1;
+    if (!slot->entity)
+        slot->entity = ref.ordinal + 1;
     else if (!is_reported)
         report_repeat(r, ref, "primary key", str_from(entity->id));
 }
 
+/* Ids that come from unique names, or from places, do not clash: most files need no table of them
+ * until a reference asks. */
 static void enter_kind(struct resolver *r, uint8_t kind)
 {
     uint32_t count = r->catalog->filled[kind];
+    bool has_ids = r->catalog->needs_ids[kind];
 
     if (!count)
         return;
-    if (!open_table(&r->names[kind], count) || !open_table(&r->ids[kind], count)) {
+    if (!open_table(&r->names[kind], count) || (has_ids && !open_table(&r->ids[kind], count))) {
         r->is_out_of_memory = true;
         return;
     }
     for (uint32_t i = 0; i < count; i++) {
         struct catalog_ref ref = {i, kind};
+        bool is_new = enter_name(r, ref);
 
-        enter_id(r, ref, !enter_name(r, ref));
+        if (has_ids)
+            enter_id(r, ref, !is_new);
     }
+}
+
+static bool has_id_table(struct resolver *r, uint8_t kind)
+{
+    uint32_t count = r->catalog->filled[kind];
+
+    if (r->ids[kind].slots)
+        return true;
+    if (!count || !open_table(&r->ids[kind], count)) {
+        r->is_out_of_memory |= count != 0;
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        enter_id(r, (struct catalog_ref){i, kind}, true);
+    return true;
 }
 
 /* A field that is unique but does not name the entity. */
@@ -379,7 +412,7 @@ static void check_unique_fields(struct resolver *r, uint8_t kind)
 
 /* --- references --- */
 
-static bool find_target(const struct resolver *r, uint8_t kind, struct str text,
+static bool find_target(struct resolver *r, uint8_t kind, struct str text,
                         struct catalog_ref *found)
 {
     char id[37];
@@ -387,11 +420,11 @@ static bool find_target(const struct resolver *r, uint8_t kind, struct str text,
 
     if (!r->names[kind].slots)
         return false;
-    slot = *find_slot(r, &r->names[kind], kind, text, name_of);
-    if (!slot && text.len == 36) {
+    slot = find_slot(r, &r->names[kind], kind, text, name_of)->entity;
+    if (!slot && text.len == 36 && has_id_table(r, kind)) {
         for (int i = 0; i < 36; i++)
             id[i] = str_lower(text.ptr[i]);
-        slot = *find_slot(r, &r->ids[kind], kind, (struct str){id, 36}, id_of);
+        slot = find_slot(r, &r->ids[kind], kind, (struct str){id, 36}, id_of)->entity;
     }
     *found = (struct catalog_ref){slot - 1, kind};
     return slot != 0;
@@ -504,13 +537,13 @@ static void check_plugins(struct resolver *r)
 
         if (!plugins[i].name.value.ptr)
             continue;
-        while (t.slots[at] && !is_same_use(&plugins[t.slots[at] - 1], &plugins[i]))
+        while (t.slots[at].entity && !is_same_use(&plugins[t.slots[at].entity - 1], &plugins[i]))
             at = (at + 1) & t.mask;
-        if (!t.slots[at]) {
-            t.slots[at] = i + 1;
+        if (!t.slots[at].entity) {
+            t.slots[at].entity = i + 1;
             continue;
         }
-        first = &plugins[t.slots[at] - 1];
+        first = &plugins[t.slots[at].entity - 1];
         if (strcmp(first->entity.id, plugins[i].entity.id) != 0)
             catalog_problem(c, (struct catalog_ref){i, ENTITY_PLUGIN}, PROBLEM_ERROR,
                             plugins[i].entity.place, "",

@@ -1,5 +1,7 @@
 #include "rule.h"
 
+#include <string.h>
+
 #include "spec/fault.h"
 
 #define RULE_TEXT_MAX 1024
@@ -7,7 +9,7 @@
 static bool is_one_of(const char *const *list, struct str value)
 {
     for (; *list; list++)
-        if (str_equal_cstr(value, *list))
+        if (strncmp(value.ptr, *list, value.len) == 0 && !(*list)[value.len])
             return true;
     return false;
 }

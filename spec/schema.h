@@ -168,8 +168,9 @@ struct schema_view {
     const struct schema_variant *variant;
     const struct document_node *node;
     const struct document_node *slots[SCHEMA_FIELDS_MAX]; /* NULL: left out */
-    uint64_t given;  /* fields that have a slot, one bit each */
-    uint64_t failed; /* fields with a problem */
+    uint64_t given;               /* fields that have a slot, one bit each */
+    uint64_t failed;              /* fields with a problem */
+    struct document_node room[4]; /* for nodes that `expand` makes */
 };
 
 /* Where in an entity we are; the way up is the path. */

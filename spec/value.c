@@ -56,7 +56,7 @@ static void store_string(struct schema_context *c, const struct schema_field *f,
 static bool is_one_of(const char *const *list, struct str value)
 {
     for (; *list; list++)
-        if (str_equal_cstr(value, *list))
+        if (strncmp(value.ptr, *list, value.len) == 0 && !(*list)[value.len])
             return true;
     return false;
 }

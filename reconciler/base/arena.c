@@ -10,6 +10,8 @@
 #define ARENA_FIRST_BLOCK ((size_t)16 << 10)
 #define ARENA_LARGEST_BLOCK ((size_t)4 << 20)
 #define ARENA_ALIGNMENT 16
+/* From here on a block is worth huge pages: an arena that large takes a fault each 4 KiB else. */
+#define ARENA_HUGE_BLOCK ((size_t)2 << 20)
 
 struct block {
     struct block *next;
@@ -71,6 +73,8 @@ static struct block *add_block(struct arena *a, size_t need)
         return NULL;
     if (a->secret)
         madvise(b, size, MADV_DONTDUMP);
+    if (size >= ARENA_HUGE_BLOCK)
+        madvise(b, size, MADV_HUGEPAGE);
     b->size = size;
     b->used = round_up(sizeof(*b), ARENA_ALIGNMENT);
     /* An oversized block goes behind the current one, which may still have room. */

@@ -51,7 +51,8 @@ static const struct schema_field header_name = {
 static const struct schema_field header_value = {.type = SCHEMA_STRING};
 static const struct schema_field header_values = {
     .type = SCHEMA_ARRAY, .flags = SCHEMA_REQUIRED, .element = &header_value};
-static const struct schema_field server_name = {.type = SCHEMA_STRING, .store = STORE_TEXT,
+static const struct schema_field server_name = {.type = SCHEMA_STRING,
+                                                .store = STORE_TEXT,
                                                 .check = check_server_name_pattern,
                                                 .flags = SCHEMA_LOWER};
 static const struct schema_field peer = {.type = SCHEMA_RECORD, .record = &entity_route_peer};
@@ -242,25 +243,42 @@ static size_t group_of(struct str name)
     return ARRAY_LENGTH(groups);
 }
 
-static void check_groups(struct schema_context *c, struct schema_view *v,
-                         const struct schema_frame *at)
+static void report_groups(struct schema_context *c, struct schema_view *v,
+                          const struct schema_frame *at)
 {
     const struct document_node *list = schema_value(c, v, ROUTE_PROTOCOLS);
     struct buf text = BUF_INIT(256);
-    unsigned found = 0, count = 0;
+    unsigned found = 0;
 
     for (uint32_t i = 0; i < list->count; i++) {
         size_t g = group_of(document_text(&list->as.items[i]));
 
         if (g == ARRAY_LENGTH(groups) || found >> g & 1)
             continue;
+        buf_printf(&text, "%s%s", found ? ", " : "", groups[g].quoted);
         found |= 1u << g;
-        buf_printf(&text, "%s%s", count++ ? ", " : "", groups[g].quoted);
     }
-    if (count > 1)
-        fault_add_field(c, v, at, ROUTE_PROTOCOLS, "these sets are mutually exclusive: %.*s",
-                        STR_ARG(buf_view(&text)));
+    fault_add_field(c, v, at, ROUTE_PROTOCOLS, "these sets are mutually exclusive: %.*s",
+                    STR_ARG(buf_view(&text)));
     buf_free(&text);
+}
+
+static void check_groups(struct schema_context *c, struct schema_view *v,
+                         const struct schema_frame *at)
+{
+    const struct document_node *list = schema_value(c, v, ROUTE_PROTOCOLS);
+    size_t first = ARRAY_LENGTH(groups);
+
+    for (uint32_t i = 0; i < list->count; i++) {
+        size_t g = group_of(document_text(&list->as.items[i]));
+
+        if (first == ARRAY_LENGTH(groups))
+            first = g;
+        if (g != first && g != ARRAY_LENGTH(groups)) {
+            report_groups(c, v, at);
+            return;
+        }
+    }
 }
 
 /* One of the fields must say something, or the route would match everything. */
@@ -398,11 +416,11 @@ static void check_snis(struct schema_context *c, struct schema_view *v,
     const struct document_node *snis = schema_value(c, v, ROUTE_SNIS);
     bool has_failed = v->failed >> ROUTE_SNIS & 1;
 
+    if (snis->kind == DOCUMENT_NULL || (!has_failed && !snis->count))
+        return;
     for (size_t i = 0; i < ARRAY_LENGTH(with_tls); i++)
         if (has_item(list, with_tls[i]))
             return;
-    if (snis->kind == DOCUMENT_NULL || (!has_failed && !snis->count))
-        return;
     if (!has_failed)
         fault_add_field(c, v, at, ROUTE_SNIS, "length must be 0");
     fault_add_entity(c, at, document_place(v->node),

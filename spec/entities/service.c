@@ -175,11 +175,6 @@ static const struct schema_rule rules[] = {
      .then = THEN_NULL},
 };
 
-/* The four nodes that a url stands for; in the url's place. */
-struct parts {
-    struct document_node protocol, host, port, path;
-};
-
 static struct document_node string_node(const struct document_node *at, struct str s)
 {
     struct document_node node = *at;
@@ -219,25 +214,21 @@ static struct str protocol_of(const struct url *url)
 static void expand(struct schema_context *c, struct schema_view *v, const struct schema_frame *at)
 {
     const struct document_node *n = v->slots[SERVICE_URL];
-    struct parts *parts;
     struct url url;
 
+    (void)c;
     (void)at;
     if (!n || n->kind != DOCUMENT_STRING || !url_parse(document_text(n), &url))
         return;
-    parts = arena_alloc(c->scratch, sizeof(*parts));
-    if (!parts) {
-        c->is_out_of_memory = true;
-        return;
-    }
-    parts->protocol = string_node(n, protocol_of(&url));
-    parts->host = string_node(n, url.host);
-    parts->port = port_node(n, url.port, protocol_of(&url));
-    parts->path = string_node(n, url.path);
-    schema_put(v, SERVICE_PROTOCOL, &parts->protocol);
-    schema_put(v, SERVICE_HOST, &parts->host);
-    schema_put(v, SERVICE_PORT, &parts->port);
-    schema_put(v, SERVICE_PATH, &parts->path);
+    /* All four stand where the url stands. */
+    v->room[0] = string_node(n, protocol_of(&url));
+    v->room[1] = string_node(n, url.host);
+    v->room[2] = port_node(n, url.port, protocol_of(&url));
+    v->room[3] = string_node(n, url.path);
+    schema_put(v, SERVICE_PROTOCOL, &v->room[0]);
+    schema_put(v, SERVICE_HOST, &v->room[1]);
+    schema_put(v, SERVICE_PORT, &v->room[2]);
+    schema_put(v, SERVICE_PATH, &v->room[3]);
 }
 
 const struct schema_record entity_service = {
