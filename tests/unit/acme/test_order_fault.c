@@ -1,0 +1,583 @@
+#include <CUnit/Basic.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "reconciler/base/attr.h"
+#include "reconciler/pki/key.h"
+#include "tests/support/order_run.h"
+
+/*
+ * What a CA, or what lies between, can do wrong: each row ends with the right kind of error, the
+ * right time, and a reason that names the cause.
+ */
+
+#define HUGE (2u << 20)
+#define DEPTH 100000
+
+static EVP_PKEY *account_key;
+
+#define PROBLEM(type, detail) \
+    "{\"type\":\"urn:ietf:params:acme:error:" type "\",\"detail\":\"" detail "\"}"
+#define ORDER(status, more)                                                        \
+    "{\"status\":\"" status "\",\"finalize\":\"https://ca.test/finalize/0\"," more \
+    "\"authorizations\":[\"https://ca.test/authz/0-0\"]}"
+#define AUTHORIZATION(status, challenges) \
+    "{\"status\":\"" status "\",\"challenges\":[" challenges "]}"
+#define HTTP01(token)                                                                     \
+    "{\"type\":\"http-01\",\"url\":\"https://ca.test/chall/0-0\",\"status\":\"pending\"," \
+    "\"token\":\"" token "\"}"
+
+struct fault {
+    const char *what;
+    struct fake_answer answers[2];
+    struct fake_ca_options options;
+    enum error_kind kind; /* ERROR_NONE: it ends well all the same */
+    const char *text;     /* part of the message */
+    int64_t retry_in_s;   /* retry_at, from the clock */
+    bool permanent, resumable;
+};
+
+static const struct fault faults[] = {
+    /* ---- newOrder ---- */
+    {.what = "429 with seconds",
+     .answers = {{.path = "/order",
+                  .status = 429,
+                  .retry_after = "120",
+                  .body = PROBLEM("rateLimited", "too many certificates")}},
+     .kind = ERROR_RATE_LIMIT,
+     .text = "too many certificates",
+     .retry_in_s = 120},
+    {.what = "429 with a date",
+     .answers = {{.path = "/order",
+                  .status = 429,
+                  .retry_after = "Fri, 15 Jan 2027 09:00:00 GMT",
+                  .body = "slow down"}},
+     .kind = ERROR_RATE_LIMIT,
+     .text = "429",
+     .retry_in_s = 3600},
+    {.what = "429 with a negative time",
+     .answers = {{.path = "/order", .status = 429, .retry_after = "-5", .body = ""}},
+     .kind = ERROR_RATE_LIMIT},
+    {.what = "429 without",
+     .answers = {{.path = "/order", .status = 429, .body = PROBLEM("rateLimited", "x")}},
+     .kind = ERROR_RATE_LIMIT},
+    {.what = "429 with 10^12",
+     .answers = {{.path = "/order", .status = 429, .retry_after = "1000000000000", .body = ""}},
+     .kind = ERROR_RATE_LIMIT,
+     .retry_in_s = 30 * 86400},
+    {.what = "503 with seconds",
+     .answers =
+         {{.path = "/order", .status = 503, .retry_after = "7", .body = "<html>busy</html>"}},
+     .kind = ERROR_CA_BROKEN,
+     .text = "503",
+     .retry_in_s = 7},
+    {.what = "500 HTML",
+     .answers = {{.path = "/order",
+                  .status = 500,
+                  .content_type = "text/html",
+                  .body = "<html><h1>Oops</h1></html>"}},
+     .kind = ERROR_CA_BROKEN,
+     .text = "creating the order"},
+    {.what = "rejected identifier",
+     .answers = {{.path = "/order",
+                  .status = 400,
+                  .body = PROBLEM("rejectedIdentifier", "policy forbids")}},
+     .kind = ERROR_CA_REFUSED,
+     .text = "policy forbids (rejectedIdentifier)",
+     .permanent = true},
+    {.what = "unsupported identifier in a compound problem",
+     .answers = {{.path = "/order",
+                  .status = 403,
+                  .body = "{\"type\":\"urn:ietf:params:acme:error:compound\",\"detail\":\"two\","
+                          "\"subproblems\":[{\"type\":\"urn:ietf:params:acme:error:"
+                          "unsupportedIdentifier\",\"detail\":\"no IPs\",\"identifier\":{\"type\":"
+                          "\"ip\",\"value\":\"192.0.2.1\"}}]}"}},
+     .kind = ERROR_CA_REFUSED,
+     .text = "192.0.2.1: no IPs",
+     .permanent = true},
+    {.what = "user action required",
+     .answers = {{.path = "/order",
+                  .status = 403,
+                  .body = PROBLEM("userActionRequired", "new terms")}},
+     .kind = ERROR_ACCOUNT,
+     .text = "new terms",
+     .permanent = true},
+    {.what = "no answer to newOrder is not repeated",
+     .answers = {{.path = "/order", .no_reply = ERROR_NETWORK}},
+     .kind = ERROR_NETWORK,
+     .text = "creating the order"},
+    {.what = "TLS failure", /* the transport calls it network */
+     .answers = {{.path = "/order", .no_reply = ERROR_TIMEOUT}},
+     .kind = ERROR_TIMEOUT},
+    {.what = "newOrder without Location",
+     .answers = {{.path = "/order", .status = 201, .body = ORDER("pending", "")}},
+     .kind = ERROR_PROTOCOL,
+     .text = "no usable URL of the order"},
+    {.what = "newOrder with a plain http Location",
+     .answers = {{.path = "/order",
+                  .status = 201,
+                  .location = "http://ca.test/orders/0",
+                  .body = ORDER("pending", "")}},
+     .kind = ERROR_PROTOCOL,
+     .text = "no usable URL of the order"},
+    {.what = "newOrder with a path for a Location",
+     .answers = {{.path = "/order",
+                  .status = 201,
+                  .location = "/orders/0",
+                  .after = true,
+                  .body = ORDER("pending", "")}}},
+    {.what = "an empty 201 that names the order",
+     .answers = {{.path = "/order",
+                  .status = 201,
+                  .after = true,
+                  .location = "https://ca.test/orders/0",
+                  .body = ""}}},
+    {.what = "a 201 cut in the middle",
+     .answers = {{.path = "/order",
+                  .status = 201,
+                  .after = true,
+                  .location = "https://ca.test/orders/0",
+                  .body = "{\"status\":\"pend"}}},
+    {.what = "a redirect",
+     .answers =
+         {{.path = "/order", .status = 307, .location = "https://ca.test/other", .body = ""}},
+     .kind = ERROR_PROTOCOL,
+     .text = "307"},
+    {.what = "valid at once, for a key that is not ours",
+     .options = {.valid_at_once = true},
+     .kind = ERROR_PROTOCOL,
+     .text = "another key"},
+
+    /* ---- authorizations ---- */
+    {.what = "502 once on an authorization",
+     .answers = {{.path = "/authz/0-0", .nth = 1, .status = 502, .body = "bad gateway"}}},
+    {.what = "502 for good",
+     .answers = {{.path = "/authz/0-0", .status = 502, .body = "bad gateway"}},
+     .kind = ERROR_CA_BROKEN,
+     .text = "reading the authorization",
+     .resumable = true},
+    {.what = "503 with Retry-After is not tried again at once",
+     .answers = {{.path = "/authz/0-0", .status = 503, .retry_after = "60", .body = ""}},
+     .kind = ERROR_CA_BROKEN,
+     .retry_in_s = 60,
+     .resumable = true},
+    {.what = "reset connection, once",
+     .answers = {{.path = "/authz/0-0", .nth = 1, .no_reply = ERROR_NETWORK}}},
+    {.what = "an empty 200, once",
+     .answers = {{.path = "/authz/0-0", .nth = 1, .status = 200, .body = ""}}},
+    {.what = "an empty 200 for good",
+     .answers = {{.path = "/authz/0-0", .status = 200, .body = ""}},
+     .kind = ERROR_PROTOCOL,
+     .text = "empty"},
+    {.what = "a token that climbs",
+     .answers = {{.path = "/authz/0-0",
+                  .status = 200,
+                  .body = AUTHORIZATION("pending", HTTP01("/../../etc/passwd"))}},
+     .kind = ERROR_PROTOCOL,
+     .text = "token"},
+    {.what = "an empty token",
+     .answers = {{.path = "/authz/0-0",
+                  .status = 200,
+                  .body = AUTHORIZATION("pending", HTTP01(""))}},
+     .kind = ERROR_PROTOCOL,
+     .text = "token"},
+    {.what = "a NUL in a token",
+     .answers = {{.path = "/authz/0-0",
+                  .status = 200,
+                  .body = AUTHORIZATION("pending", HTTP01("ab\\u0000cd"))}},
+     .kind = ERROR_PROTOCOL,
+     .text = "NUL"},
+    {.what = "no http-01",
+     .answers = {{.path = "/authz/0-0",
+                  .nth = 1,
+                  .status = 200,
+                  .body = AUTHORIZATION("pending", "{\"type\":\"dns-01\"},{\"type\":\"new-99\"}")}},
+     .kind = ERROR_CA_REFUSED,
+     .text = "does not offer http-01 for this name, but dns-01",
+     .permanent = true},
+    {.what = "an authorization that failed before",
+     .answers = {{.path = "/authz/0-0",
+                  .status = 200,
+                  .body = AUTHORIZATION("invalid", "{\"type\":\"http-01\",\"status\":\"invalid\","
+                                                   "\"url\":\"https://ca.test/x\",\"token\":\"t\","
+                                                   "\"error\":" PROBLEM("dns", "NXDOMAIN") "}")}},
+     .kind = ERROR_CHALLENGE,
+     .text = "NXDOMAIN (dns)"},
+    {.what = "an expired authorization",
+     .answers = {{.path = "/authz/0-0", .status = 200, .body = AUTHORIZATION("expired", "")}},
+     .kind = ERROR_CHALLENGE,
+     .text = "expired"},
+
+    /* ---- challenge and validation ---- */
+    {.what = "the challenge fails",
+     .options = {.challenge_fails = true},
+     .kind = ERROR_CHALLENGE,
+     .text = "Invalid response from http://x: 404 (unauthorized)"},
+    {.what = "the challenge fails, and the order stays pending",
+     .options = {.challenge_fails = true, .hides_failure = true},
+     .kind = ERROR_CHALLENGE,
+     .text = "Invalid response from http://x: 404 (unauthorized)"},
+    {.what = "an invalid order with an error of its own, authorizations gone",
+     .answers = {{.path = "/orders/0",
+                  .status = 200,
+                  .body = ORDER("invalid", "\"error\":" PROBLEM("caa", "CAA says no") ",")},
+                 {.path = "/authz/0-0", .nth = 2, .status = 404, .body = ""}},
+     .kind = ERROR_CA_REFUSED,
+     .text = "CAA says no (caa)",
+     .permanent = true},
+    {.what = "the answer to the challenge gets lost",
+     .answers = {{.path = "/chall/0-0", .nth = 1, .no_reply = ERROR_TIMEOUT, .after = true},
+                 {.path = "/chall/0-0",
+                  .nth = 2,
+                  .status = 400,
+                  .body = PROBLEM("malformed", "not pending")}}},
+    {.what = "the challenge is refused",
+     .answers = {{.path = "/chall/0-0", .status = 400, .body = PROBLEM("malformed", "nonsense")}},
+     .kind = ERROR_PROTOCOL,
+     .text = "answering the challenge: the CA does not take the request: nonsense (malformed)"},
+    {.what = "a status nobody knows, for good",
+     .answers = {{.path = "/orders/0", .status = 200, .body = ORDER("pondering", "")}},
+     .kind = ERROR_TIMEOUT,
+     .text = "300 seconds",
+     .resumable = true},
+    {.what = "pending for ever",
+     .options = {.polls_pending = 100000},
+     .kind = ERROR_TIMEOUT,
+     .text = "validation",
+     .resumable = true},
+    {.what = "an order without status",
+     .answers = {{.path = "/orders/0", .status = 200, .body = "{}"}},
+     .kind = ERROR_PROTOCOL,
+     .text = "without status"},
+
+    /* ---- finalize and issuance ---- */
+    {.what = "bad CSR",
+     .answers = {{.path = "/finalize/0", .status = 400, .body = PROBLEM("badCSR", "weak key")}},
+     .kind = ERROR_CA_REFUSED,
+     .text = "weak key (badCSR)",
+     .permanent = true},
+    {.what = "not ready after all, once",
+     .answers = {{.path = "/finalize/0",
+                  .nth = 1,
+                  .status = 403,
+                  .body = PROBLEM("orderNotReady", "later")}}},
+    {.what = "never ready",
+     .answers = {{.path = "/finalize/0", .status = 403, .body = PROBLEM("orderNotReady", "later")}},
+     .kind = ERROR_PROTOCOL,
+     .text = "leaves the order ready"},
+    {.what = "the answer to finalize gets lost",
+     .answers = {{.path = "/finalize/0", .nth = 1, .no_reply = ERROR_NETWORK, .after = true}}},
+    {.what = "finalize itself gets lost",
+     .answers = {{.path = "/finalize/0", .nth = 1, .no_reply = ERROR_NETWORK}}},
+    {.what = "an empty answer to finalize",
+     .answers = {{.path = "/finalize/0", .nth = 1, .status = 200, .body = "", .after = true}}},
+    {.what = "finalize at another host, plain",
+     .answers = {{.path = "/orders/0",
+                  .status = 200,
+                  .body = "{\"status\":\"ready\",\"finalize\":\"http://evil.test/f\"}"}},
+     .kind = ERROR_PROTOCOL,
+     .text = "finalize"},
+    {.what = "finalize at a file",
+     .answers = {{.path = "/orders/0",
+                  .status = 200,
+                  .body = "{\"status\":\"ready\",\"finalize\":\"file:///etc/passwd\"}"}},
+     .kind = ERROR_PROTOCOL,
+     .text = "finalize"},
+    {.what = "processing for ever",
+     .options = {.polls_processing = 100000},
+     .kind = ERROR_TIMEOUT,
+     .text = "issuance",
+     .resumable = true},
+    {.what = "an account that lost its rights",
+     .answers = {{.path = "/finalize/0", .status = 403, .body = PROBLEM("unauthorized", "no")}},
+     .kind = ERROR_ACCOUNT,
+     .resumable = true},
+
+    /* ---- download ---- */
+    {.what = "another key",
+     .options = {.wrong_key = true},
+     .kind = ERROR_PROTOCOL,
+     .text = "downloading the certificate: the issued certificate is for another key"},
+    {.what = "another name",
+     .options = {.wrong_name = true},
+     .kind = ERROR_PROTOCOL,
+     .text = "does not cover the name"},
+    {.what = "a chain of 24",
+     .options = {.intermediates = 12},
+     .kind = ERROR_PROTOCOL,
+     .text = "more than 11 certificates"},
+    {.what = "a chain of none",
+     .answers = {{.path = "/cert/0-0",
+                  .status = 200,
+                  .body = "",
+                  .content_type = "application/pem-certificate-chain"}},
+     .kind = ERROR_PROTOCOL,
+     .text = "no certificate"},
+    {.what = "a private key in the chain",
+     .answers = {{.path = "/cert/0-0",
+                  .status = 200,
+                  .body = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"}},
+     .kind = ERROR_PROTOCOL,
+     .text = "something else"},
+    {.what = "garbage in a certificate",
+     .answers = {{.path = "/cert/0-0",
+                  .status = 200,
+                  .body = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"}},
+     .kind = ERROR_PROTOCOL,
+     .text = "not a certificate"},
+    {.what = "a page instead of a chain",
+     .answers = {{.path = "/cert/0-0",
+                  .status = 200,
+                  .content_type = "text/html; charset=utf-8",
+                  .body = "<html>"}},
+     .kind = ERROR_PROTOCOL,
+     .text = "media type"},
+    {.what = "a download cut short by a limit of ours",
+     .answers = {{.path = "/cert/0-0", .no_reply = ERROR_LIMIT}},
+     .kind = ERROR_LIMIT},
+    {.what = "a download that fails twice",
+     .answers = {{.path = "/cert/0-0", .nth = 1, .no_reply = ERROR_NETWORK},
+                 {.path = "/cert/0-0", .nth = 1, .status = 500, .body = ""}}},
+    {.what = "alternates that fail are no fault",
+     .answers = {{.path = "/cert/0-1", .status = 500, .body = ""},
+                 {.path = "/cert/0-2", .no_reply = ERROR_TIMEOUT}},
+     .options = {.has_alternates = true}},
+
+    /* ---- nonces ---- */
+    {.what = "answers without nonces",
+     .answers = {{.path = "/order",
+                  .status = 201,
+                  .no_nonce = true,
+                  .after = true,
+                  .location = "https://ca.test/orders/0",
+                  .body = ORDER("pending", "")},
+                 {.path = "/authz/0-0", .nth = 1, .status = 502, .no_nonce = true, .body = ""}}},
+};
+
+static void check(const struct fault *f)
+{
+    struct fake_ca_options options = f->options;
+    struct order_run r;
+    enum acme_next end;
+    const struct error *e;
+
+    options.knows_account = true;
+    order_run_start(&r, account_key, &options);
+    fake_ca_script(r.ca, f->answers, f->answers[1].path ? 2 : f->answers[0].path ? 1 : 0);
+    order_run_order(&r, "www.example.com", NULL, options.has_alternates ? "Alternate 2" : NULL);
+    end = order_run(&r);
+    e = acme_order_error(r.order);
+    if ((e ? e->kind : ERROR_NONE) != f->kind || (e && f->text && !strstr(e->message, f->text))) {
+        printf("\n%s: %s %s\n%s", f->what, e ? error_kind_name(e->kind) : "done",
+               e ? e->message : "", fake_ca_log(r.ca));
+        CU_FAIL("another end");
+    }
+    CU_ASSERT_EQUAL(end, f->kind ? ACME_FAILED : ACME_DONE);
+    CU_ASSERT_TRUE(fake_ca_orders(r.ca) <= 1);
+    if (e) {
+        CU_ASSERT_EQUAL(e->permanent, f->permanent);
+        CU_ASSERT_EQUAL(acme_order_is_resumable(r.order), f->resumable);
+        CU_ASSERT_EQUAL(e->retry_at, f->retry_in_s ? ORDER_RUN_NOW_MS / 1000 + f->retry_in_s : 0);
+        CU_ASSERT_PTR_NULL(acme_order_chain(r.order).ptr);
+    }
+    order_run_finish(&r);
+}
+
+static void all_faults(void)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(faults); i++)
+        check(&faults[i]);
+}
+
+/* Bodies that are too big to write down. */
+static void big_bodies(void)
+{
+    static char deep[2 * DEPTH + 64], huge[HUGE + 1], words[HUGE + 1];
+    struct fault rows[] = {
+        {.what = "deep JSON",
+         .answers = {{.path = "/orders/0", .status = 200, .body = deep}},
+         .kind = ERROR_PROTOCOL,
+         .text = "nested too deep"},
+        {.what = "a long body",
+         .answers = {{.path = "/orders/0", .status = 200, .body = huge}},
+         .kind = ERROR_PROTOCOL,
+         .text = "too long"},
+        {.what = "a problem of a megabyte",
+         .answers = {{.path = "/order", .status = 400, .body = words}},
+         .kind = ERROR_CA_REFUSED,
+         .text = "400"},
+        {.what = "a NUL byte",
+         .answers = {{.path = "/orders/0",
+                      .status = 200,
+                      .body = "{\"status\":\"re\0ady\"}",
+                      .body_len = 19}},
+         .kind = ERROR_PROTOCOL,
+         .text = "NUL"},
+    };
+    int len;
+
+    memset(deep, '[', DEPTH);
+    memset(deep + DEPTH, ']', DEPTH);
+    memset(huge, ' ', HUGE);
+    len = snprintf(words, sizeof(words), "{\"type\":\"about:blank\",\"detail\":\"");
+    memset(words + len, 'x', HUGE / 2);
+    memcpy(words + len + HUGE / 2, "\"}", 3);
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
+        check(&rows[i]);
+}
+
+/* The CA's words reach a terminal only escaped, and cut to size. */
+static void words_are_escaped(void)
+{
+    static const struct fake_answer answers[] = {
+        {.path = "/order",
+         .status = 400,
+         .body = "{\"type\":\"urn:ietf:params:acme:error:malformed\",\"detail\":\"a\\u001b[31m"
+                 "b\\nc\\u202ed\"}"}};
+    struct order_run r;
+
+    order_run_start(&r, account_key, &(struct fake_ca_options){.knows_account = true});
+    fake_ca_script(r.ca, answers, 1);
+    order_run_order(&r, "www.example.com", NULL, NULL);
+    CU_ASSERT_EQUAL(order_run(&r), ACME_FAILED);
+    CU_ASSERT_PTR_NOT_NULL(strstr(acme_order_error(r.order)->message,
+                                  "a\\x1b[31mb\\x0ac\\xe2\\x80\\xaed (malformed)"));
+    order_run_finish(&r);
+}
+
+/* RFC 8555 §7.5.2: what stays pending is given back, once, as far as it goes. */
+static void deactivates(void)
+{
+    static const struct {
+        const char *what;
+        struct fake_answer answers[2];
+        unsigned authorizations;
+        const char *last; /* the end of the log */
+    } rows[] = {
+        {"one of two offers no http-01",
+         {{.path = "/authz/0-1",
+           .nth = 1,
+           .status = 200,
+           .body = AUTHORIZATION("pending", "{\"type\":\"dns-01\"}")}},
+         2,
+         "POST /authz/0-0\nPOST /authz/0-1\nPOST /authz/0-0\nPOST /authz/0-1\n"},
+        {"the deactivation fails as well",
+         {{.path = "/authz/0-0",
+           .nth = 1,
+           .status = 200,
+           .body = AUTHORIZATION("pending", "{\"type\":\"dns-01\"}")},
+          {.path = "/authz/0-0", .nth = 1, .status = 500, .body = ""}},
+         1,
+         "POST /authz/0-0\nPOST /authz/0-0\n"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct order_run r;
+        const char *log;
+
+        order_run_start(&r, account_key,
+                        &(struct fake_ca_options){.knows_account = true,
+                                                  .authorizations = rows[i].authorizations});
+        fake_ca_script(r.ca, rows[i].answers, rows[i].answers[1].path ? 2 : 1);
+        order_run_order(&r, "www.example.com", NULL, NULL);
+        CU_ASSERT_EQUAL(order_run(&r), ACME_FAILED);
+        log = fake_ca_log(r.ca);
+        CU_ASSERT_STRING_EQUAL(strstr(log, "POST /authz"), rows[i].last);
+        CU_ASSERT_EQUAL(acme_order_error(r.order)->kind, ERROR_CA_REFUSED);
+        order_run_finish(&r);
+    }
+}
+
+static void abandons(void)
+{
+    struct order_run r;
+    struct error why;
+    struct acme_step step;
+
+    error_set(&why, ERROR_STORAGE, "disk full");
+    order_run_start(&r, account_key, &(struct fake_ca_options){.knows_account = true});
+    order_run_order(&r, "www.example.com", NULL, NULL);
+    CU_ASSERT_EQUAL(order_run_to(&r, ACME_PHASE_CHALLENGE), ACME_IN_FLIGHT);
+    CU_ASSERT_EQUAL(acme_order_next(r.order, r.now_ms, &step), ACME_SEND);
+    acme_order_abandon(r.order, &why); /* with a request under way */
+    acme_order_abandon(r.order, &why);
+    CU_ASSERT_EQUAL(acme_order_next(r.order, r.now_ms, &step), ACME_IN_FLIGHT);
+    acme_order_reply(r.order, &(struct http_reply){.status = 200, .body = STR("{}")}, r.now_ms);
+    CU_ASSERT_EQUAL(acme_order_phase(r.order), ACME_PHASE_CLEAN_UP);
+    CU_ASSERT_EQUAL(order_run(&r), ACME_FAILED);
+    CU_ASSERT_STRING_EQUAL(acme_order_error(r.order)->message, "disk full");
+    CU_ASSERT_FALSE(acme_order_is_resumable(r.order));
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(fake_ca_log(r.ca), "POST /authz/0-0\nHEAD /nonce\nPOST /authz/0-0\n"));
+    order_run_finish(&r);
+}
+
+/* Answers that nobody waits for change nothing. */
+static void stray_calls(void)
+{
+    struct order_run r;
+    struct error e;
+
+    error_set(&e, ERROR_NETWORK, "x");
+    order_run_start(&r, account_key, &(struct fake_ca_options){.knows_account = true});
+    order_run_order(&r, "www.example.com", NULL, NULL);
+    acme_order_reply(r.order, &(struct http_reply){.status = 500}, r.now_ms);
+    acme_order_no_reply(r.order, &e, r.now_ms);
+    acme_order_saved(r.order);
+    acme_order_published(r.order);
+    CU_ASSERT_EQUAL(order_run(&r), ACME_DONE);
+    acme_order_abandon(r.order, &e);
+    CU_ASSERT_EQUAL(order_run(&r), ACME_DONE);
+    order_run_finish(&r);
+    acme_order_free(NULL);
+}
+
+static void too_many_authorizations(void)
+{
+    struct order_run r;
+
+    for (unsigned n = ACME_AUTHORIZATIONS_MAX; n <= ACME_AUTHORIZATIONS_MAX + 1; n++) {
+        order_run_start(&r, account_key,
+                        &(struct fake_ca_options){.knows_account = true, .authorizations = n});
+        order_run_order(&r, "www.example.com", NULL, NULL);
+        CU_ASSERT_EQUAL(order_run(&r), n <= ACME_AUTHORIZATIONS_MAX ? ACME_DONE : ACME_FAILED);
+        if (n > ACME_AUTHORIZATIONS_MAX)
+            CU_ASSERT_PTR_NOT_NULL(
+                strstr(acme_order_error(r.order)->message, "too many authorizations"));
+        order_run_finish(&r);
+    }
+}
+
+static int suite_up(void)
+{
+    struct error e;
+
+    account_key = key_generate(KEY_P256, &e);
+    return account_key ? 0 : 1;
+}
+
+static int suite_down(void)
+{
+    EVP_PKEY_free(account_key);
+    return 0;
+}
+
+int main(void)
+{
+    CU_pSuite suite;
+
+    if (CU_initialize_registry() != CUE_SUCCESS)
+        return 1;
+    suite = CU_add_suite("acme order faults", suite_up, suite_down);
+    CU_add_test(suite, "all faults", all_faults);
+    CU_add_test(suite, "big bodies", big_bodies);
+    CU_add_test(suite, "words are escaped", words_are_escaped);
+    CU_add_test(suite, "deactivates", deactivates);
+    CU_add_test(suite, "abandons", abandons);
+    CU_add_test(suite, "stray calls", stray_calls);
+    CU_add_test(suite, "too many authorizations", too_many_authorizations);
+    CU_basic_set_mode(CU_BRM_NORMAL);
+    CU_basic_run_tests();
+    return CU_get_number_of_failures() ? 1 : 0;
+}
