@@ -17,20 +17,16 @@ struct held {
     uint64_t first; /* offset of the first; 0 = none is held */
 };
 
-struct held_record {
-    struct log_record record; /* its views are made again from the lengths */
-};
-
 static int hold(struct held *h, const struct log_record *r, struct error *e)
 {
-    struct held_record copy = {*r};
+    struct log_record copy = *r; /* its views are made again from the lengths */
     size_t glance = 2 + PACKED_CHAIN_ID;
 
     if (r->kind != LOG_CHAIN && r->payload.len > glance)
-        copy.record.payload.len = glance;
+        copy.payload.len = glance;
     buf_append(&h->bytes, &copy, sizeof(copy));
     buf_str(&h->bytes, r->key);
-    buf_append(&h->bytes, r->payload.ptr, copy.record.payload.len);
+    buf_append(&h->bytes, r->payload.ptr, copy.payload.len);
     if (h->bytes.failed)
         return error_memory(e);
     if (!h->first)
@@ -44,32 +40,41 @@ static void let_go(struct held *h)
     h->first = 0;
 }
 
+static int note(struct replay *r, struct ledger *l, const struct log_record *record,
+                struct error *e)
+{
+    r->puts += record->kind == LOG_PUT;
+    return ledger_note(l, record, e);
+}
+
 /* The step is complete: its records count. */
-static int settle(struct held *h, struct ledger *l, struct error *e)
+static int settle(struct replay *r, struct held *h, struct ledger *l, struct error *e)
 {
     for (size_t at = 0; at < h->bytes.len;) {
-        struct held_record copy;
+        struct log_record copy;
         memcpy(&copy, h->bytes.data + at, sizeof(copy));
         at += sizeof(copy);
-        copy.record.key.ptr = h->bytes.data + at;
-        at += copy.record.key.len;
-        copy.record.payload.ptr = h->bytes.data + at;
-        at += copy.record.payload.len;
-        if (ledger_note(l, &copy.record, e))
+        copy.key.ptr = h->bytes.data + at;
+        at += copy.key.len;
+        copy.payload.ptr = h->bytes.data + at;
+        at += copy.payload.len;
+        if (note(r, l, &copy, e))
             return -1;
     }
     let_go(h);
     return 0;
 }
 
-static int take_record(struct held *h, struct ledger *l, const struct log_record *r,
-                       struct error *e)
+static int take_record(struct replay *r, struct held *h, struct ledger *l,
+                       const struct log_record *record, struct error *e)
 {
-    if (!h->first && (r->flags & LOG_COMMIT))
-        return ledger_note(l, r, e);
-    if (hold(h, r, e))
+    bool is_last = record->flags & LOG_COMMIT;
+
+    if (!h->first && is_last)
+        return note(r, l, record, e);
+    if (hold(h, record, e))
         return -1;
-    return r->flags & LOG_COMMIT ? settle(h, l, e) : 0;
+    return is_last ? settle(r, h, l, e) : 0;
 }
 
 /* What is held before damage stays: only the damage itself is lost. */
@@ -99,9 +104,9 @@ int replay_note(struct replay *r, struct ledger *l, uint64_t size,
 
     log_scan_init(&scan, l->fd, l->marker, LOG_HEADER_SIZE, size);
     while ((found = log_scan_next(&scan, &record, e)) == LOG_RECORD || found == LOG_DAMAGE) {
-        if (found == LOG_RECORD && take_record(&held, l, &record, e))
+        if (found == LOG_RECORD && take_record(r, &held, l, &record, e))
             goto out;
-        if (found == LOG_DAMAGE && (settle(&held, l, e) || take_damage(r, &scan, problems, e)))
+        if (found == LOG_DAMAGE && (settle(r, &held, l, e) || take_damage(r, &scan, problems, e)))
             goto out;
     }
     if (found == LOG_FAILED)
@@ -147,6 +152,8 @@ int replay_each(const struct replay *r, const struct ledger *l, storage_each *ea
     struct log_record record;
     struct log_scan scan;
     enum log_found found = LOG_FAILED;
+    /* As after a compaction: none of a million needs to be looked up. */
+    bool all_live = r->puts == l->live.len && !r->damages.len;
 
     log_scan_init(&scan, l->fd, l->marker, LOG_HEADER_SIZE, r->end);
     scan.is_checked = true;
@@ -156,8 +163,8 @@ int replay_each(const struct replay *r, const struct ledger *l, storage_each *ea
     }
     while ((found = log_scan_next(&scan, &record, e)) == LOG_RECORD || found == LOG_DAMAGE) {
         struct value v;
-        if (found == LOG_DAMAGE || record.kind != LOG_PUT || !ledger_is_live(l, &record) ||
-            !unpack(&record, l, arena, &v, problems))
+        if (found == LOG_DAMAGE || record.kind != LOG_PUT ||
+            (!all_live && !ledger_is_live(l, &record)) || !unpack(&record, l, arena, &v, problems))
             continue;
         if (each(context, &v, e)) {
             found = LOG_FAILED;

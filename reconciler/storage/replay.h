@@ -17,6 +17,7 @@ struct replay_damage {
 };
 
 struct replay {
+    size_t puts;  /* so many LOG_PUT records counted */
     uint64_t end; /* behind the last complete step; what follows is a torn tail */
     struct {
         struct replay_damage *items;

@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define SLAB_SIZE ((size_t)1 << 20)
+#define SLAB_SIZE ((size_t)4 << 20)
 
 struct slab {
     size_t used;
