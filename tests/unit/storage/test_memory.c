@@ -1,0 +1,82 @@
+#include "reconciler/storage/memory.h"
+
+#include <CUnit/Basic.h>
+#include <string.h>
+
+#include "tests/support/storage_model.h"
+#include "tests/support/value_sample.h"
+
+static void test_against_model(void)
+{
+    static struct storage_model m, loaded;
+    static struct value_sample sample;
+    struct storage_problems problems = {0};
+    struct storage *s;
+    struct error e;
+
+    memset(&m, 0, sizeof(m));
+    s = storage_open(&(struct storage_options){.kind = STORAGE_MEMORY}, &e);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+    for (unsigned i = 0; i < 400; i++) {
+        value_sample_make(&sample, (enum value_type)(1 + i % 5), i * 7 % 8, i, 100);
+        sample.v.gone = i % 6 == 5;
+        CU_ASSERT(storage_put(s, &sample.v, 1, &e) == 0);
+        storage_model_put(&m, &sample.v);
+    }
+    CU_ASSERT(storage_model_load(&loaded, &m, s, &problems, &e) == 0);
+    CU_ASSERT(storage_model_differences(&loaded, &m, NULL) == 0 && problems.total == 0);
+    for (size_t i = 0; i < m.count; i += 2) {
+        struct str key = str_from(m.rows[i].key);
+        CU_ASSERT(storage_delete(s, &key, 1, &e) == 0);
+        storage_model_delete(&m, key);
+    }
+    CU_ASSERT(storage_model_load(&loaded, &m, s, &problems, &e) == 0);
+    CU_ASSERT(storage_model_differences(&loaded, &m, NULL) == 0);
+    storage_close(s);
+}
+
+static void test_failing(void)
+{
+    static struct value_sample sample;
+    struct storage *s;
+    struct error e;
+
+    s = storage_open(&(struct storage_options){.kind = STORAGE_MEMORY}, &e);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+    value_sample_make(&sample, VALUE_ORDER, 1, 1, 0);
+    memory_fail_after(s, 2);
+    CU_ASSERT(storage_probe(s, 1, &e) == 0);
+    CU_ASSERT(storage_put(s, &sample.v, 1, &e) == -1 && e.kind == ERROR_STORAGE);
+    CU_ASSERT(memory_count(s) == 0);
+    CU_ASSERT(storage_put(s, &sample.v, 1, &e) == 0);
+    CU_ASSERT(memory_count(s) == 1);
+    storage_close(s);
+}
+
+static void test_problems_are_bounded(void)
+{
+    struct storage_problems problems = {0};
+    struct error e = {.kind = ERROR_STORAGE};
+
+    for (size_t i = 0; i < STORAGE_PROBLEMS_MAX + 50; i++)
+        storage_problem(&problems, &e);
+    CU_ASSERT(problems.len == STORAGE_PROBLEMS_MAX);
+    CU_ASSERT(problems.total == STORAGE_PROBLEMS_MAX + 50);
+    storage_problems_free(&problems);
+    CU_ASSERT(problems.len == 0 && problems.total == 0);
+}
+
+int main(void)
+{
+    CU_pSuite suite;
+
+    if (CU_initialize_registry() != CUE_SUCCESS)
+        return 1;
+    suite = CU_add_suite("storage/memory", NULL, NULL);
+    CU_add_test(suite, "against a table", test_against_model);
+    CU_add_test(suite, "failing", test_failing);
+    CU_add_test(suite, "problems are bounded", test_problems_are_bounded);
+    CU_basic_set_mode(CU_BRM_NORMAL);
+    CU_basic_run_tests();
+    return CU_get_number_of_failures() ? 1 : 0;
+}
