@@ -65,7 +65,8 @@ static void put_problem(struct catalog *c, struct catalog_ref ref, struct proble
 
     if (ref.kind != CATALOG_NO_KIND) {
         catalog_path(c, ref, &path);
-        p->entity = catalog_number(c, ref) + 1;
+        if (!p->entity)
+            p->entity = catalog_number(c, ref) + 1;
     }
     if (p->path.len)
         buf_printf(&path, "%s%.*s", path.len && p->path.ptr[0] != '[' ? "." : "", STR_ARG(p->path));
@@ -91,6 +92,19 @@ void catalog_problem(struct catalog *c, struct catalog_ref ref, enum problem_sev
                                   .message = str_from(text)});
 }
 
+static uint32_t number_inline(struct catalog *c, const struct schema_fault *f)
+{
+    if (!c->inline_count || c->inlines[c->inline_count - 1].node != f->inside) {
+        if (c->inline_count == c->inline_cap &&
+            vec_grow((void **)&c->inlines, &c->inline_cap, sizeof(*c->inlines))) {
+            c->context->is_out_of_memory = true;
+            return 0;
+        }
+        c->inlines[c->inline_count++] = (struct catalog_inline){f->inside, f->inside_kind};
+    }
+    return c->entity_count + (uint32_t)c->inline_count - 1;
+}
+
 /* Turns the faults of the entity at hand into problems. */
 static void flush_faults(struct catalog *c, struct catalog_ref ref)
 {
@@ -98,14 +112,16 @@ static void flush_faults(struct catalog *c, struct catalog_ref ref)
 
     for (size_t i = 0; i < s->fault_count; i++) {
         const struct schema_fault *f = &s->faults[i];
+        struct problem p = {.severity = PROBLEM_ERROR,
+                            .place = f->place,
+                            .path = f->path,
+                            .message = f->message,
+                            .field = f->field,
+                            .kong = f->kong};
 
-        put_problem(c, ref,
-                    &(struct problem){.severity = PROBLEM_ERROR,
-                                      .place = f->place,
-                                      .path = f->path,
-                                      .message = f->message,
-                                      .field = f->field,
-                                      .kong = f->kong});
+        if (f->inside)
+            p.entity = number_inline(c, f) + 1;
+        put_problem(c, ref, &p);
     }
     s->fault_count = 0;
 }
@@ -153,6 +169,7 @@ static int make_room(struct catalog *c, struct error *e)
             return error_memory(e);
         schema_set_defaults(c->context, entity_infos[kind].record, c->templates[kind]);
     }
+    c->entity_count = number;
     return 0;
 }
 
@@ -190,7 +207,11 @@ static void add_link(struct catalog *c, struct catalog_ref from, unsigned field,
         c->context->is_out_of_memory = true;
         return;
     }
-    c->links[c->link_count++] = (struct catalog_link){value, from, (uint8_t)field, is_parent};
+    c->links[c->link_count++] = (struct catalog_link){.value = value,
+                                                      .from = from,
+                                                      .to = nowhere,
+                                                      .field = (uint8_t)field,
+                                                      .is_parent = is_parent};
 }
 
 /* A map where a reference belongs, without an id: perhaps an entity written in place. */
@@ -239,8 +260,9 @@ static void take_foreign(struct catalog *c, struct schema_view *v, struct catalo
 {
     const struct schema_field *f = &v->record->fields[i];
     const struct document_node *n = v->slots[i];
-    struct schema_frame here = {.field = f->name};
     struct schema_context *s = c->context;
+    size_t before = s->fault_count;
+    struct schema_frame here = {.field = f->name, .is_own = n && document_is_table(n)};
 
     if (!n || n->kind == DOCUMENT_NULL) {
         if (f->flags & SCHEMA_REQUIRED && !is_nested)
@@ -253,6 +275,10 @@ static void take_foreign(struct catalog *c, struct schema_view *v, struct catalo
         fault_add(s, &here, document_place(n), "expected a string");
     else if (n->kind == DOCUMENT_STRING || check_id(c, f, n, &here))
         add_link(c, ref, i, n, is_parent);
+    for (size_t k = before; here.is_own && k < s->fault_count; k++) {
+        s->faults[k].inside = n;
+        s->faults[k].inside_kind = (uint8_t)f->refers_to;
+    }
 }
 
 static void take_foreigns(struct catalog *c, struct schema_view *v, struct catalog_ref ref)
@@ -261,6 +287,7 @@ static void take_foreigns(struct catalog *c, struct schema_view *v, struct catal
     bool is_nested = parent.kind != CATALOG_NO_KIND;
     unsigned own = is_nested ? c->fields[ref.kind][parent.kind] : ENTITY_NO_FIELD;
 
+    catalog_item(c, ref)->first_link = (uint32_t)c->link_count;
     for (unsigned i = 0; i < v->record->count; i++) {
         const struct schema_field *f = &v->record->fields[i];
 
@@ -326,10 +353,13 @@ static void set_common(struct catalog *c, const struct schema_view *v, struct ca
 }
 
 /* Kong migrates routes of the top level and of its services, and no others. */
-static bool migrates_paths(const struct catalog *c, uint8_t kind, struct catalog_ref parent)
+bool catalog_migrates_paths(const struct catalog *c, struct catalog_ref ref)
 {
-    if (!c->source->migrates_paths || kind != ENTITY_ROUTE)
+    struct catalog_ref parent;
+
+    if (ref.kind != ENTITY_ROUTE || !catalog_item(c, ref)->is_old)
         return false;
+    parent = catalog_item(c, ref)->parent;
     return parent.kind == CATALOG_NO_KIND ||
            (parent.kind == ENTITY_SERVICE &&
             catalog_item(c, parent)->parent.kind == CATALOG_NO_KIND);
@@ -345,10 +375,11 @@ static void fill_item(struct catalog *c, uint8_t kind, const struct document_nod
     struct entity *entity = catalog_entity(c, ref);
     struct schema_view v;
 
-    *catalog_item(c, ref) = (struct catalog_item){.node = n, .index = index, .parent = parent};
+    *catalog_item(c, ref) = (struct catalog_item){
+        .node = n, .index = index, .parent = parent, .is_old = c->source->migrates_paths};
     memcpy((void *)entity, c->templates[kind], info->size);
     s->parent = parent.kind == CATALOG_NO_KIND ? NULL : entity_infos[parent.kind].singular;
-    s->migrates_paths = migrates_paths(c, kind, parent);
+    s->migrates_paths = catalog_migrates_paths(c, ref);
     s->unresolved = STR_NONE;
     s->acme = NULL;
     if (schema_open(s, info->record, n, &v, NULL, is_known, &known)) {
@@ -452,8 +483,10 @@ int catalog_build(struct catalog *c, struct error *e)
 void catalog_fini(struct catalog *c)
 {
     free(c->links);
+    free(c->inlines);
     free(c->context ? c->context->faults : NULL);
     c->links = NULL;
+    c->inlines = NULL;
     if (c->context)
         c->context->faults = NULL;
 }

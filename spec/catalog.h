@@ -28,15 +28,24 @@ struct catalog_item {
     struct str name;     /* its unique endpoint key, as it is compared; ptr NULL: none */
     struct str given_id; /* as written; ptr NULL: it was left out */
     uint32_t index;      /* 1-based, in its list */
+    uint32_t first_link; /* where its links begin, if it has any */
     struct catalog_ref parent;
+    bool is_old; /* from a file of version 1.1 or 2.1 */
 };
 
 /* A foreign field that says something. */
 struct catalog_link {
     const struct document_node *value;
     struct catalog_ref from;
+    struct catalog_ref to; /* what it names; set by resolve_all */
     uint8_t field;
     bool is_parent; /* the field that nesting fills in already */
+};
+
+/* An entity that is written where a reference belongs; it has problems, or it would be refused. */
+struct catalog_inline {
+    const struct document_node *node;
+    uint8_t kind;
 };
 
 /* One document of the load. */
@@ -65,6 +74,9 @@ struct catalog {
 
     struct catalog_link *links; /* on the heap */
     size_t link_count, link_cap;
+    struct catalog_inline *inlines; /* on the heap; numbered behind all entities */
+    size_t inline_count, inline_cap;
+    uint32_t entity_count;
 
     uint32_t list_names[ENTITY_KIND_COUNT]; /* name -> kind is list_kinds */
     const uint8_t *list_kinds;              /* name -> kind + 1 */
@@ -82,9 +94,11 @@ struct catalog_item *catalog_item(const struct catalog *c, struct catalog_ref re
 struct entity *catalog_entity(const struct catalog *c, struct catalog_ref ref);
 /* services[1].routes[2] */
 void catalog_path(const struct catalog *c, struct catalog_ref ref, struct buf *out);
-/* A number over all kinds, and back. */
+/* A number over all kinds, and back (for numbers below entity_count). */
 uint32_t catalog_number(const struct catalog *c, struct catalog_ref ref);
 struct catalog_ref catalog_ref_of(const struct catalog *c, uint32_t number);
+/* Do the paths of this route come from a 1.1 or 2.1 file? */
+bool catalog_migrates_paths(const struct catalog *c, struct catalog_ref ref);
 /* The kind of the lists that bear this name, CATALOG_NO_KIND for other names. */
 uint8_t catalog_kind_of(const struct catalog *c, uint32_t name);
 

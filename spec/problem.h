@@ -24,10 +24,10 @@ struct problem {
                            printed */
 
     /* For the flattened form; see kong_error.h. */
-    uint32_t entity; /* number of the entity + 1; 0: it belongs to none */
-    struct str
-        field; /* path inside the entity, Kong's way: config.domains.3; "" = the whole entity */
-    struct str kong; /* Kong's own text where `message` says more; ptr NULL: the same */
+    uint32_t entity;  /* number of the entity + 1; 0: it belongs to none */
+    bool has_ids;     /* Kong had made the ids when it found this */
+    struct str field; /* path inside the entity, Kong's way: config.domains.3; "" = all of it */
+    struct str kong;  /* Kong's own text where `message` says more; ptr NULL: the same */
 };
 
 /*

@@ -282,9 +282,21 @@ static void report_repeat(struct resolver *r, struct catalog_ref ref, const char
     const char *list = entity_infos[ref.kind].list;
     struct str shown = str_slice(value, 0, VALUE_SHOWN_MAX);
 
-    catalog_problem(r->catalog, ref, PROBLEM_ERROR, catalog_entity(r->catalog, ref)->place, "",
-                    "uniqueness violation: '%s' entity with %s set to '%.*s' already declared",
-                    list, field, STR_ARG(shown));
+    struct buf path = BUF_INIT(KEY_MAX), text = BUF_INIT(KEY_MAX);
+    struct catalog *c = r->catalog;
+
+    catalog_path(c, ref, &path);
+    buf_printf(&text, "uniqueness violation: '%s' entity with %s set to '%.*s' already declared",
+               list, field, STR_ARG(shown));
+    problems_put(c->problems, &(struct problem){.severity = PROBLEM_ERROR,
+                                                .place = catalog_entity(c, ref)->place,
+                                                .path = buf_view(&path),
+                                                .message = buf_view(&text),
+                                                .field = STR(""),
+                                                .entity = catalog_number(c, ref) + 1,
+                                                .has_ids = true});
+    buf_free(&path);
+    buf_free(&text);
 }
 
 static bool enter_name(struct resolver *r, struct catalog_ref ref)
@@ -463,6 +475,7 @@ static void report_missing(struct resolver *r, const struct catalog_link *link,
                    STR_ARG(shown));
     } else if (is_text && r->has_errors) {
         p.kong = STR("missing primary key");
+        p.field = arena_printf(c->context->scratch, "%s.id", f->name);
         buf_printf(&text, "missing primary key: no such entry in '%s': '%.*s'", list,
                    STR_ARG(shown));
     } else {
@@ -477,7 +490,7 @@ static void report_missing(struct resolver *r, const struct catalog_link *link,
     buf_free(&text);
 }
 
-static void follow(struct resolver *r, const struct catalog_link *link)
+static void follow(struct resolver *r, struct catalog_link *link)
 {
     struct catalog *c = r->catalog;
     const struct schema_field *f = &entity_infos[link->from.kind].record->fields[link->field];
@@ -488,6 +501,7 @@ static void follow(struct resolver *r, const struct catalog_link *link)
         report_missing(r, link, f);
         return;
     }
+    link->to = found;
     if (!link->is_parent) {
         if (f->store == STORE_POINTER)
             *(const void **)(void *)((char *)catalog_entity(c, link->from) + f->offset) =

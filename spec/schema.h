@@ -62,6 +62,7 @@ enum schema_flag {
     SCHEMA_TIMESTAMP = 1024,  /* more than 0 */
     SCHEMA_SHORTHAND = 2048,  /* stands for other fields: not part of the flattened entity */
     SCHEMA_DEFERRED = 4096,   /* checked by the record's or variant's own hook */
+    SCHEMA_QUIET = 16384,     /* part of the flattened entity only where it is set */
     SCHEMA_DRAWN = 8192       /* Kong draws it at random where it is left out */
 };
 
@@ -190,7 +191,8 @@ struct schema_fault {
     struct str kong;
     struct place place;
     bool is_entity;                     /* concerns the whole entity: a rule */
-    const struct document_node *inside; /* the map inside of which a foreign entity was written */
+    const struct document_node *inside; /* the map where a reference belongs, if it is in one */
+    uint8_t inside_kind;
 };
 
 /* Names, lookup tables and defaults of all records: made once a load. */

@@ -195,8 +195,8 @@ static bool is_among(const struct text *items, size_t count, struct str value)
     return false;
 }
 
-/* Drops what a set says twice. Short sets by looking, long ones by a table. */
-static size_t drop_repeats(struct text *items, size_t count)
+/* Short sets by looking, long ones by a table. */
+size_t value_drop_repeats(struct text *items, size_t count)
 {
     size_t kept = 0, slots = 16;
     uint32_t *table = NULL;
@@ -255,7 +255,7 @@ static bool take_list(struct schema_context *c, const struct schema_field *f,
     }
     if (texts && is_fine)
         *(struct texts *)(void *)(into + f->offset) = (struct texts){
-            texts, f->type == SCHEMA_SET ? drop_repeats(texts, n->count) : n->count, true};
+            texts, f->type == SCHEMA_SET ? value_drop_repeats(texts, n->count) : n->count, true};
     return is_fine;
 }
 

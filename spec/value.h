@@ -12,4 +12,7 @@ bool value_take(struct schema_context *c, const struct schema_field *f,
                 const struct document_node *n, char *into, const struct schema_frame *at,
                 const struct schema_record *of);
 
+/* Drops what a set says twice, keeping the first ones in their order; the number that is left. */
+size_t value_drop_repeats(struct text *items, size_t count);
+
 #endif

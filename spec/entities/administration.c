@@ -244,7 +244,10 @@ static const struct schema_field acme_storage_fields[] = {
      .about = "Its value; without effect here.",
      .type = SCHEMA_STRING,
      .flags = SCHEMA_REQUIRED | SCHEMA_SECRET},
-    {.name = "ttl", .about = "Seconds that it lives.", .type = SCHEMA_NUMBER},
+    {.name = "ttl",
+     .about = "Seconds that it lives.",
+     .type = SCHEMA_NUMBER,
+     .flags = SCHEMA_QUIET},
 };
 
 const struct schema_record entity_acme_storage = {.name = "acme_storage",

@@ -44,7 +44,10 @@ static const struct schema_field keyauth_fields[] = {
      .type = SCHEMA_FOREIGN,
      .flags = SCHEMA_REQUIRED,
      .refers_to = ENTITY_CONSUMER},
-    {.name = "ttl", .about = "Seconds that it lives.", .type = SCHEMA_NUMBER},
+    {.name = "ttl",
+     .about = "Seconds that it lives.",
+     .type = SCHEMA_NUMBER,
+     .flags = SCHEMA_QUIET},
 };
 
 const struct schema_record entity_keyauth_credential = {.name = "keyauth_credentials",
@@ -248,7 +251,10 @@ static const struct schema_field oauth2_code_fields[] = {
      .about = "The plugin that made it.",
      .type = SCHEMA_FOREIGN,
      .refers_to = ENTITY_PLUGIN},
-    {.name = "ttl", .about = "Seconds that it lives.", .type = SCHEMA_NUMBER},
+    {.name = "ttl",
+     .about = "Seconds that it lives.",
+     .type = SCHEMA_NUMBER,
+     .flags = SCHEMA_QUIET},
 };
 
 const struct schema_record entity_oauth2_code = {.name = "oauth2_authorization_codes",
@@ -290,7 +296,10 @@ static const struct schema_field oauth2_token_fields[] = {
      .type = SCHEMA_FOREIGN,
      .flags = SCHEMA_REQUIRED,
      .refers_to = ENTITY_OAUTH2_CREDENTIAL},
-    {.name = "ttl", .about = "Seconds that it lives.", .type = SCHEMA_NUMBER},
+    {.name = "ttl",
+     .about = "Seconds that it lives.",
+     .type = SCHEMA_NUMBER,
+     .flags = SCHEMA_QUIET},
 };
 
 const struct schema_record entity_oauth2_token = {.name = "oauth2_tokens",

@@ -1,0 +1,215 @@
+#include "kong_error.h"
+
+#include "spec/check.h"
+#include "spec/detail.h"
+#include "spec/document_json.h"
+
+/* Which problems go together; found by going through them once. */
+struct printing {
+    const struct spec_detail *detail;
+    const struct problems *problems;
+    struct json_out *out;
+};
+
+static const struct document_node *member(const struct printing *p, const struct document_node *map,
+                                          const char *name)
+{
+    return document_get(map, names_find(&p->detail->names, str_from(name)));
+}
+
+static bool is_uuid(const struct document_node *n)
+{
+    struct buf why = BUF_INIT(64);
+    bool is_fine;
+
+    if (!n || n->kind != DOCUMENT_STRING)
+        return false;
+    check_uuid(document_text(n), &why);
+    is_fine = !why.len;
+    buf_free(&why);
+    return is_fine;
+}
+
+static void print_node(struct printing *p, const struct document_node *n)
+{
+    struct buf text = BUF_SECRET(SIZE_MAX / 2);
+
+    document_json_print(&text, n, &p->detail->names);
+    json_out_raw(p->out, buf_view(&text));
+    buf_free(&text);
+}
+
+static const struct schema_field *foreign_field(uint8_t kind, struct str name)
+{
+    const struct schema_record *record = entity_infos[kind].record;
+
+    for (unsigned i = 0; i < record->count; i++)
+        if (record->fields[i].type == SCHEMA_FOREIGN &&
+            str_equal_cstr(name, record->fields[i].name))
+            return &record->fields[i];
+    return NULL;
+}
+
+/* Nested entities are entries of their own; an entity in the place of a reference is its id. */
+static void print_member(struct printing *p, uint8_t kind, const struct document_key *key,
+                         const struct document_node *n)
+{
+    const struct catalog *c = &p->detail->catalog;
+    struct str name = names_text(&p->detail->names, key->name);
+    uint8_t child = catalog_kind_of(c, key->name);
+    const struct document_node *id;
+
+    if (document_is_table(n) && child != CATALOG_NO_KIND &&
+        c->fields[child][kind] != ENTITY_NO_FIELD)
+        return;
+    if (document_is_table(n) && foreign_field(kind, name)) {
+        id = member(p, n, "id");
+        if (!is_uuid(id))
+            return;
+        json_out_key_str(p->out, name);
+        json_out_object(p->out);
+        json_out_member_str(p->out, "id", document_text(id));
+        json_out_end(p->out);
+        return;
+    }
+    json_out_key_str(p->out, name);
+    print_node(p, n);
+}
+
+/* The id as Kong knows it by then: what was given, or what it had made. */
+static struct str id_of(const struct printing *p, struct catalog_ref ref, bool has_ids)
+{
+    const struct entity *entity = catalog_entity(&p->detail->catalog, ref);
+    const struct catalog_item *item = catalog_item(&p->detail->catalog, ref);
+
+    if (item->given_id.ptr)
+        return item->given_id;
+    return has_ids && !entity->id_is_random ? str_from(entity->id) : STR_NONE;
+}
+
+static void print_parent(struct printing *p, struct catalog_ref ref, bool has_ids)
+{
+    const struct catalog *c = &p->detail->catalog;
+    const struct catalog_item *item = catalog_item(c, ref);
+    const char *field;
+    struct str id;
+
+    if (item->parent.kind == CATALOG_NO_KIND)
+        return;
+    field = entity_infos[ref.kind].record->fields[c->fields[ref.kind][item->parent.kind]].name;
+    id = id_of(p, item->parent, has_ids);
+    if (!id.ptr || member(p, item->node, field))
+        return;
+    json_out_key(p->out, field);
+    json_out_object(p->out);
+    json_out_member_str(p->out, "id", id);
+    json_out_end(p->out);
+}
+
+static bool are_strings(const struct document_node *n)
+{
+    if (!n || n->kind != DOCUMENT_SEQUENCE)
+        return false;
+    for (uint32_t i = 0; i < n->count; i++)
+        if (n->as.items[i].kind != DOCUMENT_STRING)
+            return false;
+    return true;
+}
+
+static void print_errors(struct printing *p, size_t from, uint32_t entity)
+{
+    json_out_key(p->out, "errors");
+    json_out_array(p->out);
+    for (size_t i = from; i < p->problems->count; i++) {
+        const struct problem *one = &p->problems->items[i];
+
+        if (one->entity != entity || one->severity != PROBLEM_ERROR)
+            continue;
+        json_out_object(p->out);
+        json_out_member_cstr(p->out, "type", one->field.len ? "field" : "entity");
+        if (one->field.len)
+            json_out_member_str(p->out, "field", one->field);
+        json_out_member_str(p->out, "message", one->kong.ptr ? one->kong : one->message);
+        json_out_end(p->out);
+    }
+    json_out_end(p->out);
+}
+
+/* What the file says of an entity, or of an inline one, which has no place in the catalog. */
+static void print_entity(struct printing *p, const struct problem *one)
+{
+    const struct catalog *c = &p->detail->catalog;
+    bool is_inline = one->entity > c->entity_count;
+    struct catalog_ref ref =
+        is_inline ? (struct catalog_ref){0, CATALOG_NO_KIND} : catalog_ref_of(c, one->entity - 1);
+    const struct catalog_inline *in =
+        is_inline ? &c->inlines[one->entity - 1 - c->entity_count] : NULL;
+    const struct document_node *n = in ? in->node : catalog_item(c, ref)->node;
+    uint8_t kind = in ? in->kind : ref.kind;
+    const struct document_node *name = member(p, n, "name"), *tags = member(p, n, "tags");
+    struct str id = in ? STR_NONE : id_of(p, ref, one->has_ids);
+
+    if (in && is_uuid(member(p, n, "id")))
+        id = document_text(member(p, n, "id"));
+    json_out_member_cstr(p->out, "entity_type", entity_infos[kind].singular);
+    if (id.ptr)
+        json_out_member_str(p->out, "entity_id", id);
+    if (name && name->kind == DOCUMENT_STRING && name->count)
+        json_out_member_str(p->out, "entity_name", document_text(name));
+    if (are_strings(tags)) {
+        json_out_key(p->out, "entity_tags");
+        print_node(p, tags);
+    }
+    json_out_key(p->out, "entity");
+    json_out_object(p->out);
+    for (uint32_t i = 0; n->kind == DOCUMENT_MAP && i < n->count; i++)
+        print_member(p, kind, &document_keys(n)[i], &n->as.items[i]);
+    if (id.ptr && !member(p, n, "id"))
+        json_out_member_str(p->out, "id", id);
+    if (!in)
+        print_parent(p, ref, one->has_ids);
+    json_out_end(p->out);
+}
+
+/* Problems are at most PROBLEMS_MAX, so that looking back is cheap. */
+static bool is_first_of_entity(const struct problems *problems, size_t at)
+{
+    for (size_t i = 0; i < at; i++)
+        if (problems->items[i].entity == problems->items[at].entity &&
+            problems->items[i].severity == PROBLEM_ERROR)
+            return false;
+    return true;
+}
+
+void kong_error_print_flattened(const struct spec_detail *detail, const struct problems *problems,
+                                struct json_out *out)
+{
+    struct printing p = {detail, problems, out};
+
+    json_out_array(out);
+    for (size_t i = 0; i < problems->count; i++) {
+        const struct problem *one = &problems->items[i];
+
+        if (!one->entity || one->severity != PROBLEM_ERROR || !is_first_of_entity(problems, i))
+            continue;
+        json_out_object(out);
+        print_entity(&p, one);
+        print_errors(&p, i, one->entity);
+        json_out_end(out);
+    }
+    json_out_end(out);
+}
+
+void kong_error_print_fields(const struct problems *problems, struct json_out *out)
+{
+    json_out_object(out);
+    for (size_t i = 0; i < problems->count; i++) {
+        const struct problem *one = &problems->items[i];
+
+        if (one->entity || one->severity != PROBLEM_ERROR)
+            continue;
+        json_out_key_str(out, one->path.len ? one->path : STR("error"));
+        json_out_str(out, one->kong.ptr ? one->kong : one->message);
+    }
+    json_out_end(out);
+}
