@@ -32,14 +32,18 @@ static struct str find_variable(void *context, struct str name)
     return STR_NONE;
 }
 
-static struct spec_source *list_sources(const struct source_set *set, struct arena *arena)
+/* Without files it is declarative_config_string, whose name says nothing; JSON is YAML enough. */
+static struct spec_source *list_sources(const struct source_set *set, const struct settings *s,
+                                        struct arena *arena)
 {
+    enum spec_syntax syntax = s->declarative_config_count ? SPEC_BY_NAME : SPEC_YAML;
     struct spec_source *sources = arena_array(arena, set->count, sizeof(*sources));
 
     for (size_t i = 0; sources && i < set->count; i++)
         sources[i] = (struct spec_source){
             .name = set->files[i].name,
             .bytes = {set->files[i].data, set->files[i].len},
+            .syntax = syntax,
         };
     return sources;
 }
@@ -74,7 +78,7 @@ static int copy_files(struct loaded *l, const struct source_set *set)
 static int parse(struct loaded *l, const struct source_set *set, const struct load_options *options,
                  struct error *e)
 {
-    struct spec_source *sources = list_sources(set, l->arena);
+    struct spec_source *sources = list_sources(set, options->settings, l->arena);
     struct str *plugins = list_plugins(options->settings, l->arena);
     const struct spec_options with = {
         .max_bytes = options->settings->acme_max_document,
@@ -91,7 +95,11 @@ static int parse(struct loaded *l, const struct source_set *set, const struct lo
 
     if (!sources || !plugins)
         return error_memory(e);
-    if (spec_load(sources, set->count, &with, l->arena, &l->model, &l->problems, e)) {
+    if (options->keep_detail && !(l->detail = spec_detail_new()))
+        return error_memory(e);
+    if (l->detail ? spec_load_detail(sources, set->count, &with, l->arena, &l->model, &l->problems,
+                                     l->detail, e)
+                  : spec_load(sources, set->count, &with, l->arena, &l->model, &l->problems, e)) {
         l->model = NULL;
         return e->kind == ERROR_MEMORY && !l->problems.error_count ? -1 : 0;
     }
@@ -133,6 +141,7 @@ void load_free(struct loaded *l)
 {
     if (!l)
         return;
+    spec_detail_free(l->detail);
     arena_free(l->arena);
     problems_fini(&l->problems);
     for (size_t i = 0; i < l->file_count; i++)

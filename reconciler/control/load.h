@@ -10,6 +10,8 @@
 #include "spec/model.h"
 #include "spec/problem.h"
 
+struct spec_detail;
+
 /*
  * From settings to a checked model: what `check`, `diff`, `explain` and the daemon's reload have in
  * common. Touches files (through io/source) and, for {vault://env/...}, the environment it is given.
@@ -29,12 +31,14 @@ struct loaded {
     size_t file_count;
     char sha256[65]; /* of all files: the configuration's hash */
     char md5[33];    /* of their contents: Kong's configuration_hash */
+    struct spec_detail *detail; /* for spec/kong_error.h and spec/flatten.h; NULL unless asked for */
 };
 
 struct load_options {
     const struct settings *settings;
     char *const *environment; /* for references; NULL = none is resolved */
     bool deck_env;
+    bool keep_detail; /* of a refused file too */
 };
 
 /* Reads the files named by the settings. -1 only if they cannot be read (ERROR_IO, ERROR_LIMIT). */
