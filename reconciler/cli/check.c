@@ -3,6 +3,7 @@
 #include "reconciler/cli/note.h"
 #include "reconciler/cli/output.h"
 #include "reconciler/cli/verb.h"
+#include "spec/kong_error.h"
 
 /* A thousand problems, each beside the entity that it belongs to. */
 #define CHECK_OUTPUT_MAX ((size_t)256 << 20)
@@ -18,7 +19,8 @@ static void harden(struct problems *p)
     p->warning_count = 0;
 }
 
-static void print_json(const struct problems *p, struct buf *out)
+/* `detail` NULL: there is no entity to speak of. */
+static void print_json(const struct problems *p, const struct spec_detail *detail, struct buf *out)
 {
     struct json_out j = json_out_pretty(out);
 
@@ -28,18 +30,26 @@ static void print_json(const struct problems *p, struct buf *out)
     problems_print_json(p, &j);
     if (p->truncated)
         json_out_member_int(&j, "truncated", (int64_t)p->truncated);
+    json_out_key(&j, "flattened_errors");
+    if (detail) {
+        kong_error_print_flattened(detail, p, &j);
+    } else {
+        json_out_array(&j);
+        json_out_end(&j);
+    }
     json_out_end(&j);
     buf_char(out, '\n');
 }
 
-static int print(const struct command *c, const struct problems *p)
+static int print(const struct command *c, const struct problems *p,
+                 const struct spec_detail *detail)
 {
     struct buf out = BUF_INIT(CHECK_OUTPUT_MAX);
     struct error e;
     int code = VERB_DONE;
 
     if (c->options->format == OPTION_FORMAT_JSON)
-        print_json(p, &out);
+        print_json(p, detail, &out);
     else
         problems_print_text(p, &out);
     if (output_buf(&out, &e)) {
@@ -62,7 +72,7 @@ static int print_unreadable(const struct command *c, const struct error *why)
     if (problems_init(&p) == 0 && problems_add_file(&p, why->file) == 0) {
         problems_add(&p, PROBLEM_ERROR, (struct place){.file = 0, .line = why->line}, STR(""), "%s",
                      why->message);
-        if (print(c, &p) != VERB_DONE)
+        if (print(c, &p, NULL) != VERB_DONE)
             code = VERB_FAILED;
     }
     problems_fini(&p);
@@ -87,7 +97,9 @@ static void print_summary(const struct command *c, const struct settings *s,
 
 static int check(const struct command *c, const struct settings *s)
 {
-    const struct load_options options = {.settings = s, .environment = c->environment};
+    const struct load_options options = {.settings = s,
+                                         .environment = c->environment,
+                                         .keep_detail = c->options->format == OPTION_FORMAT_JSON};
     struct loaded *loaded = NULL;
     struct error e;
     int code;
@@ -97,7 +109,7 @@ static int check(const struct command *c, const struct settings *s)
         return print_unreadable(c, &e);
     if (option_seen(c->options, OPTION_STRICT))
         harden(&loaded->problems);
-    code = print(c, &loaded->problems);
+    code = print(c, &loaded->problems, loaded->detail);
     print_summary(c, s, loaded);
     if (!loaded->model || loaded->problems.error_count)
         code = VERB_FAILED;
