@@ -3,10 +3,14 @@
 #include "reconciler/cli/note.h"
 #include "reconciler/cli/output.h"
 #include "reconciler/cli/verb.h"
+#include "spec/flatten.h"
 #include "spec/kong_error.h"
 
 /* A thousand problems, each beside the entity that it belongs to. */
 #define CHECK_OUTPUT_MAX ((size_t)256 << 20)
+
+/* The entities of a file of the largest size, with everything that Kong fills in. */
+#define CHECK_FLATTENED_MAX ((size_t)8 << 30)
 
 #define CHECK_FORMAT 1
 
@@ -60,6 +64,27 @@ static int print(const struct command *c, const struct problems *p,
     return code;
 }
 
+/* The entities of a valid file instead; its warnings then are no data. */
+static int print_entities(const struct loaded *loaded)
+{
+    struct buf out = BUF_SECRET(CHECK_FLATTENED_MAX), aside = BUF_INIT(CHECK_OUTPUT_MAX);
+    struct json_out j = json_out_pretty(&out);
+    struct error e;
+    int code = VERB_FAILED;
+
+    problems_print_text(&loaded->problems, &aside);
+    output_aside(buf_view(&aside));
+    if (flatten_print(loaded->detail, &j, &e) == 0) {
+        buf_char(&out, '\n');
+        code = output_buf(&out, &e) ? VERB_FAILED : VERB_DONE;
+    }
+    if (code != VERB_DONE)
+        output_error(&e);
+    buf_free(&aside);
+    buf_free(&out);
+    return code;
+}
+
 /* A file that cannot be read is a problem like any other, so that JSON comes out either way. */
 static int print_unreadable(const struct command *c, const struct error *why)
 {
@@ -97,9 +122,12 @@ static void print_summary(const struct command *c, const struct settings *s,
 
 static int check(const struct command *c, const struct settings *s)
 {
-    const struct load_options options = {.settings = s,
-                                         .environment = c->environment,
-                                         .keep_detail = c->options->format == OPTION_FORMAT_JSON};
+    bool flatten = option_seen(c->options, OPTION_FLATTEN), is_good;
+    const struct load_options options = {
+        .settings = s,
+        .environment = c->environment,
+        .keep_detail = flatten || c->options->format == OPTION_FORMAT_JSON,
+    };
     struct loaded *loaded = NULL;
     struct error e;
     int code;
@@ -109,9 +137,11 @@ static int check(const struct command *c, const struct settings *s)
         return print_unreadable(c, &e);
     if (option_seen(c->options, OPTION_STRICT))
         harden(&loaded->problems);
-    code = print(c, &loaded->problems, loaded->detail);
+    is_good = loaded->model && !loaded->problems.error_count;
+    code =
+        is_good && flatten ? print_entities(loaded) : print(c, &loaded->problems, loaded->detail);
     print_summary(c, s, loaded);
-    if (!loaded->model || loaded->problems.error_count)
+    if (!is_good)
         code = VERB_FAILED;
     load_free(loaded);
     return code;

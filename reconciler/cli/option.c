@@ -42,6 +42,10 @@ static const struct option_row rows[OPTION_COUNT] = {
                        .help = "print text for people, which is the default, or json for programs"},
     [OPTION_EXIT_CODE] = {.name = "exit-code", .help = "tell by the exit code what the plan holds"},
     [OPTION_STRICT] = {.name = "strict", .help = "take warnings for errors"},
+    [OPTION_FLATTEN] = {.name = "flatten",
+                        .help = "print the entities of a valid file as Kong sees them, as JSON: "
+                                "nesting undone, defaults filled in, references resolved, keys and "
+                                "passwords as they are"},
     [OPTION_VERBOSE] = {.letter = 'v', .name = "verbose", .help = "say more; the verb tells what"},
     [OPTION_NO_COLOR] = {.name = "no-color", .help = "do not colour text, not even on a terminal"},
     [OPTION_MAN] = {.name = "man", .help = "print the manual page, in mdoc(7)"},

@@ -39,9 +39,11 @@ static const struct verb rows[] = {
         .description =
             "Prints every problem of the file to standard output, a line each: file, line and "
             "column, path, what is wrong. How many there are goes to standard error. Nothing else "
-            "is read, written or asked.",
+            "is read, written or asked. With --flatten, the entities of a valid file take that "
+            "place, and its warnings go to standard error.",
         .operand_max = VERB_ANY,
-        .options = EVERY | SETTINGS | FORMAT | OPTION_BIT(OPTION_NOW) | OPTION_BIT(OPTION_STRICT),
+        .options = EVERY | SETTINGS | FORMAT | OPTION_BIT(OPTION_NOW) | OPTION_BIT(OPTION_STRICT) |
+                   OPTION_BIT(OPTION_FLATTEN),
         .formats = TEXT_JSON,
         .exits = {{VERB_DONE, "the file is valid; there may be warnings"},
                   {VERB_FAILED, "the file is invalid, or cannot be read"}},

@@ -100,6 +100,69 @@ class Usage(Cli):
         self.assertIsNone(page["problems"][0]["line"])
 
 
+class Check(Cli):
+    BAD = '_format_version: "3.0"\nservices:\n- name: web\n  host: a.test\n  urll: x\n'
+    GOOD = '_format_version: "3.0"\nservices:\n- name: web\n  host: a.test\n'
+
+    def test_summary(self):
+        done = self.run_verb("check", "-", stdin=self.BAD)
+        self.assertEqual((1, "-: 1 error\n"), (done.returncode, done.stderr))
+        self.assertEqual("-:5:3: services[1].urll: unknown field\n", done.stdout)
+        done = self.run_verb("check", "-", stdin=self.GOOD)
+        self.assertEqual((0, "", "-: no problems\n"), (done.returncode, done.stdout, done.stderr))
+
+    def test_json(self):
+        done = self.run_verb("check", "--format=json", "-", stdin=self.BAD)
+        self.assertEqual((1, ""), (done.returncode, done.stderr))
+        self.assertEqual(
+            {
+                "format": 1,
+                "problems": [
+                    {
+                        "severity": "error",
+                        "file": "-",
+                        "line": 5,
+                        "column": 3,
+                        "path": "services[1].urll",
+                        "message": "unknown field",
+                    }
+                ],
+                "flattened_errors": [
+                    {
+                        "entity_type": "service",
+                        "entity_name": "web",
+                        "entity": {"name": "web", "host": "a.test", "urll": "x"},
+                        "errors": [{"type": "field", "field": "urll", "message": "unknown field"}],
+                    }
+                ],
+            },
+            json.loads(done.stdout),
+        )
+        done = self.run_verb("check", "--format=json", "-", stdin=self.GOOD)
+        self.assertEqual(
+            {"format": 1, "problems": [], "flattened_errors": []}, json.loads(done.stdout)
+        )
+
+    def test_more_than_are_kept(self):
+        text = '_format_version: "3.0"\n' + "".join(f"x{i}: 1\n" for i in range(1003))
+        done = self.run_verb("check", "-", stdin=text)
+        lines = done.stdout.splitlines()
+        self.assertEqual((1, 1001, "and 3 more"), (done.returncode, len(lines), lines[-1]))
+        self.assertEqual("-: 1003 errors\n", done.stderr)
+        page = json.loads(self.run_verb("check", "--format=json", "-", stdin=text).stdout)
+        self.assertEqual((1000, 3), (len(page["problems"]), page["truncated"]))
+
+    def test_flatten(self):
+        done = self.run_verb("check", "--flatten", "-", stdin=self.GOOD)
+        self.assertEqual((0, "-: no problems\n"), (done.returncode, done.stderr))
+        services = json.loads(done.stdout)["services"]
+        self.assertEqual([("web", 80)], [(s["name"], s["port"]) for s in services])
+        for form in ([], ["--format=json"]):
+            plain = self.run_verb("check", *form, "-", stdin=self.BAD)
+            flat = self.run_verb("check", "--flatten", *form, "-", stdin=self.BAD)
+            self.assertEqual((1, plain.stdout), (flat.returncode, flat.stdout))
+
+
 class Help(Cli):
     def test_three_ways(self):
         for verb in ("run", "check", "diff", "explain", "status", "version", "help"):
