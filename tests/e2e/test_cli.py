@@ -143,6 +143,24 @@ class Check(Cli):
             {"format": 1, "problems": [], "flattened_errors": []}, json.loads(done.stdout)
         )
 
+    def test_strict(self):
+        text = json.dumps({
+            "_format_version": "3.0",
+            "plugins": [{"name": "acme", "config": {
+                "account_email": "a@b.example", "account_key": {"key_id": "absent"}}}],
+        })  # fmt: skip
+        for options, code, summary, word in (
+            ([], 0, "-: 1 warning\n", ": warning: "),
+            (["--strict"], 1, "-: 1 error\n", ": plugins[1]"),
+        ):
+            done = self.run_verb("check", *options, "-", stdin=text)
+            self.assertEqual((code, summary), (done.returncode, done.stderr.splitlines(True)[0]))
+            self.assertIn(word, done.stdout)
+            self.assertEqual(not options, "warning" in done.stdout)
+            page = json.loads(self.run_verb("check", "--format=json", *options, "-", stdin=text).stdout)
+            self.assertEqual("error" if options else "warning", page["problems"][0]["severity"])
+        self.assertEqual(0, self.run_verb("diff", "-", stdin=text).returncode)
+
     def test_more_than_are_kept(self):
         text = '_format_version: "3.0"\n' + "".join(f"x{i}: 1\n" for i in range(1003))
         done = self.run_verb("check", "-", stdin=text)
