@@ -33,15 +33,13 @@ struct session {
 
 /* ---- sending ---- */
 
-/* 0 sent, 1 full; a channel that is gone stays silent. */
+/* 0 sent, 1 full, -1 control's end is gone: the supervisor will see to that. */
 static int send_message(struct session *s, struct channel_message *m)
 {
     struct error e;
-    int got;
 
     m->session = s->number;
-    got = channel_send(s->options.channel, m, -1, &e);
-    return got == 1;
+    return channel_send(s->options.channel, m, -1, &e);
 }
 
 /* HELLO and ACK must get through: they wait until the channel takes them. */
