@@ -161,9 +161,11 @@ struct str chain_bytes(const struct chain *chain)
 bool chain_next(struct str *rest, struct str *der)
 {
     struct der_element element;
+    struct str cursor = *rest;
 
-    if (!der_next(rest, &element) || element.tag != DER_SEQUENCE)
+    if (!der_next(&cursor, &element) || element.tag != DER_SEQUENCE)
         return false;
+    *rest = cursor;
     *der = element.whole;
     return true;
 }

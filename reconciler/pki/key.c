@@ -112,7 +112,7 @@ static int pack_ec(const EVP_PKEY *key, enum key_type type, struct buf *packed, 
 
     if (!room)
         return error_memory(e);
-    if (EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_PRIV_KEY, &scalar) != 1 ||
+    if (EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_PRIV_KEY, &scalar) != 1 || BN_is_zero(scalar) ||
         BN_bn2binpad(scalar, (unsigned char *)room, (int)size) < 0) {
         refuse(e, "not a private key");
         goto out;
