@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "reconciler/base/log.h"
 #include "reconciler/control/authority.h"
@@ -103,6 +104,8 @@ static void hand_on_last_good(struct control *c, struct reload *r)
 static void take_generation(struct control *c, struct reload *r)
 {
     struct generation *before = c->generation;
+    bool has_changed =
+        before && strcmp(before->loaded->sha256, r->next->loaded->sha256) != 0;
     struct error e;
 
     c->generation = r->next;
@@ -124,6 +127,8 @@ static void take_generation(struct control *c, struct reload *r)
               LOG_FIELDS(log_cstr("sha256", c->generation->loaded->sha256),
                          log_int("names", (int64_t)c->generation->desired->count),
                          log_cstr("ca", c->generation->desired->directory.ptr)));
+    if (has_changed)
+        pass_forgive(&c->pass);
     hand_on_last_good(c, r);
 }
 

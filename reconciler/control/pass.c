@@ -307,6 +307,13 @@ static struct value credential_value(const struct issuance_result *r, const stru
     return v;
 }
 
+static struct value gone_value(enum value_type type, bool apart, struct str directory,
+                               struct str name)
+{
+    return (struct value){
+        .type = type, .gone = true, .apart = apart, .directory = directory, .name = name};
+}
+
 /* The credential, and with it the ends of its order and of earlier failures: one durable step. */
 static void record_credential(struct pass *p, const struct issuance_result *r,
                               const struct credential *c, int64_t now)
@@ -319,10 +326,8 @@ static void record_credential(struct pass *p, const struct issuance_result *r,
     if (certificate_parse(c->leaf, &view, &e))
         view.issuer_cn = STR_NONE;
     values[0] = credential_value(r, c, view.issuer_cn.ptr ? view.issuer_cn : STR(""), now);
-    values[1] = values[2] = (struct value){
-        .gone = true, .apart = r->apart, .directory = r->directory, .name = r->name};
-    values[1].type = VALUE_ORDER;
-    values[2].type = VALUE_FAILURE;
+    values[1] = gone_value(VALUE_ORDER, r->apart, r->directory, r->name);
+    values[2] = gone_value(VALUE_FAILURE, r->apart, r->directory, r->name);
     if (x)
         x->closes_order = x->is_stored = true;
     record(p, values, ARRAY_LENGTH(values), x);
@@ -334,11 +339,13 @@ void pass_issued(struct pass *p, const struct issuance_result *r, int64_t now)
     struct credential *c =
         credential_from_issued(p->chains, r->chain, r->key_type, r->key, r->name, &e);
 
-    if (!c) {
+    /* It would be due at once, and ordered again and again. */
+    if (c && c->facts.not_after <= now)
+        error_set(&e, ERROR_PROTOCOL, "the CA issued a certificate that has expired already");
+    if (!c || c->facts.not_after <= now)
         pass_failed(p, r, &e, false, now);
-        return;
-    }
-    record_credential(p, r, c, now);
+    else
+        record_credential(p, r, c, now);
     credential_unref(c);
 }
 
@@ -379,10 +386,24 @@ void pass_failed(struct pass *p, const struct issuance_result *r, const struct e
     };
 
     log_failed(p, &values[0], e);
-    values[1] = values[0];
-    values[1].type = VALUE_ORDER;
-    values[1].gone = true;
+    values[1] = gone_value(VALUE_ORDER, r->apart, r->directory, r->name);
     if (x)
         x->closes_order = true;
     record(p, values, is_resumable ? 1 : 2, x);
+}
+
+void pass_forgive(struct pass *p)
+{
+    struct store_name *const *names;
+    struct value v;
+    size_t count;
+
+    names = store_sorted(p->state->store, &count);
+    for (size_t i = 0; names && i < count; i++) {
+        if (!names[i]->failure || !names[i]->failure->permanent ||
+            !store_failure_value(p->state->store, names[i], &v))
+            continue;
+        v = gone_value(VALUE_FAILURE, v.apart, v.directory, v.name);
+        record(p, &v, 1, errand_new(p, names[i]->name));
+    }
 }

@@ -48,6 +48,8 @@ void pass_name(struct pass *p, struct str name, int64_t now);
 void pass_issued(struct pass *p, const struct issuance_result *result, int64_t now);
 void pass_failed(struct pass *p, const struct issuance_result *result, const struct error *e,
                  bool is_resumable, int64_t now);
+/* The file has changed: what the CA refused for good may be tried again. */
+void pass_forgive(struct pass *p);
 /* A handshake for a name that only the default certificate covers (design 5.4). */
 void pass_seen(struct pass *p, struct str name, int64_t now);
 
