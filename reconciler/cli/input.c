@@ -13,7 +13,7 @@ int input_settings(const struct command *c, size_t first_file, struct settings *
 {
     bool has_files = first_file < c->operand_count;
     struct settings_input input = {
-        .file = c->options->config,
+        .file = c->options->values[OPTION_CONFIG],
         .environment = c->environment,
         .assignments = (const char *const *)c->options->assignments,
         .files = has_files ? c->operands + first_file : NULL,

@@ -46,6 +46,20 @@ static const struct option_row rows[OPTION_COUNT] = {
                         .help = "print the entities of a valid file as Kong sees them, as JSON: "
                                 "nesting undone, defaults filled in, references resolved, keys and "
                                 "passwords as they are"},
+    [OPTION_DAYS] = {.name = "days",
+                     .argument = "N",
+                     .help = "look this many days ahead; 90 if it is not given"},
+    [OPTION_LIFETIME] = {.name = "lifetime",
+                         .argument = "TIME",
+                         .help = "take it that the CA's certificates live this long: 45d, 160h. "
+                                 "Otherwise they live 90 days"},
+    [OPTION_CA_OUTAGE] = {.name = "ca-outage",
+                          .argument = "TIME@DAY",
+                          .help = "take it that every order fails for this long, from this day on: "
+                                  "3d@10. May be given again"},
+    [OPTION_SEED] = {.name = "seed",
+                     .argument = "N",
+                     .help = "let chance fall otherwise: the same number, the same outcome"},
     [OPTION_VERBOSE] = {.letter = 'v', .name = "verbose", .help = "say more; the verb tells what"},
     [OPTION_NO_COLOR] = {.name = "no-color", .help = "do not colour text, not even on a terminal"},
     [OPTION_MAN] = {.name = "man", .help = "print the manual page, in mdoc(7)"},
@@ -135,16 +149,17 @@ static int apply(struct options *o, const struct option_row *row, const char *va
     enum option_id id = (enum option_id)(row - rows);
 
     o->seen |= OPTION_BIT(id);
+    o->values[id] = value;
     if (row->setting)
         return add_assignment(o, row->setting, value, e);
     switch (id) {
-    case OPTION_CONFIG:
-        o->config = value;
-        return 0;
     case OPTION_SET:
         return add_assignment(o, NULL, value, e);
     case OPTION_FORMAT:
         return set_format(o, value, e);
+    case OPTION_CA_OUTAGE:
+        o->outages[o->outage_count++] = value;
+        return 0;
     case OPTION_NOW:
         return set_now(o, value, e);
     default:
@@ -217,7 +232,8 @@ int option_parse(struct options *o, int argc, char *const *argv, struct error *e
                          OPTION_WORDS_MAX);
     o->operands = calloc(w.count + 1, sizeof(*o->operands));
     o->assignments = calloc(w.count + 1, sizeof(*o->assignments));
-    if (!o->operands || !o->assignments)
+    o->outages = calloc(w.count + 1, sizeof(*o->outages));
+    if (!o->operands || !o->assignments || !o->outages)
         return error_memory(e);
     while (w.next < w.count) {
         const char *word = w.items[w.next++];
@@ -242,6 +258,7 @@ void option_fini(struct options *o)
     for (size_t i = 0; o->assignments && i < o->assignment_count; i++)
         free(o->assignments[i]);
     free(o->assignments);
+    free(o->outages);
     free(o->operands);
     memset(o, 0, sizeof(*o));
 }

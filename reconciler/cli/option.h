@@ -26,6 +26,10 @@ enum option_id {
     OPTION_EXIT_CODE,
     OPTION_STRICT,
     OPTION_FLATTEN,
+    OPTION_DAYS,
+    OPTION_LIFETIME,
+    OPTION_CA_OUTAGE,
+    OPTION_SEED,
     OPTION_VERBOSE,
     OPTION_NO_COLOR,
     OPTION_MAN,
@@ -55,8 +59,10 @@ enum option_format {
 
 /* A command line, taken apart. Strings point into argv, but for the assignments' list. */
 struct options {
-    unsigned seen;      /* OPTION_BITs of what was given */
-    const char *config; /* NULL = not given */
+    unsigned seen;                    /* OPTION_BITs of what was given */
+    const char *values[OPTION_COUNT]; /* arguments, the last of each; NULL = not given, or none */
+    const char **outages;             /* --ca-outage, each of them, NULL-terminated; owned */
+    size_t outage_count;
     char **assignments; /* key=value in the order given, NULL-terminated; owned */
     size_t assignment_count;
     int64_t now; /* unix seconds, valid if OPTION_NOW was seen */

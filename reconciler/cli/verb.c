@@ -88,6 +88,24 @@ static const struct verb rows[] = {
         .run = explain_command,
     },
     {
+        .name = "simulate",
+        .operands = "[FILE]...",
+        .summary = "show the orders of the months to come",
+        .description =
+            "Plays what run would do on a clock that jumps from one due time to the next: how many "
+            "orders a day, which day has the most, how close renewals come to the end of a "
+            "certificate, and which names are at risk. It begins with the state under the prefix, "
+            "counts the limits of CAs that are known, and asks nobody anything.",
+        .operand_max = VERB_ANY,
+        .options = EVERY | SETTINGS | FORMAT | OPTION_BIT(OPTION_NOW) | OPTION_BIT(OPTION_DAYS) |
+                   OPTION_BIT(OPTION_LIFETIME) | OPTION_BIT(OPTION_CA_OUTAGE) |
+                   OPTION_BIT(OPTION_SEED),
+        .formats = TEXT_JSON,
+        .exits = {{VERB_DONE, "printed, whatever is at risk"},
+                  {VERB_FAILED, "the file is invalid, or cannot be read"}},
+        .run = simulate_command,
+    },
+    {
         .name = "status",
         .operands = "",
         .summary = "show the certificates of the running server",

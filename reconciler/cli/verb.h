@@ -85,6 +85,7 @@ int run_command(const struct command *c);
 int check_command(const struct command *c);
 int diff_command(const struct command *c);
 int explain_command(const struct command *c);
+int simulate_command(const struct command *c);
 int status_command(const struct command *c);
 int version_command(const struct command *c);
 int help_command(const struct command *c);

@@ -20,7 +20,25 @@ REFUSED = [
     (["--strict"], "no verb given", None),
     (["chek"], 'unknown verb "chek", did you mean check?', None),
     (["stat"], 'unknown verb "stat", did you mean status?', None),
-    (["simulate"], 'unknown verb "simulate"', None),
+    (["preflight"], 'unknown verb "preflight"', None),
+    (["simulate", "--days=0", "f"], '--days takes a number from 1 to 3660, not "0"', "simulate"),
+    (["simulate", "--days=3661", "f"], '--days takes a number from 1 to 3660, not "3661"', "simulate"),
+    (
+        ["simulate", "--lifetime", "long", "f"],
+        '--lifetime takes a time such as 45d or 160h, not "long"',
+        "simulate",
+    ),
+    (
+        ["simulate", "--ca-outage=3d", "f"],
+        '--ca-outage takes a time and a day such as 3d@10, not "3d"',
+        "simulate",
+    ),
+    (
+        ["simulate", *["--ca-outage=1d@1"] * 17, "f"],
+        "--ca-outage may be given 16 times",
+        "simulate",
+    ),
+    (["diff", "--days=3", "f"], "diff does not take --days", "diff"),
     ([""], 'unknown verb ""', None),
     (["a\x1b[2Jb"], 'unknown verb "a\\x1b[2Jb"', None),
     (["check", "--fromat", "json"], 'unknown option "--fromat", did you mean --format?', "check"),
@@ -181,9 +199,40 @@ class Check(Cli):
             self.assertEqual((1, plain.stdout), (flat.returncode, flat.stdout))
 
 
+class Simulate(Cli):
+    TEXT = json.dumps({
+        "_format_version": "3.0",
+        "plugins": [{"name": "acme", "config": {
+            "account_email": "a@b.example", "tos_accepted": True,
+            "domains": ["a.example.com", "b.example.com"]}}],
+    })  # fmt: skip
+
+    def simulate(self, *arguments):
+        done = self.run_verb("simulate", "--now=2026-11-24T00:00:00Z", *arguments, "-", stdin=self.TEXT)
+        self.assertEqual(0, done.returncode, done.stderr)
+        return done.stdout
+
+    def test_months(self):
+        plain = json.loads(self.simulate("--format=json"))
+        self.assertEqual((2, 4, 0, []), (plain["names"], plain["orders"], plain["failed"], plain["at_risk"]))
+        short = json.loads(self.simulate("--format=json", "--days=10", "--lifetime=4d"))
+        self.assertGreater(short["orders"], plain["orders"])
+        away = json.loads(self.simulate("--format=json", "--ca-outage=40d@50"))
+        self.assertEqual(2, len(away["at_risk"]))
+        self.assertGreater(away["failed"], 0)
+
+    def test_seed(self):
+        outage = ["--ca-outage=2d@60", "--format=json"]
+        self.assertEqual(self.simulate(*outage, "--seed=7"), self.simulate(*outage, "--seed=7"))
+        self.assertNotEqual(self.simulate(*outage, "--seed=7"), self.simulate(*outage, "--seed=8"))
+
+    def test_text(self):
+        self.assertTrue(self.simulate("--days=3").startswith("3 days from 2026-11-24T00:00:00Z, 2 names\n"))
+
+
 class Help(Cli):
     def test_three_ways(self):
-        for verb in ("run", "check", "diff", "explain", "status", "version", "help"):
+        for verb in ("run", "check", "diff", "explain", "simulate", "status", "version", "help"):
             text = self.run_verb("help", verb).stdout
             self.assertTrue(text.startswith(f"Usage: reconcert {verb} [OPTION]..."))
             if verb != "help":
@@ -195,8 +244,8 @@ class Help(Cli):
     def test_what_help_names_is_taken(self):
         values = {"FILE": "/nonexistent", "KEY=VALUE": "prefix=/x", "URL": "https://ca.test/",
                   "TIME": "2026-11-24T00:00:00Z", "text|json": "json",
-                  "text|json|markdown": "markdown"}  # fmt: skip
-        for verb in ("check", "diff", "explain", "status", "version"):
+                  "text|json|markdown": "markdown", "N": "7", "TIME@DAY": "3d@10"}  # fmt: skip
+        for verb in ("check", "diff", "explain", "simulate", "status", "version"):
             for line in self.run_verb("help", verb).stdout.splitlines():
                 option, _, argument = line.strip().split("  ")[0].split(", ")[-1].partition("=")
                 if not option.startswith("--") or option == "--help":

@@ -35,8 +35,13 @@ static void show(const struct options *o, char *out, size_t size)
         add(out, size, o->operands[i]);
     CU_ASSERT_PTR_NULL(o->operands[o->operand_count]);
     add(out, size, "|");
-    if (o->config)
-        add(out, size, o->config);
+    for (unsigned id = 0; id < OPTION_COUNT; id++)
+        if (o->values[id] && id != OPTION_NOW && id != OPTION_FORMAT && id != OPTION_CA_OUTAGE &&
+            id != OPTION_SET && !rows[id].setting)
+            add(out, size, o->values[id]);
+    for (size_t i = 0; i < o->outage_count; i++)
+        add(out, size, o->outages[i]);
+    CU_ASSERT_PTR_NULL(o->outages[o->outage_count]);
     for (size_t i = 0; i < o->assignment_count; i++)
         add(out, size, o->assignments[i]);
     CU_ASSERT_PTR_NULL(o->assignments[o->assignment_count]);
@@ -95,6 +100,9 @@ static void understood(void)
         {{"run", "--acme-trusted-certificate=f"},
          "acme-trusted-certificate | run | acme_trusted_certificate=f"},
         {{"diff", "--exit-code", "--no-color", "-v"}, "exit-code verbose no-color | diff |"},
+        {{"simulate", "--days", "3", "--seed=1", "--days=4", "--ca-outage", "1d@2",
+          "--ca-outage=b"},
+         "days ca-outage seed | simulate | 4 1 1d@2 b"},
         {{"help", "--man", "--completion"}, "man completion | help |"},
     };
 

@@ -1,0 +1,107 @@
+#include "reconciler/core/simulate.h"
+
+#include "reconciler/cli/dry_run.h"
+#include "reconciler/cli/output.h"
+#include "reconciler/cli/verb.h"
+#include "reconciler/core/simulate_report.h"
+
+#define SIMULATE_DAYS_DEFAULT 90
+/* Every name may be at risk. */
+#define SIMULATE_OUTPUT_MAX ((size_t)1 << 30)
+
+/* *n stays as it is where the option was not given. */
+static int read_number(const struct options *o, enum option_id id, uint64_t min, uint64_t max,
+                       uint64_t *n, struct error *e)
+{
+    const char *text = o->values[id];
+    char quoted[ERROR_PATH_MAX];
+    uint64_t value;
+
+    if (!text)
+        return 0;
+    if (!str_to_u64(str_from(text), &value) || value < min || value > max)
+        return error_set(e, ERROR_USAGE, "--%s takes a number from %llu to %llu, not \"%s\"",
+                         option_rows()[id].name, (unsigned long long)min, (unsigned long long)max,
+                         output_quote(text, quoted, sizeof(quoted)));
+    *n = value;
+    return 0;
+}
+
+static int read_outages(const struct options *o, struct simulate_options *s, struct error *e)
+{
+    char quoted[ERROR_PATH_MAX];
+
+    if (o->outage_count > SIMULATE_OUTAGES_MAX)
+        return error_set(e, ERROR_USAGE, "--ca-outage may be given %d times", SIMULATE_OUTAGES_MAX);
+    for (size_t i = 0; i < o->outage_count; i++)
+        if (!simulate_parse_outage(str_from(o->outages[i]), &s->outages[s->outage_count++]))
+            return error_set(e, ERROR_USAGE,
+                             "--ca-outage takes a time and a day such as 3d@10, not \"%s\"",
+                             output_quote(o->outages[i], quoted, sizeof(quoted)));
+    return 0;
+}
+
+static int read_options(const struct options *o, struct simulate_options *s, uint64_t *seed,
+                        struct error *e)
+{
+    const char *lifetime = o->values[OPTION_LIFETIME];
+    uint64_t days = SIMULATE_DAYS_DEFAULT;
+    char quoted[ERROR_PATH_MAX];
+
+    if (read_number(o, OPTION_DAYS, 1, SIMULATE_DAYS_MAX, &days, e) ||
+        read_number(o, OPTION_SEED, 0, UINT64_MAX, seed, e))
+        return -1;
+    s->days = (unsigned)days;
+    if (lifetime && !simulate_parse_duration(str_from(lifetime), &s->lifetime))
+        return error_set(e, ERROR_USAGE, "--lifetime takes a time such as 45d or 160h, not \"%s\"",
+                         output_quote(lifetime, quoted, sizeof(quoted)));
+    return read_outages(o, s, e);
+}
+
+static int simulate(const struct dry_run *d, const struct command *c, struct simulate_options *s,
+                    struct error *e)
+{
+    struct buf out = BUF_INIT(SIMULATE_OUTPUT_MAX);
+    struct simulation *simulation;
+    int rc = -1;
+
+    s->desired = d->desired;
+    s->observed = d->observed;
+    s->limits = budget_known(d->desired->directory);
+    s->now = d->now;
+    if (simulate_run(s, d->loaded->arena, &simulation, e))
+        return -1;
+    error_memory(e); /* what it is if the buffer did not take it all */
+    rc = c->options->format == OPTION_FORMAT_JSON ? simulate_report_json(simulation, &out)
+                                                  : simulate_report_text(simulation, &out);
+    if (rc == 0)
+        rc = output_buf(&out, e);
+    buf_free(&out);
+    return rc;
+}
+
+int simulate_command(const struct command *c)
+{
+    struct simulate_options s = {0};
+    struct policy policy;
+    uint64_t seed = 0;
+    struct dry_run d;
+    struct error e;
+    int code;
+
+    if (read_options(c->options, &s, &seed, &e))
+        return verb_refuse(c->verb, &e);
+    code = dry_run_open(&d, c, 0);
+    if (code == VERB_DONE) {
+        policy = d.policy;
+        if (option_seen(c->options, OPTION_SEED))
+            policy.jitter_seed = seed;
+        s.policy = &policy;
+        if (simulate(&d, c, &s, &e)) {
+            output_error(&e);
+            code = VERB_FAILED;
+        }
+    }
+    dry_run_close(&d);
+    return code;
+}
