@@ -122,9 +122,12 @@ static void fail_start(struct supervisor *s, int code)
 
 /* ---- deaths ---- */
 
+/* SIGTERM is how we ask, and nothing to worry about. */
 static void log_death(const char *child, pid_t pid, int status)
 {
-    log_event(WIFEXITED(status) && WEXITSTATUS(status) == 0 ? LOG_INFO : LOG_WARN, "child_died",
+    bool is_worry = WIFSIGNALED(status) ? WTERMSIG(status) != SIGTERM : WEXITSTATUS(status) != 0;
+
+    log_event(is_worry ? LOG_WARN : LOG_INFO, "child_died",
               LOG_FIELDS(log_cstr("child", child), log_int("child_pid", pid),
                          WIFSIGNALED(status) ? log_int("signal", WTERMSIG(status))
                                              : log_int("code", WEXITSTATUS(status))));
@@ -187,6 +190,8 @@ static bool on_slot_died(struct supervisor *s, pid_t pid, int status)
 
 static void on_died(struct supervisor *s, pid_t pid, int status)
 {
+    const char *name;
+
     if (pid == s->crew.control.pid) {
         log_death("control", pid, status);
         on_control_died(s, status);
@@ -194,9 +199,10 @@ static void on_died(struct supervisor *s, pid_t pid, int status)
         log_death("watcher", pid, status);
         s->crew.watcher.pid = 0;
         restart_died(&s->crew.watcher.restart, clock_steady_ms());
-    } else if (!on_slot_died(s, pid, status) &&
-               upgrade_died(&s->upgrade, &s->crew, pid, status, s->phase != PHASE_RUN)) {
-        log_death("of the other binary", pid, status);
+    } else if (!on_slot_died(s, pid, status)) {
+        name = upgrade_died(&s->upgrade, &s->crew, pid, status, s->phase != PHASE_RUN);
+        if (name)
+            log_death(name, pid, status);
     }
 }
 

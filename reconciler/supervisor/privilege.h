@@ -13,7 +13,7 @@ struct privilege {
     gid_t gid;
 };
 
-#define PRIVILEGE_FILES_MAX 1000000 /* under a prefix that changes hands */
+#define PRIVILEGE_FILES_MAX 10000 /* under a prefix that changes hands */
 #define PRIVILEGE_DEPTH_MAX 16
 
 /*

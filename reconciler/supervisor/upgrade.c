@@ -229,20 +229,20 @@ void upgrade_take_over(struct upgrade *u, struct crew *c)
 
 /* ---- both ---- */
 
-bool upgrade_died(struct upgrade *u, struct crew *c, pid_t pid, int status, bool is_stopping)
+const char *upgrade_died(struct upgrade *u, struct crew *c, pid_t pid, int status, bool is_stopping)
 {
     if (pid == u->probe) {
         u->probe = 0;
         if (!is_stopping)
             on_probe_died(c, status);
-        return true;
+        return "new-binary";
     }
     for (size_t i = 0; i < u->leaving.len; i++)
         if (u->leaving.items[i].pid == pid) {
             u->leaving.items[i] = u->leaving.items[--u->leaving.len];
-            return true;
+            return "old-worker";
         }
-    return false;
+    return NULL;
 }
 
 int64_t upgrade_next_due(const struct upgrade *u)

@@ -51,10 +51,11 @@ void upgrade_worker_ready(struct upgrade *u, struct crew *c, size_t slot);
 /* Whether that was the old control, and the new one is now due. */
 bool upgrade_control_died(struct upgrade *u, struct crew *c);
 /*
- * Whether `pid` was one of its own. When a tried binary was good, execs it (and comes back only if
- * that fails), unless the crew `is_stopping`.
+ * What to call `pid` in the log if it was one of its own, else NULL. When a tried binary was good,
+ * execs it (and comes back only if that fails), unless the crew `is_stopping`.
  */
-bool upgrade_died(struct upgrade *u, struct crew *c, pid_t pid, int status, bool is_stopping);
+const char *upgrade_died(struct upgrade *u, struct crew *c, pid_t pid, int status,
+                         bool is_stopping);
 
 int64_t upgrade_next_due(const struct upgrade *u); /* RESTART_NEVER = nothing */
 void upgrade_kill_due(struct upgrade *u, struct crew *c, int64_t now_ms);
