@@ -269,7 +269,7 @@ static void test_hanging_binary(void)
 
     start(&s, NULL);
     worker = supervised_who(s.proxy_port, "x");
-    write_file(&s, "reconcert", "#!/usr/bin/tail -f\n");
+    write_file(&s, "reconcert", "#!/bin/sh\nexec tail -f /dev/null\n");
     kill(s.pid, SIGUSR2);
     CU_ASSERT_TRUE(supervised_logs(&s, "upgrade_begins"));
     kill(s.pid, SIGUSR2);
