@@ -18,13 +18,24 @@ static struct str fill(char *room, size_t len, uint64_t seed)
     return (struct str){room, len};
 }
 
+/* One DER element, so that it can be interned as a chain. */
+static struct str fill_chain(char *room, size_t len, uint64_t seed)
+{
+    struct str chain = fill(room, len, seed);
+    const unsigned char head[] = {0x30, 0x82, (unsigned char)((len - 4) >> 8),
+                                  (unsigned char)(len - 4)};
+
+    memcpy(room, head, sizeof(head));
+    return chain;
+}
+
 static void make_credential(struct value_sample *s, uint64_t seed, size_t size)
 {
     struct value_credential *c = &s->v.u.credential;
     unsigned chain = (unsigned)(next(&seed) % 4);
 
     c->leaf = fill(s->leaf, size, seed);
-    c->chain = chain ? fill(s->chain, 300 + 100 * chain, chain) : STR("");
+    c->chain = chain ? fill_chain(s->chain, 300 + 100 * chain, chain) : STR("");
     c->key = fill(s->key, 32, seed + 1);
     c->key_type = KEY_P256;
     c->not_before = (int64_t)next(&seed);
