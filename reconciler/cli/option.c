@@ -73,6 +73,7 @@ static const struct option_row rows[OPTION_COUNT] = {
 struct words {
     char *const *items;
     size_t next, count;
+    bool is_ended; /* `--` was there: the rest are operands */
 };
 
 const struct option_row *option_rows(void)
@@ -221,10 +222,21 @@ static int parse_letters(struct options *o, const char *word, struct words *w, s
     return 0;
 }
 
+static int parse_word(struct options *o, const char *word, struct words *w, struct error *e)
+{
+    if (w->is_ended || word[0] != '-' || !word[1]) {
+        o->operands[o->operand_count++] = word;
+        return 0;
+    }
+    if (word[1] != '-')
+        return parse_letters(o, word, w, e);
+    w->is_ended = !word[2];
+    return word[2] ? parse_long(o, word, w, e) : 0;
+}
+
 int option_parse(struct options *o, int argc, char *const *argv, struct error *e)
 {
     struct words w = {.items = argv, .next = 1, .count = argc > 0 ? (size_t)argc : 0};
-    bool is_ended = false;
 
     memset(o, 0, sizeof(*o));
     if (w.count > OPTION_WORDS_MAX)
@@ -235,21 +247,9 @@ int option_parse(struct options *o, int argc, char *const *argv, struct error *e
     o->outages = calloc(w.count + 1, sizeof(*o->outages));
     if (!o->operands || !o->assignments || !o->outages)
         return error_memory(e);
-    while (w.next < w.count) {
-        const char *word = w.items[w.next++];
-        int rc = 0;
-
-        if (is_ended || word[0] != '-' || !word[1])
-            o->operands[o->operand_count++] = word;
-        else if (strcmp(word, "--") == 0)
-            is_ended = true;
-        else if (word[1] == '-')
-            rc = parse_long(o, word, &w, e);
-        else
-            rc = parse_letters(o, word, &w, e);
-        if (rc)
+    while (w.next < w.count)
+        if (parse_word(o, w.items[w.next++], &w, e))
             return -1;
-    }
     return 0;
 }
 
