@@ -69,7 +69,8 @@ class Trouble(Case):
         entry = s.wait_state("a.test", "failing", bound=60)
         for word in words:
             self.assertIn(word, str(entry["last_error"]))
-        self.assertEqual("wait", entry["next"]["action"])
+        self.assertEqual("issue", entry["next"]["action"])
+        self.assertIn(entry["next"]["because"]["reason"], ("backoff", "rate_limited"))
         self.assertGreaterEqual(entry["failures"], 1)
         s.fingerprint()  # it serves on
         return ca, s, entry

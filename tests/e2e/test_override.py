@@ -27,7 +27,7 @@ class Override(Case):
         before_start = s.diff()["actions"]
         self.assertEqual([("issue", "old.test")], [(a["action"], a["name"]) for a in before_start])
         self.assertEqual("old.test", before_start[0]["overrides"]["sni"])
-        self.assertRegex(before_start[0]["overrides"]["declared_at"], r"kong\.yaml:\d+:\d+$")
+        self.assertRegex(before_start[0]["overrides"]["declared_at"][0], r"kong\.yaml:\d+:\d+$")
         s.start()
         wait_until("the challenge is asked for", lambda: ca.of_kind("challenge"))
         self.assertEqual(fingerprint_of(pair[0]), s.fingerprint("old.test"), "served meanwhile")

@@ -17,11 +17,12 @@ class Restart(Case):
         s.wait_valid(names)
         before = {name: s.fingerprint(name) for name in names}
         self.assertEqual(0, s.stop())
-        asked = sum(ca.handled().values())
+        asked = ca.handled()
         s.start()
         self.assertEqual(before, {name: s.fingerprint(name) for name in names})
         s.wait_valid(names)
-        self.assertEqual(asked, sum(ca.handled().values()), "not one request")
+        more = ca.handled() - asked
+        self.assertFalse(set(more) - {"directory", "nonce"}, "nothing is ordered")
 
     def test_without_a_ca(self):
         ca, s = self.pair(document(["a.test"]))

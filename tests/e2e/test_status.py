@@ -41,11 +41,10 @@ class Status(Case):
         page = s.ask_status("/status").json
         self.assertRegex(page["configuration_hash"], "^[0-9a-f]{32}$")
         self.assertNotEqual("0" * 32, page["configuration_hash"])
-        self.assertEqual(
-            {"connections_accepted", "connections_active", "connections_handled",
-             "connections_reading", "connections_waiting", "connections_writing", "total_requests"},
-            set(page["server"]),
-        )  # fmt: skip
+        for name in ("connections_accepted", "connections_active", "connections_handled",
+                     "connections_reading", "connections_waiting", "connections_writing",
+                     "total_requests"):  # fmt: skip
+            self.assertIsInstance(page["server"][name], int)
         self.assertIn("memory", page)
         self.assertEqual({"message": "ready"}, s.ask_status("/status/ready").json)
         self.assertEqual(404, s.ask_status("/nothing").status)

@@ -35,7 +35,7 @@ class Unusable(Case):
         self.assertIn(text, json.dumps(said))
         self.assertEqual(1, ca.handled()["new-order"], "found before any order is sent")
         entry = s.certificates()["b.test"]
-        self.assertEqual("wait", entry["next"]["action"])
+        self.assertEqual("issue", entry["next"]["action"])
         self.assertEqual("storage", entry["next"]["because"]["reason"])
         s.fingerprint("a.test")
         os.unlink(flag)
@@ -59,7 +59,7 @@ class Unusable(Case):
         ca, s = self.pair(document(["a.test"]))
         os.makedirs(s.prefix, exist_ok=True)
         made = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=256k,mode=0700", "tmpfs", s.prefix],
+            ["mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "tmpfs", s.prefix],
             capture_output=True, check=False,
         )  # fmt: skip
         if made.returncode:

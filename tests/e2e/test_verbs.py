@@ -31,8 +31,8 @@ class Check(File):
         done = self.run_verb("check", path)
         self.assertEqual(1, done.returncode)
         lines = done.stdout.splitlines()
-        self.assertEqual(f"{path}:4:3: services[1].urll: unknown field", lines[0])
-        self.assertTrue(lines[1].startswith(f"{path}:5:"), lines)
+        self.assertIn(f"{path}:4:3: services[1].urll: unknown field", lines)
+        self.assertTrue(lines[-1].startswith(f"{path}:5:9: services[1].port: "), lines)
 
     def test_json(self):
         done = self.run_verb("check", "--format", "json", self.put(BAD))
@@ -46,7 +46,7 @@ class Check(File):
     def test_stdin(self):
         done = self.run_verb("check", "-", stdin=BAD)
         self.assertEqual(1, done.returncode)
-        self.assertTrue(done.stdout.startswith("-:4:3: services[1].urll"), done.stdout)
+        self.assertIn("-:4:3: services[1].urll: unknown field", done.stdout.splitlines())
 
     def test_json_document(self):
         self.assertEqual(0, self.run_verb("check", self.put(document(["a.test"]), "k.json")).returncode)
@@ -173,11 +173,15 @@ class Words(File):
 
 class Settings(File):
     def test_places_of_mistakes(self):
-        conf = self.put("prefix = /x\nproxy_listne = 0.0.0.0:8000\n", "kong.conf")
+        conf = self.put("prefix = /x\nproxy_listen = nonsense\n", "kong.conf")
         done = self.run_verb("check", "-c", conf, self.put(document([])))
         self.assertEqual(64, done.returncode)
         self.assertIn("kong.conf:2:", done.stderr)
-        self.assertIn("proxy_listen", done.stderr, "a near name is offered")
+        self.assertIn("proxy_listen", done.stderr)
+        conf = self.put("proxy_listne = 0.0.0.0:8000\n", "kong.conf")
+        done = self.run_verb("check", "-c", conf, self.put(document([])))
+        self.assertEqual(0, done.returncode, "Kong ignores what it does not know")
+        self.assertIn("did you mean proxy_listen", done.stderr)
 
     def test_each_layer_wins_over_the_last(self):
         paths = {n: self.put(BAD if n != "good" else document([]), n + ".yaml")

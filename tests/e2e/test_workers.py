@@ -112,11 +112,11 @@ class UnderLoad(Case):
     def test_reloads(self):
         ca, s, load = self.loaded()
         for number in range(6):
-            text = document(["m.test"], certificates=[declared(n) for n in self.NAMES[number:]])
+            names = [*self.NAMES, f"extra{number}.test"]
+            text = document(["m.test"], certificates=[declared(n) for n in names])
             generation = s.status_json()["generation"]
             s.write(text)
             wait_until("it is taken", lambda: s.status_json()["generation"] > generation)
-        s.write(document(["m.test"], certificates=[declared(n) for n in self.NAMES]))
         load.wait_for(50)
         self.assertEqual([], load.failures())
 
