@@ -199,19 +199,13 @@ static int prepare_names(struct catalog *c, struct error *e)
 
 /* --- foreign fields --- */
 
-static void add_link(struct catalog *c, struct catalog_ref from, unsigned field,
-                     const struct document_node *value, bool is_parent)
+static void add_link(struct catalog *c, struct catalog_link link)
 {
     if (c->link_count == c->link_cap &&
-        vec_grow((void **)&c->links, &c->link_cap, sizeof(*c->links))) {
+        vec_grow((void **)&c->links, &c->link_cap, sizeof(*c->links)))
         c->context->is_out_of_memory = true;
-        return;
-    }
-    c->links[c->link_count++] = (struct catalog_link){.value = value,
-                                                      .from = from,
-                                                      .to = nowhere,
-                                                      .field = (uint8_t)field,
-                                                      .is_parent = is_parent};
+    else
+        c->links[c->link_count++] = link;
 }
 
 /* A map where a reference belongs, without an id: perhaps an entity written in place. */
@@ -255,30 +249,56 @@ static bool check_id(struct catalog *c, const struct schema_field *f, const stru
     return is_fine;
 }
 
+/* Faults from `from` on are about an entity in the place of a reference. */
+static void mark_inline(struct schema_context *s, size_t from, const struct document_node *n,
+                        const struct schema_field *f)
+{
+    for (size_t i = from; i < s->fault_count; i++) {
+        s->faults[i].inside = n;
+        s->faults[i].inside_kind = (uint8_t)f->refers_to;
+    }
+}
+
+/* A value that is set: a name or id, {id: ...}, or a mistake. */
+static void take_reference(struct catalog *c, const struct schema_field *f,
+                           const struct document_node *n, struct catalog_link link)
+{
+    struct schema_context *s = c->context;
+    size_t before = s->fault_count;
+    struct schema_frame here = {.field = f->name, .is_own = document_is_table(n)};
+    bool is_reference = false;
+
+    if (here.is_own)
+        is_reference = check_id(c, f, n, &here);
+    else if (n->kind != DOCUMENT_STRING)
+        fault_add(s, &here, document_place(n), "expected a string");
+    else if (!n->count)
+        fault_add(s, &here, document_place(n), "length must be at least 1");
+    else
+        is_reference = true;
+    if (is_reference)
+        add_link(c, link);
+    if (here.is_own)
+        mark_inline(s, before, n, f);
+}
+
 static void take_foreign(struct catalog *c, struct schema_view *v, struct catalog_ref ref,
-                         unsigned i, bool is_nested, bool is_parent)
+                         unsigned i, unsigned own)
 {
     const struct schema_field *f = &v->record->fields[i];
     const struct document_node *n = v->slots[i];
-    struct schema_context *s = c->context;
-    size_t before = s->fault_count;
-    struct schema_frame here = {.field = f->name, .is_own = n && document_is_table(n)};
+    struct schema_frame here = {.field = f->name};
+    bool is_nested = catalog_item(c, ref)->parent.kind != CATALOG_NO_KIND;
 
-    if (!n || n->kind == DOCUMENT_NULL) {
-        if (f->flags & SCHEMA_REQUIRED && !is_nested)
-            fault_add(s, &here, document_place(n ? n : v->node), "required field missing");
-        return;
-    }
-    if (n->kind == DOCUMENT_STRING && !n->count)
-        fault_add(s, &here, document_place(n), "length must be at least 1");
-    else if (n->kind != DOCUMENT_STRING && !document_is_table(n))
-        fault_add(s, &here, document_place(n), "expected a string");
-    else if (n->kind == DOCUMENT_STRING || check_id(c, f, n, &here))
-        add_link(c, ref, i, n, is_parent);
-    for (size_t k = before; here.is_own && k < s->fault_count; k++) {
-        s->faults[k].inside = n;
-        s->faults[k].inside_kind = (uint8_t)f->refers_to;
-    }
+    if (n && n->kind != DOCUMENT_NULL)
+        take_reference(c, f, n,
+                       (struct catalog_link){.value = n,
+                                             .from = ref,
+                                             .to = nowhere,
+                                             .field = (uint8_t)i,
+                                             .is_parent = i == own});
+    else if (f->flags & SCHEMA_REQUIRED && !is_nested)
+        fault_add(c->context, &here, document_place(n ? n : v->node), "required field missing");
 }
 
 static void take_foreigns(struct catalog *c, struct schema_view *v, struct catalog_ref ref)
@@ -296,7 +316,7 @@ static void take_foreigns(struct catalog *c, struct schema_view *v, struct catal
         if (i == own && f->store == STORE_POINTER)
             *(const void **)(void *)((char *)catalog_entity(c, ref) + f->offset) =
                 catalog_entity(c, parent);
-        take_foreign(c, v, ref, i, is_nested, i == own);
+        take_foreign(c, v, ref, i, own);
     }
 }
 
@@ -392,6 +412,7 @@ static void fill_item(struct catalog *c, uint8_t kind, const struct document_nod
         s->acme->entity = *entity;
         s->acme->enabled = ((struct plugin *)(void *)entity)->enabled;
         s->found_acme = s->acme;
+        c->acme = ref;
     }
     flush_faults(c, ref);
     fill_children(c, n, ref);

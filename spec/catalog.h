@@ -72,6 +72,7 @@ struct catalog {
     uint32_t first_number[ENTITY_KIND_COUNT]; /* see catalog_number */
     bool needs_ids[ENTITY_KIND_COUNT];        /* ids may clash though names do not */
 
+    struct catalog_ref acme;    /* the plugin that context->found_acme belongs to */
     struct catalog_link *links; /* on the heap */
     size_t link_count, link_cap;
     struct catalog_inline *inlines; /* on the heap; numbered behind all entities */

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <yaml.h>
 
+#include "reconciler/base/utf8.h"
 #include "spec/names.h"
 #include "spec/problem.h"
 #include "spec/scalar.h"
@@ -58,25 +59,40 @@ static bool is_continuation(char c)
     return ((unsigned char)c & 0xc0) == 0x80;
 }
 
+/* The offset behind `chars` characters from `at` on. */
+static size_t skip_forward(struct str s, size_t at, size_t chars)
+{
+    for (; chars && at < s.len; chars--)
+        for (at++; at < s.len && is_continuation(s.ptr[at]);)
+            at++;
+    return at;
+}
+
+static size_t skip_back(struct str s, size_t at, size_t chars)
+{
+    for (; chars && at; chars--)
+        for (at--; at && is_continuation(s.ptr[at]);)
+            at--;
+    return at;
+}
+
+/* libyaml counts no byte order mark. */
+static void rewind_place(struct loader *l)
+{
+    l->seen_chars = 0;
+    l->seen_bytes = str_starts(l->bytes, STR("\xef\xbb\xbf")) ? 3 : 0;
+}
+
 /* libyaml counts characters; people and editors that we print for count bytes. */
 static uint32_t column_of(struct loader *l, const yaml_mark_t *mark)
 {
-    size_t at, start, chars = mark->column;
-
-    if (!l->is_wide || chars > EXACT_COLUMN_MAX)
-        return (uint32_t)chars + 1;
-    if (mark->index < l->seen_chars) {
-        l->seen_chars = 0;
-        l->seen_bytes = str_starts(l->bytes, STR("\xef\xbb\xbf")) ? 3 : 0;
-    }
-    for (at = l->seen_bytes; l->seen_chars < mark->index && at < l->bytes.len; l->seen_chars++)
-        for (at++; at < l->bytes.len && is_continuation(l->bytes.ptr[at]);)
-            at++;
-    l->seen_bytes = at;
-    for (start = at; chars && start; chars--)
-        for (start--; start && is_continuation(l->bytes.ptr[start]);)
-            start--;
-    return (uint32_t)(at - start) + 1;
+    if (!l->is_wide || mark->column > EXACT_COLUMN_MAX)
+        return (uint32_t)mark->column + 1;
+    if (mark->index < l->seen_chars)
+        rewind_place(l);
+    l->seen_bytes = skip_forward(l->bytes, l->seen_bytes, mark->index - l->seen_chars);
+    l->seen_chars = mark->index;
+    return (uint32_t)(l->seen_bytes - skip_back(l->bytes, l->seen_bytes, mark->column)) + 1;
 }
 
 static uint32_t line_of(const yaml_mark_t *mark)
@@ -208,21 +224,6 @@ static int load(struct loader *l)
     return rc;
 }
 
-size_t document_utf8_length(const unsigned char *p, size_t left)
-{
-    size_t len = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-
-    if (!len || p[0] > 0xf4 || len > left)
-        return 0;
-    for (size_t i = 1; i < len; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-        (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-        return 0;
-    return len;
-}
-
 /* Looks at all bytes before any is parsed, so that junk at the end costs no tree. */
 static int check_bytes(struct loader *l)
 {
@@ -235,6 +236,7 @@ static int check_bytes(struct loader *l)
     while (i < nul) {
         uint64_t word;
         size_t step;
+        unsigned code;
 
         if (nul - i >= sizeof(word)) {
             memcpy(&word, p + i, sizeof(word));
@@ -243,7 +245,7 @@ static int check_bytes(struct loader *l)
                 continue;
             }
         }
-        step = document_utf8_length(p + i, len - i);
+        step = utf8_sequence(p + i, len - i, &code);
         if (!step)
             break;
         l->is_wide |= step > 1;
@@ -270,6 +272,7 @@ int document_parse(const struct document_options *options, struct str bytes,
     }
     yaml_parser_set_input_string(&l.yaml, (const unsigned char *)(bytes.ptr ? bytes.ptr : ""),
                                  bytes.len);
+    rewind_place(&l);
     rc = check_bytes(&l) ? -1 : load(&l);
     if (!rc)
         *root = l.tree.root;

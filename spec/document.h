@@ -112,9 +112,6 @@ static inline const struct document_key *document_keys(const struct document_nod
 
 /* Line and byte column, 1-based, of a byte offset. */
 void document_place_of_offset(struct str bytes, size_t offset, uint32_t *line, uint32_t *column);
-/* Length of the UTF-8 sequence at p (RFC 3629), `left` bytes at most; 0 if it is broken. */
-size_t document_utf8_length(const unsigned char *p, size_t left);
-
 /* The value under the name, or NULL. */
 const struct document_node *document_get(const struct document_node *map, uint32_t name);
 

@@ -78,25 +78,35 @@ static void print_list(struct flattening *f, const struct schema_field *field,
     json_out_end(f->out);
 }
 
+static void print_record_value(struct flattening *f, const struct schema_field *field,
+                               const struct document_node *n)
+{
+    static const struct document_node empty = {.kind = DOCUMENT_MAP};
+
+    if (n->kind != DOCUMENT_NULL)
+        print_record(f, field->record, n);
+    else if (field->flags & SCHEMA_REQUIRED)
+        print_record(f, field->record, &empty);
+    else
+        json_out_null(f->out);
+}
+
 static void print_value(struct flattening *f, const struct schema_field *field,
                         const struct document_node *n, const struct schema_record *of)
 {
     static const struct document_node empty = {.kind = DOCUMENT_MAP};
+    bool is_set = field->type == SCHEMA_SET;
 
-    if (field->type == SCHEMA_RECORD && n->kind == DOCUMENT_NULL && field->flags & SCHEMA_REQUIRED)
-        print_record(f, field->record, &empty);
+    if (field->type == SCHEMA_RECORD)
+        print_record_value(f, field, n);
     else if (n->kind == DOCUMENT_NULL)
         json_out_null(f->out);
-    else if (field->type == SCHEMA_RECORD)
-        print_record(f, field->record, n);
-    else if (field->type == SCHEMA_SET && n->count && field->element->type == SCHEMA_STRING)
+    else if (is_set && n->count && field->element->type == SCHEMA_STRING)
         print_set(f, n, of);
-    else if (field->type == SCHEMA_ARRAY || field->type == SCHEMA_SET)
+    else if (is_set || field->type == SCHEMA_ARRAY)
         print_list(f, field, n, of);
-    else if (field->type == SCHEMA_MAP && !n->count)
-        print_node(f, &empty);
     else
-        print_node(f, n);
+        print_node(f, field->type == SCHEMA_MAP && !n->count ? &empty : n);
 }
 
 static void print_fields(struct flattening *f, const struct schema_view *v)

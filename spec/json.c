@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "reconciler/base/buf.h"
+#include "reconciler/base/utf8.h"
 #include "spec/names.h"
 #include "spec/problem.h"
 #include "spec/tree.h"
@@ -166,42 +167,54 @@ static bool take_digits(struct reader *r)
     return r->at > from;
 }
 
+static bool is_next(struct reader *r, const char *set)
+{
+    int c = peek(r);
+
+    if (c <= 0 || !strchr(set, c))
+        return false;
+    r->at++;
+    return true;
+}
+
+/* Point and exponent; *is_integer if there is neither. */
+static int read_fraction(struct reader *r, bool *is_integer)
+{
+    *is_integer = true;
+    if (is_next(r, ".")) {
+        *is_integer = false;
+        if (!take_digits(r))
+            return refuse(r, "a number needs digits behind its point");
+    }
+    if (is_next(r, "eE")) {
+        *is_integer = false;
+        (void)is_next(r, "+-");
+        if (!take_digits(r))
+            return refuse(r, "a number needs digits in its exponent");
+    }
+    return 0;
+}
+
 /* RFC 8259 section 6. */
 static int read_number(struct reader *r, struct document_node *node)
 {
     size_t from = r->at;
-    bool is_integer = true;
+    bool is_negative = is_next(r, "-"), is_integer;
     char text[JSON_NUMBER_MAX];
     uint64_t magnitude;
 
-    if (peek(r) == '-')
-        r->at++;
-    if (peek(r) == '0')
-        r->at++;
-    else if (!take_digits(r))
+    if (!is_next(r, "0") && !take_digits(r))
         return refuse(r, "not a JSON value");
-    if (peek(r) == '.') {
-        is_integer = false;
-        r->at++;
-        if (!take_digits(r))
-            return refuse(r, "a number needs digits behind its point");
-    }
-    if (peek(r) == 'e' || peek(r) == 'E') {
-        is_integer = false;
-        r->at++;
-        if (peek(r) == '+' || peek(r) == '-')
-            r->at++;
-        if (!take_digits(r))
-            return refuse(r, "a number needs digits in its exponent");
-    }
+    if (read_fraction(r, &is_integer))
+        return -1;
     if (r->at - from >= sizeof(text))
         return refuse(r, "a number that is too long");
     memcpy(text, r->bytes.ptr + from, r->at - from);
     text[r->at - from] = '\0';
-    if (is_integer && str_to_u64(str_from(text + (text[0] == '-')), &magnitude) &&
+    if (is_integer && str_to_u64(str_from(text + is_negative), &magnitude) &&
         magnitude <= INT64_MAX) {
         node->kind = DOCUMENT_INTEGER;
-        node->as.integer = text[0] == '-' ? -(int64_t)magnitude : (int64_t)magnitude;
+        node->as.integer = is_negative ? -(int64_t)magnitude : (int64_t)magnitude;
         return 0;
     }
     node->kind = DOCUMENT_FLOAT;
@@ -321,7 +334,8 @@ static int check_utf8(struct reader *r)
     const unsigned char *p = (const unsigned char *)r->bytes.ptr;
 
     for (size_t i = 0; i < r->bytes.len;) {
-        size_t step = document_utf8_length(p + i, r->bytes.len - i);
+        unsigned code;
+        size_t step = utf8_sequence(p + i, r->bytes.len - i, &code);
 
         if (!step || !p[i]) {
             document_place_of_offset(r->bytes, i, &r->line, &(uint32_t){0});

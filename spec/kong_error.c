@@ -135,40 +135,62 @@ static void print_errors(struct printing *p, size_t from, uint32_t entity)
     json_out_end(p->out);
 }
 
-/* What the file says of an entity, or of an inline one, which has no place in the catalog. */
-static void print_entity(struct printing *p, const struct problem *one)
+/* Who a problem is about: an entity of the catalog, or one in the place of a reference. */
+struct subject {
+    const struct document_node *node;
+    struct catalog_ref ref; /* no kind: it is inline */
+    uint8_t kind;
+    struct str id;
+};
+
+static struct subject subject_of(const struct printing *p, const struct problem *one)
 {
     const struct catalog *c = &p->detail->catalog;
-    bool is_inline = one->entity > c->entity_count;
-    struct catalog_ref ref =
-        is_inline ? (struct catalog_ref){0, CATALOG_NO_KIND} : catalog_ref_of(c, one->entity - 1);
-    const struct catalog_inline *in =
-        is_inline ? &c->inlines[one->entity - 1 - c->entity_count] : NULL;
-    const struct document_node *n = in ? in->node : catalog_item(c, ref)->node;
-    uint8_t kind = in ? in->kind : ref.kind;
-    const struct document_node *name = member(p, n, "name"), *tags = member(p, n, "tags");
-    struct str id = in ? STR_NONE : id_of(p, ref, one->has_ids);
+    struct subject s = {.ref = {0, CATALOG_NO_KIND}};
 
-    if (in && is_uuid(member(p, n, "id")))
-        id = document_text(member(p, n, "id"));
-    json_out_member_cstr(p->out, "entity_type", entity_infos[kind].singular);
-    if (id.ptr)
-        json_out_member_str(p->out, "entity_id", id);
+    if (one->entity <= c->entity_count) {
+        s.ref = catalog_ref_of(c, one->entity - 1);
+        s.kind = s.ref.kind;
+        s.node = catalog_item(c, s.ref)->node;
+        s.id = id_of(p, s.ref, one->has_ids);
+        return s;
+    }
+    s.node = c->inlines[one->entity - 1 - c->entity_count].node;
+    s.kind = c->inlines[one->entity - 1 - c->entity_count].kind;
+    if (is_uuid(member(p, s.node, "id")))
+        s.id = document_text(member(p, s.node, "id"));
+    return s;
+}
+
+static void print_body(struct printing *p, const struct subject *s, bool has_ids)
+{
+    json_out_key(p->out, "entity");
+    json_out_object(p->out);
+    for (uint32_t i = 0; s->node->kind == DOCUMENT_MAP && i < s->node->count; i++)
+        print_member(p, s->kind, &document_keys(s->node)[i], &s->node->as.items[i]);
+    if (s->id.ptr && !member(p, s->node, "id"))
+        json_out_member_str(p->out, "id", s->id);
+    if (s->ref.kind != CATALOG_NO_KIND)
+        print_parent(p, s->ref, has_ids);
+    json_out_end(p->out);
+}
+
+static void print_entity(struct printing *p, const struct problem *one)
+{
+    struct subject s = subject_of(p, one);
+    const struct document_node *name = member(p, s.node, "name");
+    const struct document_node *tags = member(p, s.node, "tags");
+
+    json_out_member_cstr(p->out, "entity_type", entity_infos[s.kind].singular);
+    if (s.id.ptr)
+        json_out_member_str(p->out, "entity_id", s.id);
     if (name && name->kind == DOCUMENT_STRING && name->count)
         json_out_member_str(p->out, "entity_name", document_text(name));
     if (are_strings(tags)) {
         json_out_key(p->out, "entity_tags");
         print_node(p, tags);
     }
-    json_out_key(p->out, "entity");
-    json_out_object(p->out);
-    for (uint32_t i = 0; n->kind == DOCUMENT_MAP && i < n->count; i++)
-        print_member(p, kind, &document_keys(n)[i], &n->as.items[i]);
-    if (id.ptr && !member(p, n, "id"))
-        json_out_member_str(p->out, "id", id);
-    if (!in)
-        print_parent(p, ref, one->has_ids);
-    json_out_end(p->out);
+    print_body(p, &s, one->has_ids);
 }
 
 /* Problems are at most PROBLEMS_MAX, so that looking back is cheap. */

@@ -242,12 +242,10 @@ static int apply_pipe(struct deck *d, size_t at, struct str pipe, struct str val
     return refuse(d, at, "unknown function '%.*s' in ${{ }}", pipe);
 }
 
-/* `env "DECK_X" | pipe ...`, what stands between ${{ and }}. */
-static int expand_one(struct deck *d, size_t at, struct str inside)
+/* The variable that `env "DECK_X"` names. */
+static int read_deck_variable(struct deck *d, size_t at, struct str call, struct str *value)
 {
-    struct str pipes, call = str_trim(str_cut(inside, '|', &pipes)), name, value;
-    size_t indent = 0;
-    bool is_bool = false;
+    struct str name;
 
     if (!str_starts(call, STR("env ")))
         return refuse(d, at, "only ${{ env \"DECK_X\" }} is known, not '%.*s'", call);
@@ -261,9 +259,22 @@ static int expand_one(struct deck *d, size_t at, struct str inside)
                       "environment variables in the state file must be prefixed with 'DECK_', "
                       "found: '%.*s'",
                       name);
-    value = d->table->environment ? d->table->environment(d->table->context, name) : STR_NONE;
-    if (!value.ptr)
-        return refuse(d, at, "environment variable '%.*s' present in state file but not set", name);
+    *value = d->table->environment ? d->table->environment(d->table->context, name) : STR_NONE;
+    return value->ptr
+               ? 0
+               : refuse(d, at, "environment variable '%.*s' present in state file but not set",
+                        name);
+}
+
+/* `env "DECK_X" | pipe ...`, what stands between ${{ and }}. */
+static int expand_one(struct deck *d, size_t at, struct str inside)
+{
+    struct str pipes, call = str_trim(str_cut(inside, '|', &pipes)), value = STR_NONE;
+    size_t indent = 0;
+    bool is_bool = false;
+
+    if (read_deck_variable(d, at, call, &value))
+        return -1;
     while (pipes.ptr) {
         struct str pipe = str_trim(str_cut(pipes, '|', &pipes));
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "spec/link.h"
+#include "spec/lookup.h"
 #include "spec/problem.h"
 
 #define UUID_BYTES 16
@@ -88,6 +90,32 @@ void resolve_id(struct resolve_ids *ids, enum entity_kind kind, struct str name,
     print_uuid(uuid, id);
 }
 
+/* One field of a cache key. False: without it there is no key. */
+static bool print_key_field(const struct catalog *c, const struct schema_view *v, unsigned i,
+                            const struct entity *parent, struct buf *key)
+{
+    const struct document_node *n = v->slots[i], *id;
+    const struct schema_field *f = &v->record->fields[i];
+
+    if (f->flags & SCHEMA_DRAWN)
+        return false;
+    if (!n && parent)
+        buf_printf(key, ":%s", parent->id);
+    else if (!n && f->flags & SCHEMA_REQUIRED)
+        return false;
+    else if (!n)
+        buf_char(key, ':');
+    else if (n->kind == DOCUMENT_STRING)
+        buf_printf(key, ":%.*s", STR_ARG(document_text(n)));
+    if (!n || n->kind != DOCUMENT_MAP)
+        return true;
+    /* {id: ...}: Kong leaves the field out here and sees duplicates that are none. */
+    id = document_get(n, names_find(c->context->index->names, STR("id")));
+    if (id && id->kind == DOCUMENT_STRING)
+        buf_printf(key, ":%.*s", STR_ARG(document_text(id)));
+    return true;
+}
+
 /* Kong's cache key: "plugins:*:key-auth::my-service:". False: it has none, the id is random. */
 static bool print_cache_key(const struct catalog *c, const struct schema_view *v,
                             struct catalog_ref ref, struct buf *key)
@@ -100,25 +128,9 @@ static bool print_cache_key(const struct catalog *c, const struct schema_view *v
     buf_printf(key, "%s:*", info->list);
     for (unsigned k = 0; k < info->key_field_count; k++) {
         unsigned i = info->key_fields[k];
-        const struct document_node *n = v->slots[i];
-        const struct schema_field *f = &v->record->fields[i];
 
-        if (f->flags & SCHEMA_DRAWN)
+        if (!print_key_field(c, v, i, i == own ? catalog_entity(c, parent) : NULL, key))
             return false;
-        if (n && n->kind == DOCUMENT_STRING) {
-            buf_printf(key, ":%.*s", STR_ARG(document_text(n)));
-        } else if (!n) {
-            if (i != own && f->flags & SCHEMA_REQUIRED)
-                return false;
-            buf_printf(key, ":%s", i == own ? catalog_entity(c, parent)->id : "");
-        } else if (n->kind == DOCUMENT_MAP) {
-            /* Kong leaves the field out here and sees duplicates that are none. */
-            const struct document_node *id =
-                document_get(n, names_find(c->context->index->names, STR("id")));
-
-            if (id && id->kind == DOCUMENT_STRING)
-                buf_printf(key, ":%.*s", STR_ARG(document_text(id)));
-        }
     }
     return !key->failed;
 }
@@ -215,75 +227,16 @@ void resolve_set_id(struct catalog *c, const struct schema_view *v, struct catal
         set_random_id(c, v, ref);
 }
 
-/* --- tables: open addressing over the ordinals of one kind --- */
-
-struct slot {
-    uint32_t hash;   /* looked at before the text: most slots on the way are others' */
-    uint32_t entity; /* ordinal + 1; 0: free */
-};
-
-struct table {
-    struct slot *slots;
-    uint32_t mask;
-};
-
-struct resolver {
-    struct catalog *catalog;
-    struct table names[ENTITY_KIND_COUNT];
-    struct table ids[ENTITY_KIND_COUNT];
-    uint64_t seed;
-    bool has_errors;
-    bool is_out_of_memory;
-};
-
-static bool open_table(struct table *t, size_t count)
-{
-    size_t slots = 16;
-
-    while (slots < count * 2)
-        slots *= 2;
-    t->slots = calloc(slots, sizeof(*t->slots));
-    t->mask = (uint32_t)(slots - 1);
-    return t->slots != NULL;
-}
-
-static struct str name_of(const struct catalog *c, uint8_t kind, uint32_t ordinal)
-{
-    return c->items[kind][ordinal].name;
-}
-
-static struct str id_of(const struct catalog *c, uint8_t kind, uint32_t ordinal)
-{
-    return (struct str){catalog_entity(c, (struct catalog_ref){ordinal, kind})->id, 36};
-}
-
-/* The slot that holds the text, or the free one where it belongs. */
-static struct slot *find_slot(const struct resolver *r, const struct table *t, uint8_t kind,
-                              struct str text,
-                              struct str (*text_of)(const struct catalog *, uint8_t, uint32_t))
-{
-    uint64_t hash = str_hash(text, r->seed);
-    uint32_t at = (uint32_t)hash & t->mask, tag = (uint32_t)(hash >> 32);
-
-    while (t->slots[at].entity &&
-           (t->slots[at].hash != tag ||
-            !str_equal(text_of(r->catalog, kind, t->slots[at].entity - 1), text)))
-        at = (at + 1) & t->mask;
-    if (!t->slots[at].entity)
-        t->slots[at].hash = tag;
-    return &t->slots[at];
-}
-
 /* --- uniqueness --- */
 
-static void report_repeat(struct resolver *r, struct catalog_ref ref, const char *field,
+static void report_repeat(struct lookup *l, struct catalog_ref ref, const char *field,
                           struct str value)
 {
     const char *list = entity_infos[ref.kind].list;
     struct str shown = str_slice(value, 0, VALUE_SHOWN_MAX);
 
     struct buf path = BUF_INIT(KEY_MAX), text = BUF_INIT(KEY_MAX);
-    struct catalog *c = r->catalog;
+    struct catalog *c = l->catalog;
 
     catalog_path(c, ref, &path);
     buf_printf(&text, "uniqueness violation: '%s' entity with %s set to '%.*s' already declared",
@@ -299,85 +252,70 @@ static void report_repeat(struct resolver *r, struct catalog_ref ref, const char
     buf_free(&text);
 }
 
-static bool enter_name(struct resolver *r, struct catalog_ref ref)
+static bool enter_name(struct lookup *l, struct catalog_ref ref)
 {
-    struct catalog *c = r->catalog;
+    struct catalog *c = l->catalog;
     const struct entity_info *info = &entity_infos[ref.kind];
-    struct str name = name_of(c, ref.kind, ref.ordinal);
-    struct slot *slot;
+    struct str name = catalog_item(c, ref)->name;
+    struct lookup_slot *slot;
 
     if (!name.ptr)
         return true;
-    slot = find_slot(r, &r->names[ref.kind], ref.kind, name, name_of);
+    slot = lookup_name(l, ref.kind, name);
     if (!slot->entity) {
         slot->entity = ref.ordinal + 1;
         return true;
     }
-    report_repeat(r, ref, info->record->fields[info->endpoint].name, name);
+    report_repeat(l, ref, info->record->fields[info->endpoint].name, name);
     return false;
 }
 
-static void enter_id(struct resolver *r, struct catalog_ref ref, bool is_reported)
+static void enter_id(struct lookup *l, struct catalog_ref ref, bool is_reported)
 {
-    struct catalog *c = r->catalog;
+    struct catalog *c = l->catalog;
     struct entity *entity = catalog_entity(c, ref);
-    struct slot *slot;
+    struct lookup_slot *slot;
 
     if (entity_infos[ref.kind].has_no_id || !entity->id[0])
         return;
-    slot = find_slot(r, &r->ids[ref.kind], ref.kind, str_from(entity->id), id_of);
+    slot = lookup_id(l, ref.kind, str_from(entity->id));
     if (slot->entity && entity->id_is_random) {
         /* The same certificate twice: the second one's place tells them apart. */
         set_place_id(c, ref);
-        slot = find_slot(r, &r->ids[ref.kind], ref.kind, str_from(entity->id), id_of);
+        slot = lookup_id(l, ref.kind, str_from(entity->id));
     }
     if (!slot->entity)
         slot->entity = ref.ordinal + 1;
     else if (!is_reported)
-        report_repeat(r, ref, "primary key", str_from(entity->id));
+        report_repeat(l, ref, "primary key", str_from(entity->id));
 }
 
 /* Ids that come from unique names, or from places, do not clash: most files need no table of them
  * until a reference asks. */
-static void enter_kind(struct resolver *r, uint8_t kind)
+static void enter_kind(struct lookup *l, uint8_t kind)
 {
-    uint32_t count = r->catalog->filled[kind];
-    bool has_ids = r->catalog->needs_ids[kind];
+    uint32_t count = l->catalog->filled[kind];
+    bool has_ids = l->catalog->needs_ids[kind];
 
     if (!count)
         return;
-    if (!open_table(&r->names[kind], count) || (has_ids && !open_table(&r->ids[kind], count))) {
-        r->is_out_of_memory = true;
+    if (!lookup_open(&l->names[kind], count) || (has_ids && !lookup_open(&l->ids[kind], count))) {
+        l->is_out_of_memory = true;
         return;
     }
     for (uint32_t i = 0; i < count; i++) {
         struct catalog_ref ref = {i, kind};
-        bool is_new = enter_name(r, ref);
+        bool is_new = enter_name(l, ref);
 
         if (has_ids)
-            enter_id(r, ref, !is_new);
+            enter_id(l, ref, !is_new);
     }
-}
-
-static bool has_id_table(struct resolver *r, uint8_t kind)
-{
-    uint32_t count = r->catalog->filled[kind];
-
-    if (r->ids[kind].slots)
-        return true;
-    if (!count || !open_table(&r->ids[kind], count)) {
-        r->is_out_of_memory |= count != 0;
-        return false;
-    }
-    for (uint32_t i = 0; i < count; i++)
-        enter_id(r, (struct catalog_ref){i, kind}, true);
-    return true;
 }
 
 /* A field that is unique but does not name the entity. */
-static void check_unique_field(struct resolver *r, uint8_t kind, const struct schema_field *f)
+static void check_unique_field(struct lookup *l, uint8_t kind, const struct schema_field *f)
 {
-    struct catalog *c = r->catalog;
+    struct catalog *c = l->catalog;
     uint32_t name = names_find(c->context->index->names, str_from(f->name));
     size_t count = c->filled[kind], slots = 16;
     struct str *table;
@@ -386,7 +324,7 @@ static void check_unique_field(struct resolver *r, uint8_t kind, const struct sc
         slots *= 2;
     table = calloc(slots, sizeof(*table));
     if (!table) {
-        r->is_out_of_memory = true;
+        l->is_out_of_memory = true;
         return;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -396,247 +334,42 @@ static void check_unique_field(struct resolver *r, uint8_t kind, const struct sc
 
         if (!n || n->kind != DOCUMENT_STRING || !n->count)
             continue;
-        at = str_hash(document_text(n), r->seed) & (slots - 1);
+        at = str_hash(document_text(n), l->seed) & (slots - 1);
         while (table[at].ptr && !str_equal(table[at], document_text(n)))
             at = (at + 1) & (slots - 1);
         if (table[at].ptr)
-            report_repeat(r, ref, f->name, document_text(n));
+            report_repeat(l, ref, f->name, document_text(n));
         else
             table[at] = document_text(n);
     }
     free(table);
 }
 
-static void check_unique_fields(struct resolver *r, uint8_t kind)
+static void check_unique_fields(struct lookup *l, uint8_t kind)
 {
     const struct entity_info *info = &entity_infos[kind];
 
-    if (!r->catalog->filled[kind])
+    if (!l->catalog->filled[kind])
         return;
     for (unsigned i = 0; i < info->record->count; i++) {
         const struct schema_field *f = &info->record->fields[i];
 
         if (f->flags & SCHEMA_UNIQUE && f->type == SCHEMA_STRING &&
             !(i == info->endpoint && info->endpoint_is_unique))
-            check_unique_field(r, kind, f);
+            check_unique_field(l, kind, f);
     }
-}
-
-/* --- references --- */
-
-static bool find_target(struct resolver *r, uint8_t kind, struct str text,
-                        struct catalog_ref *found)
-{
-    char id[37];
-    uint32_t slot = 0;
-
-    if (!r->names[kind].slots)
-        return false;
-    slot = find_slot(r, &r->names[kind], kind, text, name_of)->entity;
-    if (!slot && text.len == 36 && has_id_table(r, kind)) {
-        for (int i = 0; i < 36; i++)
-            id[i] = str_lower(text.ptr[i]);
-        slot = find_slot(r, &r->ids[kind], kind, (struct str){id, 36}, id_of)->entity;
-    }
-    *found = (struct catalog_ref){slot - 1, kind};
-    return slot != 0;
-}
-
-static struct str link_text(const struct catalog *c, const struct document_node *value)
-{
-    if (value->kind == DOCUMENT_STRING)
-        return document_text(value);
-    return document_text(document_get(value, names_find(c->context->index->names, STR("id"))));
-}
-
-/*
- * Kong has three texts for a reference that finds nothing. We say what is wrong, and keep its words
- * for those who look for them.
- */
-static void report_missing(struct resolver *r, const struct catalog_link *link,
-                           const struct schema_field *f)
-{
-    struct catalog *c = r->catalog;
-    bool is_text = link->value->kind == DOCUMENT_STRING;
-    bool is_nested = catalog_item(c, link->from)->parent.kind != CATALOG_NO_KIND;
-    const char *list = entity_infos[f->refers_to].list;
-    struct str shown = str_slice(link_text(c, link->value), 0, VALUE_SHOWN_MAX);
-    struct buf path = BUF_INIT(KEY_MAX), text = BUF_INIT(KEY_MAX);
-    struct problem p = {.severity = PROBLEM_ERROR, .place = document_place(link->value)};
-
-    catalog_path(c, link->from, &path);
-    buf_printf(&path, ".%s", f->name);
-    p.path = buf_view(&path);
-    p.field = str_from(f->name);
-    p.entity = catalog_number(c, link->from) + 1;
-    if (is_text && is_nested) {
-        p.kong = STR("value must be null");
-        buf_printf(&text, "value must be null, or name one of '%s': there is no '%.*s'", list,
-                   STR_ARG(shown));
-    } else if (is_text && r->has_errors) {
-        p.kong = STR("missing primary key");
-        p.field = arena_printf(c->context->scratch, "%s.id", f->name);
-        buf_printf(&text, "missing primary key: no such entry in '%s': '%.*s'", list,
-                   STR_ARG(shown));
-    } else {
-        buf_printf(&text,
-                   is_text ? "invalid reference '%s: %.*s' (no such entry in '%s')"
-                           : "invalid reference '%s: {\"id\":\"%.*s\"}' (no such entry in '%s')",
-                   f->name, STR_ARG(shown), list);
-    }
-    p.message = buf_view(&text);
-    problems_put(c->problems, &p);
-    buf_free(&path);
-    buf_free(&text);
-}
-
-static void follow(struct resolver *r, struct catalog_link *link)
-{
-    struct catalog *c = r->catalog;
-    const struct schema_field *f = &entity_infos[link->from.kind].record->fields[link->field];
-    struct catalog_ref found, parent = catalog_item(c, link->from)->parent;
-    struct buf path = BUF_INIT(KEY_MAX);
-
-    if (!find_target(r, (uint8_t)f->refers_to, link_text(c, link->value), &found)) {
-        report_missing(r, link, f);
-        return;
-    }
-    link->to = found;
-    if (!link->is_parent) {
-        if (f->store == STORE_POINTER)
-            *(const void **)(void *)((char *)catalog_entity(c, link->from) + f->offset) =
-                catalog_entity(c, found);
-        return;
-    }
-    if (found.ordinal == parent.ordinal)
-        return;
-    catalog_path(c, parent, &path);
-    catalog_problem(c, link->from, PROBLEM_WARNING, document_place(link->value), f->name,
-                    "has no effect: it is written inside of %.*s, and belongs to that",
-                    STR_ARG(buf_view(&path)));
-    buf_free(&path);
-}
-
-/* --- plugins: one for the same place, however that place is written --- */
-
-static bool is_same_use(const struct plugin *a, const struct plugin *b)
-{
-    return a->route == b->route && a->service == b->service && a->consumer == b->consumer &&
-           str_equal(a->name.value, b->name.value);
-}
-
-static uint64_t hash_use(const struct plugin *p, uint64_t seed)
-{
-    uint64_t h = str_hash(p->name.value, seed);
-
-    h = (h ^ (uintptr_t)p->route) * 0x9e3779b97f4a7c15u;
-    h = (h ^ (uintptr_t)p->service) * 0x9e3779b97f4a7c15u;
-    return ((h ^ (uintptr_t)p->consumer) * 0x9e3779b97f4a7c15u) >> 20;
-}
-
-static void check_plugins(struct resolver *r)
-{
-    struct catalog *c = r->catalog;
-    const struct plugin *plugins = c->structs[ENTITY_PLUGIN];
-    uint32_t count = c->filled[ENTITY_PLUGIN];
-    struct table t;
-
-    if (!open_table(&t, count)) {
-        r->is_out_of_memory = true;
-        return;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t at = (uint32_t)hash_use(&plugins[i], r->seed) & t.mask;
-        const struct plugin *first;
-
-        if (!plugins[i].name.value.ptr)
-            continue;
-        while (t.slots[at].entity && !is_same_use(&plugins[t.slots[at].entity - 1], &plugins[i]))
-            at = (at + 1) & t.mask;
-        if (!t.slots[at].entity) {
-            t.slots[at].entity = i + 1;
-            continue;
-        }
-        first = &plugins[t.slots[at].entity - 1];
-        if (strcmp(first->entity.id, plugins[i].entity.id) != 0)
-            catalog_problem(c, (struct catalog_ref){i, ENTITY_PLUGIN}, PROBLEM_ERROR,
-                            plugins[i].entity.place, "",
-                            "plugin '%.*s' is declared twice for the same place: first in line %u",
-                            STR_ARG(str_slice(plugins[i].name.value, 0, VALUE_SHOWN_MAX)),
-                            first->entity.place.line);
-    }
-    free(t.slots);
-}
-
-/* --- what Kong does not look up at load: warnings --- */
-
-static void check_ca_certificates(struct resolver *r)
-{
-    struct catalog *c = r->catalog;
-    const struct service *services = c->structs[ENTITY_SERVICE];
-    struct catalog_ref found;
-    char field[64];
-
-    for (uint32_t i = 0; i < c->filled[ENTITY_SERVICE]; i++) {
-        const struct texts *ids = &services[i].ca_certificates;
-
-        for (size_t k = 0; k < ids->count; k++) {
-            if (find_target(r, ENTITY_CA_CERTIFICATE, ids->items[k].value, &found))
-                continue;
-            snprintf(field, sizeof(field), "ca_certificates[%zu]", k + 1);
-            catalog_problem(c, (struct catalog_ref){i, ENTITY_SERVICE}, PROBLEM_WARNING,
-                            ids->items[k].place, field, "no such entry in 'ca_certificates'");
-        }
-    }
-}
-
-static void check_account_key(struct resolver *r)
-{
-    struct catalog *c = r->catalog;
-    struct acme *acme = c->context->found_acme;
-    const struct key *keys = c->structs[ENTITY_KEY];
-
-    if (!acme || !acme->account_key_id.value.ptr)
-        return;
-    for (uint32_t i = 0; i < c->filled[ENTITY_KEY] && !acme->account_key; i++) {
-        struct str set = keys[i].set ? keys[i].set->name : STR_NONE;
-
-        if (str_equal(keys[i].kid, acme->account_key_id.value) &&
-            !set.ptr == !acme->account_key_set.value.ptr &&
-            str_equal(set, acme->account_key_set.value))
-            acme->account_key = &keys[i];
-    }
-    for (uint32_t i = 0; i < c->filled[ENTITY_PLUGIN] && !acme->account_key; i++)
-        if (strcmp(acme->entity.id, id_of(c, ENTITY_PLUGIN, i).ptr) == 0) {
-            catalog_problem(c, (struct catalog_ref){i, ENTITY_PLUGIN}, PROBLEM_WARNING,
-                            acme->account_key_id.place, "config.account_key",
-                            acme->account_key_set.value.ptr
-                                ? "no key with this kid in that key set"
-                                : "no key with this kid outside of key sets");
-            return;
-        }
 }
 
 int resolve_all(struct catalog *c, bool has_errors, struct error *e)
 {
-    struct resolver r = {.catalog = c,
-                         .seed = (uint64_t)(uintptr_t)c * 0x9e3779b97f4a7c15u,
-                         .has_errors = has_errors};
+    struct lookup l = {.catalog = c, .seed = (uint64_t)(uintptr_t)c * 0x9e3779b97f4a7c15u};
 
-    for (uint8_t kind = 0; kind < ENTITY_KIND_COUNT && !r.is_out_of_memory; kind++)
-        enter_kind(&r, kind);
-    for (uint8_t kind = 0; kind < ENTITY_KIND_COUNT && !r.is_out_of_memory; kind++)
-        check_unique_fields(&r, kind);
-    if (!r.is_out_of_memory) {
-        for (size_t i = 0; i < c->link_count; i++)
-            follow(&r, &c->links[i]);
-        check_plugins(&r);
-        check_ca_certificates(&r);
-        check_account_key(&r);
-    }
-    for (unsigned kind = 0; kind < ENTITY_KIND_COUNT; kind++) {
-        free(r.names[kind].slots);
-        free(r.ids[kind].slots);
-    }
-    return r.is_out_of_memory ? error_memory(e) : 0;
+    for (uint8_t kind = 0; kind < ENTITY_KIND_COUNT && !l.is_out_of_memory; kind++)
+        enter_kind(&l, kind);
+    for (uint8_t kind = 0; kind < ENTITY_KIND_COUNT && !l.is_out_of_memory; kind++)
+        check_unique_fields(&l, kind);
+    if (!l.is_out_of_memory)
+        link_all(&l, has_errors);
+    lookup_fini(&l);
+    return l.is_out_of_memory ? error_memory(e) : 0;
 }

@@ -115,29 +115,33 @@ static struct str skip_underscores(struct str s)
     return s;
 }
 
-/* [0-9]+:[0-5]?[0-9][:0-9]* in base 60 */
+/* [0-9]+:[0-9][:0-9]* */
+static bool is_sexagesimal(struct str s)
+{
+    size_t colon = str_find(s, ':', 0);
+
+    if (!colon || colon + 1 >= s.len || !is_digit(s.ptr[colon + 1]))
+        return false;
+    for (size_t i = 0; i < s.len; i++)
+        if (!is_digit(s.ptr[i]) && s.ptr[i] != ':')
+            return false;
+    return true;
+}
+
+/* Groups of digits between colons, in base 60. */
 static bool read_sexagesimal(struct str s, double *value)
 {
-    size_t i = 0, group = 0;
-    double digits = 0;
-
-    while (i < s.len && is_digit(s.ptr[i]))
-        i++;
-    if (!i || i == s.len || s.ptr[i] != ':' || ++i == s.len || !is_digit(s.ptr[i]))
+    if (!is_sexagesimal(s))
         return false;
     *value = 0;
-    for (i = 0; i < s.len; i++) {
-        if (is_digit(s.ptr[i])) {
-            digits = digits * 10 + (s.ptr[i] - '0');
-            group++;
-        } else if (s.ptr[i] != ':') {
-            return false;
-        }
-        if (group && (i + 1 == s.len || s.ptr[i + 1] == ':')) {
+    while (s.ptr) {
+        struct str group = str_cut(s, ':', &s);
+        double digits = 0;
+
+        for (size_t i = 0; i < group.len; i++)
+            digits = digits * 10 + (group.ptr[i] - '0');
+        if (group.len)
             *value = *value * 60 + digits;
-            digits = 0;
-            group = 0;
-        }
     }
     return true;
 }
@@ -288,6 +292,13 @@ static bool resolve_tagged_boolean(struct str text, struct document_node *node)
     return resolve_boolean(text, node);
 }
 
+static bool resolve_tagged_number(struct str text, bool is_float, struct document_node *node)
+{
+    if (!text.len || !resolve_number(text, node))
+        return false;
+    return is_float || node->kind == DOCUMENT_INTEGER;
+}
+
 int scalar_resolve_tagged(const char *tag, struct str text, struct document_node *node)
 {
     const char *name = tag + sizeof(TAG_PREFIX) - 1;
@@ -295,20 +306,15 @@ int scalar_resolve_tagged(const char *tag, struct str text, struct document_node
 
     if (strncmp(tag, TAG_PREFIX, sizeof(TAG_PREFIX) - 1) != 0)
         return 1;
-    if (strcmp(name, "null") == 0) {
-        node->kind = DOCUMENT_NULL;
-        return 0;
-    }
-    if (strcmp(name, "str") == 0) {
-        node->kind = DOCUMENT_STRING;
+    if (strcmp(name, "null") == 0 || strcmp(name, "str") == 0) {
+        node->kind = name[0] == 'n' ? DOCUMENT_NULL : DOCUMENT_STRING;
         return 0;
     }
     if (strcmp(name, "bool") == 0)
-        return resolve_tagged_boolean(text, node) ? 0 : -1;
-    if (strcmp(name, "int") != 0 && strcmp(name, "float") != 0)
+        found = resolve_tagged_boolean(text, node);
+    else if (strcmp(name, "int") == 0 || strcmp(name, "float") == 0)
+        found = resolve_tagged_number(text, name[0] == 'f', node);
+    else
         return 1;
-    found = text.len && resolve_number(text, node);
-    if (found && strcmp(name, "int") == 0 && node->kind != DOCUMENT_INTEGER)
-        return -1;
     return found ? 0 : -1;
 }

@@ -228,35 +228,46 @@ size_t value_drop_repeats(struct text *items, size_t count)
     return kept;
 }
 
-static bool take_list(struct schema_context *c, const struct schema_field *f,
-                      const struct document_node *n, char *into, const struct schema_frame *at,
-                      const struct schema_record *of)
+static bool take_items(struct schema_context *c, const struct schema_field *f,
+                       const struct document_node *n, struct text *texts,
+                       const struct schema_frame *at, const struct schema_record *of)
 {
-    struct text *texts = NULL;
+    const struct schema_field *element = f->element;
     bool is_fine = true;
 
-    if (!document_is_list(n))
-        return wrong(c, at, n, f->type == SCHEMA_SET ? "expected a set" : "expected an array");
-    if (into && f->store == STORE_TEXTS) {
-        texts = arena_array(c->arena, n->count, sizeof(*texts));
-        if (!texts) {
-            c->is_out_of_memory = true;
-            return false;
-        }
-    }
     for (uint32_t i = 0; i < n->count; i++) {
         struct schema_frame here = {.up = at, .index = i + 1};
         const struct document_node *item = &n->as.items[i];
 
-        if (item->kind == DOCUMENT_NULL && !(f->element->flags & SCHEMA_UNCHECKED))
+        if (item->kind == DOCUMENT_NULL && !(element->flags & SCHEMA_UNCHECKED))
             is_fine = wrong(c, &here, item, "required field missing");
         else
-            is_fine &= value_take(c, f->element, item, texts ? (char *)&texts[i] : NULL, &here, of);
+            is_fine &= value_take(c, element, item, texts ? (char *)&texts[i] : NULL, &here, of);
     }
-    if (texts && is_fine)
-        *(struct texts *)(void *)(into + f->offset) = (struct texts){
-            texts, f->type == SCHEMA_SET ? value_drop_repeats(texts, n->count) : n->count, true};
     return is_fine;
+}
+
+static bool take_list(struct schema_context *c, const struct schema_field *f,
+                      const struct document_node *n, char *into, const struct schema_frame *at,
+                      const struct schema_record *of)
+{
+    bool is_set = f->type == SCHEMA_SET;
+    struct text *texts;
+
+    if (!document_is_list(n))
+        return wrong(c, at, n, is_set ? "expected a set" : "expected an array");
+    if (!into || f->store != STORE_TEXTS)
+        return take_items(c, f, n, NULL, at, of);
+    texts = arena_array(c->arena, n->count, sizeof(*texts));
+    if (!texts) {
+        c->is_out_of_memory = true;
+        return false;
+    }
+    if (!take_items(c, f, n, texts, at, of))
+        return false;
+    *(struct texts *)(void *)(into + f->offset) =
+        (struct texts){texts, is_set ? value_drop_repeats(texts, n->count) : n->count, true};
+    return true;
 }
 
 static bool take_map(struct schema_context *c, const struct schema_field *f,
