@@ -401,6 +401,7 @@ static void fill_item(struct catalog *c, uint8_t kind, const struct document_nod
     s->parent = parent.kind == CATALOG_NO_KIND ? NULL : entity_infos[parent.kind].singular;
     s->migrates_paths = catalog_migrates_paths(c, ref);
     s->unresolved = STR_NONE;
+    s->has_reference = false;
     s->acme = NULL;
     if (schema_open(s, info->record, n, &v, NULL, is_known, &known)) {
         schema_check_view(s, &v, entity, NULL);

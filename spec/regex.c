@@ -56,8 +56,7 @@ static const char *group_of(struct str rest)
     return NULL;
 }
 
-/* The index behind the class that opens at i. */
-static size_t skip_class(struct str p, size_t i)
+size_t regex_skip_class(struct str p, size_t i)
 {
     i++;
     if (i < p.len && p.ptr[i] == '^')
@@ -99,7 +98,7 @@ const char *regex_foreign_construct(struct str p)
             what = i + 1 < p.len ? escape_of(p.ptr[i + 1]) : NULL;
             i += 2;
         } else if (p.ptr[i] == '[') {
-            i = skip_class(p, i);
+            i = regex_skip_class(p, i);
         } else if (p.ptr[i] == '(') {
             what = group_of(str_slice(p, i, p.len));
             i += i + 1 < p.len && p.ptr[i + 1] == '?' ? 2 : 1;

@@ -17,4 +17,7 @@ void regex_check(struct str pattern, struct buf *why);
  */
 const char *regex_foreign_construct(struct str pattern);
 
+/* The index behind the character class that opens at i; past the end if it does not close. */
+size_t regex_skip_class(struct str pattern, size_t i);
+
 #endif

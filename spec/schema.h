@@ -217,10 +217,10 @@ struct schema_context {
     struct reference_table *references;
     struct schema_fault *faults; /* of the entity at hand */
     size_t fault_count, fault_cap;
-    const char *parent;    /* what the entity at hand is written in: "service"; NULL: the top */
-    bool migrates_paths;   /* the entity at hand comes from a 1.1 or 2.1 file */
-    struct str unresolved; /* first reference of the entity at hand that found nothing */
-    bool has_reference;
+    const char *parent;      /* what the entity at hand is written in: "service"; NULL: the top */
+    bool migrates_paths;     /* the entity at hand comes from a 1.1 or 2.1 file */
+    struct str unresolved;   /* first reference of the entity at hand that found nothing */
+    bool has_reference;      /* a field of the entity at hand is one */
     struct acme *acme;       /* the entity at hand, if it is an acme plugin */
     struct acme *found_acme; /* the last acme plugin of the load */
     bool is_partial;         /* what is left out is no fault */

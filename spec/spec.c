@@ -7,6 +7,7 @@
 #include "spec/document.h"
 #include "spec/entities/entity.h"
 #include "spec/json.h"
+#include "spec/lint.h"
 #include "spec/resolve.h"
 
 /* One load, from bytes to model. */
@@ -312,6 +313,8 @@ static int run(struct loading *l, struct model **model)
     if (prepare(l) || check_sizes(l) || parse_sources(l) || find_vaults(l))
         return -1;
     if (catalog_build(c, l->error) || resolve_all(c, l->problems->error_count > 0, l->error))
+        return -1;
+    if (l->options->lint && !l->problems->error_count && lint_all(c, l->error))
         return -1;
     if (l->problems->error_count)
         return error_set(l->error, ERROR_INVALID, "the configuration is not valid");

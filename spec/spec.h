@@ -52,6 +52,7 @@ struct spec_options {
     size_t max_bytes;          /* of all documents; 0 = SPEC_DEFAULT_MAX_BYTES */
     bool deck_env;             /* replace ${{ env "DECK_X" }} */
     bool vault_references;     /* resolve {vault://env/...}; false keeps them as unresolved */
+    bool lint;                 /* warn of what is valid and yet useless; lint.h has the list */
     const struct str *plugins; /* names known beside Kong's bundled ones */
     size_t plugin_count;
     struct spec_outside outside;

@@ -100,13 +100,34 @@ static void check_kinds(struct schema_context *c, const struct schema_view *v,
                          "same type");
 }
 
+/* What a reference gave must be what the field is for; else it is as good as unresolved. */
+static void check_resolved(const struct schema_context *c, const struct schema_view *v,
+                           struct certificate *certificate)
+{
+    const struct spec_outside *outside = &c->options->outside;
+    const char *field = "";
+    struct error e;
+
+    certificate->unresolved = c->unresolved;
+    if (!c->has_reference || c->unresolved.ptr || v->failed || !outside->check_certificate)
+        return;
+    if (!outside->check_certificate(outside->context, certificate->cert.value,
+                                    certificate->key.value, &field, &e) &&
+        (!certificate->cert_alt.value.ptr ||
+         !outside->check_certificate(outside->context, certificate->cert_alt.value,
+                                     certificate->key_alt.value, &field, &e)))
+        return;
+    for (unsigned i = CERTIFICATE_CERT; i <= CERTIFICATE_KEY_ALT; i++)
+        if (v->slots[i] && v->slots[i]->kind == DOCUMENT_STRING &&
+            schema_is_reference(document_text(v->slots[i])))
+            certificate->unresolved = document_text(v->slots[i]);
+}
+
 static void check(struct schema_context *c, struct schema_view *v, void *into,
                   const struct schema_frame *at)
 {
-    struct certificate *certificate = into;
-
-    if (certificate)
-        certificate->unresolved = c->unresolved;
+    if (into)
+        check_resolved(c, v, into);
     if (!c->options->outside.check_certificate)
         return;
     check_pair(c, v, at, CERTIFICATE_CERT, "");
