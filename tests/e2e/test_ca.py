@@ -97,13 +97,26 @@ class Trouble(Case):
         code = s.verb("diff", "--exit-code").returncode
         self.assertEqual(4, code)
 
-    def test_garbage(self):
+    def test_garbage_for_a_chain(self):
+        def after(request, reply):
+            if request.kind == "certificate":
+                reply.body = b"\0<html>" * 50
+            return reply
+
+        self.check_failure(after=after)
+
+    def test_garbage_for_an_order(self):
+        """Its Location is enough: the order is asked for there."""
+
         def after(request, reply):
             if request.kind == "new-order":
                 reply.body = b"\0<html>" * 50
             return reply
 
-        self.check_failure(after=after)
+        ca, s = self.pair(document(["a.test"]), after=after)
+        s.start()
+        s.wait_state("a.test", "valid", "failing")
+        self.assertEqual(1, ca.orders())
 
     def test_directory_that_lies(self):
         def after(request, reply):

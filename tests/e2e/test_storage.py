@@ -67,10 +67,10 @@ class Unusable(Case):
         try:
             s.start()
             s.wait_valid(["a.test"])
-            with open(os.path.join(s.prefix, "ballast"), "wb") as f:
+            with open(os.path.join(s.prefix, "ballast"), "wb", buffering=0) as f:
                 try:
                     while f.write(b"x" * 4096):
-                        f.flush()
+                        continue
                 except OSError:
                     pass  # full now
             s.write(document(["a.test", "b.test"]))

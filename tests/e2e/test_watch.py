@@ -414,6 +414,33 @@ class Folder(WatchCase):
         self.expect_one(w, self.write, self.path("none", "kong.yaml"), "x")
 
 
+class Limits(WatchCase):
+    """What lies beyond a limit is found by polling; what lies within is still seen."""
+
+    def test_folders_too_deep(self):
+        deepest = self.path("conf", *["d"] * 16)
+        os.makedirs(os.path.join(deepest, "d"))
+        w = self.watch(self.conf)
+        self.expect_one(w, self.write, os.path.join(deepest, "kong.yaml"), "x")
+        self.expect_none(w, self.write, os.path.join(deepest, "d", "kong.yaml"), "x")
+
+    def test_too_many_folders(self):
+        for n in range(8192):
+            os.mkdir(self.path("conf", f"d{n}"))
+        w = self.watch(self.file, self.conf)
+        self.expect_one(w, self.write, self.file, "x")
+
+    def test_links_too_many(self):
+        self.write(self.path("target.yaml"), "x")
+        os.symlink("target.yaml", self.path("l0"))
+        for n in range(1, 41):
+            os.symlink(f"l{n - 1}", self.path(f"l{n}"))
+        within, beyond = self.watch(self.path("l39")), self.watch(self.path("l40"))
+        self.write(self.path("target.yaml"), "y")
+        self.assertEqual("changed", within.line())
+        self.assertEqual([], beyond.all_lines())
+
+
 class Leaving(WatchCase):
     def test_end_of_the_lifeline(self):
         w = self.watch()
