@@ -114,7 +114,6 @@ static int memory_load(struct storage *s, storage_each *each, void *context,
     size_t cursor = 0;
     int rc = arena ? 0 : error_memory(e);
 
-    (void)problems;
     while (!rc && (item = map_next(&m->items, &cursor))) {
         struct value v;
         if (value_key_parse(buf_view(&item->key), arena, &v) != 1 ||
@@ -123,6 +122,10 @@ static int memory_load(struct storage *s, storage_each *each, void *context,
         if (v.type == VALUE_CREDENTIAL)
             v.u.credential.chain = buf_view(&item->chain);
         rc = each(context, &v, e);
+        if (rc && e->kind != ERROR_MEMORY) {
+            storage_refused(problems, &v, e);
+            rc = 0;
+        }
     }
     arena_free(arena);
     return rc ? -1 : 0;

@@ -139,9 +139,20 @@ static int unpack(const struct log_record *record, const struct ledger *l, struc
     v->u.credential.chain = ledger_chain_bytes(l, v->u.credential.chain_id);
     if (v->u.credential.chain.ptr)
         return 1;
-    error_set(&problem, ERROR_STORAGE, "the chain of the certificate for %.*s is lost",
-              STR_ARG(v->name));
-    storage_problem(problems, &problem);
+    error_set(&problem, ERROR_STORAGE, "the chain of the certificate is lost");
+    storage_refused(problems, v, &problem);
+    return 0;
+}
+
+/* A value that the taker refuses is told of and passed over; only memory ends the load. */
+static int hand_out(const struct value *v, storage_each *each, void *context,
+                    struct storage_problems *problems, struct error *e)
+{
+    if (each(context, v, e) == 0)
+        return 0;
+    if (e->kind == ERROR_MEMORY)
+        return -1;
+    storage_refused(problems, v, e);
     return 0;
 }
 
@@ -166,7 +177,7 @@ int replay_each(const struct replay *r, const struct ledger *l, storage_each *ea
         if (found == LOG_DAMAGE || record.kind != LOG_PUT ||
             (!all_live && !ledger_is_live(l, &record)) || !unpack(&record, l, arena, &v, problems))
             continue;
-        if (each(context, &v, e)) {
+        if (hand_out(&v, each, context, problems, e)) {
             found = LOG_FAILED;
             break;
         }

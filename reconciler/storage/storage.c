@@ -4,6 +4,7 @@
 
 #include "file.h"
 #include "memory.h"
+#include "reconciler/base/buf.h"
 #include "reconciler/base/vec.h"
 
 static const struct storage_operations *const operations[] = {
@@ -23,6 +24,18 @@ void storage_problem(struct storage_problems *p, const struct error *problem)
     /* When memory is out, too, it is at least counted. */
     if (p->len < STORAGE_PROBLEMS_MAX)
         (void)vec_push(p, *problem);
+}
+
+void storage_refused(struct storage_problems *p, const struct value *v, const struct error *why)
+{
+    struct buf name = BUF_INIT(ERROR_MESSAGE_MAX);
+    struct error problem = *why;
+
+    (void)!buf_escaped(&name, str_slice(v->name, 0, VALUE_NAME_MAX));
+    problem.kind = ERROR_STORAGE;
+    error_prefix(&problem, "%s", name.data ? name.data : "");
+    storage_problem(p, &problem);
+    buf_free(&name);
 }
 
 struct storage *storage_open(const struct storage_options *options, struct error *e)

@@ -49,8 +49,10 @@ void storage_problems_free(struct storage_problems *p);
 struct storage *storage_open(const struct storage_options *options, struct error *e) MUST_CHECK;
 void storage_close(struct storage *s); /* NULL is fine */
 
-/* Gets each value once, in no particular order, valid during the call. Non-zero ends the load with
- * -1. */
+/*
+ * Gets each value once, in no particular order, valid during the call. -1 with ERROR_MEMORY ends
+ * the load; with any other error the value is passed over, and a problem tells.
+ */
 typedef int storage_each(void *context, const struct value *v, struct error *e);
 
 /*
@@ -97,6 +99,8 @@ struct storage {
     bool read_only;
 };
 
+/* The problem that `v` was not handed out, or not taken, because of `why`. */
+void storage_refused(struct storage_problems *p, const struct value *v, const struct error *why);
 /* Adds `problem` (or only counts it). */
 void storage_problem(struct storage_problems *p, const struct error *problem);
 

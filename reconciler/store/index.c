@@ -342,6 +342,10 @@ static void settle_changes(struct index *x, size_t count)
         drop_if_idle(x, entry);
     }
     x->changed.len -= count;
+    if (!x->changed.len) {
+        vec_free(&x->changed);
+        return;
+    }
     memmove(x->changed.items, x->changed.items + count, x->changed.len * sizeof(*x->changed.items));
 }
 

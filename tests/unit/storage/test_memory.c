@@ -3,6 +3,7 @@
 #include <CUnit/Basic.h>
 #include <string.h>
 
+#include "tests/support/scratch.h"
 #include "tests/support/storage_model.h"
 #include "tests/support/value_sample.h"
 
@@ -53,6 +54,49 @@ static void test_failing(void)
     storage_close(s);
 }
 
+static int refuse_orders(void *context, const struct value *v, struct error *e)
+{
+    if (v->type == VALUE_ORDER)
+        return error_set(e, *(const enum error_kind *)context, "not this one");
+    return 0;
+}
+
+/* One value that its taker cannot use does not take the others with it. */
+static void test_refused_by_taker(void)
+{
+    static const enum storage_kind kinds[] = {STORAGE_MEMORY, STORAGE_FILE};
+    static struct value_sample sample;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(kinds); i++) {
+        struct storage_problems problems = {0};
+        enum error_kind kind = ERROR_CRYPTO;
+        char prefix[SCRATCH_PATH_MAX];
+        struct storage *s;
+        struct error e;
+        scratch_make(prefix);
+        s = storage_open(&(struct storage_options){.kind = kinds[i], .prefix = prefix}, &e);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+        CU_ASSERT(storage_load(s, refuse_orders, &kind, &problems, &e) == 0);
+        for (int type = VALUE_CREDENTIAL; type <= VALUE_FAILURE; type++) {
+            value_sample_make(&sample, (enum value_type)type, 1, 1, 100);
+            CU_ASSERT(storage_put(s, &sample.v, 1, &e) == 0);
+        }
+        if (kinds[i] == STORAGE_FILE) {
+            storage_close(s);
+            s = storage_open(&(struct storage_options){.kind = kinds[i], .prefix = prefix}, &e);
+        }
+        CU_ASSERT(storage_load(s, refuse_orders, &kind, &problems, &e) == 0);
+        CU_ASSERT(problems.total == 1);
+        CU_ASSERT(strstr(problems.items[0].message, "n1.test: not this one") != NULL);
+        kind = ERROR_MEMORY;
+        if (kinds[i] == STORAGE_MEMORY)
+            CU_ASSERT(storage_load(s, refuse_orders, &kind, &problems, &e) == -1);
+        storage_problems_free(&problems);
+        storage_close(s);
+        scratch_remove(prefix);
+    }
+}
+
 static void test_problems_are_bounded(void)
 {
     struct storage_problems problems = {0};
@@ -75,6 +119,7 @@ int main(void)
     suite = CU_add_suite("storage/memory", NULL, NULL);
     CU_add_test(suite, "against a table", test_against_model);
     CU_add_test(suite, "failing", test_failing);
+    CU_add_test(suite, "refused by its taker", test_refused_by_taker);
     CU_add_test(suite, "problems are bounded", test_problems_are_bounded);
     CU_basic_set_mode(CU_BRM_NORMAL);
     CU_basic_run_tests();
