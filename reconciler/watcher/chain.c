@@ -32,7 +32,7 @@ struct folder {
 struct chain {
     const char *const *paths;
     size_t path_count;
-    struct folder *folders; /* while armed: by wd */
+    struct folder *folders; /* sorted by path while they are gathered, then by wd */
     size_t count, capacity;
     bool is_open;  /* the library is initialised */
     bool has_said; /* that something cannot be watched */
@@ -111,25 +111,30 @@ static int find_descriptor(void)
     return found;
 }
 
-static struct folder *find_path(struct chain *c, const char *path)
+/* Where the path stands, or would stand, among those that are watched so far: sorted by path. */
+static size_t find_path(const struct chain *c, const char *path, bool *is_there)
 {
-    for (size_t i = 0; i < c->count; i++)
-        if (strcmp(c->folders[i].path, path) == 0)
-            return &c->folders[i];
-    return NULL;
+    size_t low = 0, high = c->count;
+
+    *is_there = false;
+    while (low < high && !*is_there) {
+        size_t middle = (low + high) / 2;
+        int order = strcmp(c->folders[middle].path, path);
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+        *is_there = order == 0;
+        if (*is_there)
+            low = middle;
+    }
+    return low;
 }
 
-/* Watches the directory unless it is watched; NULL where that cannot be. */
-static struct folder *watch(struct chain *c, const char *path)
+static struct folder *insert(struct chain *c, size_t at, const char *path)
 {
-    struct folder *f = find_path(c, path);
+    struct folder *f;
 
-    if (f)
-        return f;
-    if (c->count == CHAIN_FOLDERS_MAX) {
-        say(c, path, ENOSPC);
-        return NULL;
-    }
     if (c->count == c->capacity) {
         size_t more = c->capacity ? 2 * c->capacity : 16;
         struct folder *grown = reallocarray(c->folders, more, sizeof(*grown));
@@ -138,18 +143,37 @@ static struct folder *watch(struct chain *c, const char *path)
         c->folders = grown;
         c->capacity = more;
     }
+    f = &c->folders[at];
+    memmove(f + 1, f, (c->count - at) * sizeof(*f));
+    *f = (struct folder){.path = strdup(path), .wd = inotifytools_wd_from_filename(path)};
+    if (!f->path) {
+        memmove(f, f + 1, (c->count - at) * sizeof(*f));
+        return NULL;
+    }
+    c->count++;
+    return f;
+}
+
+/* Watches the directory unless it is watched; NULL where that cannot be. Good until the next call.
+ */
+static struct folder *watch(struct chain *c, const char *path)
+{
+    bool is_there;
+    size_t at = find_path(c, path, &is_there);
+
+    if (is_there)
+        return &c->folders[at];
+    if (c->count == CHAIN_FOLDERS_MAX) {
+        say(c, path, ENOSPC);
+        return NULL;
+    }
     if (!inotifytools_watch_file(path, MASK)) {
         /* Gone again is the next event's matter. */
         if (inotifytools_error() != ENOENT && inotifytools_error() != ENOTDIR)
             say(c, path, inotifytools_error());
         return NULL;
     }
-    f = &c->folders[c->count];
-    *f = (struct folder){.path = strdup(path), .wd = inotifytools_wd_from_filename(path)};
-    if (!f->path)
-        return NULL;
-    c->count++;
-    return f;
+    return insert(c, at, path);
 }
 
 static void want(struct folder *f, const char *name)
