@@ -36,6 +36,7 @@ ARCHIVES := $(foreach f,$(FLOORS) top,$(BUILD)/lib$(f).a)
 # Every archive, twice over where floors look at each other's symbols: order does not matter.
 LINK_ALL := -Wl,--start-group $(ARCHIVES) -Wl,--end-group
 
+.SECONDARY: # keep the tests' objects
 .PHONY: all deps deps-dev run test unit unit-programs conformance e2e bench soak fuzz check-asan \
         check-clang floors complexity install clean
 all: $(BUILD)/reconcert $(BUILD)/reconcert-watch
@@ -61,7 +62,10 @@ $(BUILD)/reconcert-watch: $(WATCHER)
 # tests/unit/<floor>/test_<noun>.c: one program each.
 UNIT_SOURCES := $(sort $(wildcard tests/unit/*/test_*.c))
 UNIT_PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(UNIT_SOURCES))
-UNIT_SUPPORT := $(call objects,$(sort $(wildcard tests/support/*.c)))
+# What tests share, as an archive: a program gets what it asks for.
+UNIT_SUPPORT := $(BUILD)/tests/libsupport.a
+$(UNIT_SUPPORT): $(call objects,$(sort $(wildcard tests/support/*.c)))
+	$(Q)rm -f $@ && ar rcs $@ $^
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_SUPPORT) $(ARCHIVES)
 	$(Q)$(CC) $(LINKING) -o $@ $< $(UNIT_SUPPORT) $(LINK_ALL) $(LIBS) -lcunit
 
