@@ -3,11 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "reconciler/base/buf.h"
 #include "reconciler/base/map.h"
 #include "reconciler/pki/credential.h"
 #include "reconciler/pki/digest.h"
 
-#define ID_SIZE 64 /* the digests of both texts */
+#define ID_SIZE 32
 
 /* One interned pair. */
 struct item {
@@ -79,11 +80,16 @@ size_t declared_count(const struct declared *d)
 
 /* ---- preparing ---- */
 
-static int identify(const struct declared_pem *pem, unsigned char id[ID_SIZE])
+/* One digest over both texts; where the first ends is part of it. */
+static int identify(const struct declared_pem *pem, struct buf *both, unsigned char id[ID_SIZE])
 {
-    if (digest_sha256(pem->certificate, id))
-        return -1;
-    return digest_sha256(pem->key, id + ID_SIZE / 2);
+    uint64_t len = pem->certificate.len;
+
+    both->len = 0;
+    buf_append(both, &len, sizeof(len));
+    buf_str(both, pem->certificate);
+    buf_str(both, pem->key);
+    return both->failed ? -1 : digest_sha256(buf_view(both), id);
 }
 
 static struct declared_batch *batch_new(size_t count)
@@ -126,20 +132,33 @@ static int parse(const struct declared *d, struct declared_batch *b, const struc
     return 0;
 }
 
-static int prepare_one(const struct declared *d, struct declared_batch *b, size_t i,
-                       const struct declared_pem *pem)
+static int look_up(const struct declared *d, struct declared_batch *b,
+                   const struct declared_pem *pem, struct buf *both, struct item **item,
+                   struct error *why)
 {
-    struct declared_result *result = &b->results[i];
     unsigned char id[ID_SIZE];
     struct str key = {(const char *)id, ID_SIZE};
+
+    if (pem->certificate.len + pem->key.len > DECLARED_PAIR_MAX) {
+        error_set(why, ERROR_LIMIT, "a certificate and key of more than %zu bytes",
+                  DECLARED_PAIR_MAX);
+        return 0;
+    }
+    if (identify(pem, both, id))
+        return -1;
+    *item = map_find(&d->items, key);
+    if (!*item)
+        *item = map_find(&b->fresh, key);
+    return *item ? 0 : parse(d, b, pem, id, item, why);
+}
+
+static int prepare_one(const struct declared *d, struct declared_batch *b, size_t i,
+                       const struct declared_pem *pem, struct buf *both)
+{
+    struct declared_result *result = &b->results[i];
     struct error why;
 
-    if (identify(pem, id))
-        return -1;
-    b->items[i] = map_find(&d->items, key);
-    if (!b->items[i])
-        b->items[i] = map_find(&b->fresh, key);
-    if (!b->items[i] && parse(d, b, pem, id, &b->items[i], &why))
+    if (look_up(d, b, pem, both, &b->items[i], &why))
         return -1;
     if (b->items[i]) {
         result->credential = b->items[i]->credential;
@@ -156,13 +175,15 @@ int declared_prepare(const struct declared *d, const struct declared_pem *pems, 
                      struct declared_batch **batch, struct error *e)
 {
     struct declared_batch *b = batch_new(count);
+    struct buf both = BUF_SECRET(DECLARED_PAIR_MAX + sizeof(uint64_t));
 
     for (size_t i = 0; b && i < count; i++) {
-        if (prepare_one(d, b, i, &pems[i]) == 0)
+        if (prepare_one(d, b, i, &pems[i], &both) == 0)
             continue;
         declared_batch_free(b);
         b = NULL;
     }
+    buf_free(&both);
     if (!b)
         return error_memory(e);
     *batch = b;

@@ -17,6 +17,8 @@ struct declared_batch;
 struct chain_pool;
 struct credential;
 
+#define DECLARED_PAIR_MAX ((size_t)4 << 20) /* both PEM texts together, comments and all */
+
 struct declared_pem {
     struct str certificate; /* leaf first, then the chain */
     struct str key;

@@ -128,6 +128,25 @@ static void test_bad_pairs(void)
     end(&b);
 }
 
+static void test_too_long(void)
+{
+    struct credential *out[PAIRS];
+    struct declared_pem pems[2];
+    struct bench b;
+
+    begin(&b);
+    b.certificates[0].max = b.certificates[1].max = DECLARED_PAIR_MAX + PEM_MAX;
+    while (b.certificates[0].len + b.keys[0].len < DECLARED_PAIR_MAX)
+        buf_char(&b.certificates[0], '\n');
+    while (b.certificates[1].len + b.keys[1].len < DECLARED_PAIR_MAX + 1)
+        buf_char(&b.certificates[1], '\n');
+    pems[0] = pair(&b, 0, 0);
+    pems[1] = pair(&b, 1, 1);
+    load(&b, pems, 2, out);
+    CU_ASSERT(out[0] != NULL && out[1] == NULL);
+    end(&b);
+}
+
 /* A batch that is not committed leaves no trace. */
 static void test_dropped_batch(void)
 {
@@ -158,6 +177,7 @@ int main(void)
     CU_add_test(suite, "interning", test_interning);
     CU_add_test(suite, "held", test_held);
     CU_add_test(suite, "bad pairs", test_bad_pairs);
+    CU_add_test(suite, "too long", test_too_long);
     CU_add_test(suite, "dropped batch", test_dropped_batch);
     CU_basic_set_mode(CU_BRM_NORMAL);
     CU_basic_run_tests();
