@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "reconciler/storage/lock.h"
 #include "tests/support/scratch.h"
 #include "tests/support/storage_model.h"
 #include "tests/support/value_sample.h"
@@ -31,6 +33,7 @@ static struct {
     unsigned at;      /* the call that fails; FAULT_SHORT: all of them */
     bool for_good;    /* all after it fail as well */
     off_t unreadable; /* pread of this byte gives EIO; 0 = none */
+    bool read_only;   /* nothing can be opened for writing */
 } plan;
 
 static bool fails(void)
@@ -92,6 +95,21 @@ int renameat(int from, const char *old, int to, const char *new)
 int unlinkat(int fd, const char *name, int flags)
 {
     return fails() ? -1 : (int)syscall(SYS_unlinkat, fd, name, flags);
+}
+
+int openat(int fd, const char *path, int flags, ...)
+{
+    va_list args;
+    mode_t mode;
+
+    va_start(args, flags);
+    mode = flags & O_CREAT ? va_arg(args, mode_t) : 0;
+    va_end(args);
+    if (plan.read_only && (flags & O_ACCMODE) != O_RDONLY) {
+        errno = EROFS;
+        return -1;
+    }
+    return (int)syscall(SYS_openat, fd, path, flags, mode);
 }
 
 /* ---- */
@@ -431,6 +449,52 @@ static void test_unreadable(void)
     scratch_remove(p.prefix);
 }
 
+/* A filesystem that became read-only: what is there is served, nothing can be stored until it is
+ * back. */
+static void test_read_only(void)
+{
+    static struct storage_model m, loaded;
+    struct storage_problems problems = {0};
+    struct place p;
+    struct storage *s;
+    struct error e;
+    int fd;
+
+    make_place(&p);
+    memset(&m, 0, sizeof(m));
+    fd = lock_take(p.prefix, &e);
+    CU_ASSERT(fd >= 0);
+    close(fd);
+    s = open_loaded(&p, &e);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+    for (unsigned i = 0; i < 5; i++) {
+        CU_ASSERT(do_step(s, i, &e) == 0);
+        model_step(&m, i);
+    }
+    storage_close(s);
+    /* With a torn tail that cannot be cut off now. */
+    CU_ASSERT(truncate(p.log, (off_t)size_of(p.log) + 5000) == 0);
+    plan.read_only = true;
+    fd = lock_take(p.prefix, &e);
+    CU_ASSERT(fd >= 0 && lock_take(p.prefix, &e) == -1 && e.kind == ERROR_IN_USE);
+    close(fd);
+    s = storage_open(&(struct storage_options){STORAGE_FILE, p.prefix, false}, &e);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+    CU_ASSERT(storage_model_load(&loaded, &m, s, &problems, &e) == 0);
+    CU_ASSERT(storage_model_differences(&loaded, &m, NULL) == 0);
+    CU_ASSERT(storage_probe(s, 4096, &e) == -1 && e.kind == ERROR_STORAGE);
+    CU_ASSERT(do_step(s, 5, &e) == -1 && e.kind == ERROR_STORAGE);
+    CU_ASSERT_PTR_NOT_NULL(strstr(e.message, strerror(EROFS)));
+    plan.read_only = false;
+    CU_ASSERT(storage_probe(s, 4096, &e) == 0);
+    CU_ASSERT(do_step(s, 5, &e) == 0);
+    model_step(&m, 5);
+    storage_close(s);
+    CU_ASSERT(holds(&p, &m));
+    storage_problems_free(&problems);
+    scratch_remove(p.prefix);
+}
+
 int main(void)
 {
     CU_pSuite suite;
@@ -444,6 +508,7 @@ int main(void)
     CU_add_test(suite, "short writes", test_short_writes);
     CU_add_test(suite, "size limit", test_size_limit);
     CU_add_test(suite, "crash anywhere", test_crash_anywhere);
+    CU_add_test(suite, "read-only filesystem", test_read_only);
     CU_add_test(suite, "unreadable block", test_unreadable);
     CU_basic_set_mode(CU_BRM_NORMAL);
     CU_basic_run_tests();
