@@ -47,10 +47,7 @@ static void test_random(void)
         struct item *item;
         seed = seed * 6364136223846793005u + 1442695040888963407u;
         item = &items[(seed >> 33) % ITEMS];
-        if (item->is_in)
-            CU_ASSERT(map_take(&m, key_of(item)) == item);
-        else
-            CU_ASSERT(map_put(&m, item) == 0);
+        CU_ASSERT(item->is_in ? map_take(&m, key_of(item)) == item : map_put(&m, item) == 0);
         item->is_in = !item->is_in;
         CU_ASSERT(item->is_in || map_take(&m, key_of(item)) == NULL);
         if (step % 64 == 0)
