@@ -1,5 +1,6 @@
 #include "reconciler/acme/message.h"
 
+#include <arpa/inet.h>
 #include <cjson/cJSON.h>
 #include <string.h>
 
@@ -25,7 +26,7 @@ static size_t scan_string(struct str body, size_t at)
     for (; at < body.len && body.ptr[at] != '"'; at++) {
         /* cJSON would end the string at a NUL, and something else would be read than was sent. */
         if (str_starts(str_slice(body, at, body.len), STR("\\u0000")) ||
-            at - start > ACME_STRING_MAX)
+            at - start >= ACME_STRING_MAX)
             return 0;
         if (body.ptr[at] == '\\')
             at++;
@@ -278,13 +279,18 @@ void acme_message_put_order(struct buf *out, struct str name)
 {
     struct json_out json = json_out_compact(out);
     unsigned char room[16];
+    char text[INET6_ADDRSTRLEN];
     struct str ip;
+    bool is_ip = certificate_parse_ip(name, &ip, room);
 
+    /* RFC 8738 §3: in the form of RFC 5952, which is what inet_ntop writes. */
+    if (is_ip)
+        name = str_from(inet_ntop(ip.len == 16 ? AF_INET6 : AF_INET, room, text, sizeof(text)));
     json_out_object(&json);
     json_out_key(&json, "identifiers");
     json_out_array(&json);
     json_out_object(&json);
-    json_out_member_cstr(&json, "type", certificate_parse_ip(name, &ip, room) ? "ip" : "dns");
+    json_out_member_cstr(&json, "type", is_ip ? "ip" : "dns");
     json_out_member_str(&json, "value", name);
     json_out_end(&json);
     json_out_end(&json);
