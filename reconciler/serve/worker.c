@@ -79,6 +79,9 @@ static void drain(struct worker *w, int64_t ms)
     w->is_draining = true;
     log_event(LOG_INFO, "worker_drains", LOG_FIELDS(log_int("slot", w->options->slot)));
     edge_drain(w->edge);
+    /* Closed, not only left alone: where nobody else holds them, newcomers are refused at once. */
+    for (size_t i = 0; i < w->options->listener_count; i++)
+        close(w->options->listeners[i].fd);
 }
 
 static void on_drain_message(void *context)
