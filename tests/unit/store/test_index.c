@@ -53,7 +53,9 @@ static void end(struct bench *b)
 
 static struct str name_of(unsigned i, char room[32])
 {
-    snprintf(room, 32, i ? "n%02u.test" : "", i); /* 0 is the default certificate */
+    if (i == 0)
+        return STR(""); /* the default certificate */
+    snprintf(room, 32, "n%02u.test", i);
     return str_from(room);
 }
 
