@@ -25,7 +25,7 @@ UNIT_BOUND, CONFORMANCE_BOUND, E2E_BOUND = 180, 300, 180
 SLOW = 4  # sanitizer builds get this many times the bounds
 
 CUNIT_ROW = re.compile(r"^\s*tests\s+(\d+)\s+(\d+|n/a)\s+(\d+)\s+(\d+)\s+(\d+)", re.M)
-CLOSING = re.compile(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.M)
+CLOSING = re.compile(r"^(?:\w+: )?(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", re.M)
 
 
 class Outcome:
