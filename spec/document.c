@@ -109,16 +109,15 @@ static int refuse_syntax(struct loader *l)
         return error_memory(l->tree.error);
     if (y->error == YAML_READER_ERROR) {
         document_place_of_offset(l->bytes, y->problem_offset, &line, &column);
-        return tree_refuse(&l->tree, ERROR_SYNTAX, line, column, "%u:%u: %s", line, column,
+        return tree_refuse(&l->tree, ERROR_SYNTAX, line, column, "%s",
                            y->problem ? y->problem : "unreadable bytes");
     }
     column = column_of(l, &y->problem_mark);
     if (y->context && y->context_mark.line != y->problem_mark.line)
-        return tree_refuse(&l->tree, ERROR_SYNTAX, line, column,
-                           "%u:%u: %s, %s that began in line %u", line, column,
+        return tree_refuse(&l->tree, ERROR_SYNTAX, line, column, "%s, %s that began in line %u",
                            y->problem ? y->problem : "syntax error", y->context,
                            line_of(&y->context_mark));
-    return tree_refuse(&l->tree, ERROR_SYNTAX, line, column, "%u:%u: %s%s%s", line, column,
+    return tree_refuse(&l->tree, ERROR_SYNTAX, line, column, "%s%s%s",
                        y->problem ? y->problem : "syntax error", y->context ? ", " : "",
                        y->context ? y->context : "");
 }
@@ -254,7 +253,7 @@ static int check_bytes(struct loader *l)
     if (i >= len)
         return 0;
     document_place_of_offset(l->bytes, i, &line, &column);
-    return tree_refuse(&l->tree, ERROR_SYNTAX, line, column, "%u:%u: %s", line, column,
+    return tree_refuse(&l->tree, ERROR_SYNTAX, line, column, "%s",
                        p[i] ? "bytes that are not UTF-8" : "a NUL byte");
 }
 

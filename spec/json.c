@@ -32,8 +32,7 @@ static uint32_t column(const struct reader *r)
 
 static int refuse(struct reader *r, const char *why)
 {
-    return tree_refuse(&r->tree, ERROR_SYNTAX, r->line, column(r), "%u:%u: %s", r->line, column(r),
-                       why);
+    return tree_refuse(&r->tree, ERROR_SYNTAX, r->line, column(r), "%s", why);
 }
 
 static void skip_blanks(struct reader *r)

@@ -322,6 +322,14 @@ static bool is_quantifier(struct str p, size_t i)
     return end < p.len && p.ptr[end] == '}';
 }
 
+/* The index behind the escape at i: \p{Greek} and \x{41} have braces of their own. */
+static size_t skip_escape(struct str p, size_t i)
+{
+    bool is_long = i + 2 < p.len && strchr("pPxuU", p.ptr[i + 1]) && p.ptr[i + 2] == '{';
+
+    return is_long ? str_find(p, '}', i) + 1 : i + 2;
+}
+
 /* A brace that PCRE takes as it stands, and Kong's router refuses. */
 static bool has_stray_brace(struct str p)
 {
@@ -331,7 +339,7 @@ static bool has_stray_brace(struct str p)
         if (p.ptr[i] == '[')
             i = regex_skip_class(p, i);
         else
-            i += p.ptr[i] == '\\' ? 2 : 1;
+            i = p.ptr[i] == '\\' ? skip_escape(p, i) : i + 1;
     }
     return false;
 }

@@ -137,6 +137,18 @@ static const char *file_name(const struct problems *p, const struct problem *pro
     return problem->place.file < p->file_count ? p->files[problem->place.file] : "-";
 }
 
+/* Safe for a terminal; but a quote within a sentence needs no backslash. */
+static void print_sentence(struct buf *out, struct str text)
+{
+    for (struct str rest = text; rest.ptr;) {
+        struct str part = str_cut(rest, '"', &rest);
+
+        buf_escaped(out, part);
+        if (rest.ptr)
+            buf_char(out, '"');
+    }
+}
+
 void problems_print_text(const struct problems *p, struct buf *out)
 {
     for (size_t i = 0; i < p->count; i++) {
@@ -147,10 +159,10 @@ void problems_print_text(const struct problems *p, struct buf *out)
             buf_printf(out, ":%u:%u", one->place.line, one->place.column);
         buf_cstr(out, one->severity == PROBLEM_WARNING ? ": warning: " : ": ");
         if (one->path.len) {
-            buf_escaped(out, one->path);
+            print_sentence(out, one->path);
             buf_cstr(out, ": ");
         }
-        buf_escaped(out, one->message);
+        print_sentence(out, one->message);
         buf_char(out, '\n');
     }
     if (p->truncated)

@@ -36,6 +36,8 @@ static void set_float(struct document_node *node, double value)
 static void set_number(struct document_node *node, double approximate, uint64_t exact,
                        bool is_exact, bool is_negative)
 {
+    if (is_exact)
+        approximate = (double)exact;
     if (!is_exact || exact > INT64_MAX) {
         set_float(node, is_negative ? -approximate : approximate);
         return;

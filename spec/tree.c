@@ -33,6 +33,22 @@ void tree_fini(struct tree *t)
     *t = (struct tree){0};
 }
 
+/* Kong has the place in its text; ours stands in front. */
+static void add_refusal(struct tree *t, uint32_t line, uint32_t column, const char *text)
+{
+    struct buf message = BUF_INIT(2 * ERROR_MESSAGE_MAX), kong = BUF_INIT(2 * ERROR_MESSAGE_MAX);
+
+    buf_printf(&message, "failed parsing declarative configuration: %s", text);
+    buf_printf(&kong, "failed parsing declarative configuration: %u:%u: %s", line, column, text);
+    problems_put(t->options->problems, &(struct problem){.severity = PROBLEM_ERROR,
+                                                         .place = {t->options->file, line, column},
+                                                         .path = STR(""),
+                                                         .message = buf_view(&message),
+                                                         .kong = buf_view(&kong)});
+    buf_free(&message);
+    buf_free(&kong);
+}
+
 int tree_refuse(struct tree *t, enum error_kind kind, uint32_t line, uint32_t column,
                 const char *format, ...)
 {
@@ -45,9 +61,7 @@ int tree_refuse(struct tree *t, enum error_kind kind, uint32_t line, uint32_t co
     error_set(t->error, kind, "%s", text);
     t->error->line = line;
     t->error->column = column;
-    problems_add(t->options->problems, PROBLEM_ERROR,
-                 (struct place){t->options->file, line, column}, STR(""),
-                 "failed parsing declarative configuration: %s", text);
+    add_refusal(t, line, column, text);
     return -1;
 }
 
