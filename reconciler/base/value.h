@@ -89,10 +89,8 @@ struct value_failure {
 
 struct value {
     enum value_type type;
-    bool gone; /* in a put: the key is deleted, in the same durable step. Only what the key needs is
-                  read */
-    bool apart; /* state of a directory that the settings name (acme_server): keys apart from Kong's
-                 */
+    bool gone;  /* in a put: the key is deleted, in the same step; only what it needs is read */
+    bool apart; /* of a directory that the settings name (acme_server): keys apart from Kong's */
     struct str directory; /* URL it belongs to; "" = unknown (Kong's own records do not tell) */
     struct str name;      /* host, lower case; for accounts the e-mail address */
     union {
