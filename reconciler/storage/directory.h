@@ -11,8 +11,9 @@
  * caller's. On failure errno says what open(2) would.
  */
 
-/* The directory itself, made with its parents when missing and `create`. -1 with *e; errno ENOENT
- * kept. */
+/*
+ * The directory itself, made with its parents when missing and `create`. -1 with *e.
+ */
 int directory_open(const char *path, bool create, struct error *e) MUST_CHECK;
 /* One below `parent`, made durably when missing and `create`. */
 int directory_open_below(int parent, const char *name, bool create, struct error *e) MUST_CHECK;

@@ -358,8 +358,10 @@ int ledger_cut(struct ledger *l, struct error *e)
     return 0;
 }
 
-/* Can the old records be looked at whose keys the batch brings? Found out before anything is
- * written. */
+/*
+ * Can the old records be looked at whose keys the batch brings? Found out before anything is
+ * written.
+ */
 static int check_batch(const struct ledger *l, const struct ledger_batch *b, struct error *e)
 {
     struct str all = buf_view(&b->bytes);

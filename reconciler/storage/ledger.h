@@ -58,8 +58,10 @@ int ledger_create(struct ledger *l, int directory, const char *name,
                   const unsigned char marker[LOG_MARKER_SIZE], struct error *e) MUST_CHECK;
 void ledger_fini(struct ledger *l); /* closes the file */
 
-/* Takes a record that stands in the file into account. -1 with *e: memory, or the file cannot be
- * read. */
+/*
+ * Takes a record that stands in the file into account. -1 with *e: memory, or the file cannot be
+ * read.
+ */
 int ledger_note(struct ledger *l, const struct log_record *r, struct error *e) MUST_CHECK;
 /* Is this LOG_PUT record the live one of its key? */
 bool ledger_is_live(const struct ledger *l, const struct log_record *r);

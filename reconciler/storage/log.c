@@ -271,8 +271,10 @@ static struct str ahead(const struct log_scan *s)
     return str_slice(all, (size_t)(s->at - s->window_at), all.len);
 }
 
-/* 1: a sound record lies at s->at, *r set; 2: a sound head whose record the file's end cuts off; 0:
- * neither. */
+/*
+ * 1: a sound record lies at s->at, *r set; 2: a sound head whose record the file's end cuts off; 0:
+ * neither.
+ */
 static int look(struct log_scan *s, struct log_record *r, struct error *e)
 {
     struct str bytes;

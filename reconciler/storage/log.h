@@ -59,8 +59,10 @@ void log_make_header(unsigned char header[LOG_HEADER_SIZE],
  * packing needs no second copy. log_begin returns where the record starts, or SIZE_MAX on failure.
  */
 size_t log_begin(struct buf *out, unsigned kind, struct str key);
-/* Fills head and checksums in. -1: too large (LOG_BODY_MAX), out of memory; out is cut back to
- * `start`. */
+/*
+ * Fills head and checksums in. -1: too large (LOG_BODY_MAX), out of memory; out is cut back to
+ * `start`.
+ */
 int log_finish(struct buf *out, size_t start, const unsigned char marker[LOG_MARKER_SIZE],
                unsigned flags) MUST_CHECK;
 /* Sets the flags of the finished record that starts at `start`. */

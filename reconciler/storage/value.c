@@ -261,8 +261,10 @@ static bool flag_of(struct reading *r, const cJSON *object, const char *member)
     return cJSON_IsTrue(item);
 }
 
-/* Our own member, or NULL: Kong's record, or one of a newer build, of which Kong's part still
- * holds. */
+/*
+ * Our own member, or NULL: Kong's record, or one of a newer build, of which Kong's part still
+ * holds.
+ */
 static const cJSON *own_part(struct reading *r, const cJSON *object)
 {
     const cJSON *own = cJSON_GetObjectItemCaseSensitive(object, "reconcert");

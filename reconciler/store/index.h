@@ -27,8 +27,10 @@ struct index_declared {
 struct index *index_new(void) MUST_CHECK; /* NULL: out of memory */
 void index_free(struct index *x);         /* NULL is fine */
 
-/* Sets (referenced) or, with NULL, takes out the managed credential of a name. -1 with *e:
- * unchanged. */
+/*
+ * Sets (referenced) or, with NULL, takes out the managed credential of a name. -1 with *e:
+ * unchanged.
+ */
 int index_set_managed(struct index *x, struct str name, struct credential *credential,
                       struct error *e) MUST_CHECK;
 /*
@@ -61,8 +63,10 @@ struct index_changes {
     char *texts;
 };
 
-/* At most `max` of the waiting changes (0 = all); *changes NULL when there are none. -1 with *e:
- * they wait on. */
+/*
+ * At most `max` of the waiting changes (0 = all); *changes NULL when there are none. -1 with *e:
+ * they wait on.
+ */
 int index_take_changes(struct index *x, size_t max, struct index_changes **changes,
                        struct error *e) MUST_CHECK;
 /* The segment could not be written: these names are changes again. -1: out of memory. */

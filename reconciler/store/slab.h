@@ -16,8 +16,10 @@ struct slab_pool {
     struct slab *current; /* has room, or NULL */
 };
 
-/* `size` bytes; *home is what slab_release takes, once for each of them. NULL: out of memory, or
- * too large. */
+/*
+ * `size` bytes; *home is what slab_release takes, once for each of them. NULL: out of memory, or
+ * too large.
+ */
 void *slab_take(struct slab_pool *pool, size_t size, void **home) MUST_CHECK;
 void slab_release(void *home);
 /* Bytes that were taken live on until they are released. */

@@ -131,8 +131,10 @@ static struct weight weigh(const struct stack_segment *entry)
     return (struct weight){entry->size, segment_count(entry->mapped)};
 }
 
-/* Half of the next one: so each is more than twice all that are newer, and a million names are a
- * dozen segments. */
+/*
+ * Half of the next one: so each is more than twice all that are newer, and a million names are a
+ * dozen segments.
+ */
 static bool is_worth(const struct weight *newer, const struct weight *next)
 {
     return newer->bytes * 2 >= next->bytes || newer->names * 2 >= next->names;

@@ -75,8 +75,10 @@ struct store_options {
     struct str directory; /* ... this one; copied */
 };
 
-/* `chains` is used for the chains of all credentials and must outlive the store. NULL: out of
- * memory. */
+/*
+ * `chains` is used for the chains of all credentials and must outlive the store. NULL: out of
+ * memory.
+ */
 struct store *store_new(const struct store_options *options, struct chain_pool *chains) MUST_CHECK;
 void store_free(struct store *s); /* NULL is fine */
 
@@ -115,8 +117,10 @@ bool store_failure_value(const struct store *s, const struct store_name *n, stru
 int store_due_set(struct store *s, struct store_name *n, int64_t at) MUST_CHECK;
 /* The earliest instant; 0 = none. */
 int64_t store_due_next(const struct store *s);
-/* Takes a name that is due at `now` out of the due index and returns it, the earliest first; NULL:
- * none is. */
+/*
+ * Takes a name that is due at `now` out of the due index and returns it, the earliest first; NULL:
+ * none is.
+ */
 struct store_name *store_due_take(struct store *s, int64_t now);
 
 #endif

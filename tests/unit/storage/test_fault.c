@@ -158,8 +158,10 @@ static struct storage *open_loaded(const struct place *p, struct error *e)
     return s;
 }
 
-/* Step number `i` of a scenario with everything in it: batches, deletions, and room for
- * compactions. */
+/*
+ * Step number `i` of a scenario with everything in it: batches, deletions, and room for
+ * compactions.
+ */
 static size_t make_step(unsigned i, struct value_sample samples[2], struct value values[2])
 {
     value_sample_make(&samples[0], VALUE_CREDENTIAL, i % 5, i, BIG_LEAF);
@@ -215,8 +217,10 @@ static bool holds(const struct place *p, const struct storage_model *m)
     return shows(p, m, false);
 }
 
-/* Every call in turn fails once: the step says so, holds what it held, and goes through the next
- * time. */
+/*
+ * Every call in turn fails once: the step says so, holds what it held, and goes through the next
+ * time.
+ */
 static void fail_each_call(int number)
 {
     static struct storage_model m;
@@ -267,8 +271,10 @@ static void test_io_error(void)
     fail_each_call(EIO);
 }
 
-/* A disk that stays full: nothing is stored, everything is kept; when there is room again it goes
- * on. */
+/*
+ * A disk that stays full: nothing is stored, everything is kept; when there is room again it goes
+ * on.
+ */
 static void test_stays_full(void)
 {
     static struct storage_model m;
@@ -449,8 +455,10 @@ static void test_unreadable(void)
     scratch_remove(p.prefix);
 }
 
-/* A filesystem that became read-only: what is there is served, nothing can be stored until it is
- * back. */
+/*
+ * A filesystem that became read-only: what is there is served, nothing can be stored until it is
+ * back.
+ */
 static void test_read_only(void)
 {
     static struct storage_model m, loaded;

@@ -198,8 +198,10 @@ static void test_random(void)
     CU_ASSERT(open_descriptors() == before);
 }
 
-/* One change after the other on top of many: the sizes stay apart, the bytes within twice what
- * lives. */
+/*
+ * One change after the other on top of many: the sizes stay apart, the bytes within twice what
+ * lives.
+ */
 static void test_geometry(void)
 {
     struct stack *s = stack_new(FIRST_ID);
