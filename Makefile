@@ -51,13 +51,14 @@ $(BUILD)/lib$(1).a: $(call objects,$(SOURCES_$(1)))
 endef
 $(foreach f,$(FLOORS) top,$(eval $(call archive_rule,$(f))))
 
+# Renamed into place: who runs it meanwhile, or starts it now, has a whole one.
 $(BUILD)/reconcert: $(BUILD)/reconciler/main.o $(ARCHIVES)
-	$(Q)$(CC) $(LINKING) -o $@ $< $(LINK_ALL) $(LIBS)
+	$(Q)$(CC) $(LINKING) -o $@.new $< $(LINK_ALL) $(LIBS) && mv -f $@.new $@
 
 # A program of its own, GPL-2.0: it shares no object, not even a header, with the rest.
 WATCHER := $(call objects,$(wildcard reconciler/watcher/*.c))
 $(BUILD)/reconcert-watch: $(WATCHER)
-	$(Q)$(CC) $(LINKING) -o $@ $^ -linotifytools
+	$(Q)$(CC) $(LINKING) -o $@.new $^ -linotifytools && mv -f $@.new $@
 
 # tests/unit/<floor>/test_<noun>.c: one program each.
 UNIT_SOURCES := $(sort $(wildcard tests/unit/*/test_*.c))
