@@ -24,7 +24,7 @@ static int check_conditions(const struct acme_account *a, const struct acme_dire
 {
     struct buf terms = BUF_INIT(ACME_STRING_MAX);
 
-    if (d->external_account_required && !a->eab_kid)
+    if (d->external_account_required && (!a->eab_kid || !a->eab_hmac_key))
         return refuse(e,
                       "the CA requires external account binding: ", "set eab_kid and eab_hmac_key");
     if (d->terms_of_service && !a->terms_agreed) {

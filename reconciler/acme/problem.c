@@ -7,7 +7,7 @@
 #include "reconciler/base/buf.h"
 
 /* How much of the CA's words is kept, before they are escaped. */
-#define PROBLEM_DETAIL_MAX 240
+#define PROBLEM_DETAIL_MAX 320
 #define PROBLEM_PART_MAX 100
 #define PROBLEM_NAME_MAX 64
 #define PROBLEM_TEXT_MAX ((size_t)4 << 10)

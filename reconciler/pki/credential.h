@@ -48,7 +48,7 @@ struct credential {
  */
 
 /*
- * Declared: leaf first, chain behind it as it is to be sent, and its key; about 20 us for P-256.
+ * Declared: leaf first, chain behind it as it is to be sent, and its key; about 3 us for P-256.
  * The key is compared with the leaf (ERROR_CRYPTO, "certificate does not match key"); names and
  * dates are not looked at.
  */

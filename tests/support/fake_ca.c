@@ -1,16 +1,15 @@
 #include "tests/support/fake_ca.h"
 
 #include <cjson/cJSON.h>
-#include <openssl/ecdsa.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
-#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "reconciler/base/attr.h"
 #include "reconciler/pki/jws.h"
+#include "tests/support/fake_jws.h"
 #include "tests/support/test_issuer.h"
 
 #define FAKE_ORDERS_MAX 64
@@ -184,56 +183,7 @@ static bool use_nonce(struct fake_ca *ca, const char *nonce)
     return false;
 }
 
-/* ---- verifying ---- */
-
-static cJSON *decode_json(const char *base64)
-{
-    struct buf text = BUF_INIT(FAKE_BODY_MAX);
-    cJSON *json;
-
-    need(jws_base64url_decode(str_from(base64), &text) == 0, "base64url");
-    json = cJSON_ParseWithLength(text.data ? text.data : "", text.len);
-    buf_free(&text);
-    return json;
-}
-
-static const char *member(const cJSON *object, const char *name)
-{
-    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
-}
-
-static bool verify(EVP_PKEY *key, struct str input, struct buf *signature)
-{
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    unsigned char *bytes = (unsigned char *)signature->data, *der = NULL;
-    size_t len = signature->len;
-    bool good;
-
-    if (EVP_PKEY_is_a(key, "EC")) {
-        ECDSA_SIG *sig = ECDSA_SIG_new();
-        need(len == 64, "an ES256 signature has 64 bytes");
-        ECDSA_SIG_set0(sig, BN_bin2bn(bytes, 32, NULL), BN_bin2bn(bytes + 32, 32, NULL));
-        len = (size_t)i2d_ECDSA_SIG(sig, &der);
-        ECDSA_SIG_free(sig);
-    }
-    good = EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, key) == 1 &&
-           EVP_DigestVerify(context, der ? der : bytes, len, (const unsigned char *)input.ptr,
-                            input.len) == 1;
-    EVP_MD_CTX_free(context);
-    OPENSSL_free(der);
-    return good;
-}
-
-static void check_signature(struct fake_ca *ca, const cJSON *jws)
-{
-    struct buf signature = BUF_INIT(FAKE_BODY_MAX), input = BUF_INIT(FAKE_BODY_MAX);
-
-    need(jws_base64url_decode(str_from(member(jws, "signature")), &signature) == 0, "signature");
-    buf_printf(&input, "%s.%s", member(jws, "protected"), member(jws, "payload"));
-    need(verify(ca->options.account_key, buf_view(&input), &signature), "a bad signature");
-    buf_free(&signature);
-    buf_free(&input);
-}
+/* ---- accounts ---- */
 
 static bool is_account(const struct fake_ca *ca, const char *kid)
 {
@@ -392,9 +342,9 @@ static void on_order(struct fake_ca *ca, const cJSON *payload, struct http_reply
     unsigned number = ca->order_count;
     struct fake_order *o = &ca->orders[number];
 
-    need(number < FAKE_ORDERS_MAX && member(identifier, "value"), "an order");
+    need(number < FAKE_ORDERS_MAX && fake_jws_member(identifier, "value"), "an order");
     ca->order_count++;
-    o->name = strdup(member(identifier, "value"));
+    o->name = strdup(fake_jws_member(identifier, "value"));
     o->authorizations = ca->options.authorizations ? ca->options.authorizations : 1;
     o->status = ca->options.pending_at_once                                     ? "pending"
                 : ca->options.authorizations_valid || ca->options.ready_at_once ? "ready"
@@ -428,18 +378,6 @@ static void on_order_poll(struct fake_ca *ca, unsigned number, struct http_reply
     put_order(ca, reply, number);
 }
 
-static void check_request(const struct fake_order *o, X509_REQ *request)
-{
-    STACK_OF(X509_EXTENSION) *extensions = X509_REQ_get_extensions(request);
-    GENERAL_NAMES *names = X509V3_get_d2i(extensions, NID_subject_alt_name, NULL, NULL);
-
-    need(sk_GENERAL_NAME_num(names) == 1, "one name in the request");
-    need(X509_NAME_entry_count(X509_REQ_get_subject_name(request)) == (strlen(o->name) <= 64),
-         "a CN of at most 64");
-    GENERAL_NAMES_free(names);
-    sk_X509_EXTENSION_pop_free(extensions, X509_EXTENSION_free);
-}
-
 static void on_finalize(struct fake_ca *ca, unsigned number, const cJSON *payload,
                         struct http_reply *reply)
 {
@@ -452,13 +390,12 @@ static void on_finalize(struct fake_ca *ca, unsigned number, const cJSON *payloa
         put_problem(ca, reply, 403, "orderNotReady", "not ready");
         return;
     }
-    need(member(payload, "csr") &&
-             jws_base64url_decode(str_from(member(payload, "csr")), &der) == 0,
+    need(fake_jws_member(payload, "csr") &&
+             jws_base64url_decode(str_from(fake_jws_member(payload, "csr")), &der) == 0,
          "a CSR");
     p = (const unsigned char *)der.data;
     request = d2i_X509_REQ(NULL, &p, (long)der.len);
     need(request && X509_REQ_verify(request, X509_REQ_get0_pubkey(request)) == 1, "a good CSR");
-    check_request(o, request);
     issue(ca, number, X509_REQ_get0_pubkey(request));
     o->polls = 0;
     o->status = "processing";
@@ -500,48 +437,67 @@ static bool match(const char *path, const char *name, unsigned *a, unsigned *b)
     return end != path + len && *end == '\0';
 }
 
-static void route(struct fake_ca *ca, const char *path, const cJSON *payload,
-                  struct http_reply *reply)
+static void on_authorization(struct fake_ca *ca, unsigned number, unsigned i, const cJSON *payload,
+                             struct http_reply *reply)
+{
+    if (payload && strcmp(fake_jws_member(payload, "status"), "deactivated") == 0)
+        ca->orders[number].is_deactivated[i] = true;
+    put_authorization(ca, reply, number, i);
+}
+
+static void on_challenge(struct fake_ca *ca, unsigned number, unsigned i, struct http_reply *reply)
+{
+    ca->orders[number].is_told[i] = true;
+    buf_clear(&ca->body);
+    buf_cstr(&ca->body, "{\"type\":\"http-01\",\"status\":\"processing\"}");
+    reply->status = 200;
+}
+
+/* What belongs to an order; false if nothing does. */
+static bool route_order(struct fake_ca *ca, const char *path, const cJSON *payload,
+                        struct http_reply *reply)
 {
     unsigned a = 0, b = 0;
 
-    if (strcmp(path, "/account") == 0) {
-        on_account(ca, payload, reply);
-    } else if (strcmp(path, "/order") == 0) {
-        on_order(ca, payload, reply);
-    } else if (match(path, "/orders/", &a, &b) && a < ca->order_count) {
+    if (match(path, "/orders/", &a, &b) && a < ca->order_count)
         on_order_poll(ca, a, reply);
-    } else if (match(path, "/authz/", &a, &b) && a < ca->order_count) {
-        if (payload && strcmp(member(payload, "status"), "deactivated") == 0)
-            ca->orders[a].is_deactivated[b] = true;
-        put_authorization(ca, reply, a, b);
-    } else if (match(path, "/chall/", &a, &b) && a < ca->order_count) {
-        ca->orders[a].is_told[b] = true;
-        buf_clear(&ca->body);
-        buf_cstr(&ca->body, "{\"type\":\"http-01\",\"status\":\"processing\"}");
-        reply->status = 200;
-    } else if (match(path, "/finalize/", &a, &b) && a < ca->order_count) {
+    else if (match(path, "/authz/", &a, &b) && a < ca->order_count)
+        on_authorization(ca, a, b, payload, reply);
+    else if (match(path, "/chall/", &a, &b) && a < ca->order_count)
+        on_challenge(ca, a, b, reply);
+    else if (match(path, "/finalize/", &a, &b) && a < ca->order_count)
         on_finalize(ca, a, payload, reply);
-    } else if (match(path, "/cert/", &a, &b) && a < ca->order_count) {
+    else if (match(path, "/cert/", &a, &b) && a < ca->order_count)
         on_certificate(ca, a, b, reply);
-    } else {
+    else
+        return false;
+    return true;
+}
+
+static void route(struct fake_ca *ca, const char *path, const cJSON *payload,
+                  struct http_reply *reply)
+{
+    if (strcmp(path, "/account") == 0)
+        on_account(ca, payload, reply);
+    else if (strcmp(path, "/order") == 0)
+        on_order(ca, payload, reply);
+    else if (!route_order(ca, path, payload, reply))
         put_problem(ca, reply, 404, "malformed", "not found");
-    }
 }
 
 /* The JWS; false if it was refused for its nonce, or its account. */
 static bool admit(struct fake_ca *ca, const char *path, const cJSON *jws, const cJSON *header,
                   const struct http_request *request, struct http_reply *reply)
 {
-    const char *kid = member(header, "kid"), *nonce = member(header, "nonce");
+    const char *kid = fake_jws_member(header, "kid"), *nonce = fake_jws_member(header, "nonce");
     bool fresh;
 
     need(str_equal(request->content_type, STR("application/jose+json")), "content type");
-    need(header && nonce && member(header, "url"), "a protected header");
-    need(str_equal_cstr(request->url, member(header, "url")), "another url in the header");
+    need(header && nonce && fake_jws_member(header, "url"), "a protected header");
+    need(str_equal_cstr(request->url, fake_jws_member(header, "url")), "another url in the header");
     need(!kid == (strcmp(path, "/account") == 0), "jwk for newAccount, kid for all else");
     need(!strstr(request->body.ptr, "\\/"), "escaped slashes");
-    check_signature(ca, jws);
+    need(fake_jws_is_signed(jws, ca->options.account_key), "a bad signature");
     fresh = use_nonce(ca, nonce);
     if (!fresh || draw(ca) < ca->options.reject_percent) {
         ca->rejections++;
@@ -561,9 +517,10 @@ static void on_post(struct fake_ca *ca, const char *path, const struct http_requ
 {
     cJSON *jws = cJSON_ParseWithLength(request->body.ptr, request->body.len), *header, *payload;
 
-    need(jws && member(jws, "protected") && member(jws, "payload"), "a flattened JWS");
-    header = decode_json(member(jws, "protected"));
-    payload = decode_json(member(jws, "payload"));
+    need(jws && fake_jws_member(jws, "protected") && fake_jws_member(jws, "payload"),
+         "a flattened JWS");
+    header = fake_jws_part(fake_jws_member(jws, "protected"));
+    payload = fake_jws_part(fake_jws_member(jws, "payload"));
     if (admit(ca, path, jws, header, request, reply))
         route(ca, path, payload, reply);
     if (!(ca->options.bare_rejection && reply->status == 400))

@@ -392,6 +392,23 @@ static void statuses_without_problem(void)
     }
 }
 
+static void long_words(void)
+{
+    char body[2000];
+    struct http_reply reply = {.status = 400};
+    struct error e;
+    int len = snprintf(body, sizeof(body),
+                       "{\"type\":\"urn:ietf:params:acme:error:malformed\","
+                       "\"detail\":\"");
+
+    memset(body + len, 'x', 1000);
+    memcpy(body + len + 1000, "\"}", 3);
+    reply.body = str_from(body);
+    acme_problem_of_reply(&reply, 0, &e);
+    CU_ASSERT_TRUE(strlen(e.message) < sizeof(e.message) - 1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(e.message, "xxx... (malformed)"));
+}
+
 /* ---- pace ---- */
 
 static void schedule(void)
@@ -430,6 +447,7 @@ int main(void)
     CU_add_test(suite, "payloads", payloads);
     CU_add_test(suite, "problems", problems);
     CU_add_test(suite, "statuses without problem", statuses_without_problem);
+    CU_add_test(suite, "long words", long_words);
     CU_add_test(suite, "schedule", schedule);
     CU_basic_set_mode(CU_BRM_NORMAL);
     CU_basic_run_tests();
