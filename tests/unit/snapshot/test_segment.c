@@ -1,17 +1,10 @@
 #include "reconciler/snapshot/segment.h"
 
 #include <CUnit/Basic.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-/* ---- helpers ---- */
 
 static struct segment_credential credential(const char *leaf, const char *key, const char *chain)
 {
@@ -54,32 +47,6 @@ static struct segment *make(const struct segment_name *names, size_t count)
     if (fd < 0)
         fprintf(stderr, "segment: %s\n", e.message);
     return map_and_close(fd);
-}
-
-/* A sealed memfd of any bytes. */
-static int sealed(const char *bytes, size_t size, int seals)
-{
-    int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-
-    if (fd < 0 || write(fd, bytes, size) != (ssize_t)size || fcntl(fd, F_ADD_SEALS, seals))
-        abort();
-    return fd;
-}
-
-#define ALL_SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
-
-static char *bytes_of(int fd, size_t *size)
-{
-    struct stat st;
-    char *bytes;
-
-    if (fstat(fd, &st))
-        abort();
-    *size = (size_t)st.st_size;
-    bytes = malloc(*size);
-    if (!bytes || pread(fd, bytes, *size, 0) != st.st_size)
-        abort();
-    return bytes;
 }
 
 /* ---- credentials ---- */
@@ -249,26 +216,6 @@ static void test_limits(void)
     CU_ASSERT_EQUAL(e.kind, ERROR_INVALID);
 }
 
-/* SEGMENT_ENTRIES_MAX is crossed by what a header claims, not by 64 Mi names. */
-static void test_entries_limit(void)
-{
-    struct segment_name n = name_of("a", "leaf");
-    struct error e = {0};
-    int fd = segment_write_credentials(&n, 1, NULL, &e), garbled;
-    uint64_t huge = UINT64_C(1) + SEGMENT_ENTRIES_MAX;
-    size_t size;
-    char *bytes = bytes_of(fd, &size);
-
-    /* header: 8 magic, 4 + 4, size, seed, flags, longest path, then the table: slots_at,
-     * slot_count, order_at, count */
-    memcpy(bytes + 48 + 24, &huge, sizeof(huge));
-    garbled = sealed(bytes, size, ALL_SEALS);
-    CU_ASSERT_PTR_NULL(segment_map(garbled, NULL, &e));
-    close(garbled);
-    close(fd);
-    free(bytes);
-}
-
 static void test_chain(void)
 {
     /* 30 03 .. 3 bytes; 30 81 80 + 128 bytes; a cut one */
@@ -405,268 +352,6 @@ static void test_merge_shares_chains(void)
         segment_unref(parts[i]);
 }
 
-/* ---- tokens and routes ---- */
-
-static void test_tokens(void)
-{
-    struct segment_token tokens[] = {{STR("abc"), STR("abc.thumb")}, {STR("A-_9"), STR("A-_9.t")}};
-    struct segment_name found;
-    struct error e = {0};
-    struct segment *s = map_and_close(segment_write_tokens(tokens, 2, NULL, &e));
-    struct str answer;
-
-    CU_ASSERT_PTR_NOT_NULL_FATAL(s);
-    CU_ASSERT_EQUAL(segment_kind_of(s), SEGMENT_TOKENS);
-    CU_ASSERT_EQUAL(segment_find_token(s, STR("abc"), &answer), 1);
-    CU_ASSERT_TRUE(str_equal(answer, STR("abc.thumb")));
-    CU_ASSERT_EQUAL(segment_find_token(s, STR("A-_9"), &answer), 1);
-    CU_ASSERT_EQUAL(segment_find_token(s, STR("ABC"), &answer), 0);
-    CU_ASSERT_EQUAL(segment_find_name(s, STR("abc"), &found), 0);
-    CU_ASSERT_EQUAL(segment_name_at(s, 0, &found), -1);
-    segment_unref(s);
-}
-
-static struct segment *routes(const struct segment_routes *r)
-{
-    struct error e = {0};
-
-    return map_and_close(segment_write_routes(r, NULL, &e));
-}
-
-static void test_gate(void)
-{
-    static const struct str domains[] = {STR_INIT("a.example"), STR_INIT("*.b.example"),
-                                         STR_INIT("c.*"), STR_INIT("10.1.1.1"),
-                                         STR_INIT("a.example")};
-    static const struct {
-        const char *host;
-        bool listed, any;
-    } cases[] = {
-        {"a.example", true, true},     {"x.a.example", false, true}, {"x.b.example", true, true},
-        {"x.y.b.example", true, true}, {"b.example", false, true},   {"xb.example", false, true},
-        {"c.example", false, true},    {"10.1.1.1", false, false},   {"1.2.3.4", false, false},
-        {"1.2.3.4.5", false, true},    {"1.2.3", false, true},       {"", false, false},
-        {".b.example", false, true},
-    };
-    struct segment_routes listed = {.gate_open = true, .domains = domains, .domain_count = 5};
-    struct segment_routes any = {.gate_open = true, .allow_any_domain = true};
-    struct segment_routes ipv4 = listed;
-    struct segment *s = routes(&listed), *a = routes(&any), *closed, *i;
-
-    CU_ASSERT_PTR_NOT_NULL_FATAL(s);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(a);
-    for (size_t k = 0; k < ARRAY_LENGTH(cases); k++) {
-        CU_ASSERT_EQUAL(segment_gate(s, str_from(cases[k].host)), cases[k].listed);
-        CU_ASSERT_EQUAL(segment_gate(a, str_from(cases[k].host)), cases[k].any);
-    }
-    ipv4.allow_ipv4 = true;
-    i = routes(&ipv4);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(i);
-    CU_ASSERT_TRUE(segment_gate(i, STR("10.1.1.1")));
-    CU_ASSERT_FALSE(segment_gate(i, STR("1.2.3.4")));
-    any.gate_open = false;
-    closed = routes(&any);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(closed);
-    CU_ASSERT_FALSE(segment_gate(closed, STR("a.example")));
-    segment_unref(s);
-    segment_unref(a);
-    segment_unref(i);
-    segment_unref(closed);
-}
-
-static void test_hosts(void)
-{
-    static const struct str hosts[] = {
-        STR_INIT("a.example"),      STR_INIT("*.b.example"),    STR_INIT("c.*"),
-        STR_INIT("p.example:8000"), STR_INIT("*.q.example:80"), STR_INIT("r.*:81"),
-        STR_INIT("a.example")};
-    static const struct {
-        const char *host;
-        uint16_t port;
-        bool claimed;
-    } cases[] = {
-        {"a.example", 0, true},    {"a.example", 8000, true},   {"x.a.example", 80, false},
-        {"x.b.example", 80, true}, {"x.y.b.example", 80, true}, {"b.example", 80, false},
-        {"c.example", 80, true},   {"c.x.example", 80, true},   {"c", 80, false},
-        {"xc.example", 80, false}, {"p.example", 8000, true},   {"p.example", 80, false},
-        {"p.example", 0, false},   {"x.q.example", 80, true},   {"x.q.example", 81, false},
-        {"r.example", 81, true},   {"r.example", 80, false},    {"", 80, false},
-    };
-    char longest[300];
-    struct segment_routes r = {.hosts = hosts, .host_count = ARRAY_LENGTH(hosts)};
-    struct segment *s = routes(&r), *any;
-
-    CU_ASSERT_PTR_NOT_NULL_FATAL(s);
-    CU_ASSERT_EQUAL(segment_count(s), 6); /* one came twice */
-    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
-        bool got = segment_claims_host(s, str_from(cases[i].host), cases[i].port);
-        if (got != cases[i].claimed)
-            fprintf(stderr, "%s:%u\n", cases[i].host, cases[i].port);
-        CU_ASSERT_EQUAL(got, cases[i].claimed);
-    }
-    memset(longest, 'a', sizeof(longest));
-    memcpy(longest + 256, ".b.example", 10);
-    CU_ASSERT_FALSE(segment_claims_host(s, (struct str){longest, 266}, 80));
-    r.any_host = true;
-    any = routes(&r);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(any);
-    CU_ASSERT_TRUE(segment_claims_host(any, STR("whatever"), 1));
-    CU_ASSERT_TRUE(segment_claims_host(any, STR(""), 1));
-    segment_unref(s);
-    segment_unref(any);
-}
-
-static void test_paths(void)
-{
-    static char too_long[SEGMENT_KEY_MAX + 1];
-    struct str prefixes[] = {STR("/.well-known/acme-challenge/solver"), STR("")};
-    struct segment_routes r = {.challenge_prefixes = prefixes, .challenge_prefix_count = 2};
-    struct segment *s, *all;
-
-    memset(too_long, 'x', sizeof(too_long));
-    prefixes[1] = (struct str){too_long, sizeof(too_long)}; /* left out, not an error */
-    s = routes(&r);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(s);
-    CU_ASSERT_TRUE(segment_keeps_path(s, STR("/.well-known/acme-challenge/solver")));
-    CU_ASSERT_TRUE(segment_keeps_path(s, STR("/.well-known/acme-challenge/solver2/x")));
-    CU_ASSERT_FALSE(segment_keeps_path(s, STR("/.well-known/acme-challenge/solve")));
-    CU_ASSERT_FALSE(segment_keeps_path(s, STR("/.well-known/acme-challenge")));
-    CU_ASSERT_FALSE(segment_keeps_path(s, STR("/")));
-    prefixes[0] = STR("/.well-known/acme-challenge");
-    all = routes(&r);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(all);
-    CU_ASSERT_TRUE(segment_keeps_path(all, STR("/.well-known/acme-challenge/any")));
-    segment_unref(s);
-    segment_unref(all);
-}
-
-/* ---- hostile bytes ---- */
-
-static void test_refuses_unsealed(void)
-{
-    static const int seals[] = {0, F_SEAL_SHRINK | F_SEAL_GROW, F_SEAL_SHRINK | F_SEAL_WRITE,
-                                F_SEAL_GROW | F_SEAL_WRITE};
-    struct segment_name n = name_of("a", "leaf");
-    struct error e = {0};
-    int fd = segment_write_credentials(&n, 1, NULL, &e), pipes[2];
-    size_t size;
-    char *bytes = bytes_of(fd, &size);
-
-    for (size_t i = 0; i < ARRAY_LENGTH(seals); i++) {
-        int other = sealed(bytes, size, seals[i]);
-        e.kind = ERROR_NONE;
-        CU_ASSERT_PTR_NULL(segment_map(other, NULL, &e));
-        CU_ASSERT_EQUAL(e.kind, ERROR_INVALID);
-        close(other);
-    }
-    CU_ASSERT_EQUAL_FATAL(pipe(pipes), 0);
-    CU_ASSERT_PTR_NULL(segment_map(pipes[0], NULL, &e));
-    close(pipes[0]);
-    close(pipes[1]);
-    /* ours can be written by nobody, not even by its maker */
-    CU_ASSERT_EQUAL(write(fd, "x", 1), -1);
-    CU_ASSERT_EQUAL(ftruncate(fd, 0), -1);
-    CU_ASSERT_PTR_EQUAL(mmap(NULL, size, PROT_WRITE, MAP_SHARED, fd, 0), MAP_FAILED);
-    close(fd);
-    free(bytes);
-}
-
-/* Everything a reader does; what it finds must at least be readable memory. */
-static unsigned touch(struct str s)
-{
-    unsigned sum = 0;
-
-    for (size_t i = 0; i < s.len; i++)
-        sum += (unsigned char)s.ptr[i];
-    return sum;
-}
-
-static unsigned exercise(const struct segment *s)
-{
-    static const char *const keys[] = {"a.example", "b.example", "", "*.c.example", "tok", "none"};
-    unsigned sum = 0;
-
-    for (size_t i = 0; i < ARRAY_LENGTH(keys); i++) {
-        struct str key = str_from(keys[i]), answer;
-        struct segment_name n;
-        if (segment_find_name(s, key, &n) == 1)
-            sum += touch(n.name) + touch(n.credentials[0].leaf) + touch(n.credentials[0].key) +
-                   touch(n.credentials[1].chain);
-        if (segment_find_token(s, key, &answer) == 1)
-            sum += touch(answer);
-        sum += segment_gate(s, key) + segment_claims_host(s, key, 80);
-    }
-    sum += segment_keeps_path(s, STR("/.well-known/acme-challenge/xyz"));
-    for (size_t i = 0; i < segment_count(s) && i < 100; i++) {
-        struct segment_name n;
-        if (segment_name_at(s, i, &n) == 0)
-            sum += touch(n.name) + touch(n.credentials[0].chain);
-    }
-    return sum;
-}
-
-static void garble(int fd)
-{
-    struct error e = {0};
-    size_t size, refused = 0, taken = 0;
-    char *bytes = bytes_of(fd, &size);
-    volatile unsigned sink = 0;
-
-    for (size_t i = 0; i < size && i < 1400; i++) {
-        static const unsigned char masks[] = {0x01, 0x80, 0xff};
-        for (size_t m = 0; m < sizeof(masks); m++) {
-            struct segment *s;
-            int other;
-            bytes[i] ^= (char)masks[m];
-            other = sealed(bytes, size, ALL_SEALS);
-            s = segment_map(other, NULL, &e);
-            close(other);
-            if (s)
-                sink += exercise(s);
-            taken += s != NULL;
-            refused += s == NULL;
-            segment_unref(s);
-            bytes[i] ^= (char)masks[m];
-        }
-    }
-    CU_ASSERT_TRUE(refused > 100);
-    CU_ASSERT_TRUE(taken > 100);
-    for (size_t cut = 0; cut < size; cut += cut < 600 ? 1 : 97) {
-        int other = sealed(bytes, cut, ALL_SEALS);
-        CU_ASSERT_PTR_NULL(segment_map(other, NULL, &e));
-        close(other);
-    }
-    free(bytes);
-    (void)sink;
-}
-
-static void test_garbled(void)
-{
-    static const struct str texts[] = {STR_INIT("a.example"), STR_INIT("*.c.example")};
-    static const struct str path = STR_INIT("/.well-known/acme-challenge/x");
-    struct segment_name names[] = {name_of("a.example", "leaf-a"), name_of("b.example", "leaf-b"),
-                                   name_of("", "default"), name_of("gone", NULL)};
-    struct segment_token tokens[] = {{STR("tok"), STR("tok.thumb")}, {STR("t2"), STR("t2.x")}};
-    struct segment_routes r = {.gate_open = true,
-                               .domains = texts,
-                               .domain_count = 2,
-                               .hosts = texts,
-                               .host_count = 2,
-                               .challenge_prefixes = &path,
-                               .challenge_prefix_count = 1};
-    struct error e = {0};
-    int fds[3];
-
-    fds[0] = segment_write_credentials(names, 4, NULL, &e);
-    fds[1] = segment_write_tokens(tokens, 2, NULL, &e);
-    fds[2] = segment_write_routes(&r, NULL, &e);
-    for (int i = 0; i < 3; i++) {
-        CU_ASSERT_TRUE_FATAL(fds[i] >= 0);
-        garble(fds[i]);
-        close(fds[i]);
-    }
-}
-
 static void test_references(void)
 {
     struct segment_name n = name_of("a", "leaf"), found;
@@ -688,18 +373,12 @@ int main(void)
                            {"key pages", test_key_pages},
                            {"locking", test_locking},
                            {"limits", test_limits},
-                           {"entries limit", test_entries_limit},
                            {"chain", test_chain},
                            {"merge", test_merge},
                            {"merge refuses", test_merge_refuses},
                            {"merge shares chains", test_merge_shares_chains},
-                           {"tokens", test_tokens},
-                           {"gate", test_gate},
-                           {"hosts", test_hosts},
-                           {"paths", test_paths},
-                           {"refuses unsealed", test_refuses_unsealed},
-                           {"garbled", test_garbled},
                            {"references", test_references},
+
                            CU_TEST_INFO_NULL};
     CU_SuiteInfo suites[] = {{.pName = "segment", .pTests = tests}, CU_SUITE_INFO_NULL};
 

@@ -1,0 +1,135 @@
+#include "reconciler/serve/sandbox.h"
+
+#include <CUnit/Basic.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define HAS_FILTER 0
+#else
+#define HAS_FILTER 1
+#endif
+
+/* What a child inside the sandbox reports: one bit for each thing that is not as it should be. */
+enum {
+    CANNOT_ENTER = 1,
+    DUMPABLE = 2,
+    CAN_OPEN = 4,
+    CAN_CONNECT = 8,
+    CAN_EXECUTE = 16,
+    CANNOT_WORK = 32
+};
+
+static bool is_denied(long result)
+{
+    return result < 0 && errno == EPERM;
+}
+
+static int look_around(void)
+{
+    char name[] = "true";
+    char *const arguments[] = {name, NULL}, *const environment[] = {NULL};
+    struct error e;
+    void *page;
+    int report = 0;
+
+    if (sandbox_enter(&e))
+        return CANNOT_ENTER;
+    if (!HAS_FILTER && prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0) /* the filter has no prctl */
+        report |= DUMPABLE;
+    if (HAS_FILTER && (!is_denied(open("/dev/null", O_RDONLY)) || !is_denied(creat("/x", 0600))))
+        report |= CAN_OPEN;
+    if (HAS_FILTER && !is_denied(socket(AF_INET, SOCK_STREAM, 0)))
+        report |= CAN_CONNECT;
+    page = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (HAS_FILTER && (page != MAP_FAILED ||
+                       !is_denied(execve("/bin/true", arguments, environment)) || fork() >= 0))
+        report |= CAN_EXECUTE;
+    page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED || write(STDERR_FILENO, "", 0) < 0)
+        report |= CANNOT_WORK;
+    return report;
+}
+
+static void test_sandbox(void)
+{
+    int status;
+    pid_t pid = fork();
+
+    if (pid == 0)
+        _exit(look_around());
+    CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+    CU_ASSERT_TRUE(WIFEXITED(status));
+    if (WIFEXITED(status) && WEXITSTATUS(status))
+        fprintf(stderr, "report: %d\n", WEXITSTATUS(status));
+    CU_ASSERT_EQUAL(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 0);
+    if (!HAS_FILTER)
+        fprintf(stderr, "skipped: the system call filter, under a sanitizer\n");
+}
+
+/* The status file of a sandboxed child, read from outside. */
+static void test_privileges(void)
+{
+    int ready[2], leave[2];
+    char path[64], line[256], byte;
+    struct rlimit core = {1, 1};
+    bool no_new = false, no_capability = false;
+    FILE *status;
+    pid_t pid;
+
+    CU_ASSERT_EQUAL_FATAL(pipe(ready) | pipe(leave), 0);
+    pid = fork();
+    if (pid == 0) {
+        struct error e;
+        close(leave[1]);
+        if (sandbox_enter(&e) == 0)
+            (void)!write(ready[1], "x", 1);
+        (void)!read(leave[0], &byte, 1);
+        _exit(0);
+    }
+    close(ready[1]);
+    CU_ASSERT_EQUAL(read(ready[0], &byte, 1), 1);
+    snprintf(path, sizeof(path), "/proc/%d/status", pid);
+    status = fopen(path, "r");
+    while (status && fgets(line, sizeof(line), status)) {
+        unsigned long long bits;
+        if (sscanf(line, "NoNewPrivs: %llu", &bits) == 1)
+            no_new = bits == 1;
+        if (sscanf(line, "CapEff: %llx", &bits) == 1)
+            no_capability = bits == 0;
+        if (sscanf(line, "CapPrm: %llx", &bits) == 1)
+            no_capability = no_capability && bits == 0;
+    }
+    CU_ASSERT_PTR_NOT_NULL(status);
+    CU_ASSERT_EQUAL(prlimit(pid, RLIMIT_CORE, NULL, &core), 0);
+    CU_ASSERT_EQUAL(core.rlim_max, 0);
+    CU_ASSERT_TRUE(no_new);
+    CU_ASSERT_TRUE(no_capability);
+    if (status)
+        fclose(status);
+    close(leave[1]);
+    CU_ASSERT_EQUAL(waitpid(pid, NULL, 0), pid);
+    close(leave[0]);
+    close(ready[0]);
+}
+
+int main(void)
+{
+    CU_TestInfo tests[] = {
+        {"sandbox", test_sandbox}, {"privileges", test_privileges}, CU_TEST_INFO_NULL};
+    CU_SuiteInfo suites[] = {{.pName = "sandbox", .pTests = tests}, CU_SUITE_INFO_NULL};
+
+    if (CU_initialize_registry() || CU_register_suites(suites))
+        return 1;
+    CU_basic_set_mode(CU_BRM_NORMAL);
+    CU_basic_run_tests();
+    return CU_get_number_of_failures() ? 1 : 0;
+}
