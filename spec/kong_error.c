@@ -9,6 +9,7 @@ struct printing {
     const struct spec_detail *detail;
     const struct problems *problems;
     struct json_out *out;
+    bool masks;
 };
 
 static const struct document_node *member(const struct printing *p, const struct document_node *map,
@@ -30,11 +31,92 @@ static bool is_uuid(const struct document_node *n)
     return is_fine;
 }
 
-static void print_node(struct printing *p, const struct document_node *n)
+/* Is there a field of this name, in any entity or part of one, that must not be printed? */
+static bool names_secret(struct str name)
+{
+    for (unsigned i = 0; i < ENTITY_RECORD_COUNT; i++)
+        for (unsigned k = 0; k < entity_records[i]->count; k++)
+            if (entity_records[i]->fields[k].flags & SCHEMA_SECRET &&
+                str_equal_cstr(name, entity_records[i]->fields[k].name))
+                return true;
+    return false;
+}
+
+static bool contains(struct str text, struct str part)
+{
+    for (size_t i = 0; i + part.len <= text.len; i++)
+        if (str_equal_nocase(str_slice(text, i, i + part.len), part))
+            return true;
+    return false;
+}
+
+/*
+ * The file is wrong, so no table knows for sure what a value is: a name that is secret anywhere is
+ * secret here too, and so is what looks like it (the config of plugins has no table at all).
+ */
+static bool may_be_secret(struct str name, const struct document_node *n)
+{
+    static const struct str hints[] = {
+        STR_INIT("secret"),        STR_INIT("passw"),       STR_INIT("passphrase"),
+        STR_INIT("token"),         STR_INIT("credential"),  STR_INIT("private"),
+        STR_INIT("api_key"),       STR_INIT("apikey"),      STR_INIT("access_key"),
+        STR_INIT("authorization"), STR_INIT("header_value")};
+
+    if (n->kind == DOCUMENT_STRING && schema_is_reference(document_text(n)))
+        return false;
+    if (n->kind == DOCUMENT_STRING && contains(document_text(n), STR("PRIVATE KEY")))
+        return true;
+    if (n->kind == DOCUMENT_NULL || n->kind == DOCUMENT_BOOLEAN)
+        return false;
+    for (size_t i = 0; i < ARRAY_LENGTH(hints); i++)
+        if (contains(name, hints[i]))
+            return true;
+    return names_secret(name);
+}
+
+static void mask(const struct printing *p, struct str name, const struct document_node *n,
+                 struct buf *out);
+
+static void mask_items(const struct printing *p, struct str name, const struct document_node *n,
+                       struct buf *out)
+{
+    bool is_map = n->kind == DOCUMENT_MAP;
+
+    buf_char(out, is_map ? '{' : '[');
+    for (uint32_t i = 0; i < n->count; i++) {
+        struct str key = is_map ? names_text(&p->detail->names, document_keys(n)[i].name) : name;
+        struct json_out j = json_out_compact(out);
+
+        if (i)
+            buf_char(out, ',');
+        if (is_map) {
+            json_out_str(&j, key);
+            buf_char(out, ':');
+        }
+        mask(p, key, &n->as.items[i], out);
+    }
+    buf_char(out, is_map ? '}' : ']');
+}
+
+static void mask(const struct printing *p, struct str name, const struct document_node *n,
+                 struct buf *out)
+{
+    if (may_be_secret(name, n))
+        buf_cstr(out, "\"" KONG_ERROR_MASK "\"");
+    else if (document_is_table(n))
+        mask_items(p, name, n, out);
+    else
+        document_json_print(out, n, &p->detail->names);
+}
+
+static void print_node(struct printing *p, struct str name, const struct document_node *n)
 {
     struct buf text = BUF_SECRET(SIZE_MAX / 2);
 
-    document_json_print(&text, n, &p->detail->names);
+    if (p->masks)
+        mask(p, name, n, &text);
+    else
+        document_json_print(&text, n, &p->detail->names);
     json_out_raw(p->out, buf_view(&text));
     buf_free(&text);
 }
@@ -73,7 +155,7 @@ static void print_member(struct printing *p, uint8_t kind, const struct document
         return;
     }
     json_out_key_str(p->out, name);
-    print_node(p, n);
+    print_node(p, name, n);
 }
 
 /* The id as Kong knows it by then: what was given, or what it had made. */
@@ -188,7 +270,7 @@ static void print_entity(struct printing *p, const struct problem *one)
         json_out_member_str(p->out, "entity_name", document_text(name));
     if (are_strings(tags)) {
         json_out_key(p->out, "entity_tags");
-        print_node(p, tags);
+        print_node(p, STR("tags"), tags);
     }
     print_body(p, &s, one->has_ids);
 }
@@ -203,10 +285,10 @@ static bool is_first_of_entity(const struct problems *problems, size_t at)
     return true;
 }
 
-void kong_error_print_flattened(const struct spec_detail *detail, const struct problems *problems,
-                                struct json_out *out)
+static void print_flattened(struct printing *p)
 {
-    struct printing p = {detail, problems, out};
+    const struct problems *problems = p->problems;
+    struct json_out *out = p->out;
 
     json_out_array(out);
     for (size_t i = 0; i < problems->count; i++) {
@@ -215,11 +297,27 @@ void kong_error_print_flattened(const struct spec_detail *detail, const struct p
         if (!one->entity || one->severity != PROBLEM_ERROR || !is_first_of_entity(problems, i))
             continue;
         json_out_object(out);
-        print_entity(&p, one);
-        print_errors(&p, i, one->entity);
+        print_entity(p, one);
+        print_errors(p, i, one->entity);
         json_out_end(out);
     }
     json_out_end(out);
+}
+
+void kong_error_print_flattened(const struct spec_detail *detail, const struct problems *problems,
+                                struct json_out *out)
+{
+    struct printing p = {detail, problems, out, false};
+
+    print_flattened(&p);
+}
+
+void kong_error_print_masked(const struct spec_detail *detail, const struct problems *problems,
+                             struct json_out *out)
+{
+    struct printing p = {detail, problems, out, true};
+
+    print_flattened(&p);
 }
 
 void kong_error_print_fields(const struct problems *problems, struct json_out *out)

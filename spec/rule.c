@@ -36,6 +36,16 @@ static bool has_equal_values(const struct schema_context *c, const struct schema
     return false;
 }
 
+/* A record counts as soon as it is written, {} too. */
+static bool is_set(const struct schema_context *c, const struct schema_view *v, unsigned i)
+{
+    const struct document_node *n = schema_value(c, v, i);
+
+    if (schema_field_of(v, i)->type == SCHEMA_RECORD)
+        return n->kind != DOCUMENT_NULL;
+    return !schema_is_empty(n);
+}
+
 static void check_group(struct schema_context *c, const struct schema_view *v,
                         const struct schema_rule *rule, const struct schema_frame *at)
 {
@@ -50,7 +60,7 @@ static void check_group(struct schema_context *c, const struct schema_view *v,
     bool is_broken;
 
     for (unsigned i = 0; i < rule->count; i++)
-        set += !schema_is_empty(schema_value(c, v, rule->fields[i]));
+        set += is_set(c, v, rule->fields[i]);
     is_broken = rule->kind == RULE_AT_LEAST_ONE  ? set == 0
                 : rule->kind == RULE_AT_MOST_ONE ? set > 1
                 : rule->kind == RULE_ALL_OR_NONE ? set != 0 && set != rule->count

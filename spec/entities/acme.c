@@ -192,11 +192,12 @@ static void check_redis(struct schema_context *c, struct schema_view *v,
     struct schema_frame config = {.up = at, .name = STR("storage_config")};
     struct schema_frame redis = {.up = &config, .name = STR("redis")};
     struct schema_frame here = {.up = &redis, .name = STR("host")};
+    struct place place = document_place(v->slots[ACME_STORAGE]);
     bool is_host_bad = has_fault(c, "config.storage_config.redis.host");
     bool is_port_bad = has_fault(c, "config.storage_config.redis.port");
 
     if (!is_set(below(c, v, host))) {
-        fault_add(c, &here, document_place(v->node), "required field missing");
+        fault_add(c, &here, place, "required field missing");
         is_host_bad = true;
     }
     if (port_node && !is_set(port_node)) {
@@ -205,7 +206,7 @@ static void check_redis(struct schema_context *c, struct schema_view *v,
         is_port_bad = true;
     }
     for (int i = 0; i < is_host_bad + is_port_bad; i++)
-        fault_add_entity(c, NULL, document_place(v->node),
+        fault_add_entity(c, NULL, place,
                          "failed conditional validation given value of field "
                          "'config.storage'");
 }
