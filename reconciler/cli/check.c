@@ -1,7 +1,9 @@
 #include "reconciler/base/json_out.h"
 #include "reconciler/cli/input.h"
+#include "reconciler/cli/inspect.h"
 #include "reconciler/cli/note.h"
 #include "reconciler/cli/output.h"
+#include "reconciler/cli/sarif.h"
 #include "reconciler/cli/verb.h"
 #include "spec/flatten.h"
 #include "spec/kong_error.h"
@@ -36,7 +38,7 @@ static void print_json(const struct problems *p, const struct spec_detail *detai
         json_out_member_int(&j, "truncated", (int64_t)p->truncated);
     json_out_key(&j, "flattened_errors");
     if (detail) {
-        kong_error_print_flattened(detail, p, &j);
+        kong_error_print_masked(detail, p, &j);
     } else {
         json_out_array(&j);
         json_out_end(&j);
@@ -54,6 +56,8 @@ static int print(const struct command *c, const struct problems *p,
 
     if (c->options->format == OPTION_FORMAT_JSON)
         print_json(p, detail, &out);
+    else if (c->options->format == OPTION_FORMAT_SARIF)
+        sarif_print(p, &out);
     else
         problems_print_text(p, &out);
     if (output_buf(&out, &e)) {
@@ -124,10 +128,7 @@ static int check(const struct command *c, const struct settings *s)
 {
     bool flatten = option_seen(c->options, OPTION_FLATTEN), is_good;
     const struct load_options options = {
-        .settings = s,
-        .environment = c->environment,
-        .keep_detail = flatten || c->options->format == OPTION_FORMAT_JSON,
-    };
+        .settings = s, .environment = c->environment, .keep_detail = true, .lint = true};
     struct loaded *loaded = NULL;
     struct error e;
     int code;
@@ -135,6 +136,11 @@ static int check(const struct command *c, const struct settings *s)
     input_notes(s);
     if (load_files(&options, &loaded, &e))
         return print_unreadable(c, &e);
+    if (loaded->model && inspect_certificates(loaded, input_now(c), &e)) {
+        output_error(&e);
+        load_free(loaded);
+        return VERB_FAILED;
+    }
     if (option_seen(c->options, OPTION_STRICT))
         harden(&loaded->problems);
     is_good = loaded->model && !loaded->problems.error_count;

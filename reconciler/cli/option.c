@@ -115,6 +115,7 @@ const char *option_format_name(enum option_format format)
         [OPTION_FORMAT_TEXT] = "text",
         [OPTION_FORMAT_JSON] = "json",
         [OPTION_FORMAT_MARKDOWN] = "markdown",
+        [OPTION_FORMAT_SARIF] = "sarif",
     };
 
     return names[format];

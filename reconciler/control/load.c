@@ -84,6 +84,7 @@ static int parse(struct loaded *l, const struct source_set *set, const struct lo
         .max_bytes = options->settings->acme_max_document,
         .deck_env = options->deck_env,
         .vault_references = true,
+        .lint = options->lint,
         .plugins = plugins,
         .plugin_count = options->settings->plugin_count,
         .outside = {.context = (void *)options->environment,

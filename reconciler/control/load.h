@@ -39,6 +39,7 @@ struct load_options {
     char *const *environment; /* for references; NULL = none is resolved */
     bool deck_env;
     bool keep_detail; /* of a refused file too */
+    bool lint;        /* warn of what is valid and yet useless */
 };
 
 /* Reads the files named by the settings. -1 only if they cannot be read (ERROR_IO, ERROR_LIMIT). */

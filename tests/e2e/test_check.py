@@ -1,0 +1,221 @@
+"""What check says: warnings, SARIF, and what it keeps to itself."""
+
+import json
+import os
+import re
+import subprocess
+
+from harness import declared, self_signed
+from test_cli import Cli
+
+BAD = '_format_version: "3.0"\nservices:\n- name: web\n  host: a.test\n  urll: x\n'
+
+
+class Secrets(Cli):
+    def test_masked(self):
+        _, key = self_signed("a.test")
+        cert, _ = self_signed("b.test")
+        text = json.dumps({
+            "_format_version": "3.0",
+            "certificates": [{"cert": cert, "key": key}, {"cret": cert, "kye": key}],
+            "consumers": [{"username": "u", "x": 1, "keyauth_credentials": [{"key": "hush1", "x": 1}]}],
+            "plugins": [
+                {"name": "aws-lambda", "x": 1,
+                 "config": {"aws_secret": "hush2", "a": [{"TOKEN": ["hush3"], "b": [[{"c": "seen"}]]}]}},
+                {"name": "acme", "config": {
+                    "account_email": "a@b.example", "eab_hmac_key": "hush4", "x": 1,
+                    "storage_config": {"redis": {"password": "hush5"},
+                                       "vault": {"token": "{vault://env/seen}"}}}},
+                {"name": "cors", "x": 1, "config": json.loads('{"a":' * 50 + "1" + "}" * 50)},
+            ],
+        })  # fmt: skip
+        done = self.run_verb("check", "--format=json", "-", stdin=text)
+        self.assertEqual(1, done.returncode)
+        self.assertNotIn("PRIVATE", done.stdout)
+        self.assertNotIn("hush", done.stdout)
+        self.assertIn('{"TOKEN":"***","b":[[{"c":"seen"}]]}', done.stdout)
+        self.assertIn("{vault://env/seen}", done.stdout)
+        entries = json.loads(done.stdout)["flattened_errors"]
+        self.assertEqual(
+            [{"cert": cert, "key": "***"}, {"cret": cert, "kye": "***"}],
+            [e["entity"] for e in entries if e["entity_type"] == "certificate"],
+        )
+
+
+class Warnings(Cli):
+    """What check says of a file that is valid."""
+
+    def check(self, *certificates, options=()):
+        text = json.dumps({"_format_version": "3.0", "certificates": list(certificates)}, indent=1)
+        done = self.run_verb("check", *options, "-", stdin=text)
+        self.assertIn(done.returncode, (0, 1), done.stderr)
+        return done.stdout
+
+    def test_dates(self):
+        pair = declared("a.test")
+        self.assertEqual("", self.check(pair))
+        line = "-:5:12: warning: certificates[1].cert: the certificate "
+        self.assertRegex(
+            self.check(pair, options=["--now=2100-01-01T00:00:00Z"]),
+            f"^{re.escape(line)}expired at 20[0-9-]+T[0-9:]+Z\n$",
+        )
+        self.assertRegex(
+            self.check(pair, options=["--now=2000-01-01T00:00:00Z"]),
+            f"^{re.escape(line)}is not valid before 20[0-9-]+T[0-9:]+Z\n$",
+        )
+
+    def test_chain(self):
+        low, key = self_signed("a.test")
+        high, _ = self_signed("b.test")
+        leaf, leaf_key, root = self.issued("a.test")
+        for cert, key_text, says in (
+            (low + high, key, "the chain does not lead upward: certificate 2 ('b.test') is not the "
+                              "issuer of the certificate"),
+            (leaf + root, leaf_key, None),
+            (leaf + high + root, leaf_key, "the issuer of certificate 2 of the chain"),
+            (leaf + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", leaf_key,
+             "certificate 2 of the chain cannot be read: "),
+            (low * 12, key, "more than 10 certificates above the first"),
+            (low * 11, key, None),
+        ):  # fmt: skip
+            out = self.check({"cert": cert, "key": key_text, "snis": [{"name": "a.test"}]})
+            self.assertIn(says, out) if says else self.assertEqual("", out)
+
+    def issued(self, name):
+        """A leaf, its key and the CA above it, as PEM texts."""
+        def openssl(*words):
+            subprocess.run(["openssl", *words], check=True, capture_output=True, cwd=self.folder)
+
+        new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        with open(os.path.join(self.folder, "ext"), "w", encoding="ascii") as f:
+            f.write(f"subjectAltName=DNS:{name}\n")
+        openssl("req", "-x509", *new, "-subj", "/CN=root", "-keyout", "rk", "-out", "root")
+        openssl("req", *new, "-subj", f"/CN={name}", "-keyout", "key", "-out", "request")
+        openssl("x509", "-req", "-in", "request", "-CA", "root", "-CAkey", "rk", "-CAcreateserial",
+                "-extfile", "ext", "-out", "leaf")  # fmt: skip
+        texts = []
+        for file in ("leaf", "key", "root"):
+            with open(os.path.join(self.folder, file), encoding="ascii") as f:
+                texts.append(f.read())
+        return texts
+
+    def test_names(self):
+        pair = self_signed("a.test", "*.wild.test", "c.test", "d.test")
+        for sni, is_covered in (
+            ("a.test", True), ("b.test", False), ("x.wild.test", True), ("x.y.wild.test", False),
+            ("*.wild.test", True), ("*.test", False), ("a.*", True), ("b.*", False), ("*", True),
+        ):  # fmt: skip
+            out = self.check(declared(sni, pair=pair))
+            says = (
+                f"certificates[1].snis[1].name: the certificate in cert is not for '{sni}': "
+                "it has a.test, *.wild.test, c.test and 1 more\n"
+            )
+            self.assertIn(says, out) if not is_covered else self.assertEqual("", out, sni)
+
+    def test_second_pair(self):
+        pair = declared("a.test")
+        pair["cert_alt"], pair["key_alt"] = self_signed("b.test", key="rsa")
+        self.assertIn("snis[1].name: the certificate in cert_alt is not for 'a.test'", self.check(pair))
+        out = self.check(pair, options=["--now=2100-01-01T00:00:00Z"])
+        self.assertIn("certificates[1].cert_alt: the certificate expired", out)
+
+    def test_what_needs_no_clock(self):
+        text = json.dumps({
+            "_format_version": "3.0",
+            "services": [{"name": "off", "host": "a.test", "enabled": False,
+                          "routes": [{"name": "r", "hosts": ["a.test"]}]}],
+            "plugins": [{"name": "acme", "config": {
+                "account_email": "a@b.example", "tos_accepted": True,
+                "domains": ["a.test.", "*.w.test"]}}],
+        })  # fmt: skip
+        done = self.run_verb("check", "-", stdin=text)
+        self.assertEqual(0, done.returncode)
+        self.assertIn("services[1].routes[1]: unreachable", done.stdout)
+        self.assertIn("config.domains[1]: 'a.test.' can never match", done.stdout)
+        done = self.run_verb("check", "--strict", "-", stdin=text)
+        self.assertEqual((1, False), (done.returncode, "warning" in done.stdout))
+
+
+class Sarif(Cli):
+    """SARIF 2.1.0: members that the standard requires, and nothing that it does not know."""
+
+    MEMBERS = {  # of each object: required, allowed besides (sections 3.13 to 3.54)
+        "log": ({"version", "runs"}, {"$schema"}),
+        "run": ({"tool"}, {"results", "invocations"}),
+        "driver": ({"name"}, {"version", "rules"}),
+        "rule": ({"id"}, {"shortDescription", "defaultConfiguration"}),
+        "invocation": ({"executionSuccessful"}, {"toolExecutionNotifications"}),
+        "notification": ({"message"}, {"level"}),
+        "result": ({"message"}, {"ruleId", "ruleIndex", "level", "locations"}),
+        "location": (set(), {"physicalLocation", "logicalLocations"}),
+        "physical": ({"artifactLocation"}, {"region"}),
+        "region": ({"startLine"}, {"startColumn"}),
+    }
+
+    def has(self, kind, thing):
+        required, allowed = self.MEMBERS[kind]
+        self.assertLessEqual(required, set(thing), kind)
+        self.assertLessEqual(set(thing), required | allowed, kind)
+        return thing
+
+    def read(self, done):
+        log = self.has("log", json.loads(done.stdout))
+        self.assertEqual("2.1.0", log["version"])
+        self.assertEqual(1, len(log["runs"]))
+        run = self.has("run", log["runs"][0])
+        self.assertEqual({"driver"}, set(run["tool"]))
+        rules = self.has("driver", run["tool"]["driver"])["rules"]
+        for rule in rules:
+            self.has("rule", rule)
+            self.assertIn(rule["defaultConfiguration"]["level"], ("error", "warning"))
+        for result in run["results"]:
+            self.has("result", result)
+            self.assertEqual(rules[result["ruleIndex"]]["id"], result["ruleId"])
+            self.assertEqual({"text"}, set(result["message"]))
+            self.assertTrue(result["message"]["text"])
+            for location in result["locations"]:
+                physical = self.has("physical", self.has("location", location)["physicalLocation"])
+                self.assertRegex(physical["artifactLocation"]["uri"], r"^[-A-Za-z0-9._~/%:]+$")
+                for number in self.has("region", physical.get("region", {"startLine": 1})).values():
+                    self.assertGreaterEqual(number, 1)
+        for invocation in run["invocations"]:
+            self.assertTrue(self.has("invocation", invocation)["executionSuccessful"])
+            for notification in invocation.get("toolExecutionNotifications", ()):
+                self.has("notification", notification)
+        return run
+
+    def test_results(self):
+        path = os.path.join(self.folder, "odd näme #1.yaml")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(BAD)
+        done = self.run_verb("check", "--format=sarif", path)
+        self.assertEqual((1, ""), (done.returncode, done.stderr))
+        results = self.read(done)["results"]
+        self.assertEqual(["services[1].urll: unknown field"], [r["message"]["text"] for r in results])
+        where = results[0]["locations"][0]
+        uri = f"file://{self.folder}/odd%20n%C3%A4me%20%231.yaml"
+        self.assertEqual(
+            {"artifactLocation": {"uri": uri}, "region": {"startLine": 5, "startColumn": 3}},
+            where["physicalLocation"],
+        )
+        self.assertEqual([{"fullyQualifiedName": "services[1].urll"}], where["logicalLocations"])
+        self.assertEqual(("invalid", "error"), (results[0]["ruleId"], results[0]["level"]))
+
+    def test_levels(self):
+        text = json.dumps({"_format_version": "3.0", "certificates": [declared("a.test")]})
+        later = ["check", "--format=sarif", "--now=2100-01-01T00:00:00Z", "-"]
+        [result] = self.read(self.run_verb(*later, stdin=text))["results"]
+        self.assertEqual(("doubtful", "warning"), (result["ruleId"], result["level"]))
+        [result] = self.read(self.run_verb(*later, "--strict", stdin=text))["results"]
+        self.assertEqual(("invalid", "error"), (result["ruleId"], result["level"]))
+        self.assertEqual([], self.read(self.run_verb(*later[:2], "-", stdin=text))["results"])
+
+    def test_extremes(self):
+        text = '_format_version: "3.0"\n' + "".join(f"x{i}: 1\n" for i in range(1003))
+        run = self.read(self.run_verb("check", "--format=sarif", "-", stdin=text))
+        self.assertEqual(1000, len(run["results"]))
+        [notification] = run["invocations"][0]["toolExecutionNotifications"]
+        self.assertEqual("and 3 more", notification["message"]["text"])
+        [result] = self.read(self.run_verb("check", "--format=sarif", "/nonexistent.yaml"))["results"]
+        self.assertIn("No such file", result["message"]["text"])
+        self.assertNotIn("region", result["locations"][0]["physicalLocation"])
