@@ -43,9 +43,7 @@ struct acme_step {
 #define ACME_TOKEN_MAX 256
 #define ACME_AUTHORIZATIONS_MAX 16 /* of one order; ours asks for one name */
 #define ACME_CHALLENGES_MAX 32     /* of one authorization; further ones are not looked at */
-#define ACME_ALTERNATES_MAX                                               \
-    8 /* alternate chains that are fetched in search of the preferred one \
-       */
+#define ACME_ALTERNATES_MAX 8      /* chains that are fetched in search of the preferred one */
 
 /*
  * Nonces. What circulates bounds the signed requests under way; newNonce itself is limited hard at

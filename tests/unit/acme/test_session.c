@@ -398,6 +398,116 @@ static void directory_ages(void)
     finish(&r);
 }
 
+/* ---- many orders on one session ---- */
+
+#define ORDERS 60
+
+struct crowd {
+    struct order_run run; /* CA, session and clock */
+    struct acme_order *orders[ORDERS];
+    struct acme_step under_way[ORDERS];
+    bool is_under_way[ORDERS], is_done[ORDERS];
+    unsigned in_flight, most_in_flight, done;
+};
+
+static void make_crowd(struct crowd *c, const struct fake_ca_options *options)
+{
+    struct error e;
+
+    *c = (struct crowd){.done = 0};
+    order_run_start(&c->run, account_key, options);
+    for (int i = 0; i < ORDERS; i++) {
+        char name[40];
+        const struct acme_order_options order = {
+            .session = c->run.session,
+            .name = {name, (size_t)snprintf(name, sizeof(name), "n%d.test", i)},
+            .key_type = KEY_P256,
+            .key = buf_view(&c->run.key)};
+        c->orders[i] = acme_order_new(&order, &e);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(c->orders[i]);
+    }
+}
+
+/* Steps one order as far as it goes without an answer. */
+static void step_one(struct crowd *c, int i)
+{
+    struct acme_step step;
+
+    for (;;) {
+        switch (acme_order_next(c->orders[i], c->run.now_ms, &step)) {
+        case ACME_SEND:
+            c->under_way[i] = step;
+            c->is_under_way[i] = true;
+            if (++c->in_flight > c->most_in_flight)
+                c->most_in_flight = c->in_flight;
+            return;
+        case ACME_SAVE:
+            acme_order_saved(c->orders[i]);
+            break;
+        case ACME_PUBLISH:
+            fake_ca_publish(c->run.ca, step.token, step.answer);
+            acme_order_published(c->orders[i]);
+            break;
+        case ACME_DONE:
+            c->done += !c->is_done[i];
+            c->is_done[i] = true;
+            return;
+        case ACME_FAILED:
+            CU_FAIL(acme_order_error(c->orders[i])->message);
+            return;
+        default:
+            return;
+        }
+    }
+}
+
+static void answer_all(struct crowd *c)
+{
+    struct http_reply reply;
+    struct error e;
+
+    for (int i = 0; i < ORDERS; i++) {
+        if (!c->is_under_way[i])
+            continue;
+        c->is_under_way[i] = false;
+        c->in_flight--;
+        if (fake_ca_handle(c->run.ca, &c->under_way[i].request, &reply, &e))
+            acme_order_reply(c->orders[i], &reply, c->run.now_ms);
+        else
+            acme_order_no_reply(c->orders[i], &e, c->run.now_ms);
+    }
+}
+
+/* What circulates bounds what is under way, and few nonces do for many orders. */
+static void crowd_shares_nonces(void)
+{
+    static const unsigned percents[] = {0, 5, 50};
+
+    for (size_t p = 0; p < ARRAY_LENGTH(percents); p++) {
+        struct crowd c;
+
+        make_crowd(&c, &(struct fake_ca_options){.knows_account = true,
+                                                 .polls_pending = 1,
+                                                 .reject_percent = percents[p]});
+        for (int turn = 0; turn < 2000 && c.done < ORDERS; turn++) {
+            for (int i = 0; i < ORDERS; i++)
+                step_one(&c, i);
+            order_run_session(&c.run);
+            answer_all(&c);
+            c.run.now_ms += 10;
+        }
+        CU_ASSERT_EQUAL(c.done, ORDERS);
+        CU_ASSERT_EQUAL(fake_ca_orders(c.run.ca), ORDERS);
+        CU_ASSERT_TRUE(c.most_in_flight > ACME_NONCES_CIRCULATING / 2);
+        CU_ASSERT_TRUE(c.most_in_flight <= ACME_NONCES_CIRCULATING);
+        CU_ASSERT_TRUE(fake_ca_nonce_requests(c.run.ca) <= ACME_NONCES_CIRCULATING);
+        CU_ASSERT_TRUE(acme_session_nonces(c.run.session) <= ACME_NONCES_CIRCULATING);
+        for (int i = 0; i < ORDERS; i++)
+            acme_order_free(c.orders[i]);
+        order_run_finish(&c.run);
+    }
+}
+
 static void refuses_options(void)
 {
     struct acme_session_options options = usual;
@@ -447,6 +557,7 @@ int main(void)
     CU_add_test(suite, "pool is bounded", pool_is_bounded);
     CU_add_test(suite, "old nonces are dropped", old_nonces_are_dropped);
     CU_add_test(suite, "directory ages", directory_ages);
+    CU_add_test(suite, "crowd shares nonces", crowd_shares_nonces);
     CU_add_test(suite, "refuses options", refuses_options);
     CU_basic_set_mode(CU_BRM_NORMAL);
     CU_basic_run_tests();
