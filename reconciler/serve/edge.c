@@ -295,11 +295,13 @@ void edge_answer(struct edge *edge, struct str token, struct str answer)
     challenge_answer(edge->challenge, token, answer);
 }
 
-void edge_drain(struct edge *edge)
+void edge_drain(struct edge *edge, bool is_quick)
 {
-    if (edge->is_draining)
-        return;
-    edge->is_draining = true;
-    stop_accepting(edge);
-    http_server_drain(edge->server, drained);
+    if (!edge->is_draining) {
+        edge->is_draining = true;
+        stop_accepting(edge);
+        http_server_drain(edge->server, drained);
+    }
+    if (is_quick)
+        http_server_hurry(edge->server);
 }

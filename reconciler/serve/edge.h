@@ -44,7 +44,10 @@ void edge_set_ticket_keys(struct edge *edge, unsigned char (*keys)[CHANNEL_TICKE
                           size_t count);
 /* Control's answer to token_miss; an empty one: there is none. */
 void edge_answer(struct edge *edge, struct str token, struct str answer);
-/* Accepts nothing more; `drained` is called once nothing runs any more. */
-void edge_drain(struct edge *edge);
+/*
+ * Accepts nothing more; `drained` is called once nothing runs any more. `is_quick`: idle
+ * connections are closed at once. May be called again to hurry.
+ */
+void edge_drain(struct edge *edge, bool is_quick);
 
 #endif

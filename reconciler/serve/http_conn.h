@@ -92,6 +92,8 @@ size_t http_server_connections(const struct http_server *server);
  * none is left (also when there is none now).
  */
 void http_server_drain(struct http_server *server, void (*drained)(void *context));
+/* Behind http_server_drain: idle connections need not wait for limits.drain_ms. */
+void http_server_hurry(struct http_server *server);
 
 struct http_conn_options {
     int fd; /* non-blocking; becomes the connection's, also on failure */

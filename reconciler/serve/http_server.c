@@ -185,6 +185,14 @@ void http_server_drain(struct http_server *server, void (*drained)(void *context
     event_add(&server->again_event, &now);
 }
 
+void http_server_hurry(struct http_server *server)
+{
+    struct http_conn *conn;
+
+    while ((conn = TAILQ_FIRST(&server->deadlines[HTTP_DEADLINE_DRAIN])))
+        http_conn_expire(conn);
+}
+
 void http_server_wait(struct http_server *server, struct http_conn *conn,
                       enum http_deadline deadline)
 {

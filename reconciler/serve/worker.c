@@ -68,25 +68,23 @@ static bool on_token_miss(void *context, struct str host, struct str token)
 
 /* ---- leaving ---- */
 
-static void drain(struct worker *w, int64_t ms)
+static void drain(struct worker *w, bool is_quick)
 {
+    const unsigned ms = is_quick ? WORKER_QUICK_MS : WORKER_DRAIN_MS;
     const struct timeval in = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
 
-    /* A second, shorter order shortens the first. */
-    event_add(&w->bound, &in);
-    if (w->is_draining)
+    if (w->is_draining && !is_quick)
         return;
+    if (!w->is_draining)
+        log_event(LOG_INFO, "worker_drains", LOG_FIELDS(log_int("slot", w->options->slot)));
     w->is_draining = true;
-    log_event(LOG_INFO, "worker_drains", LOG_FIELDS(log_int("slot", w->options->slot)));
-    edge_drain(w->edge);
-    /* Closed, not only left alone: where nobody else holds them, newcomers are refused at once. */
-    for (size_t i = 0; i < w->options->listener_count; i++)
-        close(w->options->listeners[i].fd);
+    event_add(&w->bound, &in);
+    edge_drain(w->edge, is_quick);
 }
 
 static void on_drain_message(void *context)
 {
-    drain(context, WORKER_DRAIN_MS);
+    drain(context, false);
 }
 
 static void on_drained(void *context)
@@ -109,7 +107,7 @@ static void on_bound(evutil_socket_t fd, short what, void *context)
 static void on_signal(evutil_socket_t number, short what, void *context)
 {
     (void)what;
-    drain(context, number == SIGTERM ? WORKER_QUICK_MS : WORKER_DRAIN_MS);
+    drain(context, number == SIGTERM);
 }
 
 /* Nobody writes to it: what makes it readable is the supervisor's end. */

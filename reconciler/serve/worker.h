@@ -28,7 +28,8 @@ struct worker_listener {
     uint16_t port;
 };
 
-/* Descriptors stay the caller's, but for listeners, which a drain closes; all must live until worker_run returns. */
+/* Descriptors stay the caller's, but for listeners, which a drain closes; all must live until
+ * worker_run returns. */
 struct worker_options {
     unsigned slot;
     int channel;  /* to control */

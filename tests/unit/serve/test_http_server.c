@@ -184,6 +184,27 @@ static void test_drain_idle(void)
     http_rig_free(rig);
 }
 
+static void test_hurry(void)
+{
+    struct http_rig *rig = http_rig_open(HTTP_RIG_LATER, (struct http_limits){.drain_ms = 60000});
+    struct http_client idle;
+
+    CU_ASSERT_EQUAL(http_rig_connect(rig, (struct http_conn_options){0}, &idle), 0);
+    http_rig_say(rig, GET("/1"));
+    http_rig_drain(rig);
+    http_server_hurry(rig->server);
+    http_client_pump(&idle);
+    CU_ASSERT_TRUE(idle.is_closed);
+    CU_ASSERT_EQUAL(http_server_connections(rig->server), 1);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(rig->waiting); /* what runs is finished */
+    http_rig_reply(rig->waiting, STR("last"));
+    http_rig_pump(rig);
+    CU_ASSERT_TRUE(http_rig_got(rig, "\r\n\r\nlast"));
+    CU_ASSERT_EQUAL(rig->drained, 1);
+    http_client_close(&idle);
+    http_rig_free(rig);
+}
+
 static void test_drain_empty(void)
 {
     struct http_rig *rig = http_rig_new(HTTP_RIG_ECHO, (struct http_limits){0});
@@ -259,6 +280,7 @@ int main(void)
                            {"connection limits", test_connection_limits},
                            {"drain", test_drain},
                            {"drain idle", test_drain_idle},
+                           {"hurry", test_hurry},
                            {"drain empty", test_drain_empty},
                            {"proxy protocol", test_proxy_protocol},
                            {"peer goes", test_peer_goes},
