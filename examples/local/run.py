@@ -107,8 +107,9 @@ class Place:
         os.makedirs(self.folder)
 
     def add_root(self, ca):
+        root = ca.root()
         with open(self.roots, "a", encoding="ascii") as f:
-            f.write(ca.root())
+            f.write(root)
 
     def write_configuration(self, ca):
         lines = [
@@ -142,14 +143,12 @@ def certificates(place):
         return None
 
 
-def show_table(place, entries):
+def show_table(place, name):
     """The server's own table, and what to try."""
-    sys.stdout.write("\n")
-    sys.stdout.flush()
+    say("")
     subprocess.run([BINARY, "status", "-c", place.configuration], check=False)
-    valid = [e["name"] for e in entries if e["state"] == "valid"]
-    if valid:
-        say(f"\ncurl --cacert {short(place.roots)} https://{valid[0]}:{place.tls}/\n")
+    if name:
+        say(f"\ncurl --cacert {short(place.roots)} https://{name}:{place.tls}/\n")
 
 
 class Show:
@@ -163,28 +162,35 @@ class Show:
         if not entries or any(e["state"] in UNSETTLED for e in entries):
             return
         facts = [(e["name"], e["state"], e.get("fingerprint")) for e in entries]
-        if facts != self.shown:
-            self.shown = facts
-            show_table(self.place, entries)
+        if facts == self.shown:
+            return
+        valid = [f for f in facts if f[1] == "valid"]
+        fresh = [f for f in valid if f not in (self.shown or [])] or valid
+        show_table(self.place, fresh[0][0] if fresh else None)
+        if self.shown is None and fresh:
+            say("(404 and 503 are right: what is served so far are certificates, not services)\n")
+        self.shown = facts
 
 
 def serve(place, ca):
     """Runs the server to its end and gives its exit code."""
-    watchdog = Watchdog(ca, lambda: say("the CA has locked up: started anew, it has new roots"))
+    watchdog = Watchdog(ca, lambda: say("the CA answers no more: started anew, with new roots"))
     command = [short(BINARY), "run", "-c", short(place.configuration), short(place.file)]
     say("$ " + " ".join(command))
     server = subprocess.Popen(
         command, cwd=TOP, preexec_fn=processes.die_with_parent, process_group=0
     )
     # a group of its own: the terminal's Ctrl-C comes to us alone, and we pass it on
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda n, _: server.send_signal(n))
+    # the terminal was closed: to the server, SIGHUP would only be a reason to read its file again
+    signal.signal(signal.SIGHUP, lambda n, _: server.terminate())
     show, starts = Show(place), ca.starts
     try:
         while server.poll() is None:
             time.sleep(LOOK_EVERY)
             show.look()
-            if ca.starts != starts:
+            if ca.starts != starts and ca.is_answering(1):
                 starts = ca.starts
                 place.add_root(ca)
         return server.returncode

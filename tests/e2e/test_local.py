@@ -99,9 +99,42 @@ class MakeRun(Case):
         self.assertEqual(1, self.process.wait(30))
         self.assertIn("kong.yaml:1:1: nonsense: unknown field", self.text())
 
-    def test_killed_leaves_nothing_behind(self):
+    def put(self, *names):
         with open(self.file, "w", encoding="utf-8") as f:
-            f.write(document(["a.localhost"], certificates=[declared("d.test")]))
+            f.write(document(names, certificates=[declared("d.test")]))
+
+    def test_closed_terminal_ends_it(self):
+        self.put("a.localhost")
+        self.begin()
+        self.wait_text(r"(?m)^.*a\.localhost.*valid.*$")
+        family = processes.tree_of(self.process.pid)
+        self.process.send_signal(signal.SIGHUP)
+        self.assertEqual(0, self.process.wait(40))
+        processes.wait_until("all is over", lambda: not any(map(processes.is_running, family)), 10)
+
+    def test_ca_that_dies_is_started_anew(self):
+        self.put("a.localhost")
+        self.begin()
+        self.wait_text(r"(?m)^.*a\.localhost.*valid.*$")
+        family = processes.tree_of(self.process.pid)
+        os.kill(next(p for p in family if processes.command_of(p)[0] == "pebble"), signal.SIGKILL)
+        roots = os.path.join(self.run_folder, "root.pem")
+        processes.wait_until("the new root is there", lambda: self.count(roots) == 2)
+        self.put("a.localhost", "b.localhost")
+        self.wait_text(r"(?m)^.*b\.localhost.*valid.*$")
+        line = self.wait_text(r"(?m)^curl --cacert (\S+) (https://b\.localhost\S+)$")
+        root = os.path.join(server.TOP, line[1])
+        command = ["curl", "-sS", "--max-time", "10", "--cacert", root, line[2]]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+
+    @staticmethod
+    def count(roots):
+        with open(roots, encoding="ascii") as f:
+            return f.read().count("BEGIN CERTIFICATE")
+
+    def test_killed_leaves_nothing_behind(self):
+        self.put("a.localhost")
         self.begin()
         self.wait_text(r"(?m)^.*a\.localhost.*valid.*$")
         family = processes.tree_of(self.process.pid)
