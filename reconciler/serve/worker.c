@@ -68,6 +68,13 @@ static bool on_token_miss(void *context, struct str host, struct str token)
 
 /* ---- leaving ---- */
 
+/* Where nobody else has them open, new connections are refused from now on instead of waiting. */
+static void close_listeners(const struct worker_options *options)
+{
+    for (size_t i = 0; i < options->listener_count; i++)
+        close(options->listeners[i].fd);
+}
+
 static void drain(struct worker *w, bool is_quick)
 {
     const unsigned ms = is_quick ? WORKER_QUICK_MS : WORKER_DRAIN_MS;
@@ -77,9 +84,11 @@ static void drain(struct worker *w, bool is_quick)
         return;
     if (!w->is_draining)
         log_event(LOG_INFO, "worker_drains", LOG_FIELDS(log_int("slot", w->options->slot)));
-    w->is_draining = true;
     event_add(&w->bound, &in);
     edge_drain(w->edge, is_quick);
+    if (!w->is_draining)
+        close_listeners(w->options);
+    w->is_draining = true;
 }
 
 static void on_drain_message(void *context)
