@@ -364,8 +364,9 @@ def start_ours(b, repeats=3):
     for number in range(repeats):
         with open(first, encoding="ascii") as f:
             s = b.server(f"c-server-{number}", f.read())
-        s.spawn()
-        s.kill()  # once, so that the default certificate is made
+        s.spawn()  # once, so that the default certificate is made
+        wait_served(s.tls, name, is_for(name))
+        s.kill()
         found.append(start_and_measure(lambda: s.spawn().process, s.kill, s.tls, name))
     return tuple(statistics.median(values) for values in zip(*found))
 

@@ -52,7 +52,7 @@ class Peers:
 
 
 class Peer:
-    """One TLS server with a folder of PEM files (NAME.pem), on one core, without tickets."""
+    """One TLS server with a folder of PEM files (NAME.pem), on one core; session tickets as ours."""
 
     def __init__(self, peers, kind, folder, pems, port):
         self.peers, self.kind, self.port = peers, kind, port
@@ -85,7 +85,7 @@ class Peer:
             f"user root; events {{ worker_connections 4096; }}\nhttp {{ access_log off; {temporary}\n"
             f"server_names_hash_max_size {max(512, 2 * len(self.names))};\n"
             "server_names_hash_bucket_size 128; ssl_protocols TLSv1.3; ssl_session_cache off;\n"
-            f"ssl_session_tickets off;\n{servers}}}\n",
+            f"ssl_session_tickets on;\n{servers}}}\n",
         )
         return [self.peers.path("nginx"), "-c", path, "-g", "daemon off;"]
 
@@ -93,7 +93,7 @@ class Peer:
         path = self._put(
             "haproxy.cfg",
             "global\n nbthread 1\n maxconn 4000\n tune.ssl.cachesize 0\n"
-            " ssl-default-bind-options ssl-min-ver TLSv1.3 no-tls-tickets\n"
+            " ssl-default-bind-options ssl-min-ver TLSv1.3\n"
             "defaults\n mode http\n timeout client 30s\n timeout server 30s\n timeout connect 5s\n"
             f"frontend f\n bind 127.0.0.1:{self.port} ssl crt {self.pems}/\n"
             " http-request return status 200 content-type text/plain string ok\n",
@@ -104,7 +104,6 @@ class Peer:
         files = [f"{self.pems}/{n}.pem" for n in self.names]
         tls = {
             "certificates": {"load_files": [{"certificate": f, "key": f} for f in files]},
-            "session_tickets": {"disabled": True},
             "cache": {"capacity": max(10000, 2 * len(files))},
         }
         server = {
