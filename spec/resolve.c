@@ -135,22 +135,22 @@ static bool print_cache_key(const struct catalog *c, const struct schema_view *v
     return !key->failed;
 }
 
-/* The first certificate of a PEM text without white space, so that its layout does not count. */
+/* The first certificate of a PEM text without its line ends and indents: layout does not count. */
 static void print_leaf(struct str pem, struct buf *out)
 {
     static const char end[] = "-----END CERTIFICATE-----";
     const char *stop = memmem(pem.ptr, pem.len, end, sizeof(end) - 1);
-    size_t len = stop ? (size_t)(stop - pem.ptr) : pem.len;
+    struct str rest = {pem.ptr, stop ? (size_t)(stop - pem.ptr) : pem.len};
 
-    for (size_t i = 0; i < len; i++)
-        if (!strchr(" \t\r\n", pem.ptr[i]))
-            buf_char(out, pem.ptr[i]);
+    while (rest.ptr)
+        buf_str(out, str_trim(str_cut(rest, '\n', &rest)));
 }
 
 static void set_content_id(struct catalog *c, struct str pem, struct catalog_ref ref)
 {
+    static const char digits[] = "0123456789abcdef";
     unsigned char digest[EVP_MAX_MD_SIZE];
-    char hex[2 * EVP_MAX_MD_SIZE + 1];
+    char hex[2 * EVP_MAX_MD_SIZE];
     struct buf leaf = BUF_INIT(pem.len + 1);
     unsigned len = 0;
 
@@ -158,8 +158,10 @@ static void set_content_id(struct catalog *c, struct str pem, struct catalog_ref
     print_leaf(pem, &leaf);
     if (EVP_Digest(leaf.data ? leaf.data : "", leaf.len, digest, &len, c->ids->sha256, NULL) != 1)
         BUG("SHA-256 stopped working");
-    for (unsigned i = 0; i < len; i++)
-        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    for (unsigned i = 0; i < len; i++) {
+        hex[2 * i] = digits[digest[i] >> 4];
+        hex[2 * i + 1] = digits[digest[i] & 15];
+    }
     resolve_id(c->ids, ref.kind, (struct str){hex, 2 * (size_t)len}, catalog_entity(c, ref)->id);
     buf_free(&leaf);
 }
