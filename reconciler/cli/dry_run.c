@@ -2,34 +2,68 @@
 
 #include <string.h>
 
+#include "reconciler/cli/against.h"
 #include "reconciler/cli/input.h"
 #include "reconciler/cli/output.h"
 #include "reconciler/core/render.h"
 
-static int observe(struct dry_run *d, struct error *e)
+/* What is desired depends on who came on demand, and what is observed may on the policy. */
+static int take_storage(struct dry_run *d, struct desired_options *options, struct error *e)
 {
-    struct arena *arena = d->loaded->arena;
-    struct desired_options options = {
-        .acme_server = str_from(d->settings.acme_server),
-        .storage_works = !load_unsupported_storage(d->loaded->model),
-    };
     const struct observe_options how = {.storage_error = d->observation.storage_error};
+    struct arena *arena = d->loaded->arena;
     struct desired_demand *demands = NULL;
 
-    if (observe_demands(d->observation.store, d->now, arena, &demands, &options.demand_count, e))
+    if (observation_open(&d->settings, &d->observation, e) ||
+        observe_demands(d->observation.store, d->now, arena, &demands, &options->demand_count, e))
         return -1;
-    options.demands = demands;
-    if (desired_make(d->loaded->model, &options, arena, &d->desired, e))
+    options->demands = demands;
+    if (desired_make(d->loaded->model, options, arena, &d->desired, e))
         return -1;
+    d->policy = load_policy(d->loaded->model, d->desired);
     return observe_store(d->observation.store, &how, arena, &d->observed, e);
+}
+
+static int take_against(struct dry_run *d, struct desired_options *options, struct error *e)
+{
+    struct arena *arena = d->loaded->arena;
+
+    if (against_demands(d->against, d->now, arena, options, e) ||
+        desired_make(d->loaded->model, options, arena, &d->desired, e))
+        return -1;
+    d->policy = load_policy(d->loaded->model, d->desired);
+    return against_observe(d->against, &d->policy, arena, &d->observed, e);
+}
+
+static int fit_budget(struct dry_run *d, const struct plan *plan, struct error *e)
+{
+    const struct budget_limits *limits = budget_known(d->desired->directory);
+
+    d->plan = plan;
+    if (!limits)
+        return 0;
+    d->budget = budget_new(limits);
+    if (!d->budget)
+        return error_memory(e);
+    if (budget_record_observed(d->budget, d->observed, d->desired->directory, d->now, e))
+        return -1;
+    return budget_plan(d->budget, plan, d->desired->directory, d->now, d->loaded->arena, &d->plan,
+                       e);
 }
 
 static int make_plan(struct dry_run *d, struct error *e)
 {
-    if (observation_open(&d->settings, &d->observation, e) || observe(d, e))
+    struct desired_options options = {
+        .acme_server = str_from(d->settings.acme_server),
+        .storage_works = !load_unsupported_storage(d->loaded->model),
+    };
+    struct plan *plan;
+
+    if (d->against ? take_against(d, &options, e) : take_storage(d, &options, e))
         return -1;
-    d->policy = load_policy(d->loaded->model, d->desired);
-    return plan_make(d->desired, d->observed, &d->policy, d->now, d->loaded->arena, &d->plan, e);
+    if (plan_make(d->desired, d->observed, &d->policy, d->now, d->loaded->arena, &plan, e))
+        return -1;
+    return fit_budget(d, plan, e);
 }
 
 /* What the plan was made against is part of the answer. */
@@ -55,6 +89,7 @@ static void say_storage(const struct dry_run *d)
 
 int dry_run_open(struct dry_run *d, const struct command *c, size_t first_file)
 {
+    const char *against = c->options->values[OPTION_AGAINST];
     struct error e;
     int code;
 
@@ -68,11 +103,16 @@ int dry_run_open(struct dry_run *d, const struct command *c, size_t first_file)
     code = input_load(c, &d->settings, &d->loaded);
     if (code != VERB_DONE)
         return code;
+    if (against)
+        code = against_open(c, &d->settings, against, d->now, &d->against);
+    if (code != VERB_DONE)
+        return code;
     if (make_plan(d, &e)) {
         output_error(&e);
         return VERB_FAILED;
     }
-    say_storage(d);
+    if (!d->against)
+        say_storage(d);
     return VERB_DONE;
 }
 
@@ -80,6 +120,8 @@ void dry_run_close(struct dry_run *d)
 {
     if (d->observation.store)
         observation_close(&d->observation);
+    against_close(d->against);
+    budget_free(d->budget);
     load_free(d->loaded);
     settings_fini(&d->settings);
     memset(d, 0, sizeof(*d));

@@ -131,7 +131,8 @@ static int run_worker(const struct child *c, struct error *e)
         .listener_count = c->settings.proxy_listen.count,
         .ssl_protocols = (const char *const *)c->settings.ssl_protocols,
         .ssl_protocol_count = c->settings.ssl_protocol_count,
-        .ssl_cipher_suite = c->settings.ssl_cipher_suite,
+        .ssl_ciphers = c->settings.ssl_ciphers,
+        .ssl_prefer_server_ciphers = c->settings.ssl_prefer_server_ciphers,
         .parsed_cache = c->settings.acme_parsed_cache,
         .product = VERSION_PRODUCT,
     };

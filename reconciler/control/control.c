@@ -11,6 +11,7 @@
 #include "reconciler/base/channel.h"
 #include "reconciler/base/clock.h"
 #include "reconciler/base/log.h"
+#include "reconciler/cli/note.h"
 #include "reconciler/control/assembly.h"
 #include "reconciler/control/daemon.h"
 #include "reconciler/control/fleet.h"
@@ -448,6 +449,16 @@ static int load_first(struct control *c)
     return code;
 }
 
+/* What is worth a sentence and no problem of the file, once. */
+static void say_notes(const struct control *c)
+{
+    struct buf out = BUF_INIT(4096);
+
+    if (note_http01_port(c->options->settings, c->generation->loaded->model, &out))
+        log_event(LOG_NOTICE, "note", LOG_FIELDS(log_str("text", str_trim(buf_view(&out)))));
+    buf_free(&out);
+}
+
 static void say_ready(const struct control *c)
 {
     const struct channel_message m = {.type = CHANNEL_READY};
@@ -490,6 +501,7 @@ int control_run(const struct control_options *options)
     log_open("control", options->settings->log_level, options->settings->acme_log_format);
     prctl(PR_SET_DUMPABLE, 0);
     sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+    sigaction(SIGXFSZ, &(struct sigaction){.sa_handler = SIG_IGN}, NULL); /* a write says it too */
     if (!c)
         return 1;
     c->options = options;
@@ -499,6 +511,8 @@ int control_run(const struct control_options *options)
     } else {
         code = load_first(c);
         if (code == 0) {
+            if (!options->is_restart)
+                say_notes(c);
             say_ready(c);
             in_seconds(c->poll, options->settings->acme_poll_interval);
             wake(c);

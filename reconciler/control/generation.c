@@ -51,7 +51,7 @@ int generation_parse(const struct generation_state *state, const struct source_s
     options.storage_works = load_unsupported_storage(made->loaded->model) == NULL;
     if (desired_make(made->loaded->model, &options, made->loaded->arena, &made->desired, e))
         goto fail;
-    made->policy = load_policy(made->loaded->model, made->desired);
+    made->policy = plan_policy(made->desired, 0);
     *g = made;
     return 0;
 fail:

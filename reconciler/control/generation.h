@@ -30,6 +30,7 @@ struct generation {
     struct desired *desired;
     struct policy policy;
     uint64_t routes_hash;
+    char md5[33]; /* Kong's configuration_hash; "" until it has been computed, off the way to the workers */
     size_t unusable_count;                  /* declared certificates that cannot be served */
     char unusable[ERROR_MESSAGE_MAX];       /* the first of them, in words */
 };

@@ -68,34 +68,49 @@ static void forget_refused(struct control *c)
     condition_clear(&c->conditions, CONDITION_FILE_UNREADABLE);
 }
 
-static void keep_last_good(void *context)
-{
-    struct reload *r = context;
+/* What is done with a configuration's bytes behind what is urgent, on the job thread. */
+struct afterthought {
+    struct control *control;
+    const char *prefix;
+    struct source_set *set;
+    bool is_last_good_itself;
+    char md5[33];
+};
 
-    if (last_good_write(r->state->settings->prefix, r->set, &r->error))
-        log_failure(LOG_WARN, "last_good_not_kept", &r->error, NULL);
+static void think_after(void *context)
+{
+    struct afterthought *a = context;
+    struct error e;
+
+    if (source_md5(a->set, a->md5))
+        a->md5[0] = '\0';
+    if (!a->is_last_good_itself && last_good_write(a->prefix, a->set, &e))
+        log_failure(LOG_WARN, "last_good_not_kept", &e, NULL);
 }
 
-static void on_last_good_kept(void *context)
+static void on_thought_after(void *context)
 {
-    struct reload *r = context;
+    struct afterthought *a = context;
+    struct generation *g = a->control->generation;
 
-    source_free(r->set);
-    free(r);
+    if (strcmp(g->loaded->sha256, a->set->sha256) == 0)
+        memcpy(g->md5, a->md5, sizeof(g->md5));
+    source_free(a->set);
+    free(a);
 }
 
-/* The bytes go to the job thread, once more, behind what is urgent. */
-static void hand_on_last_good(struct control *c, struct reload *r)
+static void hand_on(struct control *c, struct reload *r)
 {
-    struct reload *job = malloc(sizeof(*job));
+    struct afterthought *a = malloc(sizeof(*a));
 
-    if (!job || r->from_last_good) {
-        free(job);
+    if (!a)
         return;
-    }
-    *job = (struct reload){.state = &c->state, .set = r->set};
-    if (job_submit(c->jobs, keep_last_good, on_last_good_kept, job)) {
-        free(job);
+    *a = (struct afterthought){.control = c,
+                               .prefix = c->options->settings->prefix,
+                               .set = r->set,
+                               .is_last_good_itself = r->from_last_good};
+    if (job_submit(c->jobs, think_after, on_thought_after, a)) {
+        free(a);
         return;
     }
     r->set = NULL;
@@ -129,7 +144,7 @@ static void take_generation(struct control *c, struct reload *r)
                          log_cstr("ca", c->generation->desired->directory.ptr)));
     if (has_changed)
         pass_forgive(&c->pass);
-    hand_on_last_good(c, r);
+    hand_on(c, r);
 }
 
 static void take_plan(struct control *c, struct reload *r)

@@ -138,6 +138,7 @@ static void admit(struct issuance *i)
 {
     struct batch *b = batch_new(&i->batches, &i->running);
     struct task *tasks[ISSUANCE_BATCH_MAX], *t;
+    struct acme_session *session;
     size_t count = 0;
 
     if (!b)
@@ -157,6 +158,9 @@ static void admit(struct issuance *i)
                              log_cstr("resumed_order", t->url ? t->url : "none")));
     }
     i->progress_ms = clock_steady_ms();
+    session = authority_session(i->authorities.current->authority);
+    if (session)
+        acme_session_want_nonces(session, count);
     order_keys(i, tasks, count);
 }
 

@@ -60,7 +60,6 @@ static struct str *list_plugins(const struct settings *s, struct arena *arena)
 static int copy_files(struct loaded *l, const struct source_set *set)
 {
     memcpy(l->sha256, set->sha256, sizeof(l->sha256));
-    memcpy(l->md5, set->md5, sizeof(l->md5));
     l->files = calloc(set->count, sizeof(*l->files));
     if (!l->files)
         return -1;
@@ -149,21 +148,6 @@ void load_free(struct loaded *l)
         free(l->files[i].name);
     free(l->files);
     free(l);
-}
-
-struct policy load_policy(const struct model *model, const struct desired *desired)
-{
-    const struct acme *acme = model->acme;
-
-    if (!acme)
-        return (struct policy){.directory = desired->directory};
-    return (struct policy){
-        .threshold_is_stated = acme->renew_threshold_is_stated,
-        .threshold_days = acme->renew_threshold_days,
-        .backoff_is_stated = acme->fail_backoff_is_stated,
-        .backoff_minutes = acme->fail_backoff_minutes,
-        .directory = desired->directory,
-    };
 }
 
 const char *load_unsupported_storage(const struct model *model)

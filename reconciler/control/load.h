@@ -30,7 +30,6 @@ struct loaded {
     struct loaded_file *files;
     size_t file_count;
     char sha256[65]; /* of all files: the configuration's hash */
-    char md5[33];    /* of their contents: Kong's configuration_hash */
     struct spec_detail *detail; /* for spec/kong_error.h and spec/flatten.h; NULL unless asked for */
 };
 
@@ -55,9 +54,6 @@ int load_parse(const struct source_set *set, const struct load_options *options,
 /* Both steps. */
 int load_files(const struct load_options *options, struct loaded **loaded, struct error *e) MUST_CHECK;
 void load_free(struct loaded *loaded); /* NULL is fine */
-
-/* The policy that the file and the settings ask for; `desired` gives the directory. */
-struct policy load_policy(const struct model *model, const struct desired *desired);
 
 /* "redis" etc. where this build cannot run with the file's storage; NULL where it can. */
 const char *load_unsupported_storage(const struct model *model);

@@ -76,7 +76,7 @@ static unsigned print_status(const struct pages *p, struct buf *out)
     json_out_key(&j, "server");
     print_server(p, &j);
     json_out_member_cstr(&j, "configuration_hash",
-                         g && g->loaded->model->entity_count ? g->loaded->md5 : NOTHING_LOADED);
+                         g && g->loaded->model->entity_count && g->md5[0] ? g->md5 : NOTHING_LOADED);
     json_out_end(&j);
     return 200;
 }

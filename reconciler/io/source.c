@@ -252,25 +252,34 @@ static int add_path(struct file_list *list, const char *path, uint64_t max, int 
     return rc;
 }
 
-/* Each file's own hash, one over "name NUL hash LF" of all, and Kong's over the contents. */
+/* Each file's own hash, and one over "name NUL hash LF" of all. */
 static int hash_all(struct source_set *set, struct error *e)
 {
     struct buf all = BUF_INIT(SIZE_MAX / 4);
-    struct str *pieces = calloc(set->count, sizeof(*pieces));
-    int rc = pieces ? 0 : -1;
+    int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < set->count; i++) {
         struct source_file *f = &set->files[i];
         rc = digest_sha256_hex((struct str){f->data, f->len}, f->sha256);
         buf_append(&all, f->name, strlen(f->name) + 1);
         buf_printf(&all, "%s\n", f->sha256);
-        pieces[i] = (struct str){f->data, f->len};
     }
-    if (rc || all.failed || digest_sha256_hex(buf_view(&all), set->sha256) ||
-        digest_md5_hex(pieces, set->count, set->md5))
+    if (rc || all.failed || digest_sha256_hex(buf_view(&all), set->sha256))
         rc = error_memory(e);
-    free(pieces);
     buf_free(&all);
+    return rc;
+}
+
+int source_md5(const struct source_set *set, char out[33])
+{
+    struct str *pieces = calloc(set->count, sizeof(*pieces));
+    int rc = -1;
+
+    for (size_t i = 0; pieces && i < set->count; i++)
+        pieces[i] = (struct str){set->files[i].data, set->files[i].len};
+    if (pieces)
+        rc = digest_md5_hex(pieces, set->count, out);
+    free(pieces);
     return rc;
 }
 

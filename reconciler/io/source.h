@@ -23,7 +23,6 @@ struct source_set {
     struct source_file *files; /* in the order given; those of a folder sorted by name */
     size_t count;
     char sha256[65]; /* over all names and contents */
-    char md5[33];    /* of all contents: Kong's configuration_hash */
 };
 
 struct source_options {
@@ -48,6 +47,8 @@ struct source_text {
 
 int source_copy(const struct source_text *texts, size_t count, struct source_set **set,
                 struct error *e) MUST_CHECK;
+/* MD5 over all contents, Kong's configuration_hash; -1 on memory. */
+int source_md5(const struct source_set *set, char out[33]) MUST_CHECK;
 void source_free(struct source_set *set); /* NULL is fine */
 
 #endif

@@ -191,7 +191,8 @@ static int make_parts(struct edge *edge, struct error *e)
         .closed = closed};
     struct tls_options tls = {.protocols = o->worker->ssl_protocols,
                               .protocol_count = o->worker->ssl_protocol_count,
-                              .cipher_suite = o->worker->ssl_cipher_suite,
+                              .ciphers = o->worker->ssl_ciphers,
+                              .prefer_server_ciphers = o->worker->ssl_prefer_server_ciphers,
                               .parsed_cache = o->worker->parsed_cache,
                               .context = edge,
                               .chosen = chosen};

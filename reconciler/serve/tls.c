@@ -35,45 +35,12 @@ struct tls {
 
 /* ---- what is spoken ---- */
 
-/* Kong's names for Mozilla's recommendations; TLS 1.3 suites are always all of OpenSSL's. */
-static const struct {
-    const char *name;
-    const char *ciphers; /* of TLS 1.2 */
-    bool tls13_only, server_decides;
-} suites[] = {
-    {"intermediate",
-     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
-     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305",
-     false, false},
-    {"modern", NULL, true, false},
-    {"old",
-     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
-     "ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:"
-     "ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256:ECDHE-ECDSA-AES128-SHA:"
-     "ECDHE-RSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA384:ECDHE-RSA-AES256-SHA384:"
-     "ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA:AES128-GCM-SHA256:AES256-GCM-SHA384:"
-     "AES128-SHA256:AES256-SHA256:AES128-SHA:AES256-SHA",
-     false, true},
-    {"fips",
-     "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"
-     "ECDHE-RSA-AES256-GCM-SHA384",
-     false, true},
-};
-
-static bool set_suite(SSL_CTX *context, const char *name)
+/* TLS 1.3 suites are always all of OpenSSL's; `ciphers` are those of TLS 1.2. */
+static bool set_ciphers(SSL_CTX *context, const struct tls_options *o)
 {
-    size_t chosen = 0;
-
-    for (size_t i = 0; name && i < ARRAY_LENGTH(suites); i++)
-        if (strcmp(suites[i].name, name) == 0)
-            chosen = i;
-    if (suites[chosen].server_decides)
+    if (o->prefer_server_ciphers)
         SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE);
-    if (!suites[chosen].tls13_only)
-        return SSL_CTX_set_cipher_list(context, suites[chosen].ciphers) == 1;
-    /* ssl_protocols without TLSv1.3 beats it. */
-    return SSL_CTX_get_max_proto_version(context) != TLS1_3_VERSION ||
-           SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) == 1;
+    return !o->ciphers || SSL_CTX_set_cipher_list(context, o->ciphers) == 1;
 }
 
 static bool has_protocol(const struct tls_options *o, const char *name)
@@ -267,7 +234,7 @@ static int configure(struct tls *t)
     SSL_CTX_set_tlsext_servername_callback(c, on_servername);
     /* Level 1 as Kong's own OpenSSL has it: Debian's 2 would refuse declared RSA-1024 ones. */
     SSL_CTX_set_security_level(c, 1);
-    return set_protocols(c, &t->options) && set_suite(c, t->options.cipher_suite) &&
+    return set_protocols(c, &t->options) && set_ciphers(c, &t->options) &&
            SSL_CTX_set1_groups_list(c, "X25519:P-256:P-384") &&
            SSL_CTX_set_session_id_context(c, id, sizeof(id) - 1) &&
            /* One: each costs an encryption and bytes, and a resumption brings the next. */

@@ -32,7 +32,8 @@ struct tls_outcome {
 struct tls_options {
     const char *const *protocols; /* "TLSv1.2", "TLSv1.3"; none of them = both */
     size_t protocol_count;
-    const char *cipher_suite; /* Kong's names; NULL or unknown = intermediate */
+    const char *ciphers; /* of TLS 1.2, OpenSSL's syntax; NULL = the library's */
+    bool prefer_server_ciphers;
     size_t parsed_cache;      /* slots */
     void *context;
     /* A certificate was chosen; the handshake goes on behind it. May be NULL. */

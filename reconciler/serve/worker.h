@@ -39,7 +39,8 @@ struct worker_options {
     size_t listener_count;
     const char *const *ssl_protocols; /* "TLSv1.2", "TLSv1.3"; other words are ignored */
     size_t ssl_protocol_count;
-    const char *ssl_cipher_suite; /* Kong's: modern intermediate old fips; NULL = intermediate */
+    const char *ssl_ciphers; /* of TLS 1.2, OpenSSL's syntax; NULL = the library's */
+    bool ssl_prefer_server_ciphers;
     size_t parsed_cache; /* slots of parsed credentials, about 8 KB each; 0 = a small one */
     const char *product; /* Server header: "reconcert/1.0" */
 };

@@ -75,7 +75,7 @@ static void run_worker(struct worker_rig *w, const struct worker_rig_options *o,
     if (o) {
         options.ssl_protocols = o->protocols;
         options.ssl_protocol_count = o->protocol_count;
-        options.ssl_cipher_suite = o->cipher_suite;
+        options.ssl_ciphers = o->ciphers;
     }
     log_open("worker-0", LOG_CRIT, LOG_KEY_VALUE);
     _exit(worker_run(&options));

@@ -28,7 +28,7 @@ struct worker_rig {
 struct worker_rig_options {
     const char *const *protocols;
     size_t protocol_count;
-    const char *cipher_suite;
+    const char *ciphers; /* of TLS 1.2 */
 };
 
 /* Starts a worker; `options` NULL = defaults. It has said nothing yet. */
