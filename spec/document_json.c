@@ -1,12 +1,26 @@
 #include "document_json.h"
 
+#include <math.h>
+
 #include "reconciler/base/json_out.h"
+
+/* Beyond it, not every integer is a double. */
+#define EXACT_MAX 9007199254740992.0
 
 static void print_string(struct buf *out, struct str s)
 {
     struct json_out j = json_out_compact(out);
 
     json_out_str(&j, s.ptr ? s : STR(""));
+}
+
+/* 80.0 is the integer 80, as in Lua. */
+static void print_number(struct json_out *j, double number)
+{
+    if (floor(number) == number && fabs(number) < EXACT_MAX)
+        json_out_int(j, (int64_t)number);
+    else
+        json_out_double(j, number);
 }
 
 static void print_items(struct buf *out, const struct document_node *n, const struct names *names)
@@ -38,7 +52,7 @@ void document_json_print(struct buf *out, const struct document_node *n, const s
         json_out_int(&j, n->as.integer);
         break;
     case DOCUMENT_FLOAT:
-        json_out_double(&j, n->as.number);
+        print_number(&j, n->as.number);
         break;
     case DOCUMENT_STRING:
         print_string(out, document_text(n));
