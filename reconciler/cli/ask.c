@@ -53,11 +53,12 @@ static int refuse_curl(CURL *easy, CURLcode rc, const struct buf *body, const ch
                      curl_easy_strerror(rc));
 }
 
+/* `socket` NULL: over the network. */
 static void prepare(CURL *easy, const char *socket, const char *url, struct buf *body)
 {
     curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, socket);
     curl_easy_setopt(easy, CURLOPT_URL, url);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http");
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, socket ? "http" : "http,https");
     curl_easy_setopt(easy, CURLOPT_PROXY, "");
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, ASK_CONNECT_TIMEOUT_MS);
@@ -103,5 +104,37 @@ int ask_server(const char *prefix, const char *path, struct buf *body, struct er
         return refuse_errno(shown, number, e);
     rc = get(directory, shown, path, body, e);
     close(directory);
+    return rc;
+}
+
+static int get_url(CURL *easy, const char *url, const char *shown, struct buf *body,
+                   struct error *e)
+{
+    long status = 0;
+    CURLcode code;
+
+    prepare(easy, NULL, url, body);
+    code = curl_easy_perform(easy);
+    if (code == CURLE_WRITE_ERROR && body->failed)
+        return error_set(e, ERROR_LIMIT, "the answer of %s has more than %zu bytes", shown,
+                         body->max);
+    if (code != CURLE_OK)
+        return error_set(e, code == CURLE_OPERATION_TIMEDOUT ? ERROR_TIMEOUT : ERROR_IO,
+                         "asking %s: %s", shown, curl_easy_strerror(code));
+    if (curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status) || status != 200)
+        return error_set(e, ERROR_PROTOCOL, "%s answered %ld", shown, status);
+    return 0;
+}
+
+int ask_url(const char *url, struct buf *body, struct error *e)
+{
+    char shown[ERROR_PATH_MAX];
+    CURL *easy = curl_easy_init();
+    int rc;
+
+    if (!easy)
+        return error_memory(e);
+    rc = get_url(easy, url, output_quote(url, shown, sizeof(shown)), body, e);
+    curl_easy_cleanup(easy);
     return rc;
 }

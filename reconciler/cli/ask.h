@@ -16,4 +16,10 @@
  */
 int ask_server(const char *prefix, const char *path, struct buf *body, struct error *e) MUST_CHECK;
 
+/*
+ * GET `url` (http or https), for a server that runs elsewhere. The same, but no redirect is
+ * followed and no proxy asked.
+ */
+int ask_url(const char *url, struct buf *body, struct error *e) MUST_CHECK;
+
 #endif

@@ -31,12 +31,13 @@ static int print(const struct dry_run *d, const struct command *c, struct error 
 {
     struct buf out = BUF_INIT(DIFF_OUTPUT_MAX);
     struct render_file *files = NULL;
+    const char *against = c->options->values[OPTION_AGAINST];
     struct render_options options = {
         .model = d->loaded->model,
         .desired = d->desired,
         .file_count = d->loaded->file_count,
         .sha256 = d->loaded->sha256,
-        .against = STR("storage"),
+        .against = str_from(against ? against : "storage"),
         .now = d->now,
         .colour = output_is_coloured(option_seen(c->options, OPTION_NO_COLOR), c->environment),
         .verbose = option_seen(c->options, OPTION_VERBOSE),

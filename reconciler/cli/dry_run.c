@@ -20,7 +20,7 @@ static int take_storage(struct dry_run *d, struct desired_options *options, stru
     options->demands = demands;
     if (desired_make(d->loaded->model, options, arena, &d->desired, e))
         return -1;
-    d->policy = load_policy(d->loaded->model, d->desired);
+    d->policy = plan_policy(d->desired, 0);
     return observe_store(d->observation.store, &how, arena, &d->observed, e);
 }
 
@@ -31,7 +31,7 @@ static int take_against(struct dry_run *d, struct desired_options *options, stru
     if (against_demands(d->against, d->now, arena, options, e) ||
         desired_make(d->loaded->model, options, arena, &d->desired, e))
         return -1;
-    d->policy = load_policy(d->loaded->model, d->desired);
+    d->policy = plan_policy(d->desired, 0);
     return against_observe(d->against, &d->policy, arena, &d->observed, e);
 }
 

@@ -4,8 +4,11 @@
 #include "reconciler/cli/verb.h"
 #include "reconciler/control/load.h"
 #include "reconciler/control/observe.h"
+#include "reconciler/core/budget.h"
 #include "reconciler/core/plan.h"
 #include "reconciler/settings.h"
+
+struct against;
 
 /*
  * The daemon's pass without a daemon: the file, the state under the prefix as it lies there, the
@@ -15,18 +18,20 @@
 struct dry_run {
     struct settings settings;
     struct loaded *loaded;
-    struct observation observation;
+    struct observation observation; /* not there with --against */
+    struct against *against;        /* NULL: the state under the prefix */
     struct desired *desired;
     struct observed *observed;
     struct policy policy;
-    struct plan *plan;
+    const struct plan *plan; /* within the limits of the CA, where they are known */
+    struct budget *budget;   /* that it was fitted to; NULL: no limits are known */
     int64_t now;
 };
 
 /*
- * Operands from `first_file` on are FILEs. Returns an exit code; what went wrong is printed.
- * dry_run_close it either way. Says on stderr where the state is absent or unreadable, and where
- * this build cannot use the storage that the file names.
+ * Operands from `first_file` on are FILEs; --against is heeded. Returns an exit code; what went
+ * wrong is printed. dry_run_close it either way. Says on stderr where the state is absent or
+ * unreadable, and where this build cannot use the storage that the file names.
  */
 int dry_run_open(struct dry_run *d, const struct command *c, size_t first_file);
 void dry_run_close(struct dry_run *d);

@@ -40,6 +40,11 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPTION_FORMAT] = {.name = "format",
                        .argument = "FORMAT",
                        .help = "print text for people, which is the default, or json for programs"},
+    [OPTION_AGAINST] = {.name = "against",
+                        .argument = "FILE|URL",
+                        .help = "compare with another declarative file, or with the server whose "
+                                "status listener is at URL, and not with the state under the "
+                                "prefix"},
     [OPTION_EXIT_CODE] = {.name = "exit-code", .help = "tell by the exit code what the plan holds"},
     [OPTION_STRICT] = {.name = "strict", .help = "take warnings for errors"},
     [OPTION_FLATTEN] = {.name = "flatten",

@@ -1,11 +1,7 @@
 #include "reconciler/cli/status_text.h"
 
-#include "reconciler/base/arena.h"
+#include "reconciler/cli/reading.h"
 #include "reconciler/core/render.h"
-#include "spec/document.h"
-#include "spec/json.h"
-#include "spec/names.h"
-#include "spec/problem.h"
 
 #define RESET "\033[0m"
 
@@ -25,74 +21,36 @@ static const struct state {
 
 /* The parsed answer, and where it is printed to. */
 struct page {
-    struct arena *arena;
-    struct names names;
-    struct problems problems;
-    struct document_node root;
+    struct reading reading;
     const struct status_text_options *options;
     struct buf *out;
     struct buf cell; /* the one that is being measured or printed */
     size_t widths[COLUMN_COUNT];
 };
 
-static const struct document_node *member(const struct page *p, const struct document_node *of,
-                                          const char *name)
-{
-    uint32_t number = names_find(&p->names, str_from(name));
-
-    if (!of || of->kind != DOCUMENT_MAP || number == NAMES_NONE)
-        return NULL;
-    return document_get(of, number);
-}
-
-/* A member that is a string; ptr NULL for anything else. */
-static struct str text(const struct page *p, const struct document_node *of, const char *name)
-{
-    const struct document_node *n = member(p, of, name);
-
-    return n && document_is_string(n) ? document_text(n) : STR_NONE;
-}
-
-static int64_t number(const struct page *p, const struct document_node *of, const char *name)
-{
-    const struct document_node *n = member(p, of, name);
-
-    return n && n->kind == DOCUMENT_INTEGER ? n->as.integer : 0;
-}
-
-/* A member's items: none for what is no list. */
-static const struct document_node *list(const struct page *p, const struct document_node *of,
-                                        const char *name, size_t *count)
-{
-    const struct document_node *n = member(p, of, name);
-
-    *count = n && n->kind == DOCUMENT_SEQUENCE ? n->count : 0;
-    return *count ? n->as.items : NULL;
-}
-
 /* ---- the table ---- */
 
 static void fill_cell(struct page *p, const struct document_node *certificate, enum column column)
 {
-    const struct document_node *next = member(p, certificate, "next");
-    struct str at = text(p, next, "at");
+    const struct document_node *next = reading_get(&p->reading, certificate, "next");
+    struct str at = reading_text(&p->reading, next, "at");
 
     buf_clear(&p->cell);
     switch (column) {
     case COLUMN_NAME:
-        render_outside(text(p, certificate, "name"), &p->cell);
+        render_outside(reading_text(&p->reading, certificate, "name"), &p->cell);
         break;
     case COLUMN_STATE:
-        render_outside(text(p, certificate, "state"), &p->cell);
+        render_outside(reading_text(&p->reading, certificate, "state"), &p->cell);
         break;
     case COLUMN_ISSUER:
-        render_outside(text(p, certificate, "issuer"), &p->cell);
+        render_outside(reading_text(&p->reading, certificate, "issuer"), &p->cell);
         break;
     case COLUMN_EXPIRES:
-        render_outside(text(p, certificate, "not_after"), &p->cell);
+        render_outside(reading_text(&p->reading, certificate, "not_after"), &p->cell);
         break;
     default:
-        render_outside(text(p, next, "action"), &p->cell);
+        render_outside(reading_text(&p->reading, next, "action"), &p->cell);
         buf_cstr(&p->cell, at.len ? " " : "");
         render_outside(at, &p->cell);
         break;
@@ -151,8 +109,10 @@ static void print_cell(struct page *p, int column, const char *colour)
 /* Under a certificate that is not as it should be: why, and what the CA said. */
 static void print_words(struct page *p, const struct document_node *certificate)
 {
-    struct str because = text(p, member(p, member(p, certificate, "next"), "because"), "text");
-    struct str said = text(p, certificate, "last_error");
+    struct str because = reading_text(
+        &p->reading,
+        reading_get(&p->reading, reading_get(&p->reading, certificate, "next"), "because"), "text");
+    struct str said = reading_text(&p->reading, certificate, "last_error");
 
     if (because.len) {
         buf_cstr(p->out, "    ");
@@ -160,8 +120,8 @@ static void print_words(struct page *p, const struct document_node *certificate)
         buf_char(p->out, '\n');
     }
     if (said.len) {
-        buf_printf(p->out,
-                   "    failed %lld times, last: ", (long long)number(p, certificate, "failures"));
+        buf_printf(p->out, "    failed %lld times, last: ",
+                   (long long)reading_number(&p->reading, certificate, "failures"));
         render_outside(said, p->out);
         buf_char(p->out, '\n');
     }
@@ -175,12 +135,13 @@ static void print_known(struct str value, struct buf *out)
 static void print_details(struct page *p, const struct document_node *certificate)
 {
     size_t count;
-    const struct document_node *places = list(p, certificate, "declared_at", &count);
+    const struct document_node *places =
+        reading_list(&p->reading, certificate, "declared_at", &count);
 
     buf_cstr(p->out, "    ");
-    print_known(text(p, certificate, "key_type"), p->out);
+    print_known(reading_text(&p->reading, certificate, "key_type"), p->out);
     buf_cstr(p->out, " from ");
-    print_known(text(p, certificate, "ca"), p->out);
+    print_known(reading_text(&p->reading, certificate, "ca"), p->out);
     for (size_t i = 0; i < count; i++) {
         buf_cstr(p->out, i ? ", " : "; declared at ");
         if (document_is_string(&places[i]))
@@ -191,7 +152,7 @@ static void print_details(struct page *p, const struct document_node *certificat
 
 static void print_certificate(struct page *p, const struct document_node *certificate)
 {
-    const struct state *state = find_state(text(p, certificate, "state"));
+    const struct state *state = find_state(reading_text(&p->reading, certificate, "state"));
 
     for (int c = 0; c < COLUMN_COUNT; c++) {
         bool is_coloured = c == COLUMN_STATE && state && p->options->colour;
@@ -207,7 +168,8 @@ static void print_certificate(struct page *p, const struct document_node *certif
 static void print_certificates(struct page *p)
 {
     size_t count;
-    const struct document_node *items = list(p, &p->root, "certificates", &count);
+    const struct document_node *items =
+        reading_list(&p->reading, &p->reading.root, "certificates", &count);
 
     if (!count) {
         buf_cstr(p->out, "No certificates.\n");
@@ -228,25 +190,26 @@ static void print_certificates(struct page *p)
 static void print_problems(struct page *p)
 {
     size_t count;
-    const struct document_node *items = list(p, &p->root, "problems", &count);
+    const struct document_node *items =
+        reading_list(&p->reading, &p->reading.root, "problems", &count);
 
     if (count)
         buf_cstr(p->out, "\nProblems of the file:\n");
     for (size_t i = 0; i < count; i++) {
-        struct str path = text(p, &items[i], "path");
-        int64_t line = number(p, &items[i], "line");
+        struct str path = reading_text(&p->reading, &items[i], "path");
+        int64_t line = reading_number(&p->reading, &items[i], "line");
 
         buf_cstr(p->out, "  ");
-        render_outside(text(p, &items[i], "file"), p->out);
+        render_outside(reading_text(&p->reading, &items[i], "file"), p->out);
         if (line)
             buf_printf(p->out, ":%lld:%lld", (long long)line,
-                       (long long)number(p, &items[i], "column"));
-        if (str_equal_cstr(text(p, &items[i], "severity"), "warning"))
+                       (long long)reading_number(&p->reading, &items[i], "column"));
+        if (str_equal_cstr(reading_text(&p->reading, &items[i], "severity"), "warning"))
             buf_cstr(p->out, ": warning");
         buf_cstr(p->out, path.len ? ": " : "");
         render_outside(path, p->out);
         buf_cstr(p->out, ": ");
-        render_outside(text(p, &items[i], "message"), p->out);
+        render_outside(reading_text(&p->reading, &items[i], "message"), p->out);
         buf_char(p->out, '\n');
     }
 }
@@ -254,56 +217,40 @@ static void print_problems(struct page *p)
 static void print_conditions(struct page *p)
 {
     size_t count;
-    const struct document_node *items = list(p, &p->root, "conditions", &count);
+    const struct document_node *items =
+        reading_list(&p->reading, &p->reading.root, "conditions", &count);
 
     if (count)
         buf_cstr(p->out, "\nConditions:\n");
     for (size_t i = 0; i < count; i++) {
         buf_cstr(p->out, "  ");
-        render_outside(text(p, &items[i], "condition"), p->out);
+        render_outside(reading_text(&p->reading, &items[i], "condition"), p->out);
         buf_cstr(p->out, " since ");
-        render_outside(text(p, &items[i], "since"), p->out);
+        render_outside(reading_text(&p->reading, &items[i], "since"), p->out);
         buf_cstr(p->out, ": ");
-        render_outside(text(p, &items[i], "text"), p->out);
+        render_outside(reading_text(&p->reading, &items[i], "text"), p->out);
         buf_char(p->out, '\n');
     }
-}
-
-static int parse(struct page *p, struct str body, struct error *e)
-{
-    const struct document_options options = {
-        .names = &p->names,
-        .strings = p->arena,
-        .nodes = p->arena,
-        .problems = &p->problems,
-        .limits = document_limits_default(),
-    };
-
-    if (!p->arena || names_init(&p->names, p->arena) || problems_init(&p->problems) ||
-        problems_add_file(&p->problems, "-"))
-        return error_memory(e);
-    if (json_parse(&options, body, &p->root, e) == 0 && p->root.kind == DOCUMENT_MAP)
-        return 0;
-    return error_set(e, ERROR_PROTOCOL, "the server's answer is not a status");
 }
 
 int status_text_print(struct str body, const struct status_text_options *options, struct buf *out,
                       struct error *e)
 {
-    struct page p = {.arena = arena_new(NULL), .options = options, .out = out};
+    struct page p = {.options = options, .out = out};
     int rc = -1;
 
     p.cell = BUF_INIT(out->max);
-    if (parse(&p, body, e))
+    if (reading_open(&p.reading, body, e)) {
+        if (e->kind != ERROR_MEMORY)
+            error_set(e, ERROR_PROTOCOL, "the server's answer is not a status");
         goto out;
+    }
     print_certificates(&p);
     print_problems(&p);
     print_conditions(&p);
     rc = out->failed || p.cell.failed ? error_memory(e) : 0;
 out:
     buf_free(&p.cell);
-    problems_fini(&p.problems);
-    names_fini(&p.names);
-    arena_free(p.arena);
+    reading_close(&p.reading);
     return rc;
 }

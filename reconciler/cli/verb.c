@@ -63,10 +63,19 @@ static const struct verb rows[] = {
             "certificates would be issued, renewed, adopted, overridden, retired or are blocked, "
             "why, and by which line of the file. A server may be running meanwhile; nothing is "
             "locked, written or asked of a CA. With --verbose, names that stay as they are get a "
-            "line too. As markdown it is a comment for a pull request, cut where those end.",
+            "line too. As markdown it is a comment for a pull request, cut where those end.\n"
+            "\n"
+            "Where the limits of the CA are known, each order says which of them it draws on and "
+            "what is left; one that does not fit waits. The history that counts is the state's "
+            "own.\n"
+            "\n"
+            "With --against=FILE, the plan shows what the change from that file to this one would "
+            "cause: all that FILE asks for is taken to be there, issued this instant for 90 days. "
+            "With --against=URL, it is made from the names that a running server tells at "
+            "http://127.0.0.1:8007/certificates, or wherever its status listener is.",
         .operand_max = VERB_ANY,
         .options = EVERY | SETTINGS | FORMAT | VERBOSE | OPTION_BIT(OPTION_NOW) |
-                   OPTION_BIT(OPTION_EXIT_CODE),
+                   OPTION_BIT(OPTION_AGAINST) | OPTION_BIT(OPTION_EXIT_CODE),
         .formats = TEXT_JSON | 1u << OPTION_FORMAT_MARKDOWN,
         .exits = {{VERB_DONE, "the plan was printed, whatever it holds"},
                   {VERB_FAILED, "the file is invalid, or cannot be read"},

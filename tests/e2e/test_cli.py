@@ -245,7 +245,8 @@ class Help(Cli):
     def test_what_help_names_is_taken(self):
         values = {"FILE": "/nonexistent", "KEY=VALUE": "prefix=/x", "URL": "https://ca.test/",
                   "TIME": "2026-11-24T00:00:00Z", "text|json": "json",
-                  "text|json|markdown": "markdown", "text|json|sarif": "sarif", "N": "7", "TIME@DAY": "3d@10"}  # fmt: skip
+                  "text|json|markdown": "markdown", "text|json|sarif": "sarif", "N": "7", "TIME@DAY": "3d@10",
+                  "FILE|URL": "/nonexistent"}  # fmt: skip
         for verb in ("check", "diff", "explain", "simulate", "status", "version"):
             for line in self.run_verb("help", verb).stdout.splitlines():
                 option, _, argument = line.strip().split("  ")[0].split(", ")[-1].partition("=")
