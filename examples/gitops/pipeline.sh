@@ -1,0 +1,69 @@
+#!/bin/sh
+# A pipeline for a declarative file in git; any CI can run it.
+#
+#   pipeline.sh propose [OPTION]... [FILE]...   for a pull request: check, diff, and a comment
+#   pipeline.sh deliver [OPTION]... [FILE]...   for the main branch: carry out what was approved
+#
+# OPTIONs and FILEs are those of `reconcert diff`: -c reconcert.conf kong.yaml
+#
+# RECONCERT (reconcert)     the program
+# COMMENT   (comment.md)    gets the comment for the pull request, in Markdown
+# PLAN      (plan.json)     gets the plan
+#
+# Exit codes: 0 go on; 1 the file is invalid, or the work failed; 4 something is blocked or delayed,
+# so a person should look; 64 wrong usage.
+set -u
+reconcert=${RECONCERT:-reconcert}
+comment=${COMMENT:-comment.md}
+plan=${PLAN:-plan.json}
+now=$(date -u +%Y-%m-%dT%H:%M:%SZ) # one instant for all that is said
+
+# offers VERB [OPTION]: whether this build has it.
+offers() {
+    "$reconcert" help "$1" 2>/dev/null | grep -q -e "${2:-Usage:}"
+}
+
+# quoted TITLE: standard input as a comment whose text cannot be taken for Markdown.
+quoted() {
+    printf '### %s\n\n' "$1"
+    sed 's/^/    /'
+}
+
+propose() {
+    if ! problems=$("$reconcert" check --now "$now" "$@"); then
+        printf '%s\n' "$problems"
+        printf '%s\n' "$problems" | quoted 'The file is invalid' >"$comment"
+        return 1
+    fi
+    "$reconcert" diff --now "$now" --format markdown "$@" >"$comment" || return 1
+    "$reconcert" diff --now "$now" --format json "$@" >"$plan" 2>/dev/null || return 1
+    "$reconcert" diff --now "$now" --exit-code "$@" 2>/dev/null
+    case $? in
+    0) echo 'nothing to do' ;;
+    2) echo "to be approved: $comment" ;;
+    4) echo "blocked or delayed: $comment" && return 4 ;;
+    *) return 1 ;;
+    esac
+}
+
+deliver() {
+    propose "$@" || return
+    if offers apply; then
+        offers diff --out && { "$reconcert" diff --out "$plan" "$@" >/dev/null || return 1; }
+        "$reconcert" apply "$plan"
+    else
+        echo 'this build has no verb apply: a running server takes the file from where it watches it'
+    fi
+}
+
+case ${1:-} in
+propose | deliver)
+    stage=$1
+    shift
+    "$stage" "$@"
+    ;;
+*)
+    echo 'usage: pipeline.sh propose|deliver [OPTION]... [FILE]...' >&2
+    exit 64
+    ;;
+esac
