@@ -1,5 +1,6 @@
 #include "reconciler/cli/dry_run.h"
 #include "reconciler/cli/output.h"
+#include "reconciler/cli/plan_file.h"
 #include "reconciler/cli/verb.h"
 #include "reconciler/core/render.h"
 
@@ -27,6 +28,15 @@ static int (*const renders[OPTION_FORMAT_COUNT])(const struct plan *plan,
     [OPTION_FORMAT_MARKDOWN] = render_plan_markdown,
 };
 
+static int save(const char *path, const struct dry_run *d, const struct render_options *options,
+                struct error *e)
+{
+    struct render_options with = *options;
+
+    with.made_at = d->now;
+    return plan_file_write(path, d->plan, &with, e);
+}
+
 static int print(const struct dry_run *d, const struct command *c, struct error *e)
 {
     struct buf out = BUF_INIT(DIFF_OUTPUT_MAX);
@@ -46,12 +56,15 @@ static int print(const struct dry_run *d, const struct command *c, struct error 
         .flush = output_flush,
         .context = e,
     };
+    const char *saved = c->options->values[OPTION_OUT];
     int rc = -1;
 
-    error_memory(e); /* what it is unless flush says otherwise */
     if (list_files(d->loaded, &files, e))
         goto out;
     options.files = files;
+    if (saved && save(saved, d, &options, e))
+        goto out;
+    error_memory(e); /* what it is unless flush says otherwise */
     rc = renders[c->options->format](d->plan, &options, &out);
     if (rc == 0)
         rc = output_buf(&out, e);
@@ -65,8 +78,14 @@ int diff_command(const struct command *c)
 {
     struct dry_run d;
     struct error e;
-    int code = dry_run_open(&d, c, 0);
+    int code;
 
+    /* Nothing can carry out what was made against something else than the state. */
+    if (option_seen(c->options, OPTION_OUT) && option_seen(c->options, OPTION_AGAINST)) {
+        error_set(&e, ERROR_USAGE, "diff takes either --out or --against");
+        return verb_refuse(c->verb, &e);
+    }
+    code = dry_run_open(&d, c, 0);
     if (code == VERB_DONE && print(&d, c, &e)) {
         output_error(&e);
         code = VERB_FAILED;

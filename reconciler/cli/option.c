@@ -45,6 +45,9 @@ static const struct option_row rows[OPTION_COUNT] = {
                         .help = "compare with another declarative file, or with the server whose "
                                 "status listener is at URL, and not with the state under the "
                                 "prefix"},
+    [OPTION_OUT] = {.name = "out",
+                    .argument = "PLAN",
+                    .help = "write the plan as JSON into the file PLAN too"},
     [OPTION_EXIT_CODE] = {.name = "exit-code", .help = "tell by the exit code what the plan holds"},
     [OPTION_STRICT] = {.name = "strict", .help = "take warnings for errors"},
     [OPTION_FLATTEN] = {.name = "flatten",

@@ -75,7 +75,8 @@ static const struct verb rows[] = {
             "http://127.0.0.1:8007/certificates, or wherever its status listener is.",
         .operand_max = VERB_ANY,
         .options = EVERY | SETTINGS | FORMAT | VERBOSE | OPTION_BIT(OPTION_NOW) |
-                   OPTION_BIT(OPTION_AGAINST) | OPTION_BIT(OPTION_EXIT_CODE),
+                   OPTION_BIT(OPTION_AGAINST) | OPTION_BIT(OPTION_OUT) |
+                   OPTION_BIT(OPTION_EXIT_CODE),
         .formats = TEXT_JSON | 1u << OPTION_FORMAT_MARKDOWN,
         .exits = {{VERB_DONE, "the plan was printed, whatever it holds"},
                   {VERB_FAILED, "the file is invalid, or cannot be read"},

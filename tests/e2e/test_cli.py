@@ -38,6 +38,7 @@ REFUSED = [
         "--ca-outage may be given 16 times",
         "simulate",
     ),
+    (["diff", "--out=p", "--against=f", "f"], "diff takes either --out or --against", "diff"),
     (["diff", "--days=3", "f"], "diff does not take --days", "diff"),
     ([""], 'unknown verb ""', None),
     (["a\x1b[2Jb"], 'unknown verb "a\\x1b[2Jb"', None),
@@ -246,7 +247,7 @@ class Help(Cli):
         values = {"FILE": "/nonexistent", "KEY=VALUE": "prefix=/x", "URL": "https://ca.test/",
                   "TIME": "2026-11-24T00:00:00Z", "text|json": "json",
                   "text|json|markdown": "markdown", "text|json|sarif": "sarif", "N": "7", "TIME@DAY": "3d@10",
-                  "FILE|URL": "/nonexistent"}  # fmt: skip
+                  "FILE|URL": "/nonexistent", "PLAN": "/nonexistent/plan"}  # fmt: skip
         for verb in ("check", "diff", "explain", "simulate", "status", "version"):
             for line in self.run_verb("help", verb).stdout.splitlines():
                 option, _, argument = line.strip().split("  ")[0].split(", ")[-1].partition("=")

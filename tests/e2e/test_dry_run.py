@@ -88,6 +88,34 @@ class AgainstFile(Dry):
         self.assertEqual(64, self.run_verb("explain", "--against", new, "a.test", new).returncode)
 
 
+class Saved(Dry):
+    def test_out(self):
+        new = self.put(document(["a.example.com", "b.example.com"], LETS_ENCRYPT))
+        saved = os.path.join(self.folder, "plan.json")
+        with open(saved, "w", encoding="ascii") as f:
+            f.write("old" * 10_000)
+        plain = self.run_verb("diff", f"--now={NOW}", new)
+        done = self.run_verb("diff", f"--now={NOW}", "--out", saved, new)
+        self.assertEqual((0, plain.stdout, plain.stderr), (done.returncode, done.stdout, done.stderr))
+        with open(saved, encoding="utf-8") as f:
+            page = json.load(f)
+        self.assertEqual(NOW, page.pop("made_at"))
+        self.assertEqual(self.plan(new), page)
+        self.assertEqual(["new.yaml", "plan.json"], sorted(os.listdir(self.folder)))
+
+    def test_cannot_write(self):
+        new = self.put(document(["a.example.com"], LETS_ENCRYPT))
+        for path, says in (
+            (self.folder + "/none/plan.json", "No such file or directory"),
+            (self.folder, "Is a directory"),
+            ("/dev/full/plan.json", "Not a directory"),
+        ):
+            done = self.run_verb("diff", "--out", path, new)
+            self.assertEqual((1, ""), (done.returncode, done.stdout))
+            self.assertIn(f"{path}: cannot write the plan: {says}", done.stderr)
+        self.assertEqual(["new.yaml"], os.listdir(self.folder))
+
+
 class Page(http.server.BaseHTTPRequestHandler):
     """Answers with what the test put there."""
 

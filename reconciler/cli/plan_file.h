@@ -1,0 +1,16 @@
+#ifndef CLI_PLAN_FILE_H
+#define CLI_PLAN_FILE_H
+
+#include "reconciler/core/render.h"
+
+/* A plan on disk: what diff --out writes, for a person to look at and approve. */
+
+/*
+ * Writes the plan as `diff --format json` prints it, with made_at, beside `path` and renames it
+ * over: it is there whole or not at all. The flush of `options` is not used. 0, or -1 with *e
+ * (ERROR_IO with the file named, ERROR_MEMORY).
+ */
+int plan_file_write(const char *path, const struct plan *plan, const struct render_options *options,
+                    struct error *e) MUST_CHECK;
+
+#endif
