@@ -242,7 +242,7 @@ class Kubernetes(Readme):
         return processes.start(command, self.log, env=environment, process_group=0)
 
     def test_pod(self):
-        """As its user, without capabilities, on a read-only root; the volume as kubelet makes it."""
+        """As its user, without capabilities, on a read-only root, a volume as kubelet makes it."""
         if not can_shut_the_root():
             self.skipTest("needs root that may mount")
         ports = [processes.free_port() for _ in range(3)]
