@@ -1,0 +1,265 @@
+/* {vault://...} and ${{ env "DECK_X" }}: found, not found, never printed. */
+
+#include <CUnit/Basic.h>
+#include <CUnit/CUnit.h>
+#include <string.h>
+
+#include "spec/reference.h"
+#include "tests/support/spec_text.h"
+
+static const struct {
+    const char *name, *value;
+} variables[] = {
+    {"MY_CERT", "cert text"},
+    {"MY_KEY", "key text"},
+    {"A_B", "plain"},
+    {"PRE_A_B", "prefixed"},
+    {"A_B_PREVIOUS", "older"},
+    {"WITH_SLASH/X", "slashed"},
+    {"JSON", "{\"user\":\"u\",\"n\":5,\"deep\":{\"x\":\"y\"}}"},
+    {"EMPTY", ""},
+    {"MAIL", "ops@vault.example"},
+    {"DECK_HOST", "deck.example"},
+    {"DECK_PORT", "8080"},
+    {"DECK_FLAG", "T"},
+    {"DECK_LINES", "one\ntwo"},
+    {"DECK_INJECT", "x\nroutes: []"},
+};
+
+static struct str environment(void *context, struct str name)
+{
+    (void)context;
+    for (size_t i = 0; i < ARRAY_LENGTH(variables); i++)
+        if (str_equal_cstr(name, variables[i].name))
+            return str_from(variables[i].value);
+    return STR_NONE;
+}
+
+static const struct {
+    const char *reference, *value; /* NULL: nothing */
+} references[] = {
+    {"{vault://env/a-b}", "plain"},
+    {"{vault://env/A_B}", "plain"},
+    {"{vault://env/a%2Db}", "plain"},
+    {"{vault://env/a-b#2}", "older"},
+    {"{vault://env/a-b#1}", "plain"},
+    {"{vault://env/a-b?prefix=pre-}", "prefixed"},
+    {"{vault://env/a-b?x=y&prefix=PRE_#1}", "prefixed"},
+    {"{vault://mine/a-b}", "prefixed"},
+    {"{vault://bare/a-b}", "plain"},
+    {"{vault://mine/a-b?prefix=}", "plain"},
+    {"{vault://env/json/user}", "u"},
+    {"{vault://env/json/n}", NULL},
+    {"{vault://env/json/deep}", NULL},
+    {"{vault://env/json/none}", NULL},
+    {"{vault://env/a-b/user}", NULL}, /* no JSON */
+    {"{vault://env/nothing}", NULL},
+    {"{vault://env/empty}", NULL},
+    {"{vault://env/}", NULL},
+    {"{vault://env}", NULL},
+    {"{vault:///a-b}", NULL},
+    {"{vault://env/json/}", NULL},
+    {"{vault://hcv/a-b}", NULL},
+    {"{vault://other/a-b}", NULL},
+};
+
+static void test_references(void)
+{
+    struct reference_vault vaults[] = {{STR("mine"), STR("PRE_")}, {STR("bare"), STR_NONE}};
+    struct reference_table t = {.arena = arena_new(NULL),
+                                .is_on = true,
+                                .environment = environment,
+                                .vaults = vaults,
+                                .vault_count = 2};
+
+    CU_ASSERT_FATAL(t.arena != NULL);
+    for (size_t i = 0; i < ARRAY_LENGTH(references); i++) {
+        struct str value = reference_resolve(&t, str_from(references[i].reference));
+        bool is_right =
+            references[i].value ? str_equal_cstr(value, references[i].value) : !value.ptr;
+
+        if (!is_right)
+            printf("\n%s: %.*s\n", references[i].reference, STR_ARG(value));
+        CU_ASSERT(is_right);
+    }
+    t.is_on = false;
+    CU_ASSERT(!reference_resolve(&t, STR("{vault://env/a-b}")).ptr);
+    t.is_on = true;
+    t.environment = NULL;
+    CU_ASSERT(!reference_resolve(&t, STR("{vault://env/a-b}")).ptr);
+    arena_free(t.arena);
+}
+
+static const char vaulted[] = "_format_version: '3.0'\n"
+                              "vaults: [{name: env, prefix: own-vault, config: {prefix: MY_}}]\n"
+                              "certificates:\n"
+                              "- {cert: '{vault://env/my-cert}', key: '{vault://own-vault/key}'}\n"
+                              "- {cert: '{vault://env/my-cert}', key: '{vault://env/nothing}'}\n"
+                              "keys: [{kid: '1', jwk: '{vault://env/nothing}'}]\n"
+                              "services: [{name: x, host: h, tags: ['{vault:']}]\n"
+                              "plugins:\n"
+                              "- {name: acme, config: {account_email: '{vault://env/mail}'}}\n";
+
+/* Resolved into the model; what cannot be is said, and the rest is served. */
+static void test_model(void)
+{
+    struct spec_options options = {
+        .vault_references = true, .lint = true, .outside = {.environment = environment}};
+    struct spec_text t;
+    const struct certificate *c;
+
+    spec_text_open(&t, vaulted, &options);
+    CU_ASSERT_FATAL(t.model != NULL);
+    c = t.model->certificates;
+    CU_ASSERT(str_equal(c[0].cert.value, STR("cert text")));
+    CU_ASSERT(str_equal(c[0].key.value, STR("key text")) && !c[0].unresolved.ptr);
+    CU_ASSERT(str_equal(c[1].cert.value, STR("cert text")) && !c[1].key.value.ptr);
+    CU_ASSERT(str_equal(c[1].unresolved, STR("{vault://env/nothing}")));
+    CU_ASSERT(str_equal(t.model->keys[0].unresolved, STR("{vault://env/nothing}")));
+    CU_ASSERT(str_equal(t.model->acme->account_email.value, STR("ops@vault.example")));
+    CU_ASSERT(!t.model->acme->unresolved.ptr);
+    CU_ASSERT_STRING_EQUAL(
+        t.printed.data,
+        "kong.yaml:5:4: warning: certificates[2]: {vault://env/nothing} gives no certificate and "
+        "key, so this one is not served\n"
+        "kong.yaml:6:9: warning: keys[1]: {vault://env/nothing} gives no key, so this one is "
+        "unusable\n"
+        "kong.yaml:9:4: warning: plugins[1].config.tos_accepted: the terms of Let's Encrypt are "
+        "not accepted, so no account will be made: see https://letsencrypt.org/repository/\n");
+    spec_text_close(&t);
+    /* Switched off, every reference is unresolved. */
+    options.vault_references = false;
+    options.lint = false;
+    spec_text_open(&t, vaulted, &options);
+    CU_ASSERT_FATAL(t.model != NULL);
+    CU_ASSERT(t.model->certificates[0].unresolved.ptr && t.model->acme->unresolved.ptr);
+    spec_text_close(&t);
+}
+
+static int refuse_all(void *context, struct str cert, struct str key, const char **field,
+                      struct error *e)
+{
+    (void)context;
+    (void)cert;
+    (void)key;
+    *field = "cert";
+    return error_set(e, ERROR_INVALID, "invalid certificate: no");
+}
+
+/* A reference that gives something else is as good as unresolved: a condition, not an error. */
+static void test_useless_value(void)
+{
+    struct spec_options options = {
+        .vault_references = true,
+        .outside = {.environment = environment, .check_certificate = refuse_all}};
+    struct spec_text t;
+
+    spec_text_open(&t,
+                   "_format_version: '3.0'\ncertificates: [{cert: '{vault://env/my-cert}', key: "
+                   "'{vault://env/my-key}'}]\n",
+                   &options);
+    CU_ASSERT_FATAL(t.model != NULL);
+    CU_ASSERT(t.model->certificates[0].unresolved.ptr != NULL);
+    spec_text_close(&t);
+}
+
+static const struct {
+    const char *text, *expanded, *problem;
+} decks[] = {
+    {"a: 1\n", "a: 1\n", NULL},
+    {"h: ${{ env \"DECK_HOST\" }}:${{env `DECK_PORT`}}\n", "h: deck.example:8080\n", NULL},
+    {"a: ${{ env \"DECK_PORT\" | toInt }} ${{ env \"DECK_FLAG\" | toBool }}\n", "a: 8080 true\n",
+     NULL},
+    {"a: |\n${{ env \"DECK_LINES\" | indent 2 }}\n", "a: |\n  one\n  two\n", NULL},
+    {"  # ${{ env \"DECK_NONE\" }}\na: 1 # ${{ env \"DECK_PORT\" }}\n",
+     "  # ${{ env \"DECK_NONE\" }}\na: 1 # 8080\n", NULL},
+    {"a: ${{ env \"DECK_NONE\" }}\n", NULL,
+     "environment variable 'DECK_NONE' present in state file but not set"},
+    {"a: ${{ env \"HOME\" }}\n", NULL,
+     "environment variables in the state file must be prefixed with 'DECK_', found: 'HOME'"},
+    {"a: ${{ env DECK_HOST }}\n", NULL,
+     "the name of a variable must stand in quotes, not DECK_HOST"},
+    {"a: ${{ file \"x\" }}\n", NULL, "only ${{ env \"DECK_X\" }} is known, not 'file \"x\"'"},
+    {"a: ${{ env \"DECK_HOST\" | toInt }}\n", NULL, "toInt: the variable's value is no number"},
+    {"a: ${{ env \"DECK_HOST\" | toBool }}\n", NULL, "toBool: the variable's value is no boolean"},
+    {"a: ${{ env \"DECK_HOST\" | upper }}\n", NULL, "unknown function 'upper' in ${{ }}"},
+    {"a: ${{ env \"DECK_HOST\" | indent 1000 }}\n", NULL,
+     "unknown function 'indent 1000' in ${{ }}"},
+    {"b: 1\na: ${{ env \"DECK_HOST\"\n", NULL, "${{ without its }}"},
+};
+
+static void test_deck(void)
+{
+    struct reference_table t = {.environment = environment};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(decks); i++) {
+        struct arena *arena = arena_new(NULL);
+        struct str out = STR_NONE;
+        struct error e;
+        int rc;
+
+        CU_ASSERT_FATAL(arena != NULL);
+        rc = reference_expand_deck(&t, str_from(decks[i].text), arena, 4096, &out, &e);
+        CU_ASSERT(rc == (decks[i].problem ? -1 : 0));
+        if (decks[i].problem)
+            CU_ASSERT_STRING_EQUAL(e.message, decks[i].problem);
+        if (decks[i].expanded)
+            CU_ASSERT(str_equal_cstr(out, decks[i].expanded));
+        arena_free(arena);
+    }
+}
+
+static void test_deck_limits(void)
+{
+    struct reference_table t = {.environment = environment};
+    struct arena *arena = arena_new(NULL);
+    struct buf text = BUF_INIT(SIZE_MAX / 2);
+    struct str out;
+    struct error e;
+
+    CU_ASSERT_FATAL(arena != NULL);
+    for (int i = 0; i <= REFERENCE_DECK_MAX; i++)
+        buf_cstr(&text, "${{env \"DECK_PORT\"}}");
+    CU_ASSERT(reference_expand_deck(&t, buf_view(&text), arena, 1 << 20, &out, &e) == -1);
+    CU_ASSERT(e.line == 1 && e.column == 1 + 20 * REFERENCE_DECK_MAX);
+    CU_ASSERT(reference_expand_deck(&t, STR("a: ${{ env \"DECK_HOST\" }}"), arena, 8, &out, &e) ==
+              -1);
+    CU_ASSERT(e.kind == ERROR_LIMIT);
+    buf_free(&text);
+    arena_free(arena);
+}
+
+/* Behind a switch; textual, before YAML, as decK does it. */
+static void test_deck_in_files(void)
+{
+    struct spec_options options = {.deck_env = true, .outside = {.environment = environment}};
+
+    CU_ASSERT(
+        spec_text_says_with("services: [{host: '${{ env \"DECK_HOST\" }}'}]\n", "", &options));
+    CU_ASSERT(spec_text_says_with("services: [{host: '${{ env \"DECK_NO\" }}'}]\n",
+                                  "2:20: environment variable 'DECK_NO' present in state file but "
+                                  "not set\n",
+                                  &options));
+    CU_ASSERT(spec_text_says("services: [{host: '${{ env \"DECK_HOST\" }}'}]\n",
+                             "2:19: services[1].host: invalid value: ${{ env \"DECK_HOST\" }}\n"));
+}
+
+int main(void)
+{
+    CU_pSuite suite;
+    int rc;
+
+    if (CU_initialize_registry() != CUE_SUCCESS)
+        return 1;
+    suite = CU_add_suite("reference", NULL, NULL);
+    CU_add_test(suite, "references", test_references);
+    CU_add_test(suite, "in the model", test_model);
+    CU_add_test(suite, "a value that is no use", test_useless_value);
+    CU_add_test(suite, "decK's variables", test_deck);
+    CU_add_test(suite, "decK's limits", test_deck_limits);
+    CU_add_test(suite, "decK's variables in files", test_deck_in_files);
+    CU_basic_run_tests();
+    rc = CU_get_number_of_failures() ? 1 : 0;
+    CU_cleanup_registry();
+    return rc;
+}
