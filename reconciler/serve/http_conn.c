@@ -384,10 +384,13 @@ void http_conn_run(struct http_conn *conn)
 
 void http_conn_expire(struct http_conn *conn)
 {
+    const struct http_server_options *o = &conn->server->options;
     bool is_late_request = (conn->deadline == HTTP_DEADLINE_HEAD && conn->in.len) ||
                            conn->deadline == HTTP_DEADLINE_BODY;
 
     conn->renews = true;
+    if (conn->state == HTTP_STATE_HANDSHAKE && o->handshaken)
+        o->handshaken(o->context, conn, conn->stream.ssl, false);
     if (is_late_request) {
         conn->began_ms = clock_steady_ms();
         refuse(conn, 408, "Request timeout", NULL);
@@ -471,6 +474,11 @@ static struct http_conn *conn_new(struct http_server *server, const struct http_
         conn->state = HTTP_STATE_PROXY;
     if (o->peer && o->peer_len <= sizeof(conn->peer))
         memcpy(&conn->peer, o->peer, o->peer_len);
+    if (stream_init(&conn->stream, o->fd, o->ssl, server->method,
+                    HTTP_CONN_RESPONSE_MAX + STREAM_OVERHEAD)) {
+        free(conn);
+        return NULL;
+    }
     event_assign(&conn->read_event, server->options.base, o->fd, EV_READ | EV_PERSIST, on_event,
                  conn);
     event_assign(&conn->write_event, server->options.base, o->fd, EV_WRITE | EV_PERSIST, on_event,
@@ -496,11 +504,6 @@ int http_conn_open(struct http_server *server, const struct http_conn_options *o
     conn->address = address;
     server->count++;
     TAILQ_INSERT_TAIL(&server->all, conn, all);
-    if (stream_init(&conn->stream, o->fd, o->ssl, server->method,
-                    HTTP_CONN_RESPONSE_MAX + STREAM_OVERHEAD)) {
-        http_conn_free(conn);
-        return -1;
-    }
     wait_for_more(conn);
     return 0;
 }

@@ -15,7 +15,7 @@
 struct ssl_st;
 struct bio_method_st;
 
-#define STREAM_OVERHEAD (64 << 10) /* TLS records around a response, tickets, alerts */
+#define STREAM_OVERHEAD (1 << 20) /* TLS records around a response, tickets, alerts */
 
 struct stream {
     int fd;
@@ -32,8 +32,8 @@ struct bio_method_st *stream_method_new(void) MUST_CHECK;
 void stream_method_free(struct bio_method_st *method); /* NULL is fine */
 
 /*
- * Takes `fd` and `ssl` (server side, no BIO yet). `s` must not move. -1 when memory is out;
- * stream_fini it either way. `max` bounds the wire.
+ * Takes `fd` and `ssl` (server side, no BIO yet). `s` must not move. `max` bounds the wire. -1 when
+ * memory is out: both are the caller's then, and there is nothing to release.
  */
 int stream_init(struct stream *s, int fd, struct ssl_st *ssl, struct bio_method_st *method,
                 size_t max) MUST_CHECK;

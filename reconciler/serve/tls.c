@@ -40,7 +40,7 @@ static bool set_ciphers(SSL_CTX *context, const struct tls_options *o)
 {
     if (o->prefer_server_ciphers)
         SSL_CTX_set_options(context, SSL_OP_CIPHER_SERVER_PREFERENCE);
-    return !o->ciphers || SSL_CTX_set_cipher_list(context, o->ciphers) == 1;
+    return !o->ciphers || !*o->ciphers || SSL_CTX_set_cipher_list(context, o->ciphers) == 1;
 }
 
 static bool has_protocol(const struct tls_options *o, const char *name)

@@ -34,7 +34,7 @@ struct tls_options {
     size_t protocol_count;
     const char *ciphers; /* of TLS 1.2, OpenSSL's syntax; NULL = the library's */
     bool prefer_server_ciphers;
-    size_t parsed_cache;      /* slots */
+    size_t parsed_cache; /* slots */
     void *context;
     /* A certificate was chosen; the handshake goes on behind it. May be NULL. */
     void (*chosen)(void *context, const struct tls_outcome *outcome);

@@ -3,6 +3,7 @@
 #include <CUnit/Basic.h>
 #include <arpa/inet.h>
 #include <event2/event.h>
+#include <openssl/ssl.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -42,6 +43,24 @@ static void test_deadlines(void)
         CU_ASSERT_EQUAL(rig->closed, 1);
         http_rig_free(rig);
     }
+}
+
+/* A TLS handshake and a PROXY header have theirs; nothing is said when it passes. */
+static void test_handshake_deadline(void)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    struct http_conn_options waiting[] = {{.ssl = SSL_new(context)}, {.proxy_protocol = true}};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(waiting); i++) {
+        struct http_rig *rig =
+            http_rig_new(HTTP_RIG_ECHO, (struct http_limits){.handshake_ms = 20});
+        CU_ASSERT_EQUAL(http_rig_connect(rig, waiting[i], &rig->client), 0);
+        http_client_pump_to_end(&rig->client);
+        CU_ASSERT_EQUAL(rig->client.received.len, 0);
+        CU_ASSERT_EQUAL(rig->closed, 1);
+        http_rig_free(rig);
+    }
+    SSL_CTX_free(context);
 }
 
 /* One byte now and then does not hold a head open. */
@@ -274,6 +293,7 @@ static void test_half_close(void)
 int main(void)
 {
     CU_TestInfo tests[] = {{"deadlines", test_deadlines},
+                           {"handshake deadline", test_handshake_deadline},
                            {"slowloris", test_slowloris},
                            {"back-pressure", test_back_pressure},
                            {"write deadline", test_write_deadline},

@@ -91,20 +91,21 @@ static void test_alpn(void)
 static void test_protocols(void)
 {
     static const struct {
-        const char *protocols[2], *suite;
+        const char *protocols[2], *ciphers;
         bool has12, has13;
     } cases[] = {
-        {{"TLSv1.2", "TLSv1.3"}, "intermediate", true, true},
-        {{"TLSv1.2", "TLSv1.2"}, "intermediate", true, false},
-        {{"TLSv1.3", "TLSv1.3"}, "fips", false, true},
-        {{"TLSv1.1", "TLSv1.3"}, "old", false, true},
-        {{"TLSv1.2", "TLSv1.3"}, "modern", false, true},
-        {{"TLSv1.2", "TLSv1.2"}, "modern", true, false},
-        {{"TLSv1.2", "TLSv1.3"}, "unheard of", true, true},
+        {{"TLSv1.2", "TLSv1.3"}, NULL, true, true},
+        {{"TLSv1.2", "TLSv1.2"}, NULL, true, false},
+        {{"TLSv1.3", "TLSv1.3"}, NULL, false, true},
+        {{"TLSv1.1", "TLSv1.3"}, NULL, false, true},
+        {{"SSLv3", "TLSv1.1"}, NULL, true, true}, /* nothing that we speak: all that we do */
+        {{"TLSv1.2", "TLSv1.3"}, "", true, true},
+        {{"TLSv1.2", "TLSv1.3"}, "ECDHE-ECDSA-AES128-GCM-SHA256", true, true},
+        {{"TLSv1.2", "TLSv1.3"}, "ECDHE-RSA-AES128-GCM-SHA256", false, true}, /* an EC key */
     };
 
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
-        struct worker_rig_options o = {cases[i].protocols, 2, cases[i].suite};
+        struct worker_rig_options o = {cases[i].protocols, 2, cases[i].ciphers};
         struct worker_rig *w = worker_names_start(names, &o);
         struct worker_rig_tls how = {
             .sni = "a.test", .min_version = TLS1_2_VERSION, .max_version = TLS1_2_VERSION};
