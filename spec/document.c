@@ -127,10 +127,26 @@ static struct str anchor_name(const yaml_char_t *anchor)
     return str_from((const char *)anchor);
 }
 
+/* "\0" is YAML, and in no text of ours: what takes C strings would see less than what was checked.
+ */
+static int check_text(struct loader *l, struct str text, const yaml_event_t *event)
+{
+    uint32_t line = line_of(&event->start_mark), column;
+
+    if (text.len <= UINT32_MAX && str_find(text, '\0', 0) == text.len)
+        return 0;
+    column = column_of(l, &event->start_mark);
+    return text.len > UINT32_MAX
+               ? tree_refuse(&l->tree, ERROR_LIMIT, line, column, "text too long")
+               : tree_refuse(&l->tree, ERROR_SYNTAX, line, column, "a NUL byte in a text");
+}
+
 static int take_key(struct loader *l, const yaml_event_t *event)
 {
     struct str text = {(const char *)event->data.scalar.value, event->data.scalar.length};
 
+    if (check_text(l, text, event))
+        return -1;
     return tree_key(&l->tree, text, line_of(&event->start_mark), column_of(l, &event->start_mark));
 }
 
@@ -143,8 +159,8 @@ static int take_scalar(struct loader *l, const yaml_event_t *event)
                                  .kind = DOCUMENT_STRING};
     int tagged = 1;
 
-    if (text.len > UINT32_MAX)
-        return tree_refuse(&l->tree, ERROR_LIMIT, node.line, node.column, "text too long");
+    if (check_text(l, text, event))
+        return -1;
     if (tag)
         tagged = scalar_resolve_tagged(tag, text, &node);
     if (tagged < 0)

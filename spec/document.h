@@ -107,7 +107,7 @@ static inline bool document_is_list(const struct document_node *n)
 
 static inline const struct document_key *document_keys(const struct document_node *map)
 {
-    return (const struct document_key *)(map->as.items + map->count);
+    return map->count ? (const struct document_key *)(map->as.items + map->count) : NULL;
 }
 
 /* Line and byte column, 1-based, of a byte offset. */

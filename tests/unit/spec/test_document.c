@@ -133,6 +133,8 @@ static const struct {
     {STR_INIT("a: 1\nb: \"x\xff\"\n"), "f:2:6: " READ "bytes that are not UTF-8\n"},
     {STR_INIT("a: 1\nb: \xc0\x80\n"), "f:2:4: " READ "bytes that are not UTF-8\n"},
     {STR_INIT("a: 1\n\nb: x\0y\n"), "f:3:5: " READ "a NUL byte\n"},
+    {STR_INIT("a: 1\nb: \"x\\0\"\n"), "f:2:4: " READ "a NUL byte in a text\n"},
+    {STR_INIT("\"a\\0\": 1\n"), "f:1:1: " READ "a NUL byte in a text\n"},
     {STR_INIT("a: 1\nb: \x01\n"), "f:2:4: " READ "control characters are not allowed\n"},
 };
 
