@@ -106,6 +106,17 @@ extern const struct schema_record entity_route_peer, entity_key_pem, entity_heal
     entity_acme_redis_extra, entity_acme_consul, entity_acme_vault, entity_key_auth,
     entity_correlation_id, entity_document;
 
+/* What Kong 3.x brings along, NULL at the end; and those whose configuration is known here. */
+extern const char *const entity_plugin_names[];
+
+struct entity_plugin_config {
+    const char *name;
+    const struct schema_record *record;
+};
+
+#define ENTITY_PLUGIN_CONFIG_COUNT 3
+extern const struct entity_plugin_config entity_plugin_configs[ENTITY_PLUGIN_CONFIG_COUNT];
+
 /* Kong's eight protocols, and the four of its http side; in the order that messages print. */
 extern const char *const entity_protocols[];
 extern const char *const entity_http_protocols[];

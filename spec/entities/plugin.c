@@ -20,51 +20,52 @@ enum plugin_field {
 };
 
 /* What Kong 3.x brings along, in the order of its own list. */
-static const char *const bundled[] = {"jwt",
-                                      "acl",
-                                      "correlation-id",
-                                      "cors",
-                                      "oauth2",
-                                      "tcp-log",
-                                      "udp-log",
-                                      "file-log",
-                                      "http-log",
-                                      "key-auth",
-                                      "hmac-auth",
-                                      "basic-auth",
-                                      "ip-restriction",
-                                      "request-transformer",
-                                      "response-transformer",
-                                      "request-size-limiting",
-                                      "rate-limiting",
-                                      "response-ratelimiting",
-                                      "syslog",
-                                      "loggly",
-                                      "datadog",
-                                      "ldap-auth",
-                                      "statsd",
-                                      "bot-detection",
-                                      "aws-lambda",
-                                      "request-termination",
-                                      "prometheus",
-                                      "proxy-cache",
-                                      "session",
-                                      "acme",
-                                      "grpc-gateway",
-                                      "grpc-web",
-                                      "pre-function",
-                                      "post-function",
-                                      "azure-functions",
-                                      "zipkin",
-                                      "opentelemetry",
-                                      "ai-proxy",
-                                      "ai-prompt-decorator",
-                                      "ai-prompt-template",
-                                      "ai-prompt-guard",
-                                      "ai-request-transformer",
-                                      "ai-response-transformer",
-                                      "standard-webhooks",
-                                      "redirect"};
+const char *const entity_plugin_names[] = {"jwt",
+                                           "acl",
+                                           "correlation-id",
+                                           "cors",
+                                           "oauth2",
+                                           "tcp-log",
+                                           "udp-log",
+                                           "file-log",
+                                           "http-log",
+                                           "key-auth",
+                                           "hmac-auth",
+                                           "basic-auth",
+                                           "ip-restriction",
+                                           "request-transformer",
+                                           "response-transformer",
+                                           "request-size-limiting",
+                                           "rate-limiting",
+                                           "response-ratelimiting",
+                                           "syslog",
+                                           "loggly",
+                                           "datadog",
+                                           "ldap-auth",
+                                           "statsd",
+                                           "bot-detection",
+                                           "aws-lambda",
+                                           "request-termination",
+                                           "prometheus",
+                                           "proxy-cache",
+                                           "session",
+                                           "acme",
+                                           "grpc-gateway",
+                                           "grpc-web",
+                                           "pre-function",
+                                           "post-function",
+                                           "azure-functions",
+                                           "zipkin",
+                                           "opentelemetry",
+                                           "ai-proxy",
+                                           "ai-prompt-decorator",
+                                           "ai-prompt-template",
+                                           "ai-prompt-guard",
+                                           "ai-request-transformer",
+                                           "ai-response-transformer",
+                                           "standard-webhooks",
+                                           "redirect",
+                                           NULL};
 
 static const struct schema_field protocol = {
     .type = SCHEMA_STRING, .store = STORE_TEXT, .one_of = entity_protocols};
@@ -209,8 +210,8 @@ static const struct schema_variant *const variants[] = {&acme_variant, &key_auth
 
 static bool is_known(const struct schema_context *c, struct str name)
 {
-    for (size_t i = 0; i < ARRAY_LENGTH(bundled); i++)
-        if (str_equal_cstr(name, bundled[i]))
+    for (size_t i = 0; entity_plugin_names[i]; i++)
+        if (str_equal_cstr(name, entity_plugin_names[i]))
             return true;
     for (size_t i = 0; i < c->options->plugin_count; i++)
         if (str_equal(name, c->options->plugins[i]))
@@ -345,3 +346,9 @@ const struct schema_record entity_correlation_id = {
     .number = PART_CORRELATION_ID,
     .fields = correlation_id_fields,
     .count = ARRAY_LENGTH(correlation_id_fields)};
+
+const struct entity_plugin_config entity_plugin_configs[ENTITY_PLUGIN_CONFIG_COUNT] = {
+    {"acme", &entity_acme},
+    {"key-auth", &entity_key_auth},
+    {"correlation-id", &entity_correlation_id},
+};

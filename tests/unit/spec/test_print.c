@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "spec/describe.h"
 #include "spec/flatten.h"
 #include "spec/kong_error.h"
 #include "tests/support/golden.h"
@@ -147,6 +148,21 @@ static void test_order(void)
     problems_fini(&p);
 }
 
+/* The format itself, from the tables. */
+static void test_description(void)
+{
+    struct buf text = BUF_INIT((size_t)1 << 24);
+    struct json_out out = json_out_pretty(&text);
+
+    describe_json_schema(&out);
+    buf_char(&text, '\n');
+    CU_ASSERT(golden_matches(FOLDER "schema.json", buf_view(&text)));
+    buf_clear(&text);
+    describe_markdown(&text);
+    CU_ASSERT(golden_matches(FOLDER "reference.md", buf_view(&text)));
+    buf_free(&text);
+}
+
 int main(void)
 {
     CU_pSuite suite;
@@ -160,6 +176,7 @@ int main(void)
     CU_add_test(suite, "an unreadable file", test_unreadable);
     CU_add_test(suite, "many problems, strange bytes", test_problems);
     CU_add_test(suite, "order", test_order);
+    CU_add_test(suite, "the format itself", test_description);
     CU_basic_run_tests();
     rc = CU_get_number_of_failures() ? 1 : 0;
     CU_cleanup_registry();
