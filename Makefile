@@ -86,7 +86,7 @@ $(BUILD)/tests/e2e/faults.so: tests/e2e/faults.c
 
 # ---- what people type. Each asks a second make for the build: only that one sees new packages. ----
 JOBS := $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(shell nproc))
-SUBMAKE := +$(Q)$(MAKE) --no-print-directory $(JOBS)
+SUBMAKE := +$(Q)$(MAKE) --no-print-directory $(if $(Q),-s) $(JOBS)
 PYTHON ?= python3
 
 deps:
