@@ -38,12 +38,14 @@ static void log_problems(const struct problems *p)
 {
     for (size_t i = 0; i < p->count; i++) {
         const struct problem *x = &p->items[i];
+        char place[ERROR_PATH_MAX];
+        snprintf(place, sizeof(place), "%s:%u:%u",
+                 x->place.file < p->file_count ? p->files[x->place.file] : "", x->place.line,
+                 x->place.column);
         log_event(x->severity == PROBLEM_ERROR ? LOG_ERROR : LOG_WARN, "config_problem",
-                  LOG_FIELDS(log_cstr("file", x->place.file < p->file_count
-                                                  ? p->files[x->place.file]
-                                                  : ""),
-                             log_int("line", x->place.line), log_int("column", x->place.column),
-                             log_str("path", x->path), log_str("message", x->message)));
+                  LOG_FIELDS(log_cstr("at", place),
+                             log_str("path", x->path.len ? x->path : STR("document")),
+                             log_str("message", x->message)));
     }
 }
 
@@ -54,10 +56,18 @@ static void note_refused(struct control *c, struct reload *r)
     load_free(c->refused);
     c->refused = r->new_refused;
     r->new_refused = NULL;
-    snprintf(text, sizeof(text), "the file has %zu errors; the generation before it serves on",
-             c->refused->problems.error_count);
+    snprintf(text, sizeof(text), "the file has %zu error%s; the generation before it serves on",
+             c->refused->problems.error_count, c->refused->problems.error_count == 1 ? "" : "s");
     condition_set(&c->conditions, CONDITION_FILE_REFUSED, text);
     log_problems(&c->refused->problems);
+}
+
+static void note_unreadable(struct control *c, const struct error *e)
+{
+    char text[ERROR_MESSAGE_MAX];
+
+    snprintf(text, sizeof(text), "%.200s: %.300s", e->file[0] ? e->file : "the file", e->message);
+    condition_set(&c->conditions, CONDITION_FILE_UNREADABLE, text);
 }
 
 static void forget_refused(struct control *c)
@@ -119,8 +129,7 @@ static void hand_on(struct control *c, struct reload *r)
 static void take_generation(struct control *c, struct reload *r)
 {
     struct generation *before = c->generation;
-    bool has_changed =
-        before && strcmp(before->loaded->sha256, r->next->loaded->sha256) != 0;
+    bool has_changed = before && strcmp(before->loaded->sha256, r->next->loaded->sha256) != 0;
     struct error e;
 
     c->generation = r->next;
@@ -165,7 +174,7 @@ void intake_take(struct control *c, struct reload *r)
         condition_clear(&c->conditions, CONDITION_FILE_UNREADABLE);
         break;
     case RELOAD_UNREADABLE:
-        condition_set(&c->conditions, CONDITION_FILE_UNREADABLE, r->error.message);
+        note_unreadable(c, &r->error);
         break;
     case RELOAD_REFUSED:
         note_refused(c, r);

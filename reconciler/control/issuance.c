@@ -134,6 +134,15 @@ static bool may_admit(const struct issuance *i)
            (!i->running || clock_steady_ms() - i->progress_ms >= ISSUANCE_STALL_MS);
 }
 
+static void log_begun(const struct task *t)
+{
+    const struct log_field fields[] = {
+        log_cstr("name", t->name), log_cstr("ca", t->authority->directory),
+        t->url ? log_cstr("resumed_order", t->url) : LOG_END, LOG_END};
+
+    log_event(LOG_NOTICE, t->is_renewal ? "certificate_renewing" : "certificate_ordering", fields);
+}
+
 static void admit(struct issuance *i)
 {
     struct batch *b = batch_new(&i->batches, &i->running);
@@ -153,9 +162,7 @@ static void admit(struct issuance *i)
         tasks[count++] = t;
         if (!task_resume(t, i->options.store, str_from(t->authority->directory)))
             t->key_is_saved = false;
-        log_event(LOG_NOTICE, t->is_renewal ? "certificate_renewing" : "certificate_ordering",
-                  LOG_FIELDS(log_cstr("name", t->name), log_cstr("ca", t->authority->directory),
-                             log_cstr("resumed_order", t->url ? t->url : "none")));
+        log_begun(t);
     }
     i->progress_ms = clock_steady_ms();
     session = authority_session(i->authorities.current->authority);

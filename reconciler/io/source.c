@@ -179,8 +179,8 @@ static bool is_configuration(const char *name)
 {
     struct str s = str_from(name);
 
-    return name[0] != '.' && (str_ends(s, STR(".yaml")) || str_ends(s, STR(".yml")) ||
-                              str_ends(s, STR(".json")));
+    return name[0] != '.' &&
+           (str_ends(s, STR(".yaml")) || str_ends(s, STR(".yml")) || str_ends(s, STR(".json")));
 }
 
 static uint64_t bytes_left(const struct file_list *list, uint64_t max)
@@ -195,7 +195,8 @@ static uint64_t bytes_left(const struct file_list *list, uint64_t max)
 static int add_path(struct file_list *list, const char *path, uint64_t max, int depth,
                     struct error *e);
 
-/* A folder's entries by name, so that two runs read in one order. Hidden ones (..data too) are left out. */
+/* A folder's entries by name, so that two runs read in one order. Hidden ones (..data too) are left
+ * out. */
 static int add_folder(struct file_list *list, const char *folder, uint64_t max, int depth,
                       struct error *e)
 {
@@ -252,7 +253,8 @@ static int add_path(struct file_list *list, const char *path, uint64_t max, int 
     return rc;
 }
 
-/* Each file's own hash, and one over "name NUL hash LF" of all. */
+/* Each file's own hash, and one of all: the same where there is one file, else over "hash LF" of
+ * each. */
 static int hash_all(struct source_set *set, struct error *e)
 {
     struct buf all = BUF_INIT(SIZE_MAX / 4);
@@ -261,11 +263,12 @@ static int hash_all(struct source_set *set, struct error *e)
     for (size_t i = 0; rc == 0 && i < set->count; i++) {
         struct source_file *f = &set->files[i];
         rc = digest_sha256_hex((struct str){f->data, f->len}, f->sha256);
-        buf_append(&all, f->name, strlen(f->name) + 1);
         buf_printf(&all, "%s\n", f->sha256);
     }
     if (rc || all.failed || digest_sha256_hex(buf_view(&all), set->sha256))
         rc = error_memory(e);
+    else if (set->count == 1)
+        memcpy(set->sha256, set->files[0].sha256, sizeof(set->sha256));
     buf_free(&all);
     return rc;
 }

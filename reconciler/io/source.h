@@ -22,7 +22,7 @@ struct source_file {
 struct source_set {
     struct source_file *files; /* in the order given; those of a folder sorted by name */
     size_t count;
-    char sha256[65]; /* over all names and contents */
+    char sha256[65]; /* of the contents in their order; of one file, the file's own */
 };
 
 struct source_options {
