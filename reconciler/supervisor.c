@@ -253,6 +253,8 @@ static void receive_messages(struct supervisor *s)
             close(fd);
         if (m.type == CHANNEL_READY)
             on_ready(s);
+        else if (m.type == CHANNEL_STOP && s->phase == PHASE_RUN)
+            stop(s, "everything is done", SIGTERM, SUPERVISOR_QUICK_MS);
         else if (m.type == CHANNEL_WORKER_READY && slot_of(s, &m))
             upgrade_worker_ready(&s->upgrade, &s->crew, m.u.worker.slot);
         else if (m.type == CHANNEL_WORKER_KILL && slot_of(s, &m))
@@ -290,7 +292,7 @@ static void receive_signals(struct supervisor *s)
             send_signal(s->crew.control.pid, SIGHUP);
             break;
         case SIGUSR2:
-            if (s->phase == PHASE_RUN && s->crew.was_ready)
+            if (s->phase == PHASE_RUN && s->crew.was_ready && s->crew.todo < 0)
                 upgrade_begin(&s->upgrade, &s->crew);
             break;
         default: /* SIGUSR1 would reopen log files, of which there are none */
@@ -436,6 +438,8 @@ int supervisor_run(const struct settings *settings, const struct supervisor_opti
     log_open("supervisor", settings->log_level, settings->acme_log_format);
     s.crew.environment = o->environment;
     s.crew.arguments = o->arguments;
+    if (o->todo > 0)
+        s.crew.todo = o->todo;
     raise_open_files();
     if (copy_settings(&s.crew.settings, settings, &e) || crew_find_programs(&s.crew, &e) ||
         open_signals(&s, &e) || crew_open(&s.crew, &e)) {

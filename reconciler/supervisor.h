@@ -16,7 +16,7 @@ struct settings;
  * else (LIST is base/descriptor.h's):
  *
  *   reconcert control --fds=LIST [--again]     supervisor, lifeline, settings, watch (absent where
- * no file is watched), status.I, channel.I, counters.I reconcert worker --fds=LIST --slot=N
+ * no file is watched), todo (absent in `run`), status.I, channel.I, counters.I reconcert worker --fds=LIST --slot=N
  * channel, lifeline, settings, counters, listen.I reconcert resume --fds=LIST [--probe] --
  * ARGUMENTS... supervisor_resume: the new binary takes over reconcert-watch --lifeline=N -- PATH...
  * lines on stdout: "ready", "changed"
@@ -50,6 +50,11 @@ struct settings;
 struct supervisor_options {
     char *const *environment;     /* for control */
     const char *const *arguments; /* argv from argv[1], kept for the process list over an upgrade */
+    /*
+     * 0, or a memfd with all that control may do: it then says CHANNEL_STOP when that is done, and
+     * supervisor_run ends with 0. No upgrade meanwhile. The caller's to close.
+     */
+    int todo;
 };
 
 #define SUPERVISOR_DRAIN_MS 30000 /* SIGTERM, SIGQUIT: until what still runs is killed */

@@ -48,6 +48,10 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPTION_OUT] = {.name = "out",
                     .argument = "PLAN",
                     .help = "write the plan as JSON into the file PLAN too"},
+    [OPTION_MAX_AGE] = {.name = "max-age",
+                        .argument = "TIME",
+                        .help = "refuse a plan that was made longer ago: 45m, 6h, 2d. 24h if it is "
+                                "not given"},
     [OPTION_EXIT_CODE] = {.name = "exit-code", .help = "tell by the exit code what the plan holds"},
     [OPTION_STRICT] = {.name = "strict", .help = "take warnings for errors"},
     [OPTION_FLATTEN] = {.name = "flatten",

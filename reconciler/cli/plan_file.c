@@ -7,6 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "reconciler/cli/reading.h"
+#include "reconciler/io/source.h"
+
 /* Written piece by piece: this bounds one action. */
 #define PLAN_FILE_PIECE_MAX ((size_t)1 << 30)
 #define PLAN_FILE_MODE 0644
@@ -109,5 +112,94 @@ int plan_file_write(const char *path, const struct plan *plan, const struct rend
         rc = w.number ? fail(path, w.number, e) : error_memory(e);
     }
     free(beside);
+    return rc;
+}
+
+/* ---- reading ---- */
+
+#define PLAN_FORMAT 1
+
+static int by_name(const void *left, const void *right)
+{
+    return str_compare(((const struct saved_action *)left)->name,
+                       ((const struct saved_action *)right)->name);
+}
+
+static int read_action(const struct reading *r, const struct document_node *node,
+                       struct arena *arena, struct saved_action *a, struct error *e)
+{
+    const struct document_node *overrides = reading_get(r, node, "overrides");
+    struct str name = reading_text(r, node, "name");
+
+    a->action = plan_action_from(reading_text(r, node, "action"));
+    a->overrides = overrides && overrides->kind == DOCUMENT_MAP;
+    if (!name.len || name.len > DESIRED_NAME_MAX || a->action == PLAN_NOTHING)
+        return error_set(e, ERROR_INVALID, "an action in it is not understood");
+    a->name = arena_str(arena, name);
+    return a->name.ptr ? 0 : error_memory(e);
+}
+
+static int read_actions(const struct reading *r, struct arena *arena, struct saved_plan *saved,
+                        struct error *e)
+{
+    size_t count;
+    const struct document_node *nodes = reading_list(r, &r->root, "actions", &count);
+    struct saved_action *items = arena_array(arena, count, sizeof(*items));
+
+    if (!items)
+        return error_memory(e);
+    for (size_t i = 0; i < count; i++)
+        if (read_action(r, &nodes[i], arena, &items[i], e))
+            return -1;
+    if (count)
+        qsort(items, count, sizeof(*items), by_name);
+    for (size_t i = 1; i < count; i++)
+        if (str_equal(items[i - 1].name, items[i].name))
+            return error_set(e, ERROR_INVALID, "a name stands in it twice");
+    saved->items = items;
+    saved->count = count;
+    return 0;
+}
+
+static int read_plan(struct str json, struct arena *arena, struct saved_plan *saved,
+                     struct error *e)
+{
+    struct reading r;
+    int rc = -1;
+
+    if (reading_open(&r, json, e)) {
+        if (e->kind != ERROR_MEMORY)
+            error_set(e, ERROR_INVALID, "it is no plan: not a JSON object");
+        goto out;
+    }
+    saved->made_at = reading_time(&r, &r.root, "made_at");
+    if (reading_number(&r, &r.root, "format") != PLAN_FORMAT || !saved->made_at ||
+        !reading_get(&r, &r.root, "actions"))
+        error_set(e, ERROR_INVALID, "it is no plan that diff --out has written");
+    else
+        rc = read_actions(&r, arena, saved, e);
+out:
+    reading_close(&r);
+    return rc;
+}
+
+int plan_file_read(const char *path, struct arena *arena, struct saved_plan *saved, struct error *e)
+{
+    char *paths[] = {(char *)path, NULL};
+    const struct source_options options = {
+        .paths = paths, .path_count = 1, .max_bytes = PLAN_FILE_MAX};
+    struct source_set *set;
+    int rc;
+
+    *saved = (struct saved_plan){0};
+    if (source_read(&options, &set, e))
+        return -1;
+    if (set->count == 1)
+        rc = read_plan((struct str){set->files[0].data, set->files[0].len}, arena, saved, e);
+    else
+        rc = error_set(e, ERROR_INVALID, "it is no plan, but a folder");
+    if (rc)
+        snprintf(e->file, sizeof(e->file), "%s", path);
+    source_free(set);
     return rc;
 }

@@ -87,6 +87,28 @@ static const struct verb rows[] = {
         .run = diff_command,
     },
     {
+        .name = "apply",
+        .operands = "PLAN [FILE]...",
+        .summary = "do what a saved plan says, and nothing else",
+        .description =
+            "PLAN is what diff --out has written, and a person has approved. A fresh plan is made "
+            "first: if it has another action for any name in PLAN, or PLAN is too old, nothing is "
+            "done. What has happened meanwhile is not done again, so a second apply does nothing. "
+            "What PLAN does not hold is not done, not even a renewal that is due by now.\n"
+            "\n"
+            "Without a running server, apply takes the prefix and the listeners for as long as it "
+            "takes, answers the CA's challenges, and ends. With one, that server does the work, "
+            "for it has the same file; apply waits until it has, and refuses if its file is "
+            "another.",
+        .operand_min = 1,
+        .operand_max = VERB_ANY,
+        .options = EVERY | SETTINGS | OPTION_BIT(OPTION_MAX_AGE),
+        .exits = {{VERB_DONE, "all that PLAN says is done, now or before"},
+                  {VERB_FAILED, "the plan no longer holds or is too old, the file is invalid, or "
+                                "something could not be done"}},
+        .run = apply_command,
+    },
+    {
         .name = "explain",
         .operands = "NAME [FILE]...",
         .summary = "tell why a name is in the state that it is in",

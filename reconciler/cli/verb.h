@@ -84,6 +84,7 @@ int verb_main(int argc, char *const *argv, char *const *environment);
 int run_command(const struct command *c);
 int check_command(const struct command *c);
 int diff_command(const struct command *c);
+int apply_command(const struct command *c);
 int explain_command(const struct command *c);
 int simulate_command(const struct command *c);
 int status_command(const struct command *c);

@@ -12,6 +12,7 @@
 #include "reconciler/control/default_pair.h"
 #include "reconciler/control/journal.h"
 #include "reconciler/control/publish.h"
+#include "reconciler/control/todo.h"
 #include "reconciler/io/httpc.h"
 #include "reconciler/io/job.h"
 #include "reconciler/io/resolve.h"
@@ -227,7 +228,10 @@ int assembly_open(struct control *c, const struct assembly_calls *calls, struct 
     c->state.publisher = c->publisher;
     c->state.observe = (struct observe_options){
         .storage_error = c->storage_error, .is_ordering = is_ordering, .context = c->issuance};
+    if (c->options->todo >= 0 && !(c->todo = todo_read(c->options->todo, e)))
+        return -1;
     c->pass = (struct pass){.state = &c->state,
+                            .todo = c->todo,
                             .journal = c->journal,
                             .issuance = c->issuance,
                             .chains = c->chains,
@@ -253,6 +257,7 @@ void assembly_close(struct control *c)
     declared_free(c->declared);
     generation_free(c->generation);
     load_free(c->refused);
+    todo_free(c->todo);
     credential_unref(c->state.defaults[0]);
     credential_unref(c->state.defaults[1]);
     store_free(c->store);

@@ -266,6 +266,21 @@ static void carry_out_plan(struct control *c, int64_t now)
         generation_plan_free(&c->plan);
 }
 
+/* What `apply` was to do has been tried, and nothing is on its way any more: everything ends. */
+static void finish_todo(struct control *c)
+{
+    const struct channel_message m = {.type = CHANNEL_STOP};
+    struct error e;
+
+    if (!c->todo || c->is_done || c->plan.plan || c->wants_reload || c->wants_sweep ||
+        issuance_queued(c->issuance) || issuance_running(c->issuance) ||
+        journal_is_busy(c->journal))
+        return;
+    c->is_done = channel_send(c->options->supervisor, &m, -1, &e) == 0;
+    if (!c->is_done)
+        log_failure(LOG_ERROR, "supervisor_unreachable", &e, NULL);
+}
+
 /* Everything that touches the state happens here, and only while it is ours. */
 static void turn(struct control *c)
 {
@@ -288,6 +303,7 @@ static void turn(struct control *c)
     announce(c);
     if (next)
         in_seconds(c->due, next - now);
+    finish_todo(c);
     if ((c->wants_reload || c->wants_sweep) && !c->plan.plan)
         start_reload(c);
     else

@@ -45,6 +45,7 @@ struct control {
     struct generation *generation; /* in force */
     struct loaded *refused;        /* the newest file, if it was refused */
     struct pass pass;
+    struct todo *todo; /* NULL: `run` */
     struct generation_plan plan; /* being carried out */
     size_t plan_cursor;
     struct conditions conditions;
@@ -56,6 +57,7 @@ struct control {
     bool wants_reload, wants_sweep, is_forced;
     bool wants_announcement;
     bool is_stopping;
+    bool is_done; /* with the todo, and the supervisor knows */
 };
 
 #endif

@@ -12,6 +12,7 @@ struct chain_pool;
 struct issuance;
 struct issuance_result;
 struct journal;
+struct todo;
 
 /*
  * Carries plans out (design 1): one name or all of them, and what became of orders. It remembers
@@ -23,6 +24,7 @@ struct pass {
     struct journal *journal;
     struct issuance *issuance;
     struct chain_pool *chains;
+    const struct todo *todo; /* NULL, or all that may be done: everything else is left as it is */
     void *context;
     void (*storage_failed)(void *context, const struct error *e); /* nothing can be written down */
 };

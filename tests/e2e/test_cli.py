@@ -234,7 +234,7 @@ class Simulate(Cli):
 
 class Help(Cli):
     def test_three_ways(self):
-        for verb in ("run", "check", "diff", "explain", "simulate", "status", "version", "help"):
+        for verb in ("run", "check", "diff", "apply", "explain", "simulate", "status", "version", "help"):
             text = self.run_verb("help", verb).stdout
             self.assertTrue(text.startswith(f"Usage: reconcert {verb} [OPTION]..."))
             if verb != "help":
@@ -248,7 +248,7 @@ class Help(Cli):
                   "TIME": "2026-11-24T00:00:00Z", "text|json": "json",
                   "text|json|markdown": "markdown", "text|json|sarif": "sarif", "N": "7", "TIME@DAY": "3d@10",
                   "FILE|URL": "/nonexistent", "PLAN": "/nonexistent/plan"}  # fmt: skip
-        for verb in ("check", "diff", "explain", "simulate", "status", "version"):
+        for verb in ("check", "diff", "apply", "explain", "simulate", "status", "version"):
             for line in self.run_verb("help", verb).stdout.splitlines():
                 option, _, argument = line.strip().split("  ")[0].split(", ")[-1].partition("=")
                 if not option.startswith("--") or option == "--help":

@@ -1,0 +1,258 @@
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "reconciler/base/clock.h"
+#include "reconciler/cli/ask.h"
+#include "reconciler/cli/dry_run.h"
+#include "reconciler/cli/output.h"
+#include "reconciler/cli/plan_file.h"
+#include "reconciler/cli/reading.h"
+#include "reconciler/cli/verb.h"
+#include "reconciler/control/status.h"
+#include "reconciler/control/todo.h"
+#include "reconciler/core/simulate.h"
+#include "reconciler/supervisor.h"
+
+/* A server is looked at this often, and for so long: an order may take its five minutes (design 4).
+ */
+#define APPLY_LOOK_MS 500
+#define APPLY_WAIT_MS 600000
+
+enum outcome { OUTCOME_DONE, OUTCOME_UNDER_WAY, OUTCOME_FAILED };
+
+static int read_max_age(const struct options *o, int64_t *seconds, struct error *e)
+{
+    const char *text = o->values[OPTION_MAX_AGE];
+    char quoted[ERROR_PATH_MAX];
+
+    *seconds = SAVED_MAX_AGE_SECONDS;
+    if (text && !simulate_parse_duration(str_from(text), seconds))
+        return error_set(e, ERROR_USAGE, "--max-age takes a time such as 6h or 2d, not \"%s\"",
+                         output_quote(text, quoted, sizeof(quoted)));
+    return 0;
+}
+
+/* The files are read before, while and after it is done. */
+static int check_files(const struct command *c, struct error *e)
+{
+    for (size_t i = 1; i < c->operand_count; i++)
+        if (strcmp(c->operands[i], "-") == 0)
+            return error_set(e, ERROR_USAGE, "apply reads FILE again, so it cannot be -");
+    return 0;
+}
+
+/* ---- is it done? ---- */
+
+static enum outcome judge(const struct action *deed, const struct action *now)
+{
+    if (!now)
+        return deed->action == PLAN_RETIRE ? OUTCOME_DONE : OUTCOME_FAILED;
+    if (now->action == PLAN_KEEP || (deed->action == PLAN_ADOPT && now->wanted == PLAN_RENEW))
+        return OUTCOME_DONE;
+    if (now->action == deed->action || now->reason == REASON_ORDER_OPEN)
+        return OUTCOME_UNDER_WAY;
+    return OUTCOME_FAILED;
+}
+
+static void say_why(const struct action *deed, const struct action *now, int64_t at)
+{
+    struct buf text = BUF_INIT(OUTPUT_LINE_MAX), line = BUF_INIT(OUTPUT_LINE_MAX);
+
+    if (now)
+        plan_reason_print(now, at, &text);
+    buf_cstr(&line, "reconcert: ");
+    buf_escaped(&line, deed->name);
+    buf_printf(&line, ": could not %s: ", plan_action_name(deed->action));
+    render_outside(text.len ? buf_view(&text) : STR("the file no longer asks for it"), &line);
+    buf_char(&line, '\n');
+    output_aside(buf_view(&line));
+    buf_free(&text);
+    buf_free(&line);
+}
+
+/* The worst of all deeds, by the state as it is now. `is_last`: what is not done gets a line. */
+static int look_again(const struct command *c, const struct plan *todo, bool is_last,
+                      enum outcome *worst)
+{
+    struct dry_run d;
+    int code = dry_run_open(&d, c, 1);
+
+    *worst = OUTCOME_DONE;
+    for (size_t i = 0; code == VERB_DONE && i < todo->count; i++) {
+        const struct action *deed = &todo->items[i], *now = plan_find(d.plan, deed->name);
+        enum outcome outcome = judge(deed, now);
+
+        if (outcome > *worst)
+            *worst = outcome;
+        if (outcome == OUTCOME_FAILED || (is_last && outcome != OUTCOME_DONE))
+            say_why(deed, now, d.now);
+    }
+    dry_run_close(&d);
+    return code;
+}
+
+/* ---- with a server ---- */
+
+/* Files may be named otherwise there; what they hold, and in which order, decides. */
+static bool has_same_files(const struct reading *r, const struct loaded *loaded)
+{
+    size_t count;
+    const struct document_node *config = reading_get(r, &r->root, "config");
+    const struct document_node *files = reading_list(r, config, "files", &count);
+
+    for (size_t i = 0; i < count && i < loaded->file_count; i++)
+        if (!str_equal_cstr(reading_text(r, &files[i], "sha256"), loaded->files[i].sha256))
+            return false;
+    return count == loaded->file_count;
+}
+
+static int check_server(const struct dry_run *d, struct str page, struct error *e)
+{
+    struct reading r;
+    int rc = reading_open(&r, page, e);
+
+    if (rc == 0 && !has_same_files(&r, d->loaded))
+        rc = error_set(e, ERROR_INVALID,
+                       "the server with prefix %s runs another configuration than this one",
+                       d->settings.prefix);
+    reading_close(&r);
+    return rc;
+}
+
+static int wait_for_server(const struct command *c, const struct plan *todo)
+{
+    int64_t deadline = clock_steady_ms() + APPLY_WAIT_MS;
+    enum outcome worst;
+    int code;
+
+    for (;;) {
+        bool is_last = clock_steady_ms() >= deadline;
+
+        code = look_again(c, todo, is_last, &worst);
+        if (code != VERB_DONE || worst == OUTCOME_DONE)
+            return code;
+        if (is_last || worst == OUTCOME_FAILED)
+            return VERB_FAILED;
+        poll(NULL, 0, APPLY_LOOK_MS);
+    }
+}
+
+/* ---- without one ---- */
+
+static int put_into_memfd(const struct buf *text, struct error *e)
+{
+    int fd = memfd_create("todo", MFD_CLOEXEC);
+    size_t at = 0;
+
+    while (fd >= 0 && at < text->len) {
+        ssize_t n = write(fd, text->data + at, text->len - at);
+
+        if (n < 0 && errno != EINTR)
+            break;
+        at += n > 0 ? (size_t)n : 0;
+    }
+    if (fd >= 0 && at == text->len)
+        return fd;
+    error_errno(e, ERROR_IO, errno, "memfd");
+    if (fd >= 0)
+        close(fd);
+    return -1;
+}
+
+static int do_it(const struct command *c, const struct dry_run *d, const struct plan *todo,
+                 const struct buf *text, struct error *e)
+{
+    struct supervisor_options options = {.environment = c->environment, .arguments = c->arguments};
+    enum outcome worst;
+    int code;
+
+    options.todo = put_into_memfd(text, e);
+    if (options.todo < 0)
+        return -1;
+    code = supervisor_run(&d->settings, &options);
+    close(options.todo);
+    if (code == VERB_DONE)
+        code = look_again(c, todo, true, &worst);
+    return code == VERB_DONE && worst != OUTCOME_DONE ? VERB_FAILED : code;
+}
+
+/* ---- the verb ---- */
+
+/*
+ * What of the saved plan is still to be done. An order that is under way counts: a server is at it,
+ * or one that died has left it to be finished.
+ */
+static int list_deeds(const struct saved_plan *saved, const struct dry_run *d, struct plan *todo,
+                      struct error *e)
+{
+    struct action *items = arena_array(d->loaded->arena, saved->count, sizeof(*items));
+
+    *todo = (struct plan){.items = items};
+    if (!items)
+        return error_memory(e);
+    for (size_t i = 0; i < saved->count; i++) {
+        const struct action *fresh = plan_find(d->plan, saved->items[i].name);
+        struct action *deed = &items[todo->count];
+
+        if (!fresh || fresh->wanted != saved->items[i].action)
+            continue;
+        *deed = *fresh;
+        if (fresh->action == PLAN_WAIT && fresh->reason == REASON_ORDER_OPEN)
+            deed->action = fresh->wanted;
+        todo->count += todo_is_deed(deed);
+    }
+    return 0;
+}
+
+static int act(const struct command *c, const struct dry_run *d, const struct plan *todo,
+               struct error *e)
+{
+    struct buf text = BUF_INIT(TODO_BYTES_MAX), page = BUF_INIT(STATUS_BODY_MAX);
+    size_t count = todo_print(todo, &text);
+    int code = -1;
+
+    if (text.failed)
+        error_memory(e);
+    else if (!count)
+        code = output_data(STR("Nothing to do.\n"), e) ? -1 : VERB_DONE;
+    else if (output_buf(&text, e))
+        code = -1;
+    else if (ask_server(d->settings.prefix, "/status.json", &page, e))
+        code = do_it(c, d, todo, &text, e);
+    else if (check_server(d, buf_view(&page), e) == 0)
+        code = wait_for_server(c, todo);
+    buf_free(&text);
+    buf_free(&page);
+    return code;
+}
+
+int apply_command(const struct command *c)
+{
+    struct saved_plan saved;
+    struct plan *rest, todo;
+    struct dry_run d;
+    struct error e;
+    int64_t max_age;
+    int code;
+
+    if (read_max_age(c->options, &max_age, &e) || check_files(c, &e))
+        return verb_refuse(c->verb, &e);
+    code = dry_run_open(&d, c, 1);
+    if (code == VERB_DONE) {
+        code = -1;
+        if (plan_file_read(c->operands[0], d.loaded->arena, &saved, &e) == 0 &&
+            saved_compare(&saved, d.plan, d.now, max_age, d.loaded->arena, &rest, &e) == 0 &&
+            list_deeds(&saved, &d, &todo, &e) == 0)
+            code = act(c, &d, &todo, &e);
+        if (code < 0) {
+            output_error(&e);
+            code = VERB_FAILED;
+        }
+    }
+    dry_run_close(&d);
+    return code;
+}
