@@ -12,6 +12,7 @@
 #include "reconciler/pki/chain.h"
 #include "reconciler/pki/credential.h"
 #include "reconciler/storage/storage.h"
+#include "reconciler/store/index.h"
 #include "reconciler/store/store.h"
 
 /* Names that wait to be ordered on demand; a stranger who makes up more of them is not heard. */
@@ -56,6 +57,7 @@ static void on_recorded(void *context, const struct error *e)
 {
     struct errand *x = context;
     struct str name = str_from(x->name);
+    bool had_overridden = index_overrides(x->pass->state->index, name);
 
     if (x->closes_order)
         issuance_close(x->pass->issuance, name);
@@ -64,6 +66,8 @@ static void on_recorded(void *context, const struct error *e)
     else if (x->is_stored)
         log_stored(x->pass, name);
     pass_name(x->pass, name, clock_now());
+    if (!had_overridden && index_overrides(x->pass->state->index, name))
+        log_event(LOG_NOTICE, "declared_certificate_overridden", LOG_FIELDS(log_str("name", name)));
     free(x);
 }
 
