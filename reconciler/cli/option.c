@@ -39,7 +39,7 @@ static const struct option_row rows[OPTION_COUNT] = {
                             "2026-11-24T02:57:00Z"},
     [OPTION_FORMAT] = {.name = "format",
                        .argument = "FORMAT",
-                       .help = "print text for people, which is the default, or json for programs"},
+                       .help = "print in this form; the first one is the default"},
     [OPTION_AGAINST] = {.name = "against",
                         .argument = "FILE|URL",
                         .help = "compare with another declarative file, or with the server whose "

@@ -157,6 +157,20 @@ static const struct verb rows[] = {
         .run = status_command,
     },
     {
+        .name = "schema",
+        .operands = "",
+        .summary = "print the format of the file, for editors and for people",
+        .description =
+            "Prints a JSON Schema of the declarative file, with which editors complete and check "
+            "kong.yaml while it is written; as markdown, the configuration reference. Both come "
+            "from the tables that check a file; what depends on more than one value is left to "
+            "check.",
+        .options = EVERY | FORMAT,
+        .formats = 1u << OPTION_FORMAT_JSON | 1u << OPTION_FORMAT_MARKDOWN,
+        .exits = {{VERB_DONE, "printed"}, {VERB_FAILED, "could not be printed"}},
+        .run = schema_command,
+    },
+    {
         .name = "version",
         .operands = "",
         .summary = "print the version; with --verbose, those of the libraries too",

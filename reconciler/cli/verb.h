@@ -88,6 +88,7 @@ int apply_command(const struct command *c);
 int explain_command(const struct command *c);
 int simulate_command(const struct command *c);
 int status_command(const struct command *c);
+int schema_command(const struct command *c);
 int version_command(const struct command *c);
 int help_command(const struct command *c);
 

@@ -234,7 +234,8 @@ class Simulate(Cli):
 
 class Help(Cli):
     def test_three_ways(self):
-        for verb in ("run", "check", "diff", "apply", "explain", "simulate", "status", "version", "help"):
+        for verb in ("run", "check", "diff", "apply", "explain", "simulate", "status", "schema", "version",
+                     "help"):
             text = self.run_verb("help", verb).stdout
             self.assertTrue(text.startswith(f"Usage: reconcert {verb} [OPTION]..."))
             if verb != "help":
@@ -246,9 +247,10 @@ class Help(Cli):
     def test_what_help_names_is_taken(self):
         values = {"FILE": "/nonexistent", "KEY=VALUE": "prefix=/x", "URL": "https://ca.test/",
                   "TIME": "2026-11-24T00:00:00Z", "text|json": "json",
-                  "text|json|markdown": "markdown", "text|json|sarif": "sarif", "N": "7", "TIME@DAY": "3d@10",
+                  "text|json|markdown": "markdown", "text|json|sarif": "sarif",
+                  "json|markdown": "markdown", "N": "7", "TIME@DAY": "3d@10",
                   "FILE|URL": "/nonexistent", "PLAN": "/nonexistent/plan"}  # fmt: skip
-        for verb in ("check", "diff", "apply", "explain", "simulate", "status", "version"):
+        for verb in ("check", "diff", "apply", "explain", "simulate", "status", "schema", "version"):
             for line in self.run_verb("help", verb).stdout.splitlines():
                 option, _, argument = line.strip().split("  ")[0].split(", ")[-1].partition("=")
                 if not option.startswith("--") or option == "--help":
@@ -335,6 +337,25 @@ class Output(Cli):
         self.assertNotIn("", page["libraries"].values())
         short = json.loads(self.run_verb("version", "--format", "json").stdout)
         self.assertEqual({"format": 1, "version": page["version"]}, short)
+
+
+class Schema(Cli):
+    def golden(self, name):
+        with open(os.path.join(server.TOP, "tests", "golden", "spec", name), encoding="utf-8") as f:
+            return f.read()
+
+    def test_formats(self):
+        done = self.run_verb("schema")
+        self.assertEqual((0, ""), (done.returncode, done.stderr))
+        page = json.loads(done.stdout)
+        self.assertIn("draft-07", page["$schema"])
+        self.assertEqual(json.loads(self.golden("schema.json")), page)
+        self.assertEqual(done.stdout, self.run_verb("schema", "--format=json").stdout)
+        self.assertEqual(
+            self.golden("reference.md"), self.run_verb("schema", "--format=markdown").stdout
+        )
+        self.assertEqual(64, self.run_verb("schema", "--format=text").returncode)
+        self.assertEqual(64, self.run_verb("schema", "kong.yaml").returncode)
 
 
 class FakeServer:
