@@ -127,14 +127,18 @@ static struct str anchor_name(const yaml_char_t *anchor)
     return str_from((const char *)anchor);
 }
 
-/* "\0" is YAML, and in no text of ours: what takes C strings would see less than what was checked.
+/*
+ * "\0" in double quotes is YAML, and in no text of ours: what takes C strings would see less than
+ * what was checked.
  */
 static int check_text(struct loader *l, struct str text, const yaml_event_t *event)
 {
-    uint32_t line = line_of(&event->start_mark), column;
+    bool may_escape = event->data.scalar.style == YAML_DOUBLE_QUOTED_SCALAR_STYLE;
+    uint32_t line, column;
 
-    if (text.len <= UINT32_MAX && str_find(text, '\0', 0) == text.len)
+    if (text.len <= UINT32_MAX && (!may_escape || str_find(text, '\0', 0) == text.len))
         return 0;
+    line = line_of(&event->start_mark);
     column = column_of(l, &event->start_mark);
     return text.len > UINT32_MAX
                ? tree_refuse(&l->tree, ERROR_LIMIT, line, column, "text too long")

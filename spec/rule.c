@@ -73,6 +73,13 @@ static void check_group(struct schema_context *c, const struct schema_view *v,
     }
 }
 
+/* Most rules forbid a field that is not there anyway. */
+static bool is_idle(const struct schema_context *c, const struct schema_view *v,
+                    const struct schema_rule *rule)
+{
+    return rule->then == THEN_NULL && schema_value(c, v, rule->then_field)->kind == DOCUMENT_NULL;
+}
+
 static bool holds(const struct schema_context *c, const struct schema_view *v,
                   const struct schema_rule *rule)
 {
@@ -124,7 +131,7 @@ void rule_check(struct schema_context *c, struct schema_view *v, const struct sc
 
         if (rule->kind != RULE_IF)
             check_group(c, v, rule, at);
-        else if (holds(c, v, rule) && !follows(c, v, rule, at))
+        else if (!is_idle(c, v, rule) && holds(c, v, rule) && !follows(c, v, rule, at))
             fault_add_entity(c, at, document_place(v->node),
                              "failed conditional validation given value of field '%s'",
                              v->record->fields[rule->field].name);

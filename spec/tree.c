@@ -65,16 +65,6 @@ int tree_refuse(struct tree *t, enum error_kind kind, uint32_t line, uint32_t co
     return -1;
 }
 
-bool tree_wants_key(const struct tree *t)
-{
-    const struct tree_level *level;
-
-    if (!t->depth)
-        return false;
-    level = &t->levels[t->depth - 1];
-    return level->is_map && t->key_count - level->first_key == t->node_count - level->first_node;
-}
-
 int tree_string(struct tree *t, struct str text, struct document_node *node)
 {
     struct str copy = STR("");
@@ -129,6 +119,7 @@ static int put(struct tree *t, const struct document_node *node, unsigned height
         return 0;
     }
     level = &t->levels[t->depth - 1];
+    level->wants_key = level->is_map;
     if (height > level->height)
         level->height = height;
     return append_node(t, node);
@@ -183,7 +174,8 @@ int tree_open(struct tree *t, bool is_map, uint32_t line, uint32_t column, struc
                                  .line = line,
                                  .column = column,
                                  .anchor = number,
-                                 .is_map = is_map};
+                                 .is_map = is_map,
+                                 .wants_key = is_map};
     return 0;
 }
 
@@ -195,6 +187,7 @@ int tree_key(struct tree *t, struct str name, uint32_t line, uint32_t column)
     if (key.name == NAMES_NONE ||
         (t->key_count == t->key_cap && vec_grow((void **)&t->keys, &t->key_cap, sizeof(*t->keys))))
         return error_memory(t->error);
+    t->levels[t->depth - 1].wants_key = false;
     if (key.name == t->merge_name)
         t->levels[t->depth - 1].has_merge = true;
     t->keys[t->key_count++] = key;

@@ -22,6 +22,7 @@ struct tree_level {
     uint32_t anchor; /* number in `anchors` + 1; 0: none */
     unsigned height; /* of the tallest thing inside */
     bool is_map;
+    bool wants_key; /* a map whose next item is a key */
     bool has_merge;
 };
 
@@ -70,7 +71,10 @@ int tree_key(struct tree *t, struct str name, uint32_t line, uint32_t column) MU
 int tree_value(struct tree *t, struct document_node value, struct str anchor) MUST_CHECK;
 int tree_alias(struct tree *t, struct str anchor, uint32_t line, uint32_t column) MUST_CHECK;
 /* Is a key due now, rather than a value? */
-bool tree_wants_key(const struct tree *t);
+static inline bool tree_wants_key(const struct tree *t)
+{
+    return t->depth && t->levels[t->depth - 1].wants_key;
+}
 /* A string node with a copy of the text; -1 when memory is out. */
 int tree_string(struct tree *t, struct str text, struct document_node *node) MUST_CHECK;
 

@@ -1,5 +1,7 @@
 #include "url.h"
 
+#include <string.h>
+
 static bool is_alphanumeric(char c)
 {
     char l = str_lower(c);
@@ -55,9 +57,9 @@ bool url_parse(struct str text, struct url *url)
         authority = str_slice(text, 2, end);
         text = str_slice(text, end, text.len);
     }
-    text = str_slice(text, 0, str_find(text, '#', 0));
-    text = str_slice(text, 0, str_find(text, '?', 0));
-    text = str_slice(text, 0, str_find(text, ';', 0));
+    for (end = 0; end < text.len && !strchr("#?;", text.ptr[end]);)
+        end++;
+    text = str_slice(text, 0, end);
     if (text.len)
         url->path = text;
     if (authority.ptr)
