@@ -232,14 +232,19 @@ static struct crew_slot *slot_of(struct supervisor *s, const struct channel_mess
     if (m->u.worker.slot >= s->crew.slot_count)
         return NULL;
     slot = &s->crew.slots[m->u.worker.slot];
+    /* Of a silent one control does not know who it is. */
+    if (m->type == CHANNEL_WORKER_KILL && !m->u.worker.pid)
+        return slot->worker.pid ? slot : NULL;
     return slot->worker.pid && slot->worker.pid == m->u.worker.pid ? slot : NULL;
 }
 
-static void kill_worker(const struct channel_message *m)
+static void kill_worker(const struct supervisor *s, const struct channel_message *m)
 {
+    pid_t pid = s->crew.slots[m->u.worker.slot].worker.pid;
+
     log_event(LOG_WARN, "worker_killed",
-              LOG_FIELDS(log_int("slot", m->u.worker.slot), log_int("child_pid", m->u.worker.pid)));
-    send_signal((pid_t)m->u.worker.pid, SIGKILL);
+              LOG_FIELDS(log_int("slot", m->u.worker.slot), log_int("child_pid", pid)));
+    send_signal(pid, SIGKILL);
 }
 
 static void receive_messages(struct supervisor *s)
@@ -258,7 +263,7 @@ static void receive_messages(struct supervisor *s)
         else if (m.type == CHANNEL_WORKER_READY && slot_of(s, &m))
             upgrade_worker_ready(&s->upgrade, &s->crew, m.u.worker.slot);
         else if (m.type == CHANNEL_WORKER_KILL && slot_of(s, &m))
-            kill_worker(&m);
+            kill_worker(s, &m);
     }
     if (got < 0)
         log_failure(LOG_ERROR, "channel_broken", &e, NULL);

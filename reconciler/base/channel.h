@@ -46,7 +46,7 @@ enum channel_type {
     CHANNEL_TOKEN_MISS, /* `token`: asked for by a gated `name`, not in the snapshot */
     /* control to supervisor */
     CHANNEL_READY,        /* the first generation stands: from now on my death is a restart */
-    CHANNEL_WORKER_KILL,  /* `slot` does not acknowledge: kill -9 and replace it */
+    CHANNEL_WORKER_KILL,  /* `slot` (`pid`; 0 = unknown) does not acknowledge: kill -9 and replace */
     CHANNEL_WORKER_READY, /* `slot`, `pid` serves the newest generation */
     /* supervisor to control */
     CHANNEL_STOP, /* finish: no new orders, flush storage, exit 0 */

@@ -21,10 +21,11 @@ struct slot {
     struct event *readable, *writable;
     uint64_t session; /* the last RESET sent; 0 = none yet */
     bool is_live;     /* it said HELLO in that session */
+    bool is_awaited;  /* no word yet since we started: one of our predecessor's may serve there */
     int64_t pid;
     uint64_t acknowledged;    /* generation */
     uint64_t sent_generation; /* newest manifest that is in the channel */
-    int64_t owes_since_ms;    /* steady clock; 0 = nothing */
+    int64_t owes_since_ms;    /* an acknowledgement, or a word; steady clock; 0 = nothing */
     bool needs_tickets;
     bool is_reported;         /* CHANNEL_WORKER_READY went out for this pid */
     uint64_t sent[CHANNEL_SEGMENTS_MAX]; /* segments that it has */
@@ -214,8 +215,9 @@ static bool is_acknowledged(const struct fleet *f, uint64_t generation)
     size_t live = 0;
 
     for (size_t i = 0; i < f->options.count; i++) {
-        live += f->slots[i].is_live;
-        if (f->slots[i].is_live && f->slots[i].acknowledged < generation)
+        const struct slot *s = &f->slots[i];
+        live += s->is_live;
+        if (s->is_awaited || (s->is_live && s->acknowledged < generation))
             return false;
     }
     return live > 0;
@@ -284,7 +286,7 @@ static void reset(struct slot *s)
     s->sent_count = 0;
     s->sent_generation = 0;
     s->acknowledged = 0;
-    s->owes_since_ms = 0;
+    s->owes_since_ms = s->is_awaited ? s->owes_since_ms : 0;
     s->is_reported = false;
     if (send_to(s, &m, -1) == 1)
         log_event(LOG_ERROR, "channel_full", LOG_FIELDS(log_int("slot", (int64_t)s->number)));
@@ -301,6 +303,8 @@ static void on_hello(struct slot *s, const struct channel_message *m)
         return;
     }
     s->is_live = true;
+    s->is_awaited = false;
+    s->owes_since_ms = 0;
     s->pid = m->u.hello.pid;
     s->needs_tickets = true;
     s->sent_count = 0;
@@ -369,12 +373,13 @@ static void on_clock(int fd, short what, void *arg)
     (void)what;
     for (size_t i = 0; i < f->options.count; i++) {
         struct slot *s = &f->slots[i];
-        if (!s->is_live || !s->owes_since_ms || now - s->owes_since_ms < FLEET_ACK_TIMEOUT_MS)
+        if (!s->owes_since_ms || now - s->owes_since_ms < FLEET_ACK_TIMEOUT_MS)
             continue;
         log_event(LOG_ERROR, "worker_does_not_acknowledge",
                   LOG_FIELDS(log_int("slot", (int64_t)s->number), log_int("pid", s->pid)));
         tell_supervisor(f, CHANNEL_WORKER_KILL, s);
         s->is_live = false;
+        s->is_awaited = false;
         s->owes_since_ms = 0;
         release_waiters(f);
     }
@@ -416,6 +421,8 @@ static int open_slot(struct fleet *f, size_t number)
     s->writable = event_new(f->options.base, s->channel, EV_WRITE, on_writable, s);
     if (!s->readable || !s->writable || event_add(s->readable, NULL))
         return -1;
+    s->is_awaited = true;
+    s->owes_since_ms = clock_steady_ms();
     reset(s);
     return 0;
 }

@@ -50,7 +50,9 @@ int fleet_publish(struct fleet *f, uint64_t generation, const struct fleet_segme
 
 /*
  * Calls done(context) once every live worker, and at least one, has acknowledged `generation` or a
- * later one; at once if that is so already. Live is one that has said HELLO in the present session.
+ * later one; at once if that is so already. Live is one that has said HELLO in the present session;
+ * a slot that has said nothing since fleet_new counts as one that is late: a predecessor's worker may
+ * serve there.
  */
 int fleet_when_acknowledged(struct fleet *f, uint64_t generation, void (*done)(void *context),
                             void *context) MUST_CHECK;

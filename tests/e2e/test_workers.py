@@ -57,6 +57,22 @@ class Tokens(Case):
         self.assertLess(told, ACKNOWLEDGE + 5)
         wait_until("it is replaced", lambda: not processes.is_running(pid) and len(s.workers) == 4)
 
+    def test_restarted_control_waits_for_silent_workers(self):
+        """A worker that has not greeted the new control yet still answers at its sockets."""
+        stopped = []
+
+        def before(request):
+            if request.kind == "authorization" and not stopped:
+                stopped.append((s.workers[0], time.monotonic()))
+                os.kill(stopped[0][0], signal.SIGSTOP)
+                os.kill(s.control, signal.SIGKILL)
+
+        ca, s = self.pair(document(["a.test"]), {"nginx_worker_processes": "4"}, before=before)
+        s.start()
+        s.wait_state("a.test", "valid", bound=30)
+        told = ca.of_kind("challenge")[0].at - stopped[0][1]
+        self.assertGreater(told, ACKNOWLEDGE - 1, "told before all acknowledged")
+
 
 class UnderLoad(Case):
     NAMES = [f"n{i}.test" for i in range(20)]

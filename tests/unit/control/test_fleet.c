@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "reconciler/base/channel.h"
+#include "reconciler/base/clock.h"
 #include "reconciler/base/log.h"
 #include "reconciler/control/fleet.h"
 
@@ -214,7 +215,7 @@ static void test_crossed_greetings(void)
     end();
 }
 
-/* Done when every live worker has acknowledged; one that is not there holds nobody up. */
+/* Done when every live worker has acknowledged, and none is awaited from before our start. */
 static void test_acknowledgement(void)
 {
     struct channel_message m;
@@ -228,8 +229,11 @@ static void test_acknowledgement(void)
     CU_ASSERT_EQUAL(acknowledged, 0); /* there is nobody yet */
     first = greet(0, 42);
     acknowledge(0, first, 1);
-    CU_ASSERT_EQUAL(acknowledged, 1);
+    CU_ASSERT_EQUAL(acknowledged, 0); /* the other slot may serve a predecessor's generation */
     second = greet(1, 43);
+    CU_ASSERT_EQUAL(acknowledged, 0);
+    acknowledge(1, second, 1);
+    CU_ASSERT_EQUAL(acknowledged, 1);
     publish(2, (const uint64_t[]){4}, 1);
     CU_ASSERT_EQUAL(fleet_when_acknowledged(fleet, 2, on_acknowledged, NULL), 0);
     acknowledge(0, first, 2);
@@ -258,6 +262,31 @@ static void test_worker_dies_while_waited_for(void)
     CU_ASSERT_EQUAL(acknowledged, 0);
     say(0, (struct channel_message){.type = CHANNEL_HELLO, .u.hello = {.pid = 44}}, 0);
     CU_ASSERT_EQUAL(acknowledged, 1);
+    end();
+}
+
+/* A slot that stays silent is killed, whoever is in it, and then holds nobody up. */
+static void test_silent_slot(void)
+{
+    struct channel_message m = {0};
+    struct error e;
+    int fd;
+
+    begin();
+    publish(1, (const uint64_t[]){3}, 1);
+    acknowledge(0, greet(0, 42), 1);
+    CU_ASSERT_EQUAL(channel_receive(supervisor[1], &m, &fd, &e), 1);
+    CU_ASSERT_EQUAL(m.type, CHANNEL_WORKER_READY);
+    CU_ASSERT_EQUAL(fleet_when_acknowledged(fleet, 1, on_acknowledged, NULL), 0);
+    CU_ASSERT_EQUAL(acknowledged, 0);
+    for (int64_t start = clock_steady_ms();
+         !acknowledged && clock_steady_ms() - start < 3 * FLEET_ACK_TIMEOUT_MS;)
+        event_base_loop(base, EVLOOP_ONCE);
+    CU_ASSERT_EQUAL(acknowledged, 1);
+    CU_ASSERT_EQUAL(channel_receive(supervisor[1], &m, &fd, &e), 1);
+    CU_ASSERT_EQUAL(m.type, CHANNEL_WORKER_KILL);
+    CU_ASSERT_EQUAL(m.u.worker.slot, 1);
+    CU_ASSERT_EQUAL(m.u.worker.pid, 0);
     end();
 }
 
@@ -298,6 +327,7 @@ int main(void)
     CU_add_test(suite, "crossed greetings", test_crossed_greetings);
     CU_add_test(suite, "acknowledgement", test_acknowledgement);
     CU_add_test(suite, "a worker dies while waited for", test_worker_dies_while_waited_for);
+    CU_add_test(suite, "a silent slot", test_silent_slot);
     CU_add_test(suite, "messages", test_messages);
     CU_basic_run_tests();
     rc = CU_get_number_of_failures() ? 1 : 0;
