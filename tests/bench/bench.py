@@ -299,19 +299,22 @@ while True:
 
 
 def renew_one_stored(b):
-    """From the last growth of the log before a handshake shows the new one, to that handshake."""
+    """From the growth of the log that stores the new one, to the handshake that shows it."""
     ports = processes.free_port(), processes.free_port()
     ca = b.pebble("b-ca", ports[0])
     s = managed(b, "b-stored", RENEWALS_AMONG, ca, ports, due=RENEWALS_AMONG // 2)
     name = leaf_name(RENEWALS_AMONG // 2)
     log = os.path.join(s.prefix, "storage", "log")
-    context, watcher = e2e.client_context(), None
+    context, watcher, cores = e2e.client_context(), None, os.sched_getaffinity(0)
     try:
         with ca_held(ca):
             s.spawn()
             wait_served(s.tls, name, is_for(name))
             before = leaf_of(context, s.tls, name)
             watcher = subprocess.Popen([sys.executable, "-c", GROWTH, log], stdout=subprocess.PIPE, text=True)
+            # prober and worker take turns and so share a core; control has the other one
+            for pid in (0, *s.workers):
+                os.sched_setaffinity(pid, {int(CLIENT_CORE)})
             probe = statistics.median(probe_seconds(context, s.tls, name) for _ in range(50))
         end = time.perf_counter() + 60
         while leaf_of(context, s.tls, name) == before:
@@ -319,14 +322,22 @@ def renew_one_stored(b):
                 raise Skip("it was not renewed")
         at = time.perf_counter()
     finally:
+        os.sched_setaffinity(0, cores)
         if watcher:
             watcher.kill()
         s.kill()
         ca.stop()
-    seconds = at - max(t for t in map(float, watcher.stdout.read().split()) if t < at)
-    b.note("b", "one handshake of the prober", probe * 1e3, "ms")
+        shutil.rmtree(s.folder)
+    return probe, at - max(t for t in map(float, watcher.stdout.read().split()) if t < at)
+
+
+def renew_stored(b):
+    """The prober learns of it one handshake later than it happens: that much is taken off."""
+    probes, renewals = zip(*(renew_one_stored(b) for _ in range(3)))
+    seconds = statistics.median(r - p for p, r in zip(probes, renewals))
+    b.note("b", "one handshake of the prober", statistics.median(probes) * 1e3, "ms")
     b.note("b", f"one renewed among {RENEWALS_AMONG} managed, written to served", seconds * 1e3, "ms",
-           "under 5, the prober's handshake included", seconds < 0.005)  # fmt: skip
+           "under 5, less the prober's handshake", seconds < 0.005)  # fmt: skip
 
 
 def leaf_of(context, port, name):
@@ -357,7 +368,7 @@ class ca_held:
 
 def row_b(b):
     change_one_declared(b)
-    renew_one_stored(b)
+    renew_stored(b)
 
 
 # ---- c: starting ----
