@@ -373,6 +373,9 @@ static void on_clock(int fd, short what, void *arg)
     (void)what;
     for (size_t i = 0; i < f->options.count; i++) {
         struct slot *s = &f->slots[i];
+        /* From our first turn on: before it, while we loaded, nobody could be heard. */
+        if (s->is_awaited && !s->owes_since_ms)
+            s->owes_since_ms = now;
         if (!s->owes_since_ms || now - s->owes_since_ms < FLEET_ACK_TIMEOUT_MS)
             continue;
         log_event(LOG_ERROR, "worker_does_not_acknowledge",
@@ -422,7 +425,6 @@ static int open_slot(struct fleet *f, size_t number)
     if (!s->readable || !s->writable || event_add(s->readable, NULL))
         return -1;
     s->is_awaited = true;
-    s->owes_since_ms = clock_steady_ms();
     reset(s);
     return 0;
 }

@@ -140,8 +140,9 @@ def kill_session(sid):
 
 
 def is_running(pid):
+    """Its other threads, which keep its files open, may outlive the first one."""
     fields = stat_of(pid)
-    return fields is not None and fields[0] != "Z"
+    return fields is not None and (fields[0] != "Z" or int(fields[17]) > 1)
 
 
 def cpu_seconds(pids):
