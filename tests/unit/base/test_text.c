@@ -93,8 +93,9 @@ static void test_json_shape(void)
     json_out_member_time(&j, "t", 0);
     json_out_member_time(&j, "u", 1);
     json_out_end(&j);
-    CU_ASSERT_STRING_EQUAL(b.data, "{\n  \"a\": [\n    -1,\n    0.1,\n    true\n  ],\n  \"b\": {},\n"
-                                   "  \"t\": null,\n  \"u\": \"1970-01-01T00:00:01Z\"\n}");
+    CU_ASSERT_STRING_EQUAL(b.data,
+                           "{\n  \"a\": [\n    -1,\n    0.1,\n    true\n  ],\n  \"b\": {},\n"
+                           "  \"t\": null,\n  \"u\": \"1970-01-01T00:00:01Z\"\n}");
     buf_free(&b);
 }
 
@@ -157,6 +158,10 @@ static const struct {
     {" 0 ", 784111700},
     {"Sun, 06 Nov 1994 08:49:37 GMT", 784111777},
     {"Sun, 06 Nov 1994 08:00:00 GMT", 784111700}, /* past: now */
+    {"Sunday, 06-Nov-94 08:49:37 GMT", 784111777},
+    {"Sun Nov  6 08:49:37 1994", 784111777},
+    {"Sunday, 06-Nov-94 08:49:37", 0},
+    {"Sun Nov  6 08:49:37 1994 GMT", 0},
     {"1000000000000", 784111700 + 30 * 86400},
     {"99999999999999999999999", 0},
     {"-5", 0},
