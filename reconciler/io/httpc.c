@@ -16,8 +16,10 @@
 enum kept { KEPT_CONTENT_TYPE, KEPT_LOCATION, KEPT_NONCE, KEPT_RETRY_AFTER, KEPT_DATE, KEPT_COUNT };
 
 static const char *const kept_names[KEPT_COUNT] = {
-    [KEPT_CONTENT_TYPE] = "content-type", [KEPT_LOCATION] = "location",
-    [KEPT_NONCE] = "replay-nonce",        [KEPT_RETRY_AFTER] = "retry-after",
+    [KEPT_CONTENT_TYPE] = "content-type",
+    [KEPT_LOCATION] = "location",
+    [KEPT_NONCE] = "replay-nonce",
+    [KEPT_RETRY_AFTER] = "retry-after",
     [KEPT_DATE] = "date",
 };
 
@@ -39,7 +41,8 @@ struct transfer {
     enum http_method method;
     struct buf body;       /* ours, going out */
     struct buf reply_body; /* with its maximum */
-    struct buf reply_head; /* the header values, back to back: the views below are offsets until done */
+    struct buf
+        reply_head; /* the header values, back to back: the views below are offsets until done */
     struct kept_header kept[KEPT_COUNT], links[HTTP_LINKS_MAX];
     size_t link_count;
     unsigned redirects;
@@ -234,8 +237,8 @@ static void collect(struct httpc *h)
 static void on_socket_event(int fd, short what, void *arg)
 {
     struct httpc *h = arg;
-    int running, flags = (what & EV_READ ? CURL_CSELECT_IN : 0) |
-                         (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
+    int running,
+        flags = (what & EV_READ ? CURL_CSELECT_IN : 0) | (what & EV_WRITE ? CURL_CSELECT_OUT : 0);
 
     curl_multi_socket_action(h->multi, fd, flags, &running);
     collect(h);
@@ -462,7 +465,8 @@ static struct transfer *transfer_new(struct httpc *h, const struct http_request 
     t->easy = curl_easy_init();
     if (!t->url || !t->easy || buf_str(&t->body, request->body) ||
         add_header(t, "Content-Type", request->content_type) ||
-        add_header(t, "Accept", request->accept) || add_header(t, "Expect", STR("")))
+        add_header(t, "Accept", request->accept) || add_header(t, "Accept-Language", STR("en")) ||
+        add_header(t, "Expect", STR("")))
         goto out;
     proxy = url_proxy(t->url);
     if (proxy && !(t->proxy = strdup(proxy)))
