@@ -10,6 +10,8 @@
 #include "reconciler/pki/key.h"
 
 #define RETRY_PAUSE_MS 1000 /* doubles */
+/* A CA that is busy for less than that is waited for: giving up would cost a minute of backoff. */
+#define RETRY_AFTER_WAITED_MS 31000 /* 30 s, and what rounding up adds */
 
 /* ---- making ---- */
 
@@ -156,14 +158,26 @@ void acme_order_fail(struct acme_order *o, const struct error *e)
         acme_order_clean_up(o);
 }
 
+/* How long to wait before the step is tried again: what the CA asks for, our own pause at least. */
+static int64_t pause_before_retry(const struct acme_order *o, const struct error *e)
+{
+    int64_t ours = (int64_t)RETRY_PAUSE_MS << o->retries;
+    int64_t asked = e->retry_at ? e->retry_at * 1000 - o->now_ms : 0;
+
+    return asked > ours ? asked : ours;
+}
+
 /* What may pass by itself is tried again a few times, where the step may be repeated. */
 static void retry_or_fail(struct acme_order *o, const struct error *e, bool may_pass)
 {
-    if (!may_pass || e->retry_at || !step_of(o)->is_repeatable || o->retries == ACME_RETRIES_MAX) {
+    int64_t pause = pause_before_retry(o, e);
+
+    if (!may_pass || pause > RETRY_AFTER_WAITED_MS || !step_of(o)->is_repeatable ||
+        o->retries == ACME_RETRIES_MAX) {
         acme_order_fail(o, e);
         return;
     }
-    o->wait_until_ms = o->now_ms + ((int64_t)RETRY_PAUSE_MS << o->retries);
+    o->wait_until_ms = o->now_ms + pause;
     o->retries++;
 }
 
@@ -172,9 +186,11 @@ void acme_order_garbled(struct acme_order *o, struct error *e)
     retry_or_fail(o, e, e->kind == ERROR_PROTOCOL);
 }
 
-static bool passes(enum error_kind kind)
+/* A rate limit without a time passes nobody knows when. */
+static bool passes(const struct error *e)
 {
-    return kind == ERROR_NETWORK || kind == ERROR_TIMEOUT || kind == ERROR_CA_BROKEN;
+    return e->kind == ERROR_NETWORK || e->kind == ERROR_TIMEOUT || e->kind == ERROR_CA_BROKEN ||
+           (e->kind == ERROR_RATE_LIMIT && e->retry_at);
 }
 
 /* ---- steps ---- */
@@ -262,7 +278,7 @@ static void refuse(struct acme_order *o, const struct http_reply *reply)
     /* A CA that forgot us has forgotten the order as well. */
     if (type == ACME_PROBLEM_ACCOUNT_DOES_NOT_EXIST && acme_order_begin_anew(o))
         return;
-    retry_or_fail(o, &e, passes(e.kind));
+    retry_or_fail(o, &e, passes(&e));
 }
 
 void acme_order_reply(struct acme_order *o, const struct http_reply *reply, int64_t now_ms)
@@ -296,7 +312,7 @@ void acme_order_no_reply(struct acme_order *o, const struct error *why, int64_t 
     if (o->is_abandoned && o->state != ACME_ORDER_DEACTIVATE)
         acme_order_clean_up(o);
     else if (!step_of(o)->refused || !step_of(o)->refused(o, ACME_PROBLEM_NONE, why))
-        retry_or_fail(o, why, passes(why->kind));
+        retry_or_fail(o, why, passes(why));
 }
 
 void acme_order_saved(struct acme_order *o)

@@ -178,7 +178,8 @@ int acme_problem_of_reply(const struct http_reply *reply, int64_t now_ms, struct
         len = strlen(e->message);
         snprintf(e->message + len, sizeof(e->message) - len, " (HTTP %d)", reply->status);
     }
-    e->retry_at = http_retry_after(reply->retry_after, now_ms / 1000);
+    /* Rounded up: a part of a second too early would be too early. */
+    e->retry_at = http_retry_after(reply->retry_after, (now_ms + 999) / 1000);
     acme_message_free(&m);
     return -1;
 }

@@ -36,6 +36,7 @@ struct fault {
     const char *text;     /* part of the message */
     int64_t retry_in_s;   /* retry_at, from the clock */
     bool permanent, resumable;
+    int64_t waited_ms; /* at least */
 };
 
 static const struct fault faults[] = {
@@ -157,6 +158,19 @@ static const struct fault faults[] = {
      .kind = ERROR_CA_BROKEN,
      .text = "reading the authorization",
      .resumable = true},
+    {.what = "503 for a few seconds is waited for",
+     .answers = {{.path = "/authz/0-0", .nth = 1, .status = 503, .retry_after = "7", .body = ""}},
+     .waited_ms = 7000},
+    {.what = "429 for a few seconds is waited for",
+     .answers = {{.path = "/finalize/0", .nth = 1, .status = 429, .retry_after = "30", .body = ""}},
+     .waited_ms = 30000},
+    {.what = "429 without a time is not tried again",
+     .answers = {{.path = "/authz/0-0", .status = 429, .body = ""}},
+     .kind = ERROR_RATE_LIMIT,
+     .resumable = true},
+    {.what = "503 that says now is not asked at once",
+     .answers = {{.path = "/authz/0-0", .nth = 1, .status = 503, .retry_after = "0", .body = ""}},
+     .waited_ms = 1000},
     {.what = "503 with Retry-After is not tried again at once",
      .answers = {{.path = "/authz/0-0", .status = 503, .retry_after = "60", .body = ""}},
      .kind = ERROR_CA_BROKEN,
@@ -375,6 +389,7 @@ static void check(const struct fault *f)
     }
     CU_ASSERT_EQUAL(end, f->kind ? ACME_FAILED : ACME_DONE);
     CU_ASSERT_TRUE(fake_ca_orders(r.ca) <= 1);
+    CU_ASSERT_TRUE(r.waited_ms >= f->waited_ms);
     if (e) {
         CU_ASSERT_EQUAL(e->permanent, f->permanent);
         CU_ASSERT_EQUAL(acme_order_is_resumable(r.order), f->resumable);
