@@ -87,11 +87,13 @@ static void on_keys(void *context)
     free(job);
 }
 
-static void submit_keys(struct issuance *i, struct key_job *job)
+static void submit_keys(struct issuance *i, struct key_job *job,
+                        int (*submit)(struct job_thread *t, void (*run)(void *context),
+                                      void (*done)(void *context), void *context))
 {
     struct error e;
 
-    if (job->count && job_submit(i->options.jobs, run_keys, on_keys, job) == 0)
+    if (job->count && submit(i->options.jobs, run_keys, on_keys, job) == 0)
         return;
     error_memory(&e);
     for (size_t n = 0; n < job->count; n++)
@@ -104,7 +106,7 @@ static struct key_job *key_job_new(size_t room)
     return calloc(1, sizeof(struct key_job) + room * sizeof(struct task *));
 }
 
-/* RSA keys take long: one a job, so that the journal gets its turns between them. */
+/* RSA keys take long: one a job, so that everything else gets its turns between them. */
 static void order_keys(struct issuance *i, struct task *const *tasks, size_t count)
 {
     struct key_job *quick = key_job_new(count), *alone;
@@ -118,13 +120,13 @@ static void order_keys(struct issuance *i, struct task *const *tasks, size_t cou
             quick->tasks[quick->count++] = tasks[n];
         } else if ((alone = key_job_new(1))) {
             alone->tasks[alone->count++] = tasks[n];
-            submit_keys(i, alone);
+            submit_keys(i, alone, job_submit_slow);
         } else {
             step_fail(tasks[n], &e);
         }
     }
     if (quick)
-        submit_keys(i, quick);
+        submit_keys(i, quick, job_submit);
 }
 
 /* Nothing runs, or it stands still: the queue's first ones may go. */
@@ -152,7 +154,9 @@ static void admit(struct issuance *i)
 
     if (!b)
         return; /* the queue waits for the next look */
-    authority_retry(i->authorities.current->authority, clock_now());
+    if (!i->running)
+        step_set_clock(i);
+    authority_retry(i->authorities.current->authority, step_now_ms(i) / 1000);
     while (count < ISSUANCE_BATCH_MAX && (t = TAILQ_FIRST(&i->queue))) {
         TAILQ_REMOVE(&i->queue, t, link);
         i->queued--;
@@ -234,7 +238,7 @@ static int64_t next_look(const struct issuance *i, int64_t now_ms, int64_t stead
 static void look(int fd, short what, void *arg)
 {
     struct issuance *i = arg;
-    int64_t now_ms = clock_now_ms(), steady_ms = clock_steady_ms(), wake_ms = INT64_MAX, next;
+    int64_t now_ms = step_now_ms(i), steady_ms = clock_steady_ms(), wake_ms = INT64_MAX, next;
     struct timeval wait;
 
     (void)fd;
@@ -259,7 +263,7 @@ void issuance_reply(struct issuance *i, const struct httpc_done *done)
 
     step_wake(i);
     if (done->cookie < AUTHORITIES_COOKIES) {
-        authorities_reply(&i->authorities, done, clock_now_ms());
+        authorities_reply(&i->authorities, done, step_now_ms(i));
         return;
     }
     i->in_flight--;
@@ -267,9 +271,9 @@ void issuance_reply(struct issuance *i, const struct httpc_done *done)
     if (!t)
         return;
     if (done->ok)
-        acme_order_reply(t->order, &done->reply, clock_now_ms());
+        acme_order_reply(t->order, &done->reply, step_now_ms(i));
     else
-        acme_order_no_reply(t->order, &done->error, clock_now_ms());
+        acme_order_no_reply(t->order, &done->error, step_now_ms(i));
     step_ready(t);
 }
 
@@ -321,6 +325,7 @@ struct issuance *issuance_new(const struct issuance_options *options, struct err
         return NULL;
     }
     i->options = *options;
+    step_set_clock(i);
     i->by_name = MAP_INIT(key_of_task, (uint64_t)clock_now_ms());
     TAILQ_INIT(&i->queue);
     TAILQ_INIT(&i->batches);
@@ -417,6 +422,9 @@ static void hand_out(struct issuance *i, struct task *t)
         .is_renewal = t->is_renewal,
     };
 
+    /* Others compare it with the machine's clock. */
+    if (t->failed && t->error.retry_at)
+        t->error.retry_at += (clock_now_ms() - step_now_ms(i)) / 1000;
     if (t->failed)
         i->options.failed(i->options.context, &result, &t->error,
                           !t->order || acme_order_is_resumable(t->order));

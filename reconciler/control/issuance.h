@@ -17,9 +17,9 @@ struct journal;
 struct store;
 
 /*
- * Orders on their way, in batches (design 4): names queue up, a batch of them moves through the steps
- * of RFC 8555 together, each key and order URL is journaled before it is used, each challenge is
- * announced to every worker before the CA hears of it.
+ * Orders on their way, in batches (design 4): names queue up, a batch of them moves through the
+ * steps of RFC 8555 together, each key and order URL is journaled before it is used, each challenge
+ * is announced to every worker before the CA hears of it.
  */
 struct issuance;
 
@@ -32,6 +32,7 @@ struct issuance;
 #define ISSUANCE_IN_FLIGHT_MAX 64
 /* Tokens stay answerable this long after their order: the CA's other vantage points come late. */
 #define ISSUANCE_TOKEN_GRACE_MS 30000
+#define ISSUANCE_OLD_TOKENS_MAX 4096 /* of them; with more, the oldest go earlier */
 
 /* What became of an order; views valid during the call. A failed one has no chain. */
 struct issuance_result {
@@ -71,9 +72,9 @@ struct issuance *issuance_new(const struct issuance_options *options, struct err
 void issuance_free(struct issuance *i); /* after the job thread has ended; NULL is fine */
 
 /*
- * The CA and account for orders that begin from now on; NULL: none, nothing is begun. What runs is finished
- * where it began. httpc, jobs, journal, store, cookie_base, changed and context of the options are
- * filled in here.
+ * The CA and account for orders that begin from now on; NULL: none, nothing is begun. What runs is
+ * finished where it began. httpc, jobs, journal, store, cookie_base, changed and context of the
+ * options are filled in here.
  */
 int issuance_use(struct issuance *i, const struct authority_options *options,
                  struct error *e) MUST_CHECK;

@@ -41,6 +41,7 @@ struct issuance {
     bool is_probing, probe_went_well;
     bool wants_announcement;
     int64_t progress_ms; /* steady */
+    int64_t clock_ms;    /* what step_now_ms adds to the steady clock */
     struct old_tokens old_tokens;
     struct event *turn; /* the next look, by timer or at once */
 };

@@ -9,11 +9,36 @@
 #include "reconciler/io/httpc.h"
 #include "reconciler/pki/key.h"
 
+int64_t step_now_ms(const struct issuance *i)
+{
+    return i->clock_ms + clock_steady_ms();
+}
+
+void step_set_clock(struct issuance *i)
+{
+    i->clock_ms = clock_now_ms() - clock_steady_ms();
+}
+
 void step_wake(void *context)
 {
     struct issuance *i = context;
 
     event_active(i->turn, EV_TIMEOUT, 0);
+}
+
+/* Room for one more: the one that was kept longest goes. */
+static void forget_oldest_token(struct issuance *i)
+{
+    struct old_token *all = i->old_tokens.items, *oldest = all;
+
+    if (i->old_tokens.len < ISSUANCE_OLD_TOKENS_MAX)
+        return;
+    for (size_t n = 1; n < i->old_tokens.len; n++)
+        if (all[n].until_ms < oldest->until_ms)
+            oldest = &all[n];
+    i->options.token_remove(i->options.context, str_from(oldest->token));
+    free(oldest->token);
+    *oldest = all[--i->old_tokens.len];
 }
 
 static void remember_tokens(struct issuance *i, const struct task *t)
@@ -23,6 +48,7 @@ static void remember_tokens(struct issuance *i, const struct task *t)
     for (size_t n = 0; t->order && (token = acme_order_token(t->order, n)).ptr; n++) {
         struct old_token old = {.token = str_dup(token),
                                 .until_ms = clock_steady_ms() + ISSUANCE_TOKEN_GRACE_MS};
+        forget_oldest_token(i);
         if (!old.token || vec_push(&i->old_tokens, old))
             free(old.token); /* stays answerable: only ever our own key authorization */
     }
@@ -110,7 +136,7 @@ static void send_request(struct task *t, const struct http_request *request)
     if (httpc_send(i->options.httpc, request, AUTHORITIES_COOKIES + t->number, &e) == 0)
         return;
     i->in_flight--;
-    acme_order_no_reply(t->order, &e, clock_now_ms());
+    acme_order_no_reply(t->order, &e, step_now_ms(i));
     step_ready(t);
 }
 
@@ -144,7 +170,7 @@ static bool step_order(struct task *t)
 {
     struct acme_step step;
 
-    switch (acme_order_next(t->order, clock_now_ms(), &step)) {
+    switch (acme_order_next(t->order, step_now_ms(t->owner), &step)) {
     case ACME_SEND:
         send_request(t, &step.request);
         break;

@@ -6,6 +6,13 @@
 
 /* One task's steps: journal, order, request, challenge, end. Private to issuance.c. */
 
+/*
+ * Unix ms by which orders and the session wait. It follows the steady clock as long as a batch
+ * runs: setting the machine's clock neither holds a poll up nor ends its patience.
+ */
+int64_t step_now_ms(const struct issuance *i);
+/* Takes over the machine's clock; only while no task waits by the old one. */
+void step_set_clock(struct issuance *i);
 /* Have a look in the next turn of the loop. */
 void step_wake(void *context);
 /* The task's next step may leave with its batch. */

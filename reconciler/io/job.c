@@ -22,11 +22,22 @@ struct job_thread {
     pthread_t thread;
     pthread_mutex_t lock; /* of the lists and `stopping` */
     pthread_cond_t wake;
-    struct job_list waiting, finished;
+    struct job_list waiting, slow, finished;
     bool stopping;
     int notify; /* eventfd: something is in `finished` */
     struct event *event;
 };
+
+/* The next job, taken off its list; NULL when there is none for now. */
+static struct job *take(struct job_thread *t)
+{
+    struct job_list *list = STAILQ_EMPTY(&t->waiting) && !t->stopping ? &t->slow : &t->waiting;
+    struct job *j = STAILQ_FIRST(list);
+
+    if (j)
+        STAILQ_REMOVE_HEAD(list, link);
+    return j;
+}
 
 static void *work(void *arg)
 {
@@ -35,7 +46,7 @@ static void *work(void *arg)
 
     pthread_mutex_lock(&t->lock);
     for (;;) {
-        struct job *j = STAILQ_FIRST(&t->waiting);
+        struct job *j = take(t);
         ssize_t written;
         if (!j && t->stopping)
             break;
@@ -43,7 +54,6 @@ static void *work(void *arg)
             pthread_cond_wait(&t->wake, &t->lock);
             continue;
         }
-        STAILQ_REMOVE_HEAD(&t->waiting, link);
         pthread_mutex_unlock(&t->lock);
         j->run(j->context);
         pthread_mutex_lock(&t->lock);
@@ -104,6 +114,7 @@ struct job_thread *job_start(struct event_base *base, struct error *e)
         return NULL;
     }
     STAILQ_INIT(&t->waiting);
+    STAILQ_INIT(&t->slow);
     STAILQ_INIT(&t->finished);
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->wake, NULL);
@@ -122,19 +133,41 @@ struct job_thread *job_start(struct event_base *base, struct error *e)
     return NULL;
 }
 
-int job_submit(struct job_thread *t, void (*run)(void *context), void (*done)(void *context),
-               void *context)
+static int submit(struct job_thread *t, struct job_list *list, const struct job *job)
 {
     struct job *j = malloc(sizeof(*j));
 
     if (!j)
         return -1;
-    *j = (struct job){.run = run, .done = done, .context = context};
+    *j = *job;
     pthread_mutex_lock(&t->lock);
-    STAILQ_INSERT_TAIL(&t->waiting, j, link);
+    STAILQ_INSERT_TAIL(list, j, link);
     pthread_cond_signal(&t->wake);
     pthread_mutex_unlock(&t->lock);
     return 0;
+}
+
+int job_submit(struct job_thread *t, void (*run)(void *context), void (*done)(void *context),
+               void *context)
+{
+    return submit(t, &t->waiting, &(struct job){.run = run, .done = done, .context = context});
+}
+
+int job_submit_slow(struct job_thread *t, void (*run)(void *context), void (*done)(void *context),
+                    void *context)
+{
+    return submit(t, &t->slow, &(struct job){.run = run, .done = done, .context = context});
+}
+
+static void drop_slow(struct job_thread *t)
+{
+    struct job *j;
+
+    while ((j = STAILQ_FIRST(&t->slow))) {
+        STAILQ_REMOVE_HEAD(&t->slow, link);
+        free(j->context);
+        free(j);
+    }
 }
 
 void job_stop(struct job_thread *t)
@@ -146,6 +179,7 @@ void job_stop(struct job_thread *t)
     pthread_cond_signal(&t->wake);
     pthread_mutex_unlock(&t->lock);
     pthread_join(t->thread, NULL);
+    drop_slow(t);
     deliver(t);
     event_free(t->event);
     close(t->notify);

@@ -7,7 +7,9 @@ struct event_base;
 
 /*
  * The one background thread of control: what would hold the loop up (parsing, RSA keys, fsync,
- * merging segments) runs there, one job after the other, in the order of submission.
+ * merging segments) runs there, one job after the other, in the order of submission. Slow jobs are
+ * begun only when no other waits: a file's thousand RSA keys hold up neither its next edit nor the
+ * journal.
  */
 struct job_thread;
 
@@ -21,7 +23,15 @@ struct job_thread *job_start(struct event_base *base, struct error *e) MUST_CHEC
 int job_submit(struct job_thread *t, void (*run)(void *context), void (*done)(void *context),
                void *context) MUST_CHECK;
 
-/* Waits for the jobs submitted so far and delivers their completions, then ends the thread. NULL is fine. */
+/*
+ * The same for a slow job. `context` is one block of malloc's: job_stop frees it if the job was not
+ * begun by then; it is neither run nor done.
+ */
+int job_submit_slow(struct job_thread *t, void (*run)(void *context), void (*done)(void *context),
+                    void *context) MUST_CHECK;
+
+/* Waits for the jobs submitted so far and delivers their completions, then ends the thread. NULL is
+ * fine. */
 void job_stop(struct job_thread *t);
 
 #endif

@@ -1,5 +1,6 @@
 """From a file to served certificates, over real http-01."""
 
+import collections
 import ssl
 import subprocess
 import threading
@@ -56,6 +57,22 @@ class Issue(Case):
         s.start()
         s.wait_valid(["r.test"])
         self.assertEqual("Public-Key: (2048 bit)", public_key(s.shake_hands("r.test").der)[0])
+
+    def test_slow_keys_hold_nothing_up(self):
+        """A file's RSA keys take minutes; its edits and the first names do not wait for the last."""
+        names = [f"r{i:03}.test" for i in range(100)]
+        rsa = {"cert_type": "rsa", "rsa_key_size": 4096}
+        ca, s = self.pair(document(names, rsa))
+        s.start()
+        default = s.fingerprint()
+        s.write(document(names, rsa, certificates=[declared("new.example")]))
+        s.wait_fingerprint("new.example", lambda seen: seen != default, bound=60)
+        server.processes.wait_until("the first is there", lambda: self.states(s)["valid"], 60)
+        self.assertGreater(self.states(s)["pending"], 0, "not all keys are made by then")
+        self.assertEqual(0, s.stop(bound=20), "nor does the end wait for them")
+
+    def states(self, s):
+        return collections.Counter(c["state"] for c in s.certificates().values())
 
     def test_long_name(self):
         """Longer than a CN may be: only the SAN holds it."""
@@ -117,6 +134,7 @@ class Issue(Case):
         agents = {r.headers["User-Agent"] for r in ca.requests}
         self.assertEqual(1, len(agents))
         self.assertRegex(agents.pop(), r"^reconcert/[0-9]")
+        self.assertEqual({"en"}, {r.headers["Accept-Language"] for r in ca.requests})
         self.assertEqual(1, len([r for r in ca.of_kind("account") if "sign-me-up" in r.path]))
         self.assertLessEqual(len(ca.of_kind("nonce")), len(names), "one each to begin with, at most")
         self.assertTrue(all(r.headers["Content-Type"] == "application/jose+json"
