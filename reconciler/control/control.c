@@ -30,6 +30,8 @@
 #define CONTROL_ACTIONS_A_TURN 2000
 /* Names seen in handshakes that wait for a turn; further ones are dropped. */
 #define CONTROL_SEEN_MAX 1024
+/* The machine's clock was set, not only kept right, when it jumps by more. */
+#define CONTROL_CLOCK_JUMP_MS 5000
 /* For what is being written when we are told to stop. */
 #define CONTROL_STOP_SECONDS 5
 
@@ -221,9 +223,11 @@ static void start_reload(struct control *c)
     if (job_submit(c->jobs, run_reload, on_reloaded, c))
         return; /* still wanted: the next turn tries again */
     c->is_lent = true;
+    /* A file that turns out to be the same is no sweep: one that is wanted comes behind it. */
     if (c->wants_reload)
         c->wants_reload = c->is_forced = false;
-    c->wants_sweep = false;
+    else
+        c->wants_sweep = false;
 }
 
 static void look_soon(void *context)
@@ -317,6 +321,19 @@ static void on_turn(int fd, short what, void *arg)
     turn(arg);
 }
 
+/* Where the clock was set, or the machine slept, what is due and what is valid is found out anew.
+ */
+static void heed_clock(struct control *c)
+{
+    int64_t offset = clock_now_ms() - clock_steady_ms(), jump = offset - c->clock_offset_ms;
+
+    c->clock_offset_ms = offset;
+    if (jump > -CONTROL_CLOCK_JUMP_MS && jump < CONTROL_CLOCK_JUMP_MS)
+        return;
+    log_event(LOG_WARN, "clock_jumped", LOG_FIELDS(log_int("seconds", jump / 1000)));
+    c->wants_sweep = true;
+}
+
 static void on_poll(int fd, short what, void *arg)
 {
     struct control *c = arg;
@@ -324,6 +341,7 @@ static void on_poll(int fd, short what, void *arg)
     (void)fd;
     (void)what;
     in_seconds(c->poll, c->options->settings->acme_poll_interval);
+    heed_clock(c);
     look_soon(c);
 }
 
@@ -517,6 +535,8 @@ int control_run(const struct control_options *options)
     log_open("control", options->settings->log_level, options->settings->acme_log_format);
     prctl(PR_SET_DUMPABLE, 0);
     sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
+    /* A terminal sends it to all of us; the supervisor will tell us what it means. */
+    sigaction(SIGQUIT, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
     sigaction(SIGXFSZ, &(struct sigaction){.sa_handler = SIG_IGN}, NULL); /* a write says it too */
     if (!c)
         return 1;
@@ -530,6 +550,7 @@ int control_run(const struct control_options *options)
             if (!options->is_restart)
                 say_notes(c);
             say_ready(c);
+            c->clock_offset_ms = clock_now_ms() - clock_steady_ms();
             in_seconds(c->poll, options->settings->acme_poll_interval);
             wake(c);
             event_base_dispatch(c->base);

@@ -45,13 +45,14 @@ struct control {
     struct generation *generation; /* in force */
     struct loaded *refused;        /* the newest file, if it was refused */
     struct pass pass;
-    struct todo *todo; /* NULL: `run` */
+    struct todo *todo;           /* NULL: `run` */
     struct generation_plan plan; /* being carried out */
     size_t plan_cursor;
     struct conditions conditions;
     char storage_error[ERROR_MESSAGE_MAX];
     struct seen_names seen;
 
+    int64_t clock_offset_ms; /* the machine's clock less the steady one, at the last poll */
     struct reload reload;
     bool is_lent; /* the job thread has the state: nothing of it is touched here */
     bool wants_reload, wants_sweep, is_forced;

@@ -2,6 +2,9 @@
 
 #include "reconciler/base/attr.h"
 
+/* A CA is not obeyed for longer (30 days from its answer); what lies later was never meant. */
+#define RETRY_AT_MAX ((int64_t)31 * 86400)
+
 static const char *const action_names[PLAN_ACTION_COUNT] = {
     [PLAN_ISSUE] = "issue", [PLAN_RENEW] = "renew", [PLAN_ADOPT] = "adopt",   [PLAN_KEEP] = "keep",
     [PLAN_WAIT] = "wait",   [PLAN_BLOCK] = "block", [PLAN_RETIRE] = "retire",
@@ -118,6 +121,12 @@ static void respect_failures(struct action *a, const struct policy *policy, int6
     int64_t lifetime = o->has_certificate ? policy_lifetime(o->not_before, o->not_after) : 0;
     int64_t ours, at;
 
+    /* The clock was wrong then, or is now: how long ago it was nobody knows. One try settles it. */
+    if (o->failed_at > now) {
+        if (o->retry_at > now && o->retry_at <= now + RETRY_AT_MAX)
+            put_off(a, REASON_RATE_LIMITED, o->retry_at);
+        return;
+    }
     if (o->failure_permanent) {
         /* Trying again the same way cannot help; daily all the same, because a CA may change its
          * mind. */

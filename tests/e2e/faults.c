@@ -7,6 +7,7 @@
  * (ENOSPC, EROFS, EIO) FAULT_KILL=N:WHEN:/marker   at operation N, WHEN = before, after or torn
  * (half of a write is done); the marker is made first, and with it there nobody dies
  *   FAULT_LOG=/file             one line an operation, for finding out how many there are
+ *   FAULT_CLOCK=/file           control's clock is that many seconds ahead
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -23,6 +24,7 @@
 #include <sys/syscall.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 enum when { WHEN_BEFORE, WHEN_AFTER, WHEN_TORN };
@@ -79,18 +81,27 @@ static bool is_name_below(int directory, const char *name)
     return name[0] == '/' ? is_below(name) : directory != AT_FDCWD && is_fd_below(directory);
 }
 
-static int error_of(void)
+/* What the file that a variable names holds; false where there is neither. */
+static bool read_word(const char *variable, char word[16])
 {
-    const char *file = getenv("FAULT_ERROR");
-    char word[16] = "";
+    const char *file = getenv(variable);
     int fd = file ? (int)syscall(SYS_openat, AT_FDCWD, file, O_RDONLY | O_CLOEXEC) : -1;
     ssize_t n;
 
     if (fd < 0)
-        return 0;
-    n = read(fd, word, sizeof(word) - 1);
+        return false;
+    n = read(fd, word, 15);
     syscall(SYS_close, fd);
     word[n > 0 ? n : 0] = '\0';
+    return true;
+}
+
+static int error_of(void)
+{
+    char word[16];
+
+    if (!read_word("FAULT_ERROR", word))
+        return 0;
     if (strncmp(word, "EROFS", 5) == 0)
         return EROFS;
     return strncmp(word, "EIO", 3) == 0 ? EIO : ENOSPC;
@@ -335,4 +346,14 @@ __attribute__((visibility("default"))) int open(const char *name, int flags, ...
         va_end(rest);
     }
     return openat(AT_FDCWD, name, flags, mode);
+}
+
+__attribute__((visibility("default"))) int clock_gettime(clockid_t id, struct timespec *t)
+{
+    char word[16];
+    int rc = (int)syscall(SYS_clock_gettime, id, t);
+
+    if (rc == 0 && id == CLOCK_REALTIME && is_control() && read_word("FAULT_CLOCK", word))
+        t->tv_sec += strtol(word, NULL, 10);
+    return rc;
 }

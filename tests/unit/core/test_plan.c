@@ -162,6 +162,22 @@ static void failed(void)
     check(decide(&wanted, &o), PLAN_WAIT, PLAN_ISSUE, REASON_RATE_LIMITED, NOW + 5, "pending");
 }
 
+/* The machine's clock was a year ahead when it failed, or is back now. */
+static void failed_in_the_future(void)
+{
+    struct observed_name o = {.name = STR("a.test"), .failures = 4, .failed_at = NOW + 365 * DAY};
+
+    check(decide(&wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING, NOW, "failing");
+    o.failure_permanent = true;
+    check(decide(&wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING, NOW, "failing");
+    o.retry_at = NOW + 366 * DAY;
+    check(decide(&wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING, NOW, "failing");
+    o.failed_at = NOW + 1;
+    o.retry_at = NOW + 30 * DAY;
+    check(decide(&wanted, &o), PLAN_WAIT, PLAN_ISSUE, REASON_RATE_LIMITED, NOW + 30 * DAY,
+          "failing");
+}
+
 static void failed_renewal(void)
 {
     struct observed_name o = aged(60);
@@ -495,6 +511,7 @@ int main(void)
         {"other directory", other_directory},
         {"other key type", other_key_type},
         {"failed", failed},
+        {"failed in the future", failed_in_the_future},
         {"failed renewal", failed_renewal},
         {"refused", refused},
         {"blocked", blocked},
