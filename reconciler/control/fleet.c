@@ -27,7 +27,7 @@ struct slot {
     uint64_t sent_generation; /* newest manifest that is in the channel */
     int64_t owes_since_ms;    /* an acknowledgement, or a word; steady clock; 0 = nothing */
     bool needs_tickets;
-    bool is_reported;         /* CHANNEL_WORKER_READY went out for this pid */
+    bool is_reported;                    /* CHANNEL_WORKER_READY went out for this pid */
     uint64_t sent[CHANNEL_SEGMENTS_MAX]; /* segments that it has */
     size_t sent_count;
 };
@@ -47,7 +47,7 @@ struct fleet {
     struct fleet_segment segments[CHANNEL_SEGMENTS_MAX];
     size_t segment_count;
     struct waiters waiters;
-    struct event *clock;   /* late workers */
+    struct event *clock;    /* late workers */
     struct event *rotation; /* ticket keys */
     struct channel_message tickets;
     uint64_t next_session;
@@ -120,14 +120,16 @@ static int send_manifest(struct slot *s)
     return 0;
 }
 
-/* Everything that the slot lacks, as far as the channel takes it; the rest when it is writable again. */
+/* Everything that the slot lacks, as far as the channel takes it; the rest when it is writable
+ * again. */
 static void sync_slot(struct slot *s)
 {
     int rc = 0;
 
     if (!s->is_live)
         return;
-    /* Room in the list of sent segments comes back only with a manifest: forget what is not current. */
+    /* Room in the list of sent segments comes back only with a manifest: forget what is not
+     * current. */
     if (s->sent_count == CHANNEL_SEGMENTS_MAX)
         s->sent_count = 0;
     if (s->needs_tickets) {
@@ -231,8 +233,7 @@ static void release_waiters(struct fleet *f)
             i++;
             continue;
         }
-        memmove(&f->waiters.items[i], &f->waiters.items[i + 1],
-                (--f->waiters.len - i) * sizeof(w));
+        memmove(&f->waiters.items[i], &f->waiters.items[i + 1], (--f->waiters.len - i) * sizeof(w));
         w.done(w.context); /* may add waiters: start over */
         i = 0;
     }
@@ -264,8 +265,12 @@ static void on_acknowledged(struct slot *s, uint64_t generation)
 {
     struct fleet *f = s->fleet;
 
-    if (generation > s->acknowledged)
+    if (generation > s->acknowledged) {
         s->acknowledged = generation;
+        /* One that is always a generation behind, because there are so many, is not a silent one.
+         */
+        s->owes_since_ms = clock_steady_ms();
+    }
     if (s->acknowledged >= s->sent_generation)
         s->owes_since_ms = 0;
     if (s->acknowledged == f->generation && !s->is_reported) {

@@ -134,8 +134,7 @@ static void publish(uint64_t generation, const uint64_t *ids, size_t count)
 
 static void acknowledge(size_t slot, uint64_t session, uint64_t generation)
 {
-    say(slot,
-        (struct channel_message){.type = CHANNEL_ACK, .u.ack = {.generation = generation}},
+    say(slot, (struct channel_message){.type = CHANNEL_ACK, .u.ack = {.generation = generation}},
         session);
 }
 
@@ -290,6 +289,32 @@ static void test_silent_slot(void)
     end();
 }
 
+/* Generation after generation: a worker that acknowledges the one before the last is alive. */
+static void test_slot_that_lags(void)
+{
+    struct channel_message m;
+    struct error e;
+    uint64_t session, generation = 1;
+    int fd;
+
+    begin();
+    session = greet(0, 42);
+    say(1, (struct channel_message){.type = CHANNEL_HELLO, .u.hello = {.pid = 43}},
+        take_type(1, CHANNEL_RESET).session);
+    publish(generation, (const uint64_t[]){3}, 1);
+    for (int64_t start = clock_steady_ms();
+         clock_steady_ms() - start < FLEET_ACK_TIMEOUT_MS + 2000;) {
+        publish(generation + 1, (const uint64_t[]){3 + generation}, 1);
+        acknowledge(0, session, generation++);
+        event_base_loop(base, EVLOOP_ONCE);
+    }
+    CU_ASSERT_EQUAL(channel_receive(supervisor[1], &m, &fd, &e), 1);
+    CU_ASSERT_EQUAL(m.type, CHANNEL_WORKER_KILL);
+    CU_ASSERT_EQUAL(m.u.worker.slot, 1); /* the silent one */
+    CU_ASSERT_EQUAL(channel_receive(supervisor[1], &m, &fd, &e), 0);
+    end();
+}
+
 static void test_messages(void)
 {
     struct channel_message m = {.type = CHANNEL_SNI_SEEN, .u.sni = {.name = "a.example"}};
@@ -328,6 +353,7 @@ int main(void)
     CU_add_test(suite, "acknowledgement", test_acknowledgement);
     CU_add_test(suite, "a worker dies while waited for", test_worker_dies_while_waited_for);
     CU_add_test(suite, "a silent slot", test_silent_slot);
+    CU_add_test(suite, "a slot that lags", test_slot_that_lags);
     CU_add_test(suite, "messages", test_messages);
     CU_basic_run_tests();
     rc = CU_get_number_of_failures() ? 1 : 0;
