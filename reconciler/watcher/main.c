@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -134,6 +135,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: reconcert-watch [--lifeline=DESCRIPTOR] [--] PATH...\n");
         return EXIT_WRONG_USAGE;
     }
+    /* A terminal sends it to all of its processes; ours ends with the lifeline. */
+    sigaction(SIGQUIT, &(struct sigaction){.sa_handler = SIG_IGN}, NULL);
     w.chain = chain_new((const char *const *)argv + at, (size_t)(argc - at));
     if (!w.chain) {
         fprintf(stderr, "reconcert-watch: out of memory\n");

@@ -154,6 +154,14 @@ class Drain(Case):
         self.assertTrue(text.startswith(b"HTTP/1.1 404 "), text[:60])
         self.assertEqual(0, s.process.wait(35))
 
+    def test_sigquit_from_the_terminal(self):
+        """Ctrl-\\ goes to all processes at once: none of them dies of it."""
+        s = self.server(document(certificates=[declared("d.test")]))
+        s.start()
+        os.killpg(s.process.pid, signal.SIGQUIT)
+        self.assertEqual(0, s.process.wait(35))
+        self.assertNotIn("signal=3", s.log_text())
+
     def is_refused(self, s):
         try:
             socket.create_connection(("127.0.0.1", s.plain), 2).close()
