@@ -206,6 +206,13 @@ static bool is_ordering(void *context, struct str name)
     return issuance_has(context, name);
 }
 
+static int open_todo(struct control *c, struct error *e)
+{
+    if (c->options->todo >= 0)
+        c->todo = todo_read(c->options->todo, e);
+    return c->options->todo >= 0 && !c->todo ? -1 : 0;
+}
+
 int assembly_open(struct control *c, const struct assembly_calls *calls, struct error *e)
 {
     const struct settings *s = c->options->settings;
@@ -217,7 +224,7 @@ int assembly_open(struct control *c, const struct assembly_calls *calls, struct 
         return -1;
     c->jobs = job_start(c->base, e);
     if (!c->jobs || open_client(c, calls, e) || open_publishing(c, calls, e) ||
-        open_orders(c, calls, e) || open_status(c, calls, e) ||
+        open_orders(c, calls, e) || open_status(c, calls, e) || open_todo(c, e) ||
         default_pair_load(s, c->chains, clock_now(), c->state.defaults, e))
         return -1;
     c->state.settings = s;
@@ -228,8 +235,6 @@ int assembly_open(struct control *c, const struct assembly_calls *calls, struct 
     c->state.publisher = c->publisher;
     c->state.observe = (struct observe_options){
         .storage_error = c->storage_error, .is_ordering = is_ordering, .context = c->issuance};
-    if (c->options->todo >= 0 && !(c->todo = todo_read(c->options->todo, e)))
-        return -1;
     c->pass = (struct pass){.state = &c->state,
                             .todo = c->todo,
                             .journal = c->journal,
