@@ -67,11 +67,13 @@ struct settings {
     char *nginx_user;                  /* "nobody nogroup" */
     enum log_level log_level;
     char *dns_resolver, *dns_hostsfile;
+    char *vault_env_prefix;         /* of the variables that {vault://env/...} names; NULL = none */
     char *acme_server;              /* --acme-server; NULL = the file decides */
     char *acme_trusted_certificate; /* PEM file; NULL = system */
     uint64_t acme_max_document;     /* bytes */
     unsigned acme_parsed_cache;     /* slots a worker */
     unsigned acme_poll_interval;    /* seconds */
+    bool acme_deck_env;             /* --deck-env */
     bool acme_start_with_last_good;
     bool acme_local_copy;
     bool acme_local_copy_is_stated;

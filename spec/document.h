@@ -59,14 +59,16 @@ struct document_limits {
 #define DOCUMENT_ANCHORS_MAX 10000
 
 struct names;
+struct origin;
 struct problems;
 
 struct document_options {
-    uint16_t file;             /* index of the file's name, for places */
-    struct names *names;       /* keys are put here */
-    struct arena *strings;     /* scalars: they outlive the tree */
-    struct arena *nodes;       /* the tree */
-    struct problems *problems; /* what is wrong, with its place */
+    uint16_t file;               /* index of the file's name, for places */
+    struct names *names;         /* keys are put here */
+    struct arena *strings;       /* scalars: they outlive the tree */
+    struct arena *nodes;         /* the tree */
+    struct problems *problems;   /* what is wrong, with its place */
+    const struct origin *origin; /* of the bytes, see origin.h; NULL: they are the file's */
     struct document_limits limits;
 };
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "spec/problem.h"
+#include "spec/spec.h"
 
 #define PATH_MAX_BYTES 4096
 #define VALUE_SHOWN_MAX 200
@@ -188,6 +189,33 @@ static void check_account_key(struct lookup *l)
                                                     : "no key with this kid outside of key sets");
 }
 
+/* What cannot be used because a {vault://...} of it gives nothing; the rest of the file can. */
+static void check_secrets(const struct lookup *l)
+{
+    struct catalog *c = l->catalog;
+    const struct certificate *certificates = c->structs[ENTITY_CERTIFICATE];
+    const struct key *keys = c->structs[ENTITY_KEY];
+    const struct acme *acme = c->context->found_acme;
+
+    if (!c->context->options->vault_references)
+        return;
+    for (uint32_t i = 0; i < c->filled[ENTITY_CERTIFICATE]; i++)
+        if (certificates[i].unresolved.ptr)
+            catalog_problem(c, (struct catalog_ref){i, ENTITY_CERTIFICATE}, PROBLEM_WARNING,
+                            certificates[i].entity.place, "",
+                            "%.*s gives no certificate and key, so this one is not served",
+                            STR_ARG(str_slice(certificates[i].unresolved, 0, VALUE_SHOWN_MAX)));
+    for (uint32_t i = 0; i < c->filled[ENTITY_KEY]; i++)
+        if (keys[i].unresolved.ptr)
+            catalog_problem(c, (struct catalog_ref){i, ENTITY_KEY}, PROBLEM_WARNING,
+                            keys[i].entity.place, "", "%.*s gives no key, so this one is unusable",
+                            STR_ARG(str_slice(keys[i].unresolved, 0, VALUE_SHOWN_MAX)));
+    if (acme && acme->unresolved.ptr)
+        catalog_problem(c, c->acme, PROBLEM_WARNING, acme->entity.place, "config",
+                        "%.*s cannot be resolved, so nothing can be issued",
+                        STR_ARG(str_slice(acme->unresolved, 0, VALUE_SHOWN_MAX)));
+}
+
 void link_all(struct lookup *l, bool has_errors)
 {
     for (size_t i = 0; i < l->catalog->link_count; i++)
@@ -195,4 +223,5 @@ void link_all(struct lookup *l, bool has_errors)
     check_plugins(l);
     check_ca_certificates(l);
     check_account_key(l);
+    check_secrets(l);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "spec/deck.h"
 #include "spec/detail.h"
 #include "spec/document.h"
 #include "spec/entities/entity.h"
@@ -57,7 +58,6 @@ static void refuse_source(struct loading *l, size_t i, uint32_t line, uint32_t c
 static enum spec_syntax syntax_of(const struct spec_source *s, bool *is_known)
 {
     struct str name = str_from(s->name);
-    struct str head = str_trim(str_slice(s->bytes, 0, 4096));
 
     *is_known = true;
     if (s->syntax != SPEC_BY_NAME)
@@ -68,7 +68,14 @@ static enum spec_syntax syntax_of(const struct spec_source *s, bool *is_known)
         return SPEC_YAML;
     /* Standard input has no name to go by. */
     *is_known = !name.len || str_equal(name, STR("-"));
-    return head.len && head.ptr[0] == '{' ? SPEC_BY_NAME : SPEC_YAML;
+    return SPEC_EITHER;
+}
+
+static bool begins_like_json(struct str bytes)
+{
+    struct str head = str_trim(str_slice(bytes, 0, 4096));
+
+    return head.len && head.ptr[0] == '{';
 }
 
 /* A nameless text that begins like JSON and is none may still be YAML. */
@@ -91,7 +98,8 @@ static int parse_either(struct loading *l, const struct document_options *option
     return rc;
 }
 
-static int parse_source(struct loading *l, size_t i, struct str bytes, struct document_node *root)
+static int parse_source(struct loading *l, size_t i, struct str bytes, const struct origin *origin,
+                        struct document_node *root)
 {
     struct spec_detail *d = l->detail;
     struct document_options options = {.file = (uint16_t)i,
@@ -99,6 +107,7 @@ static int parse_source(struct loading *l, size_t i, struct str bytes, struct do
                                        .strings = l->arena,
                                        .nodes = d->scratch,
                                        .problems = l->problems,
+                                       .origin = origin,
                                        .limits = document_limits_default()};
     bool is_known;
     enum spec_syntax syntax = syntax_of(&l->sources[i], &is_known);
@@ -111,10 +120,10 @@ static int parse_source(struct loading *l, size_t i, struct str bytes, struct do
     }
     if (syntax == SPEC_JSON)
         rc = json_parse(&options, bytes, root, l->error);
-    else if (syntax == SPEC_YAML)
-        rc = document_parse(&options, bytes, root, l->error);
-    else
+    else if (syntax == SPEC_EITHER && begins_like_json(bytes))
         rc = parse_either(l, &options, bytes, root);
+    else
+        rc = document_parse(&options, bytes, root, l->error);
     if (!rc && root->kind != DOCUMENT_MAP) {
         refuse_source(l, i, root->line, root->column,
                       "failed parsing declarative configuration: expected an object");
@@ -123,20 +132,31 @@ static int parse_source(struct loading *l, size_t i, struct str bytes, struct do
     return rc;
 }
 
-static int expand_source(struct loading *l, size_t i, struct str *bytes)
+static int expand_source(struct loading *l, size_t i, struct str *bytes, struct origin *origin)
 {
+    size_t max = l->options->max_bytes ? l->options->max_bytes : SPEC_DEFAULT_MAX_BYTES;
     struct error e;
 
     *bytes = l->sources[i].bytes;
     if (!l->options->deck_env ||
-        !reference_expand_deck(
-            &l->detail->references, *bytes, l->arena,
-            l->options->max_bytes ? l->options->max_bytes : SPEC_DEFAULT_MAX_BYTES, bytes, &e))
+        !deck_expand(&l->detail->references, *bytes, l->arena, max, bytes, origin, &e))
         return 0;
     if (e.kind == ERROR_MEMORY)
         return error_memory(l->error);
     refuse_source(l, i, e.line, e.column, e.message);
     return -1;
+}
+
+static int read_source(struct loading *l, size_t i, struct document_node *root)
+{
+    struct origin origin = {0};
+    struct str bytes;
+    int rc = expand_source(l, i, &bytes, &origin);
+
+    if (!rc)
+        rc = parse_source(l, i, bytes, &origin, root);
+    vec_free(&origin);
+    return rc;
 }
 
 static bool is_old_version(const struct names *names, const struct document_node *root)
@@ -159,9 +179,8 @@ static int parse_sources(struct loading *l)
         return error_memory(l->error);
     for (size_t i = 0; i < l->count; i++) {
         struct catalog_source *source = &c->sources[c->source_count];
-        struct str bytes;
 
-        if (expand_source(l, i, &bytes) || parse_source(l, i, bytes, &source->root)) {
+        if (read_source(l, i, &source->root)) {
             if (l->error->kind == ERROR_MEMORY)
                 return -1;
             continue;
@@ -288,7 +307,8 @@ static int prepare(struct loading *l)
     d->references = (struct reference_table){.arena = l->arena,
                                              .is_on = l->options->vault_references,
                                              .context = outside->context,
-                                             .environment = outside->environment};
+                                             .environment = outside->environment,
+                                             .env_prefix = l->options->vault_env_prefix};
     d->catalog.ids = resolve_ids_new();
     if (names_init(&d->names, l->arena) || !d->catalog.ids)
         return error_memory(l->error);

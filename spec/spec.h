@@ -12,9 +12,11 @@
 
 /* The face of spec: bytes in, model or problems out. Pure: no files, no clock, no environment. */
 
-enum spec_syntax { SPEC_BY_NAME, SPEC_YAML, SPEC_JSON };
+enum spec_syntax { SPEC_BY_NAME, SPEC_EITHER, SPEC_YAML, SPEC_JSON };
 
-/* One document. `name` is what problems print ("kong.yaml", "-"); SPEC_BY_NAME looks at its ending.
+/*
+ * One document. `name` is what problems print ("kong.yaml", "-"); SPEC_BY_NAME looks at its ending.
+ * SPEC_EITHER takes JSON, and YAML where it is none: so do "" and "-" by name.
  */
 struct spec_source {
     const char *name;
@@ -49,11 +51,12 @@ struct spec_outside {
 };
 
 struct spec_options {
-    size_t max_bytes;          /* of all documents; 0 = SPEC_DEFAULT_MAX_BYTES */
-    bool deck_env;             /* replace ${{ env "DECK_X" }} */
-    bool vault_references;     /* resolve {vault://env/...}; false keeps them as unresolved */
-    bool lint;                 /* warn of what is valid and yet useless; lint.h has the list */
-    const struct str *plugins; /* names known beside Kong's bundled ones */
+    size_t max_bytes;            /* of all documents; 0 = SPEC_DEFAULT_MAX_BYTES */
+    bool deck_env;               /* replace ${{ env "DECK_X" }} */
+    bool vault_references;       /* resolve {vault://env/...}; false keeps them as unresolved */
+    struct str vault_env_prefix; /* in front of the variables that {vault://env/...} names */
+    bool lint;                   /* warn of what is valid and yet useless; lint.h has the list */
+    const struct str *plugins;   /* names known beside Kong's bundled ones */
     size_t plugin_count;
     struct spec_outside outside;
 };

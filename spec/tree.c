@@ -8,6 +8,7 @@
 #include "reconciler/base/buf.h"
 #include "reconciler/base/vec.h"
 #include "spec/names.h"
+#include "spec/origin.h"
 #include "spec/problem.h"
 
 #define TREE_PATH_MAX 4096
@@ -49,6 +50,23 @@ static void add_refusal(struct tree *t, uint32_t line, uint32_t column, const ch
     buf_free(&kong);
 }
 
+/* From a place of the bytes to one of the file. */
+static void locate(const struct tree *t, uint32_t *line, uint32_t *column)
+{
+    if (t->options->origin && t->options->origin->len)
+        origin_find(t->options->origin, line, column);
+}
+
+static int refuse_with(struct tree *t, enum error_kind kind, uint32_t line, uint32_t column,
+                       const char *text)
+{
+    error_set(t->error, kind, "%s", text);
+    t->error->line = line;
+    t->error->column = column;
+    add_refusal(t, line, column, text);
+    return -1;
+}
+
 int tree_refuse(struct tree *t, enum error_kind kind, uint32_t line, uint32_t column,
                 const char *format, ...)
 {
@@ -58,11 +76,23 @@ int tree_refuse(struct tree *t, enum error_kind kind, uint32_t line, uint32_t co
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    error_set(t->error, kind, "%s", text);
-    t->error->line = line;
-    t->error->column = column;
-    add_refusal(t, line, column, text);
-    return -1;
+    locate(t, &line, &column);
+    return refuse_with(t, kind, line, column, text);
+}
+
+/* The same for a place of the file. */
+static int refuse(struct tree *t, enum error_kind kind, uint32_t line, uint32_t column,
+                  const char *format, ...) PRINTF_LIKE(5, 6);
+static int refuse(struct tree *t, enum error_kind kind, uint32_t line, uint32_t column,
+                  const char *format, ...)
+{
+    char text[ERROR_MESSAGE_MAX];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    return refuse_with(t, kind, line, column, text);
 }
 
 int tree_string(struct tree *t, struct str text, struct document_node *node)
@@ -128,8 +158,8 @@ static int put(struct tree *t, const struct document_node *node, unsigned height
 static int count_node(struct tree *t, uint32_t line, uint32_t column)
 {
     if (++t->total > t->options->limits.nodes)
-        return tree_refuse(t, ERROR_LIMIT, line, column, "more than %zu values",
-                           t->options->limits.nodes);
+        return refuse(t, ERROR_LIMIT, line, column, "more than %zu values",
+                      t->options->limits.nodes);
     return 0;
 }
 
@@ -139,8 +169,7 @@ static int add_anchor(struct tree *t, struct str name, uint32_t line, uint32_t c
     uint32_t id = names_put(t->options->names, name);
 
     if (t->anchor_count == DOCUMENT_ANCHORS_MAX)
-        return tree_refuse(t, ERROR_LIMIT, line, column, "more than %d anchors",
-                           DOCUMENT_ANCHORS_MAX);
+        return refuse(t, ERROR_LIMIT, line, column, "more than %d anchors", DOCUMENT_ANCHORS_MAX);
     if (id == NAMES_NONE || cover(&t->anchor_of, &t->anchor_of_count, id) ||
         (t->anchor_count == t->anchor_cap &&
          vec_grow((void **)&t->anchors, &t->anchor_cap, sizeof(*t->anchors))))
@@ -157,9 +186,10 @@ int tree_open(struct tree *t, bool is_map, uint32_t line, uint32_t column, struc
     struct tree_level *level;
     uint32_t number = 0;
 
+    locate(t, &line, &column);
     if (t->depth == t->options->limits.depth)
-        return tree_refuse(t, ERROR_LIMIT, line, column, "nested deeper than %u levels",
-                           t->options->limits.depth);
+        return refuse(t, ERROR_LIMIT, line, column, "nested deeper than %u levels",
+                      t->options->limits.depth);
     if (count_node(t, line, column))
         return -1;
     if (anchor.ptr) {
@@ -183,6 +213,7 @@ int tree_key(struct tree *t, struct str name, uint32_t line, uint32_t column)
 {
     struct document_key key = {.line = line, .column = column};
 
+    locate(t, &key.line, &key.column);
     key.name = names_put(t->options->names, name);
     if (key.name == NAMES_NONE ||
         (t->key_count == t->key_cap && vec_grow((void **)&t->keys, &t->key_cap, sizeof(*t->keys))))
@@ -198,6 +229,7 @@ int tree_value(struct tree *t, struct document_node value, struct str anchor)
 {
     uint32_t number;
 
+    locate(t, &value.line, &value.column);
     value.file = t->options->file;
     if (count_node(t, value.line, value.column))
         return -1;
@@ -215,21 +247,22 @@ int tree_alias(struct tree *t, struct str name, uint32_t line, uint32_t column)
     uint32_t id = names_find(t->options->names, name);
     const struct tree_anchor *anchor;
 
+    locate(t, &line, &column);
     if (id == NAMES_NONE || id >= t->anchor_of_count || !t->anchor_of[id])
-        return tree_refuse(t, ERROR_SYNTAX, line, column, "invalid reference: %.*s",
-                           STR_ARG(str_slice(name, 0, 100)));
+        return refuse(t, ERROR_SYNTAX, line, column, "invalid reference: %.*s",
+                      STR_ARG(str_slice(name, 0, 100)));
     anchor = &t->anchors[t->anchor_of[id] - 1];
     if (anchor->is_open)
-        return tree_refuse(t, ERROR_SYNTAX, line, column,
-                           "*%.*s stands inside of what it names (line %u)",
-                           STR_ARG(str_slice(name, 0, 100)), anchor->line);
+        return refuse(t, ERROR_SYNTAX, line, column,
+                      "*%.*s stands inside of what it names (line %u)",
+                      STR_ARG(str_slice(name, 0, 100)), anchor->line);
     t->repeated += anchor->size;
     if (t->repeated > t->options->limits.expanded)
-        return tree_refuse(t, ERROR_LIMIT, line, column, "aliases repeat more than %zu values",
-                           t->options->limits.expanded);
+        return refuse(t, ERROR_LIMIT, line, column, "aliases repeat more than %zu values",
+                      t->options->limits.expanded);
     if (t->depth + anchor->height > t->options->limits.depth)
-        return tree_refuse(t, ERROR_LIMIT, line, column, "nested deeper than %u levels",
-                           t->options->limits.depth);
+        return refuse(t, ERROR_LIMIT, line, column, "nested deeper than %u levels",
+                      t->options->limits.depth);
     return put(t, &anchor->node, anchor->height);
 }
 
@@ -286,8 +319,8 @@ static int merge_map(struct tree *t, const struct document_node *from, uint32_t 
                      uint32_t column)
 {
     if (from->kind != DOCUMENT_MAP)
-        return tree_refuse(t, ERROR_SYNTAX, line, column,
-                           "invalid '<<': only a map, or a list of maps, can be merged");
+        return refuse(t, ERROR_SYNTAX, line, column,
+                      "invalid '<<': only a map, or a list of maps, can be merged");
     for (uint32_t i = 0; i < from->count; i++) {
         struct document_key key = document_keys(from)[i];
 
@@ -301,8 +334,8 @@ static int merge_map(struct tree *t, const struct document_node *from, uint32_t 
         if (append_node(t, &from->as.items[i]))
             return -1;
         if (++t->repeated > t->options->limits.expanded)
-            return tree_refuse(t, ERROR_LIMIT, line, column, "aliases repeat more than %zu values",
-                               t->options->limits.expanded);
+            return refuse(t, ERROR_LIMIT, line, column, "aliases repeat more than %zu values",
+                          t->options->limits.expanded);
     }
     return 0;
 }

@@ -33,6 +33,11 @@ static const struct option_row rows[OPTION_COUNT] = {
                                              "trust the ACME server by the certificates in this "
                                              "PEM file. Short for --set "
                                              "acme_trusted_certificate=FILE"},
+    [OPTION_DECK_ENV] = {.name = "deck-env",
+                         .setting = "acme_deck_env",
+                         .help = "replace ${{ env \"DECK_X\" }} in the file by the variable's "
+                                 "value before it is read, as decK does. Short for --set "
+                                 "acme_deck_env=on"},
     [OPTION_NOW] = {.name = "now",
                     .argument = "TIME",
                     .help = "look at everything as of this instant, written as RFC 3339 does: "
@@ -165,7 +170,7 @@ static int apply(struct options *o, const struct option_row *row, const char *va
     o->seen |= OPTION_BIT(id);
     o->values[id] = value;
     if (row->setting)
-        return add_assignment(o, row->setting, value, e);
+        return add_assignment(o, row->setting, value ? value : "on", e);
     switch (id) {
     case OPTION_SET:
         return add_assignment(o, NULL, value, e);

@@ -21,6 +21,7 @@ enum option_id {
     OPTION_SET,
     OPTION_ACME_SERVER,
     OPTION_ACME_TRUSTED_CERTIFICATE,
+    OPTION_DECK_ENV,
     OPTION_NOW,
     OPTION_FORMAT,
     OPTION_AGAINST,
@@ -49,7 +50,7 @@ struct option_row {
     char letter;          /* '\0' = only the long name */
     const char *name;     /* without the dashes */
     const char *argument; /* "FILE"; NULL = takes none */
-    const char *setting;  /* it is short for --set SETTING=ARGUMENT; NULL = it is not */
+    const char *setting;  /* it is short for --set SETTING=ARGUMENT, or =on; NULL = it is not */
     const char *help;     /* one sentence, no full stop */
 };
 

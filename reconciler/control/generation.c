@@ -12,6 +12,8 @@
 #include "reconciler/store/index.h"
 #include "reconciler/store/store.h"
 
+#define REFERENCE_SHOWN_MAX 200 /* bytes of a {vault://...} in a message */
+
 void generation_free(struct generation *g)
 {
     if (!g)
@@ -26,8 +28,8 @@ void generation_plan_free(struct generation_plan *p)
     *p = (struct generation_plan){0};
 }
 
-int generation_parse(const struct generation_state *state, const struct source_set *set, int64_t now,
-                     struct generation **g, struct loaded **refused, struct error *e)
+int generation_parse(const struct generation_state *state, const struct source_set *set,
+                     int64_t now, struct generation **g, struct loaded **refused, struct error *e)
 {
     const struct load_options load = {.settings = state->settings,
                                       .environment = state->environment};
@@ -88,13 +90,16 @@ static size_t list_pems(struct generation *g, struct declared_pem *pems,
                         struct pair_numbers *numbers)
 {
     const struct model *m = g->loaded->model;
+    char why[REFERENCE_SHOWN_MAX + 64];
     size_t count = 0;
 
     for (size_t i = 0; i < m->certificate_count; i++) {
         const struct certificate *c = &m->certificates[i];
         numbers[i] = (struct pair_numbers){SIZE_MAX, SIZE_MAX};
         if (c->unresolved.ptr) {
-            note_unusable(g, c, "its reference cannot be resolved");
+            snprintf(why, sizeof(why), "its reference %.*s gives no certificate and key",
+                     STR_ARG(str_slice(c->unresolved, 0, REFERENCE_SHOWN_MAX)));
+            note_unusable(g, c, why);
             continue;
         }
         numbers[i].primary = add_pem(pems, &count, c->cert.value, c->key.value);
@@ -180,7 +185,8 @@ static int enforce_declared(const struct generation_state *state, struct generat
 
 /* ---- managed credentials ---- */
 
-/* Valid, or all there is: an expired or revoked one is served where nothing declared covers the name. */
+/* Valid, or all there is: an expired or revoked one is served where nothing declared covers the
+ * name. */
 static bool is_served(const struct generation *g, const struct action *a, int64_t now)
 {
     const struct observed_name *o = a->observed;

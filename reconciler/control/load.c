@@ -32,11 +32,11 @@ static struct str find_variable(void *context, struct str name)
     return STR_NONE;
 }
 
-/* Without files it is declarative_config_string, whose name says nothing; JSON is YAML enough. */
+/* Without files it is declarative_config_string, whose name says nothing. */
 static struct spec_source *list_sources(const struct source_set *set, const struct settings *s,
                                         struct arena *arena)
 {
-    enum spec_syntax syntax = s->declarative_config_count ? SPEC_BY_NAME : SPEC_YAML;
+    enum spec_syntax syntax = s->declarative_config_count ? SPEC_BY_NAME : SPEC_EITHER;
     struct spec_source *sources = arena_array(arena, set->count, sizeof(*sources));
 
     for (size_t i = 0; sources && i < set->count; i++)
@@ -81,8 +81,9 @@ static int parse(struct loaded *l, const struct source_set *set, const struct lo
     struct str *plugins = list_plugins(options->settings, l->arena);
     const struct spec_options with = {
         .max_bytes = options->settings->acme_max_document,
-        .deck_env = options->deck_env,
+        .deck_env = options->settings->acme_deck_env,
         .vault_references = true,
+        .vault_env_prefix = str_from(options->settings->vault_env_prefix),
         .lint = options->lint,
         .plugins = plugins,
         .plugin_count = options->settings->plugin_count,

@@ -35,8 +35,7 @@ struct loaded {
 
 struct load_options {
     const struct settings *settings;
-    char *const *environment; /* for references; NULL = none is resolved */
-    bool deck_env;
+    char *const *environment; /* for references and decK's variables; NULL = none is found */
     bool keep_detail; /* of a refused file too */
     bool lint;        /* warn of what is valid and yet useless */
 };

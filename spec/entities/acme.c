@@ -4,6 +4,7 @@
 
 #include "spec/check.h"
 #include "spec/fault.h"
+#include "spec/reference.h"
 
 enum acme_field {
     ACME_ACCOUNT_EMAIL,
@@ -229,6 +230,35 @@ static enum acme_storage storage_of(struct str name)
     return ACME_STORAGE_SHM;
 }
 
+/* The first reference that issuing needs and that gives nothing: a storage that is not in use has
+ * no say. */
+static struct str find_unresolved(const struct schema_context *c, const struct schema_view *v,
+                                  enum acme_storage in_use)
+{
+    static const struct {
+        enum acme_storage storage; /* ACME_STORAGE_SHM: whatever it is */
+        const char *path[4];
+    } needed[] = {
+        {ACME_STORAGE_SHM, {"account_email"}},
+        {ACME_STORAGE_SHM, {"eab_kid"}},
+        {ACME_STORAGE_SHM, {"eab_hmac_key"}},
+        {ACME_STORAGE_REDIS, {"storage_config", "redis", "username"}},
+        {ACME_STORAGE_REDIS, {"storage_config", "redis", "password"}},
+        {ACME_STORAGE_CONSUL, {"storage_config", "consul", "token"}},
+        {ACME_STORAGE_VAULT, {"storage_config", "vault", "token"}},
+    };
+
+    for (size_t i = 0; c->unresolved.ptr && i < ARRAY_LENGTH(needed); i++) {
+        const struct document_node *n = below(c, v, needed[i].path);
+
+        if ((needed[i].storage == ACME_STORAGE_SHM || needed[i].storage == in_use) && n &&
+            n->kind == DOCUMENT_STRING && schema_is_reference(document_text(n)) &&
+            !reference_resolve(c->references, document_text(n)).ptr)
+            return document_text(n);
+    }
+    return STR_NONE;
+}
+
 static void check(struct schema_context *c, struct schema_view *v, void *into,
                   const struct schema_frame *at)
 {
@@ -250,7 +280,7 @@ static void check(struct schema_context *c, struct schema_view *v, void *into,
     acme->api_uri_is_stated = is_set(v->slots[ACME_API_URI]);
     acme->renew_threshold_is_stated = is_set(v->slots[ACME_RENEW_THRESHOLD_DAYS]);
     acme->fail_backoff_is_stated = is_set(v->slots[ACME_FAIL_BACKOFF_MINUTES]);
-    acme->unresolved = c->unresolved;
+    acme->unresolved = find_unresolved(c, v, acme->storage);
 }
 
 const struct schema_record entity_acme = {

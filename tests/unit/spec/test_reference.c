@@ -1,4 +1,4 @@
-/* {vault://...} and ${{ env "DECK_X" }}: found, not found, never printed. */
+/* {vault://...}: found, not found, never printed. */
 
 #include <CUnit/Basic.h>
 #include <CUnit/CUnit.h>
@@ -16,14 +16,9 @@ static const struct {
     {"PRE_A_B", "prefixed"},
     {"A_B_PREVIOUS", "older"},
     {"WITH_SLASH/X", "slashed"},
-    {"JSON", "{\"user\":\"u\",\"n\":5,\"deep\":{\"x\":\"y\"}}"},
+    {"JSON", "{\"user\":\"u\",\"n\":5,\"deep\":{\"x\":\"y\"},\"a b\":\"blank\"}"},
     {"EMPTY", ""},
     {"MAIL", "ops@vault.example"},
-    {"DECK_HOST", "deck.example"},
-    {"DECK_PORT", "8080"},
-    {"DECK_FLAG", "T"},
-    {"DECK_LINES", "one\ntwo"},
-    {"DECK_INJECT", "x\nroutes: []"},
 };
 
 static struct str environment(void *context, struct str name)
@@ -58,7 +53,12 @@ static const struct {
     {"{vault://env/}", NULL},
     {"{vault://env}", NULL},
     {"{vault:///a-b}", NULL},
-    {"{vault://env/json/}", NULL},
+    {"{vault://env/a-b/}", "plain"}, /* a slash at the end names no member */
+    {"{vault://env/json/a%20b}", "blank"},
+    {"{vault://env/a-b?prefix=pre%5F}", "prefixed"},
+    {"{vault://env/a-b#02}", "older"},
+    {"{vault://env/a-b#}", NULL},
+    {"{vault://env/a-b#x}", NULL},
     {"{vault://hcv/a-b}", NULL},
     {"{vault://other/a-b}", NULL},
 };
@@ -82,6 +82,10 @@ static void test_references(void)
             printf("\n%s: %.*s\n", references[i].reference, STR_ARG(value));
         CU_ASSERT(is_right);
     }
+    t.env_prefix = STR("Pre-");
+    CU_ASSERT(str_equal(reference_resolve(&t, STR("{vault://env/a-b}")), STR("prefixed")));
+    CU_ASSERT(str_equal(reference_resolve(&t, STR("{vault://env/a-b?prefix=}")), STR("plain")));
+    CU_ASSERT(str_equal(reference_resolve(&t, STR("{vault://bare/a-b}")), STR("plain")));
     t.is_on = false;
     CU_ASSERT(!reference_resolve(&t, STR("{vault://env/a-b}")).ptr);
     t.is_on = true;
@@ -163,87 +167,6 @@ static void test_useless_value(void)
     spec_text_close(&t);
 }
 
-static const struct {
-    const char *text, *expanded, *problem;
-} decks[] = {
-    {"a: 1\n", "a: 1\n", NULL},
-    {"h: ${{ env \"DECK_HOST\" }}:${{env `DECK_PORT`}}\n", "h: deck.example:8080\n", NULL},
-    {"a: ${{ env \"DECK_PORT\" | toInt }} ${{ env \"DECK_FLAG\" | toBool }}\n", "a: 8080 true\n",
-     NULL},
-    {"a: |\n${{ env \"DECK_LINES\" | indent 2 }}\n", "a: |\n  one\n  two\n", NULL},
-    {"  # ${{ env \"DECK_NONE\" }}\na: 1 # ${{ env \"DECK_PORT\" }}\n",
-     "  # ${{ env \"DECK_NONE\" }}\na: 1 # 8080\n", NULL},
-    {"a: ${{ env \"DECK_NONE\" }}\n", NULL,
-     "environment variable 'DECK_NONE' present in state file but not set"},
-    {"a: ${{ env \"HOME\" }}\n", NULL,
-     "environment variables in the state file must be prefixed with 'DECK_', found: 'HOME'"},
-    {"a: ${{ env DECK_HOST }}\n", NULL,
-     "the name of a variable must stand in quotes, not DECK_HOST"},
-    {"a: ${{ file \"x\" }}\n", NULL, "only ${{ env \"DECK_X\" }} is known, not 'file \"x\"'"},
-    {"a: ${{ env \"DECK_HOST\" | toInt }}\n", NULL, "toInt: the variable's value is no number"},
-    {"a: ${{ env \"DECK_HOST\" | toBool }}\n", NULL, "toBool: the variable's value is no boolean"},
-    {"a: ${{ env \"DECK_HOST\" | upper }}\n", NULL, "unknown function 'upper' in ${{ }}"},
-    {"a: ${{ env \"DECK_HOST\" | indent 1000 }}\n", NULL,
-     "unknown function 'indent 1000' in ${{ }}"},
-    {"b: 1\na: ${{ env \"DECK_HOST\"\n", NULL, "${{ without its }}"},
-};
-
-static void test_deck(void)
-{
-    struct reference_table t = {.environment = environment};
-
-    for (size_t i = 0; i < ARRAY_LENGTH(decks); i++) {
-        struct arena *arena = arena_new(NULL);
-        struct str out = STR_NONE;
-        struct error e;
-        int rc;
-
-        CU_ASSERT_FATAL(arena != NULL);
-        rc = reference_expand_deck(&t, str_from(decks[i].text), arena, 4096, &out, &e);
-        CU_ASSERT(rc == (decks[i].problem ? -1 : 0));
-        if (decks[i].problem)
-            CU_ASSERT_STRING_EQUAL(e.message, decks[i].problem);
-        if (decks[i].expanded)
-            CU_ASSERT(str_equal_cstr(out, decks[i].expanded));
-        arena_free(arena);
-    }
-}
-
-static void test_deck_limits(void)
-{
-    struct reference_table t = {.environment = environment};
-    struct arena *arena = arena_new(NULL);
-    struct buf text = BUF_INIT(SIZE_MAX / 2);
-    struct str out;
-    struct error e;
-
-    CU_ASSERT_FATAL(arena != NULL);
-    for (int i = 0; i <= REFERENCE_DECK_MAX; i++)
-        buf_cstr(&text, "${{env \"DECK_PORT\"}}");
-    CU_ASSERT(reference_expand_deck(&t, buf_view(&text), arena, 1 << 20, &out, &e) == -1);
-    CU_ASSERT(e.line == 1 && e.column == 1 + 20 * REFERENCE_DECK_MAX);
-    CU_ASSERT(reference_expand_deck(&t, STR("a: ${{ env \"DECK_HOST\" }}"), arena, 8, &out, &e) ==
-              -1);
-    CU_ASSERT(e.kind == ERROR_LIMIT);
-    buf_free(&text);
-    arena_free(arena);
-}
-
-/* Behind a switch; textual, before YAML, as decK does it. */
-static void test_deck_in_files(void)
-{
-    struct spec_options options = {.deck_env = true, .outside = {.environment = environment}};
-
-    CU_ASSERT(
-        spec_text_says_with("services: [{host: '${{ env \"DECK_HOST\" }}'}]\n", "", &options));
-    CU_ASSERT(spec_text_says_with("services: [{host: '${{ env \"DECK_NO\" }}'}]\n",
-                                  "2:20: environment variable 'DECK_NO' present in state file but "
-                                  "not set\n",
-                                  &options));
-    CU_ASSERT(spec_text_says("services: [{host: '${{ env \"DECK_HOST\" }}'}]\n",
-                             "2:19: services[1].host: invalid value: ${{ env \"DECK_HOST\" }}\n"));
-}
-
 int main(void)
 {
     CU_pSuite suite;
@@ -255,9 +178,6 @@ int main(void)
     CU_add_test(suite, "references", test_references);
     CU_add_test(suite, "in the model", test_model);
     CU_add_test(suite, "a value that is no use", test_useless_value);
-    CU_add_test(suite, "decK's variables", test_deck);
-    CU_add_test(suite, "decK's limits", test_deck_limits);
-    CU_add_test(suite, "decK's variables in files", test_deck_in_files);
     CU_basic_run_tests();
     rc = CU_get_number_of_failures() ? 1 : 0;
     CU_cleanup_registry();
