@@ -60,12 +60,18 @@ static int at_file(struct error *e, const char *name)
     return -1;
 }
 
-static int check_size(uint64_t size, uint64_t max, struct error *e)
+/* How many bytes may be read, all in all, and how many were. */
+struct allowance {
+    uint64_t max, used;
+};
+
+static int check_size(uint64_t size, const struct allowance *a, struct error *e)
 {
-    if (size <= max)
+    if (size <= a->max - a->used)
         return 0;
-    return error_set(e, ERROR_LIMIT, "the document has %llu bytes, acme_max_document allows %llu",
-                     (unsigned long long)size, (unsigned long long)max);
+    return error_set(e, ERROR_LIMIT, "%s %llu bytes, acme_max_document allows %llu",
+                     a->used ? "with this one the documents have" : "the document has",
+                     (unsigned long long)(a->used + size), (unsigned long long)a->max);
 }
 
 static int read_whole(int fd, char *to, size_t len, struct error *e)
@@ -93,7 +99,8 @@ static bool same_state(const struct stat *a, const struct stat *b)
 }
 
 /* 0 read; 1 the file changed under the read; -1 failed. */
-static int try_read(const char *path, uint64_t max, struct source_file *f, struct error *e)
+static int try_read(const char *path, const struct allowance *a, struct source_file *f,
+                    struct error *e)
 {
     struct stat before, after;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
@@ -105,7 +112,7 @@ static int try_read(const char *path, uint64_t max, struct source_file *f, struc
         error_errno(e, ERROR_IO, errno, "cannot stat");
     else if (!S_ISREG(before.st_mode))
         error_set(e, ERROR_IO, "is not a regular file");
-    else if (check_size((uint64_t)before.st_size, max, e) == 0 &&
+    else if (check_size((uint64_t)before.st_size, a, e) == 0 &&
              file_room(f, (size_t)before.st_size, e) == 0)
         rc = read_whole(fd, f->data, f->len, e);
     if (rc == 0 && (fstat(fd, &after) || !same_state(&before, &after)))
@@ -114,13 +121,14 @@ static int try_read(const char *path, uint64_t max, struct source_file *f, struc
     return rc;
 }
 
-static int read_file(const char *path, uint64_t max, struct source_file *f, struct error *e)
+static int read_file(const char *path, const struct allowance *a, struct source_file *f,
+                     struct error *e)
 {
     int rc = 1;
 
     for (int tries = 0; rc == 1 && tries < SOURCE_READ_TRIES; tries++) {
         file_fini(f);
-        rc = try_read(path, max, f, e);
+        rc = try_read(path, a, f, e);
     }
     if (rc == 1)
         error_set(e, ERROR_IO, "keeps changing while it is read");
@@ -140,20 +148,31 @@ static int keep_text(struct str name, struct str text, struct source_file *f, st
     return f->name ? 0 : error_memory(e);
 }
 
-static int read_stdin(uint64_t max, struct source_file *f, struct error *e)
+/* A file behind standard input tells its size, as any other. */
+static int check_stdin(const struct allowance *a, struct error *e)
 {
-    struct buf text = BUF_SECRET(max);
+    struct stat st;
+    off_t at;
+
+    if (fstat(STDIN_FILENO, &st) || !S_ISREG(st.st_mode))
+        return 0;
+    at = lseek(STDIN_FILENO, 0, SEEK_CUR);
+    return at < 0 || at > st.st_size ? 0 : check_size((uint64_t)(st.st_size - at), a, e);
+}
+
+static int read_stdin(const struct allowance *a, struct source_file *f, struct error *e)
+{
+    struct buf text = BUF_SECRET(a->max - a->used + SOURCE_STDIN_CHUNK);
     ssize_t got;
     char *room;
     int rc = -1;
 
+    if (check_stdin(a, e))
+        return at_file(e, "-");
     for (;;) {
-        room = buf_reserve(&text, SOURCE_STDIN_CHUNK);
-        if (!room && text.len + SOURCE_STDIN_CHUNK > max) {
-            error_set(e, ERROR_LIMIT, "the document has more than %llu bytes (acme_max_document)",
-                      (unsigned long long)max);
+        if (check_size(text.len, a, e))
             break;
-        }
+        room = buf_reserve(&text, SOURCE_STDIN_CHUNK);
         if (!room) {
             error_memory(e);
             break;
@@ -183,13 +202,21 @@ static bool is_configuration(const char *name)
            (str_ends(s, STR(".yaml")) || str_ends(s, STR(".yml")) || str_ends(s, STR(".json")));
 }
 
-static uint64_t bytes_left(const struct file_list *list, uint64_t max)
+static struct allowance allow(const struct file_list *list, uint64_t max)
 {
-    uint64_t used = 0;
+    struct allowance a = {.max = max};
 
     for (size_t i = 0; i < list->len; i++)
-        used += list->items[i].len;
-    return used < max ? max - used : 0;
+        a.used += list->items[i].len;
+    return a;
+}
+
+static bool has_stdin(const struct file_list *list)
+{
+    for (size_t i = 0; i < list->len; i++)
+        if (strcmp(list->items[i].name, "-") == 0)
+            return true;
+    return false;
 }
 
 static int add_path(struct file_list *list, const char *path, uint64_t max, int depth,
@@ -216,10 +243,11 @@ static int add_folder(struct file_list *list, const char *folder, uint64_t max, 
         struct stat st;
         char *path = NULL;
         if (rc == 0 && entries[i]->d_name[0] != '.') {
+            /* A link to nothing is an error, not less to read: names would be retired for it. */
             if (asprintf(&path, "%s/%s", folder, entries[i]->d_name) < 0)
                 rc = error_memory(e);
-            else if (stat(path, &st) == 0 &&
-                     (S_ISDIR(st.st_mode) || is_configuration(entries[i]->d_name)))
+            else if (is_configuration(entries[i]->d_name) ||
+                     (stat(path, &st) == 0 && S_ISDIR(st.st_mode)))
                 rc = add_path(list, path, max, depth + 1, e);
             free(path);
         }
@@ -232,20 +260,24 @@ static int add_folder(struct file_list *list, const char *folder, uint64_t max, 
 static int add_path(struct file_list *list, const char *path, uint64_t max, int depth,
                     struct error *e)
 {
+    bool is_stdin = strcmp(path, "-") == 0;
     struct source_file f = {0};
+    struct allowance allowance;
     struct stat st;
     int rc;
 
-    if (strcmp(path, "-") != 0 && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+    if (!is_stdin && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
         return add_folder(list, path, max, depth, e);
     if (list->len == SOURCE_FILES_MAX) {
         error_set(e, ERROR_LIMIT, "more than %d files", SOURCE_FILES_MAX);
         return at_file(e, path);
     }
-    if (strcmp(path, "-") == 0)
-        rc = read_stdin(bytes_left(list, max), &f, e);
-    else
-        rc = read_file(path, bytes_left(list, max), &f, e);
+    if (is_stdin && has_stdin(list)) {
+        error_set(e, ERROR_IO, "standard input can be read once");
+        return at_file(e, path);
+    }
+    allowance = allow(list, max);
+    rc = is_stdin ? read_stdin(&allowance, &f, e) : read_file(path, &allowance, &f, e);
     if (rc == 0 && vec_push(list, f))
         rc = error_memory(e);
     if (rc)
@@ -290,7 +322,7 @@ int source_md5(const struct source_set *set, char out[33])
 static int add_text(struct file_list *list, const char *text, uint64_t max, struct error *e)
 {
     struct source_file f = {0};
-    int rc = check_size(strlen(text), max, e);
+    int rc = check_size(strlen(text), &(struct allowance){.max = max}, e);
 
     if (rc == 0)
         rc = keep_text(STR("declarative_config_string"), str_from(text), &f, e);
@@ -299,6 +331,15 @@ static int add_text(struct file_list *list, const char *text, uint64_t max, stru
     if (rc)
         file_fini(&f);
     return rc;
+}
+
+static int refuse_nothing(const struct source_options *options, struct error *e)
+{
+    if (!options->path_count)
+        return error_set(e, ERROR_IO,
+                         "no declarative configuration: name a file, or set declarative_config");
+    error_set(e, ERROR_IO, "the folder holds no *.yaml, *.yml or *.json");
+    return at_file(e, options->paths[0]);
 }
 
 int source_read(const struct source_options *options, struct source_set **set, struct error *e)
@@ -316,8 +357,7 @@ int source_read(const struct source_options *options, struct source_set **set, s
     made->files = list.items;
     made->count = list.len;
     if (rc == 0 && !made->count)
-        rc = error_set(e, ERROR_IO,
-                       "no declarative configuration: name a file, or set declarative_config");
+        rc = refuse_nothing(options, e);
     if (rc == 0)
         rc = hash_all(made, e);
     if (rc) {

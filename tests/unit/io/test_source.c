@@ -102,6 +102,8 @@ static void test_bound(void)
     CU_ASSERT_EQUAL(read_paths(paths, 2, 10, &set, &e), -1);
     CU_ASSERT_EQUAL(e.kind, ERROR_LIMIT);
     CU_ASSERT_STRING_EQUAL(e.file, paths[1]);
+    CU_ASSERT_STRING_EQUAL(
+        e.message, "with this one the documents have 11 bytes, acme_max_document allows 10");
     CU_ASSERT_EQUAL(read_paths(paths, 1, 4, &set, &e), -1);
     CU_ASSERT_EQUAL(e.kind, ERROR_LIMIT);
     free(paths[0]);
@@ -122,7 +124,14 @@ static void test_what_is_no_file(void)
     CU_ASSERT_EQUAL(read_paths(&fifo, 1, 100, &set, &e), -1); /* and does not wait for a writer */
     CU_ASSERT_PTR_NOT_NULL(strstr(e.message, "not a regular file"));
     mkdir(loop, 0700);
+    CU_ASSERT_EQUAL(read_paths(&loop, 1, 100, &set, &e), -1);
+    CU_ASSERT_STRING_EQUAL(e.file, loop);
+    CU_ASSERT_STRING_EQUAL(e.message, "the folder holds no *.yaml, *.yml or *.json");
     CU_ASSERT_EQUAL_FATAL(chdir(loop), 0);
+    CU_ASSERT_EQUAL_FATAL(symlink("nothing", "gone.yaml"), 0);
+    CU_ASSERT_EQUAL(read_paths(&loop, 1, 100, &set, &e), -1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(e.file, "gone.yaml"));
+    CU_ASSERT_EQUAL_FATAL(unlink("gone.yaml"), 0);
     CU_ASSERT_EQUAL_FATAL(symlink("../loop", "again"), 0);
     CU_ASSERT_EQUAL_FATAL(chdir("/"), 0);
     CU_ASSERT_EQUAL(read_paths(&loop, 1, 100, &set, &e), -1); /* SOURCE_DEPTH_MAX */
@@ -131,6 +140,36 @@ static void test_what_is_no_file(void)
     free(missing);
     free(fifo);
     free(loop);
+}
+
+/* Standard input: a pipe is read to its end, a file is refused by its size; neither twice. */
+static void test_stdin(void)
+{
+    char *paths[] = {(char[]){"-"}, (char[]){"-"}}, *path = path_of("in.yaml");
+    int saved = dup(STDIN_FILENO), ends[2], fd;
+    struct source_set *set = NULL;
+    struct error e;
+
+    CU_ASSERT_EQUAL_FATAL(pipe(ends), 0);
+    CU_ASSERT_EQUAL_FATAL(write(ends[1], "12345", 5), 5);
+    close(ends[1]);
+    CU_ASSERT_EQUAL_FATAL(dup2(ends[0], STDIN_FILENO), STDIN_FILENO);
+    CU_ASSERT_EQUAL_FATAL(read_paths(paths, 1, 5, &set, &e), 0);
+    CU_ASSERT_STRING_EQUAL(set->files[0].data, "12345");
+    source_free(set);
+    write_file("in.yaml", "123456");
+    fd = open(path, O_RDONLY);
+    CU_ASSERT_EQUAL_FATAL(dup2(fd, STDIN_FILENO), STDIN_FILENO);
+    CU_ASSERT_EQUAL(read_paths(paths, 1, 5, &set, &e), -1);
+    CU_ASSERT_EQUAL(e.kind, ERROR_LIMIT);
+    CU_ASSERT_EQUAL(lseek(STDIN_FILENO, 0, SEEK_CUR), 0);
+    CU_ASSERT_EQUAL(read_paths(paths, 2, 100, &set, &e), -1);
+    CU_ASSERT_STRING_EQUAL(e.message, "standard input can be read once");
+    dup2(saved, STDIN_FILENO);
+    close(saved);
+    close(ends[0]);
+    close(fd);
+    free(path);
 }
 
 static void test_text(void)
@@ -185,6 +224,7 @@ int main(void)
     CU_add_test(suite, "folder", test_folder);
     CU_add_test(suite, "bound", test_bound);
     CU_add_test(suite, "no file", test_what_is_no_file);
+    CU_add_test(suite, "standard input", test_stdin);
     CU_add_test(suite, "text", test_text);
     CU_add_test(suite, "hash", test_hash);
     CU_basic_run_tests();
