@@ -209,19 +209,23 @@ static int take_assignments(struct reading *r, const char *const *assignments, s
     return 0;
 }
 
+/* Where the value came from, if anybody stated it. Returns -1. */
+static int place_winner(const struct winner *w, struct error *e)
+{
+    if (w->file)
+        snprintf(e->file, sizeof(e->file), "%s", w->file);
+    e->line = w->line;
+    snprintf(e->message + strlen(e->message), sizeof(e->message) - strlen(e->message), "%s",
+             w->layer ? w->layer : "");
+    return -1;
+}
+
 static int apply_row(struct reading *r, const struct settings_row *row, const struct winner *w,
                      struct error *e)
 {
     if (!w->layer || !w->value.len)
         return setting_read_default(r->s, row, e);
-    if (setting_read(r->s, row, w->value, e) == 0)
-        return 0;
-    if (w->file)
-        snprintf(e->file, sizeof(e->file), "%s", w->file);
-    e->line = w->line;
-    snprintf(e->message + strlen(e->message), sizeof(e->message) - strlen(e->message), "%s",
-             w->layer);
-    return -1;
+    return setting_read(r->s, row, w->value, e) ? place_winner(w, e) : 0;
 }
 
 /* A setting whose part comes later is noted when somebody wants something else than its default. */
@@ -245,18 +249,23 @@ static int apply(struct reading *r, struct error *e)
     return 0;
 }
 
+static const struct winner *winner_of(const struct reading *r, const char *name)
+{
+    return &r->winners[row_find(str_from(name)) - row_table()];
+}
+
 static bool is_stated(const struct reading *r, const char *name)
 {
-    const struct winner *w = &r->winners[row_find(str_from(name)) - row_table()];
+    const struct winner *w = winner_of(r, name);
 
     return w->layer && w->value.len;
 }
 
-static int refuse_row(const char *name, const char *why, struct error *e)
+static int refuse_row(const struct reading *r, const char *name, const char *why, struct error *e)
 {
     error_set(e, ERROR_USAGE, "%s", why);
     snprintf(e->path, sizeof(e->path), "%s", name);
-    return -1;
+    return place_winner(winner_of(r, name), e);
 }
 
 static const char *variable(char *const *environment, const char *name)
@@ -269,8 +278,10 @@ static const char *variable(char *const *environment, const char *name)
     return NULL;
 }
 
-static int choose_prefix(struct settings *s, const struct settings_input *input, struct error *e)
+static int choose_prefix(const struct reading *r, const struct settings_input *input,
+                         struct error *e)
 {
+    struct settings *s = r->s;
     const char *state = variable(input->environment, "XDG_STATE_HOME");
     const char *home = variable(input->environment, "HOME");
     struct buf path = BUF_INIT(SETTINGS_VALUE_MAX);
@@ -285,7 +296,7 @@ static int choose_prefix(struct settings *s, const struct settings_input *input,
     else if (home && home[0] == '/')
         buf_printf(&path, "%s" HOME_STATE_FOLDER, home);
     else
-        rc = refuse_row("prefix", "must be set where neither XDG_STATE_HOME nor HOME is", e);
+        rc = refuse_row(r, "prefix", "must be set where neither XDG_STATE_HOME nor HOME is", e);
     while (path.len > 1 && path.data[path.len - 1] == '/')
         path.len--;
     if (rc == 0) {
@@ -300,15 +311,18 @@ static int choose_prefix(struct settings *s, const struct settings_input *input,
     return rc;
 }
 
-static int choose_files(struct settings *s, const struct settings_input *input, struct error *e)
+static int choose_files(const struct reading *r, const struct settings_input *input,
+                        struct error *e)
 {
+    struct settings *s = r->s;
+
     if (input->files && input->files[0]) {
         free(s->declarative_config_string);
         s->declarative_config_string = NULL;
         return setting_put_list(s, row_find(STR("declarative_config")), input->files, e);
     }
     if (s->declarative_config_count && s->declarative_config_string)
-        return refuse_row("declarative_config_string",
+        return refuse_row(r, "declarative_config_string",
                           "cannot be set beside declarative_config: one of them is the file", e);
     return 0;
 }
@@ -379,31 +393,42 @@ static int drop_old_protocols(struct reading *r, struct error *e)
         s->ssl_protocols[i] = NULL;
     s->ssl_protocol_count = kept;
     if (!kept)
-        return refuse_row("ssl_protocols", "must have TLSv1.2 or TLSv1.3 in it", e);
+        return refuse_row(r, "ssl_protocols", "must have TLSv1.2 or TLSv1.3 in it", e);
     return note(r, STR("ssl_protocols"), "TLS before 1.2 is not served here (RFC 8996)", e);
 }
 
-static int check_status_listen(const struct settings *s, struct error *e)
+static int check_status_listen(const struct reading *r, struct error *e)
 {
+    const struct settings *s = r->s;
+
     for (size_t i = 0; i < s->status_listen.count; i++)
         if (s->status_listen.items[i].ssl || s->status_listen.items[i].http2 ||
             s->status_listen.items[i].proxy_protocol)
-            return refuse_row("status_listen",
+            return refuse_row(r, "status_listen",
                               "ssl, http2 and proxy_protocol are not in this build yet", e);
     return 0;
 }
 
+/* The one that has too few is named; where nobody stated it, the other one has a place. */
+static int check_pairs(const struct reading *r, struct error *e)
+{
+    bool lacks_key = r->s->ssl_cert_count > r->s->ssl_cert_key_count;
+    const char *name = lacks_key ? "ssl_cert_key" : "ssl_cert";
+
+    if (r->s->ssl_cert_count == r->s->ssl_cert_key_count)
+        return 0;
+    refuse_row(r, name, "ssl_cert and ssl_cert_key must have the same number of entries", e);
+    return is_stated(r, name)
+               ? -1
+               : place_winner(winner_of(r, lacks_key ? "ssl_cert" : "ssl_cert_key"), e);
+}
+
 static int check_together(struct reading *r, const struct settings_input *input, struct error *e)
 {
-    const struct settings *s = r->s;
-
-    if (s->ssl_cert_count != s->ssl_cert_key_count)
-        return refuse_row(s->ssl_cert_count < s->ssl_cert_key_count ? "ssl_cert" : "ssl_cert_key",
-                          "ssl_cert and ssl_cert_key must have the same number of entries", e);
-    if (check_status_listen(s, e) || choose_ciphers(r, e) || drop_old_protocols(r, e) ||
-        choose_prefix(r->s, input, e))
+    if (check_pairs(r, e) || check_status_listen(r, e) || choose_ciphers(r, e) ||
+        drop_old_protocols(r, e) || choose_prefix(r, input, e))
         return -1;
-    return choose_files(r->s, input, e);
+    return choose_files(r, input, e);
 }
 
 int settings_read(struct settings *s, const struct settings_input *input, struct error *e)
