@@ -78,9 +78,6 @@ static void check_acme(struct catalog *c)
              "the terms of Let's Encrypt are not accepted, so no account will be made: see "
              "https://letsencrypt.org/repository/%.*s",
              STR(""));
-    if (acme->unresolved.ptr)
-        warn(c, c->acme, acme->entity.place, "config", 0,
-             "%.*s cannot be resolved, so nothing can be issued", acme->unresolved);
 }
 
 /* --- names that need a wildcard certificate --- */
@@ -149,23 +146,7 @@ static void check_snis(struct catalog *c)
     }
 }
 
-/* --- what a reference leaves unusable, what is not enforced --- */
-
-static void check_secrets(struct catalog *c)
-{
-    const struct certificate *certificates = c->structs[ENTITY_CERTIFICATE];
-    const struct key *keys = c->structs[ENTITY_KEY];
-
-    for (uint32_t i = 0; i < c->filled[ENTITY_CERTIFICATE]; i++)
-        if (certificates[i].unresolved.ptr)
-            warn(c, (struct catalog_ref){i, ENTITY_CERTIFICATE}, certificates[i].entity.place, "",
-                 0, "%.*s gives no certificate and key, so this one is not served",
-                 certificates[i].unresolved);
-    for (uint32_t i = 0; i < c->filled[ENTITY_KEY]; i++)
-        if (keys[i].unresolved.ptr)
-            warn(c, (struct catalog_ref){i, ENTITY_KEY}, keys[i].entity.place, "", 0,
-                 "%.*s gives no key, so this one is unusable", keys[i].unresolved);
-}
+/* --- what is not enforced --- */
 
 static void check_plugins(struct catalog *c)
 {
@@ -173,8 +154,10 @@ static void check_plugins(struct catalog *c)
 
     for (uint32_t i = 0; i < c->filled[ENTITY_PLUGIN]; i++)
         if (!plugins[i].is_checked)
-            warn(c, (struct catalog_ref){i, ENTITY_PLUGIN}, plugins[i].name.place, "", 0,
-                 "plugin '%.*s': not checked, not enforced here", plugins[i].name.value);
+            catalog_problem(c, (struct catalog_ref){i, ENTITY_PLUGIN}, PROBLEM_NOTE,
+                            plugins[i].name.place, "",
+                            "plugin '%.*s': not checked, not enforced here",
+                            STR_ARG(str_slice(plugins[i].name.value, 0, TEXT_SHOWN_MAX)));
 }
 
 /* --- routes --- */
@@ -234,9 +217,22 @@ static void print_peers(struct buf *out, const struct route_peer *peers, size_t 
                    peers[i].port.is_set ? (long long)peers[i].port.value : -1);
 }
 
+/* Streams have routers of their own; among HTTP's protocols none is told from another. */
+static void print_protocols(struct buf *out, const struct texts *protocols)
+{
+    static const char *const streams[] = {"tcp", "tls", "tls_passthrough", "udp"};
+
+    for (size_t i = 0; protocols->count && i < ARRAY_LENGTH(streams); i++)
+        if (str_equal_cstr(protocols->items[0].value, streams[i])) {
+            print_sorted(out, protocols);
+            return;
+        }
+}
+
 /* All that a route matches by. Routes with the same text take the same requests. */
 static void print_matchers(struct buf *out, const struct route *route)
 {
+    print_protocols(out, &route->protocols);
     print_sorted(out, &route->methods);
     print_sorted(out, &route->hosts);
     print_sorted(out, &route->paths);
@@ -375,7 +371,6 @@ int lint_all(struct catalog *c, struct error *e)
 {
     check_acme(c);
     check_snis(c);
-    check_secrets(c);
     check_plugins(c);
     check_routes(c);
     return check_twins(c) ? error_memory(e) : 0;

@@ -57,14 +57,26 @@ static struct str copy_of(struct problems *p, struct str s)
     return s.ptr ? arena_str(p->arena, s) : STR_NONE;
 }
 
+const char *problem_severity_name(enum problem_severity severity)
+{
+    static const char *const names[] = {
+        [PROBLEM_ERROR] = "error", [PROBLEM_WARNING] = "warning", [PROBLEM_NOTE] = "note"};
+
+    return names[severity];
+}
+
+static size_t *count_of(struct problems *p, enum problem_severity severity)
+{
+    if (severity == PROBLEM_ERROR)
+        return &p->error_count;
+    return severity == PROBLEM_WARNING ? &p->warning_count : &p->note_count;
+}
+
 void problems_put(struct problems *p, const struct problem *problem)
 {
     struct problem *kept;
 
-    if (problem->severity == PROBLEM_ERROR)
-        p->error_count++;
-    else
-        p->warning_count++;
+    (*count_of(p, problem->severity))++;
     if (p->count == PROBLEMS_MAX || make_room(p)) {
         p->truncated++;
         return;
@@ -121,10 +133,7 @@ void problems_sort(struct problems *p)
         qsort(p->items, p->count, sizeof(*p->items), compare);
     for (size_t i = 0; i < p->count; i++) {
         if (kept && compare(&p->items[kept - 1], &p->items[i]) == 0) {
-            if (p->items[i].severity == PROBLEM_ERROR)
-                p->error_count--;
-            else
-                p->warning_count--;
+            (*count_of(p, p->items[i].severity))--;
             continue;
         }
         p->items[kept++] = p->items[i];
@@ -157,7 +166,9 @@ void problems_print_text(const struct problems *p, struct buf *out)
         buf_escaped(out, str_from(file_name(p, one)));
         if (one->place.line)
             buf_printf(out, ":%u:%u", one->place.line, one->place.column);
-        buf_cstr(out, one->severity == PROBLEM_WARNING ? ": warning: " : ": ");
+        if (one->severity != PROBLEM_ERROR)
+            buf_printf(out, ": %s", problem_severity_name(one->severity));
+        buf_cstr(out, ": ");
         if (one->path.len) {
             print_sentence(out, one->path);
             buf_cstr(out, ": ");
@@ -176,7 +187,7 @@ void problems_print_json(const struct problems *p, struct json_out *out)
         const struct problem *one = &p->items[i];
 
         json_out_object(out);
-        json_out_member_cstr(out, "severity", one->severity == PROBLEM_ERROR ? "error" : "warning");
+        json_out_member_cstr(out, "severity", problem_severity_name(one->severity));
         json_out_member_cstr(out, "file", file_name(p, one));
         if (one->place.line) {
             json_out_member_int(out, "line", one->place.line);

@@ -13,7 +13,8 @@
 /* Problems that are kept and printed; what comes after them is only counted. */
 #define PROBLEMS_MAX 1000
 
-enum problem_severity { PROBLEM_ERROR, PROBLEM_WARNING };
+/* A note says what nobody needs to mend. */
+enum problem_severity { PROBLEM_ERROR, PROBLEM_WARNING, PROBLEM_NOTE };
 
 /* One thing that is wrong with the file. */
 struct problem {
@@ -40,7 +41,7 @@ struct problems {
     size_t count, cap;
     size_t truncated;   /* more than PROBLEMS_MAX */
     size_t error_count; /* errors, truncated ones too */
-    size_t warning_count;
+    size_t warning_count, note_count;
     const char **files; /* copies of the names */
     size_t file_count;
 };
@@ -56,6 +57,8 @@ void problems_put(struct problems *p, const struct problem *problem);
 /* By file, line, column, path, message: one total order. Equal ones become one. */
 void problems_sort(struct problems *p);
 
+/* "error", "warning", "note" */
+const char *problem_severity_name(enum problem_severity severity);
 /* `kong.yaml:14:9: certificates[1].snis[2].name: must not be an IP`, a line each; "and N more"
  * last. */
 void problems_print_text(const struct problems *p, struct buf *out);

@@ -16,11 +16,12 @@
 
 #define CHECK_FORMAT 1
 
-/* --strict: nothing is only a warning. */
+/* --strict: nothing is only a warning. Notes stay what they are. */
 static void harden(struct problems *p)
 {
     for (size_t i = 0; i < p->count; i++)
-        p->items[i].severity = PROBLEM_ERROR;
+        if (p->items[i].severity == PROBLEM_WARNING)
+            p->items[i].severity = PROBLEM_ERROR;
     p->error_count += p->warning_count;
     p->warning_count = 0;
 }

@@ -57,14 +57,18 @@ void input_print_summary(const struct loaded *loaded, struct buf *out)
     else
         print_count(loaded->file_count, "file", out);
     buf_cstr(out, ": ");
+    if (!p->error_count && !p->warning_count)
+        buf_cstr(out, "no problems");
     if (p->error_count)
         print_count(p->error_count, "error", out);
     if (p->error_count && p->warning_count)
         buf_cstr(out, ", ");
     if (p->warning_count)
         print_count(p->warning_count, "warning", out);
-    if (!p->error_count && !p->warning_count)
-        buf_cstr(out, "no problems");
+    if (p->note_count) {
+        buf_cstr(out, ", ");
+        print_count(p->note_count, "note", out);
+    }
 }
 
 static void print_problems(const struct loaded *loaded)

@@ -19,6 +19,8 @@ struct sarif_rule {
 /* By enum problem_severity. */
 static const struct sarif_rule rules[] = {
     [PROBLEM_ERROR] = {"invalid", "error", "The declarative file is not valid."},
+    [PROBLEM_NOTE] = {"unenforced", "note",
+                      "This is valid, and neither checked nor enforced here."},
     [PROBLEM_WARNING] = {"doubtful", "warning",
                          "The declarative file is valid, but this does not do what it seems to."},
 };

@@ -8,6 +8,7 @@ import subprocess
 from harness import declared, self_signed
 from test_cli import Cli
 
+SARIF_SCHEMA = os.environ.get("SARIF_SCHEMA")
 BAD = '_format_version: "3.0"\nservices:\n- name: web\n  host: a.test\n  urll: x\n'
 
 
@@ -136,8 +137,27 @@ class Warnings(Cli):
         self.assertEqual((1, False), (done.returncode, "warning" in done.stdout))
 
 
+    def test_what_is_not_enforced(self):
+        text = '_format_version: "3.0"\nplugins:\n- name: cors\n- name: key-auth\n- name: my-own\n'
+        told = ["-:3:9: note: plugins[1]: plugin 'cors': not checked, not enforced here\n",
+                "-:5:9: note: plugins[3]: plugin 'my-own': not checked, not enforced here\n"]  # fmt: skip
+        own = ["--set", "plugins=bundled,my-own"]
+        for options in ([], ["--strict"]):
+            done = self.run_verb("check", *own, *options, "-", stdin=text)
+            self.assertEqual((0, "".join(told)), (done.returncode, done.stdout))
+            self.assertEqual("-: no problems, 2 notes\n", done.stderr)
+        page = json.loads(self.run_verb("check", *own, "--format=json", "-", stdin=text).stdout)
+        self.assertEqual(["note", "note"], [p["severity"] for p in page["problems"]])
+        done = self.run_verb("check", "-", stdin=text)
+        self.assertEqual(1, done.returncode)
+        self.assertIn("plugin 'my-own' not enabled; add it to the 'plugins' configuration", done.stdout)
+
+
 class Sarif(Cli):
-    """SARIF 2.1.0: members that the standard requires, and nothing that it does not know."""
+    """SARIF 2.1.0: members that the standard requires, and nothing that it does not know.
+
+    With SARIF_SCHEMA=FILE in the environment, the standard's own JSON Schema, by that too.
+    """
 
     MEMBERS = {  # of each object: required, allowed besides (sections 3.13 to 3.54)
         "log": ({"version", "runs"}, {"$schema"}),
@@ -160,6 +180,11 @@ class Sarif(Cli):
 
     def read(self, done):
         log = self.has("log", json.loads(done.stdout))
+        if SARIF_SCHEMA:
+            import jsonschema  # not needed otherwise
+
+            with open(SARIF_SCHEMA, encoding="utf-8") as f:
+                jsonschema.validate(log, json.load(f))
         self.assertEqual("2.1.0", log["version"])
         self.assertEqual(1, len(log["runs"]))
         run = self.has("run", log["runs"][0])
@@ -167,7 +192,7 @@ class Sarif(Cli):
         rules = self.has("driver", run["tool"]["driver"])["rules"]
         for rule in rules:
             self.has("rule", rule)
-            self.assertIn(rule["defaultConfiguration"]["level"], ("error", "warning"))
+            self.assertIn(rule["defaultConfiguration"]["level"], ("error", "warning", "note"))
         for result in run["results"]:
             self.has("result", result)
             self.assertEqual(rules[result["ruleIndex"]]["id"], result["ruleId"])
@@ -209,6 +234,10 @@ class Sarif(Cli):
         [result] = self.read(self.run_verb(*later, "--strict", stdin=text))["results"]
         self.assertEqual(("invalid", "error"), (result["ruleId"], result["level"]))
         self.assertEqual([], self.read(self.run_verb(*later[:2], "-", stdin=text))["results"])
+        text = '_format_version: "3.0"\nplugins:\n- name: cors\n'
+        done = self.run_verb("check", "--strict", *later[1:2], "-", stdin=text)
+        [result] = self.read(done)["results"]
+        self.assertEqual((0, "unenforced", "note"), (done.returncode, result["ruleId"], result["level"]))
 
     def test_extremes(self):
         text = '_format_version: "3.0"\n' + "".join(f"x{i}: 1\n" for i in range(1003))

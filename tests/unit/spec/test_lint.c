@@ -52,7 +52,7 @@ static const struct {
      "names come without a dot at their end\n"},
     /* Plugins that nothing here enforces. */
     {"plugins: [{name: cors}, {name: key-auth}]\n",
-     "2:18: warning: plugins[1]: plugin 'cors': not checked, not enforced here\n"},
+     "2:18: note: plugins[1]: plugin 'cors': not checked, not enforced here\n"},
     /* Routes behind others. */
     {"routes:\n- {name: a, hosts: [x, Y], paths: [/]}\n- {hosts: [y, x], paths: [/], protocols: "
      "[http]}\n- {hosts: [x], paths: [/]}\n",
@@ -63,6 +63,10 @@ static const struct {
     {"routes:\n- {protocols: [tcp], sources: [{port: 1}]}\n- {protocols: [tcp], destinations: "
      "[{port: 1}]}\n",
      ""},
+    {"routes:\n- {protocols: [tls], snis: [a.b]}\n- {protocols: [https], snis: [a.b]}\n- "
+     "{protocols: "
+     "[tls_passthrough], snis: [a.b]}\n- {protocols: [tls], snis: [a.b]}\n",
+     "6:4: warning: routes[4]: unreachable: routes[1] (line 3) matches the same requests\n"},
     {"routes:\n- {paths: ['~/a'], regex_priority: 1}\n- {paths: ['~/a']}\n", ""},
     {"services: [{name: out, host: h, enabled: false, routes: [{paths: [/]}]}]\nroutes: [{paths: "
      "[/]}]\n",
