@@ -63,6 +63,10 @@ static void put_problem(struct catalog *c, struct catalog_ref ref, struct proble
 {
     struct buf path = BUF_INIT(PATH_MAX_BYTES);
 
+    if (problems_are_full(c->problems)) {
+        problems_count(c->problems, p->severity, 1);
+        return;
+    }
     if (ref.kind != CATALOG_NO_KIND) {
         catalog_path(c, ref, &path);
         if (!p->entity)
@@ -81,6 +85,10 @@ void catalog_problem(struct catalog *c, struct catalog_ref ref, enum problem_sev
     char text[MESSAGE_MAX];
     va_list args;
 
+    if (problems_are_full(c->problems)) {
+        problems_count(c->problems, severity, 1);
+        return;
+    }
     va_start(args, format);
     vsnprintf(text, sizeof(text), format, args);
     va_end(args);
@@ -123,7 +131,9 @@ static void flush_faults(struct catalog *c, struct catalog_ref ref)
             p.entity = number_inline(c, f) + 1;
         put_problem(c, ref, &p);
     }
-    s->fault_count = 0;
+    if (s->fault_skipped)
+        problems_count(c->problems, PROBLEM_ERROR, s->fault_skipped);
+    s->fault_count = s->fault_skipped = 0;
 }
 
 /* --- counting --- */
@@ -213,7 +223,7 @@ static void check_inline(struct catalog *c, const struct schema_field *f,
                          const struct document_node *n, const struct schema_frame *at)
 {
     struct schema_context *s = c->context;
-    size_t before = s->fault_count;
+    size_t before = fault_total(s);
     struct schema_frame here = {.up = at, .name = STR("id")};
     struct schema_view v;
 
@@ -221,7 +231,7 @@ static void check_inline(struct catalog *c, const struct schema_field *f,
     if (schema_open(s, entity_infos[f->refers_to].record, n, &v, at, NULL, NULL))
         schema_check_view(s, &v, NULL, at);
     s->is_partial = false;
-    if (s->fault_count == before)
+    if (fault_total(s) == before)
         fault_add(s, &here, document_place(n), "missing primary key");
 }
 
@@ -445,7 +455,7 @@ static void fill_list(struct catalog *c, uint8_t kind, const struct document_nod
                         "expected an array");
         return;
     }
-    for (uint32_t i = 0; i < list->count; i++) {
+    for (uint32_t i = 0; i < list->count && !problems_are_enough(c->problems); i++) {
         const struct document_node *n = &list->as.items[i];
 
         if (document_is_table(n))

@@ -277,6 +277,28 @@ static int check_bytes(struct loader *l)
                        p[i] ? "bytes that are not UTF-8" : "a NUL byte");
 }
 
+/* Wherever they stand, for a line may end in many ways; in UTF-16 as well. */
+static int check_directives(struct loader *l)
+{
+    static const struct str tags[] = {STR_INIT("%TAG"), STR_INIT("%\0T\0A\0G")};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(tags); i++) {
+        const char *end = l->bytes.ptr + l->bytes.len, *p = l->bytes.ptr;
+        size_t count = 0;
+        uint32_t line, column;
+
+        while (p && (p = memmem(p, (size_t)(end - p), tags[i].ptr, tags[i].len))) {
+            if (++count > DOCUMENT_DIRECTIVES_MAX) {
+                document_place_of_offset(l->bytes, (size_t)(p - l->bytes.ptr), &line, &column);
+                return tree_refuse(&l->tree, ERROR_LIMIT, line, column,
+                                   "more than %d %%TAG directives", DOCUMENT_DIRECTIVES_MAX);
+            }
+            p++;
+        }
+    }
+    return 0;
+}
+
 int document_parse(const struct document_options *options, struct str bytes,
                    struct document_node *root, struct error *e)
 {
@@ -292,7 +314,7 @@ int document_parse(const struct document_options *options, struct str bytes,
     yaml_parser_set_input_string(&l.yaml, (const unsigned char *)(bytes.ptr ? bytes.ptr : ""),
                                  bytes.len);
     rewind_place(&l);
-    rc = check_bytes(&l) ? -1 : load(&l);
+    rc = check_bytes(&l) || check_directives(&l) ? -1 : load(&l);
     if (!rc)
         *root = l.tree.root;
     yaml_parser_delete(&l.yaml);

@@ -57,6 +57,7 @@ struct document_limits {
 #define DOCUMENT_EXPANDED_MAX ((size_t)1 << 20)
 #define DOCUMENT_DEPTH_MAX 64
 #define DOCUMENT_ANCHORS_MAX 10000
+#define DOCUMENT_DIRECTIVES_MAX 1000 /* %TAG: libyaml compares each with all */
 
 struct names;
 struct origin;

@@ -8,8 +8,19 @@
 #define FAULT_PATH_MAX 4096
 #define FAULT_MESSAGE_MAX 1024
 
+/* One that nobody will read is only counted. */
+static bool skip(struct schema_context *c)
+{
+    if (c->fault_count < PROBLEMS_MAX && !problems_are_full(c->problems))
+        return false;
+    c->fault_skipped++;
+    return true;
+}
+
 static struct schema_fault *new_fault(struct schema_context *c)
 {
+    if (skip(c))
+        return NULL;
     if (c->fault_count == c->fault_cap &&
         vec_grow((void **)&c->faults, &c->fault_cap, sizeof(*c->faults))) {
         c->is_out_of_memory = true;
@@ -118,10 +129,14 @@ void fault_add_field(struct schema_context *c, struct schema_view *v, const stru
 {
     struct schema_frame here = {.up = at, .field = schema_base_field(v->record, i)->name};
     struct schema_fault fault = {0}, *f;
+    bool had_failed = v->failed >> i & 1;
     va_list args;
 
+    v->failed |= (uint64_t)1 << i;
+    if (skip(c))
+        return;
     set_path(c, &fault, &here);
-    if (v->failed >> i & 1)
+    if (had_failed)
         drop_faults(c, fault.path);
     va_start(args, format);
     fault.message = print_message(c, format, args);
@@ -130,5 +145,4 @@ void fault_add_field(struct schema_context *c, struct schema_view *v, const stru
     f = new_fault(c);
     if (f)
         *f = fault;
-    v->failed |= (uint64_t)1 << i;
 }

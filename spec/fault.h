@@ -5,6 +5,12 @@
 
 #include "spec/schema.h"
 
+/* Faults of the entity at hand, told or not. */
+static inline size_t fault_total(const struct schema_context *c)
+{
+    return c->fault_count + c->fault_skipped;
+}
+
 /*
  * What is wrong with the entity at hand, kept in the context until the entity is done: later checks
  * may put a better message in the place of an earlier one.

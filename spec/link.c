@@ -32,6 +32,10 @@ static void report_missing(struct lookup *l, const struct catalog_link *link,
     struct buf path = BUF_INIT(PATH_MAX_BYTES), text = BUF_INIT(PATH_MAX_BYTES);
     struct problem p = {.severity = PROBLEM_ERROR, .place = document_place(link->value)};
 
+    if (problems_are_full(c->problems)) {
+        problems_count(c->problems, PROBLEM_ERROR, 1);
+        return;
+    }
     catalog_path(c, link->from, &path);
     buf_printf(&path, ".%s", f->name);
     p.path = buf_view(&path);
@@ -218,7 +222,8 @@ static void check_secrets(const struct lookup *l)
 
 void link_all(struct lookup *l, bool has_errors)
 {
-    for (size_t i = 0; i < l->catalog->link_count; i++)
+    for (size_t i = 0; i < l->catalog->link_count && !problems_are_enough(l->catalog->problems);
+         i++)
         follow(l, &l->catalog->links[i], has_errors);
     check_plugins(l);
     check_ca_certificates(l);

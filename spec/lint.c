@@ -258,6 +258,10 @@ static void report_twin(struct catalog *c, uint32_t route, uint32_t first)
     const struct route *routes = c->structs[ENTITY_ROUTE];
     struct buf path = BUF_INIT(PATH_BYTES_MAX);
 
+    if (problems_are_full(c->problems)) {
+        problems_count(c->problems, PROBLEM_WARNING, 1);
+        return;
+    }
     catalog_path(c, (struct catalog_ref){first, ENTITY_ROUTE}, &path);
     buf_printf(&path, " (line %u)", routes[first].entity.place.line);
     warn(c, (struct catalog_ref){route, ENTITY_ROUTE}, routes[route].entity.place, "", 0,

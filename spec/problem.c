@@ -72,15 +72,21 @@ static size_t *count_of(struct problems *p, enum problem_severity severity)
     return severity == PROBLEM_WARNING ? &p->warning_count : &p->note_count;
 }
 
+void problems_count(struct problems *p, enum problem_severity severity, size_t count)
+{
+    *count_of(p, severity) += count;
+    p->truncated += count;
+}
+
 void problems_put(struct problems *p, const struct problem *problem)
 {
     struct problem *kept;
 
-    (*count_of(p, problem->severity))++;
-    if (p->count == PROBLEMS_MAX || make_room(p)) {
-        p->truncated++;
+    if (problems_are_full(p) || make_room(p)) {
+        problems_count(p, problem->severity, 1);
         return;
     }
+    (*count_of(p, problem->severity))++;
     kept = &p->items[p->count++];
     *kept = *problem;
     kept->path = copy_of(p, problem->path);
@@ -177,7 +183,8 @@ void problems_print_text(const struct problems *p, struct buf *out)
         buf_char(out, '\n');
     }
     if (p->truncated)
-        buf_printf(out, "and %zu more\n", p->truncated);
+        buf_printf(out, "and %s%zu more\n", problems_are_enough(p) ? "at least " : "",
+                   p->truncated);
 }
 
 void problems_print_json(const struct problems *p, struct json_out *out)

@@ -12,6 +12,8 @@
 
 /* Problems that are kept and printed; what comes after them is only counted. */
 #define PROBLEMS_MAX 1000
+/* Errors after which the rest of a file is not looked at: it was not written by a person. */
+#define PROBLEMS_COUNTED_MAX 100000
 
 /* A note says what nobody needs to mend. */
 enum problem_severity { PROBLEM_ERROR, PROBLEM_WARNING, PROBLEM_NOTE };
@@ -54,6 +56,17 @@ void problems_add(struct problems *p, enum problem_severity severity, struct pla
                   struct str path, const char *format, ...) PRINTF_LIKE(5, 6);
 /* The same for one that is filled in already; its strings are copied. */
 void problems_put(struct problems *p, const struct problem *problem);
+/* No more are kept: who is about to write one down can leave it at problems_count. */
+static inline bool problems_are_full(const struct problems *p)
+{
+    return p->count == PROBLEMS_MAX;
+}
+void problems_count(struct problems *p, enum problem_severity severity, size_t count);
+/* Nothing more needs to be looked for. */
+static inline bool problems_are_enough(const struct problems *p)
+{
+    return p->error_count >= PROBLEMS_COUNTED_MAX;
+}
 /* By file, line, column, path, message: one total order. Equal ones become one. */
 void problems_sort(struct problems *p);
 

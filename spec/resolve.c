@@ -236,10 +236,13 @@ static void report_repeat(struct lookup *l, struct catalog_ref ref, const char *
 {
     const char *list = entity_infos[ref.kind].list;
     struct str shown = str_slice(value, 0, VALUE_SHOWN_MAX);
-
     struct buf path = BUF_INIT(KEY_MAX), text = BUF_INIT(KEY_MAX);
     struct catalog *c = l->catalog;
 
+    if (problems_are_full(c->problems)) {
+        problems_count(c->problems, PROBLEM_ERROR, 1);
+        return;
+    }
     catalog_path(c, ref, &path);
     buf_printf(&text, "uniqueness violation: '%s' entity with %s set to '%.*s' already declared",
                list, field, STR_ARG(shown));
@@ -305,7 +308,7 @@ static void enter_kind(struct lookup *l, uint8_t kind)
         l->is_out_of_memory = true;
         return;
     }
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count && !problems_are_enough(l->catalog->problems); i++) {
         struct catalog_ref ref = {i, kind};
         bool is_new = enter_name(l, ref);
 
@@ -329,7 +332,7 @@ static void check_unique_field(struct lookup *l, uint8_t kind, const struct sche
         l->is_out_of_memory = true;
         return;
     }
-    for (uint32_t i = 0; i < count; i++) {
+    for (uint32_t i = 0; i < count && !problems_are_enough(c->problems); i++) {
         const struct document_node *n = document_get(c->items[kind][i].node, name);
         struct catalog_ref ref = {i, kind};
         size_t at;

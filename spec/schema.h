@@ -215,8 +215,10 @@ struct schema_context {
     const struct schema_index *index;
     const struct spec_options *options;
     struct reference_table *references;
-    struct schema_fault *faults; /* of the entity at hand */
+    const struct problems *problems; /* that faults become */
+    struct schema_fault *faults;     /* of the entity at hand */
     size_t fault_count, fault_cap;
+    size_t fault_skipped;    /* of them, more than can be told */
     const char *parent;      /* what the entity at hand is written in: "service"; NULL: the top */
     bool migrates_paths;     /* the entity at hand comes from a 1.1 or 2.1 file */
     struct str unresolved;   /* first reference of the entity at hand that found nothing */

@@ -320,6 +320,7 @@ static int prepare(struct loading *l)
                                          .scratch = d->scratch,
                                          .index = &d->index,
                                          .options = &d->options,
+                                         .problems = l->problems,
                                          .references = &d->references};
     d->catalog.context = &d->context;
     d->catalog.problems = l->problems;

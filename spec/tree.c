@@ -287,6 +287,10 @@ static void report_duplicate(struct tree *t, const struct tree_level *level, siz
     struct buf path = BUF_INIT(TREE_PATH_MAX);
     size_t first = level->first_key;
 
+    if (problems_are_full(t->options->problems)) {
+        problems_count(t->options->problems, PROBLEM_ERROR, 1);
+        return;
+    }
     while (t->keys[first].name != t->keys[at].name)
         first++;
     path_of(t, &path);
@@ -309,6 +313,9 @@ static int check_duplicates(struct tree *t, const struct tree_level *level)
             return error_memory(t->error);
         if (t->seen_in[name] == t->serial && name != t->merge_name)
             report_duplicate(t, level, i);
+        if (problems_are_enough(t->options->problems))
+            return refuse(t, ERROR_LIMIT, t->keys[i].line, t->keys[i].column,
+                          "more than %d problems", PROBLEMS_COUNTED_MAX);
         t->seen_in[name] = t->serial;
     }
     return 0;

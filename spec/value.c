@@ -300,13 +300,13 @@ static bool take_record(struct schema_context *c, const struct schema_field *f,
                         const struct document_node *n, char *into, const struct schema_frame *at)
 {
     struct schema_view v;
-    size_t before = c->fault_count;
+    size_t before = fault_total(c);
 
     if (!document_is_table(n))
         return wrong(c, at, n, "expected a record");
     if (schema_open(c, f->record, n, &v, at, NULL, NULL))
         schema_check_view(c, &v, into && f->store == STORE_RECORD ? into + f->offset : NULL, at);
-    return c->fault_count == before;
+    return fault_total(c) == before;
 }
 
 bool value_take(struct schema_context *c, const struct schema_field *f,

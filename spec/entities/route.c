@@ -504,7 +504,7 @@ static void check(struct schema_context *c, struct schema_view *v, void *into,
         check_groups(c, v, at);
         check_snis(c, v, at);
     }
-    if (!route || v->failed || c->fault_count)
+    if (!route || v->failed || fault_total(c))
         return;
     store_headers(c, schema_value(c, v, ROUTE_HEADERS), route);
     route->sources = store_peers(c, schema_value(c, v, ROUTE_SOURCES), &route->source_count);

@@ -216,6 +216,10 @@ static void test_limits(void)
     for (int i = 0; i <= DOCUMENT_ANCHORS_MAX; i++)
         buf_printf(&b, "a%d: &a%d 1\n", i, i);
     CU_ASSERT(gives(buf_view(&b), NULL, "f:10001:9: " READ "more than 10000 anchors\n"));
+    buf_clear(&b);
+    for (int i = 0; i <= DOCUMENT_DIRECTIVES_MAX; i++)
+        buf_printf(&b, "%%TAG !t%d! tag:x\n", i);
+    CU_ASSERT(gives(buf_view(&b), NULL, "f:1001:1: " READ "more than 1000 %TAG directives\n"));
     buf_free(&b);
 }
 

@@ -125,6 +125,28 @@ static void test_problems(void)
                              "2:19: services[1].host: invalid value: a\\x0ab \"c\" \\\\\n"));
 }
 
+/* Nobody reads so many: the rest of the file is left alone. */
+static void test_too_many_problems(void)
+{
+    static const char *const heads[] = {"services:\n", ""}, *const items[] = {"- {}\n", "x: 1\n"};
+    struct buf yaml = BUF_INIT((size_t)1 << 24);
+    struct spec_text t;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(heads); i++) {
+        buf_clear(&yaml);
+        buf_printf(&yaml, "_format_version: '3.0'\n%s", heads[i]);
+        for (int k = 0; k < PROBLEMS_COUNTED_MAX + 500; k++)
+            buf_cstr(&yaml, items[i]);
+        spec_text_open(&t, yaml.data, NULL);
+        CU_ASSERT(!t.model && t.problems.count == PROBLEMS_MAX);
+        CU_ASSERT(t.problems.error_count >= PROBLEMS_COUNTED_MAX &&
+                  t.problems.error_count < PROBLEMS_COUNTED_MAX + 10);
+        CU_ASSERT_PTR_NOT_NULL(strstr(t.printed.data, "\nand at least 99"));
+        spec_text_close(&t);
+    }
+    buf_free(&yaml);
+}
+
 static void test_order(void)
 {
     struct problems p;
@@ -175,6 +197,7 @@ int main(void)
     CU_add_test(suite, "a broken file", test_broken);
     CU_add_test(suite, "an unreadable file", test_unreadable);
     CU_add_test(suite, "many problems, strange bytes", test_problems);
+    CU_add_test(suite, "too many problems", test_too_many_problems);
     CU_add_test(suite, "order", test_order);
     CU_add_test(suite, "the format itself", test_description);
     CU_basic_run_tests();
