@@ -28,9 +28,10 @@ struct arena {
     bool secret;
 };
 
+/* `unit` is a power of two. */
 static size_t round_up(size_t n, size_t unit)
 {
-    return (n + unit - 1) / unit * unit;
+    return (n + unit - 1) & ~(unit - 1);
 }
 
 struct arena *arena_new(const struct arena_options *options)

@@ -3,35 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct str str_from(const char *cstr)
-{
-    return (struct str){cstr, cstr ? strlen(cstr) : 0};
-}
-
-struct str str_slice(struct str s, size_t from, size_t to)
-{
-    if (to > s.len)
-        to = s.len;
-    if (from > to)
-        from = to;
-    return (struct str){s.ptr ? s.ptr + from : NULL, to - from};
-}
-
-bool str_equal(struct str a, struct str b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
-
-bool str_equal_cstr(struct str a, const char *b)
-{
-    return str_equal(a, str_from(b));
-}
-
-char str_lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-}
-
 bool str_equal_nocase(struct str a, struct str b)
 {
     if (a.len != b.len)
@@ -52,24 +23,9 @@ int str_compare(struct str a, struct str b)
     return a.len < b.len ? -1 : a.len > b.len;
 }
 
-bool str_starts(struct str s, struct str prefix)
-{
-    return s.len >= prefix.len && str_equal(str_slice(s, 0, prefix.len), prefix);
-}
-
 bool str_ends(struct str s, struct str suffix)
 {
     return s.len >= suffix.len && str_equal(str_slice(s, s.len - suffix.len, s.len), suffix);
-}
-
-size_t str_find(struct str s, char c, size_t from)
-{
-    const char *hit;
-
-    if (from >= s.len)
-        return s.len;
-    hit = memchr(s.ptr + from, c, s.len - from);
-    return hit ? (size_t)(hit - s.ptr) : s.len;
 }
 
 static bool is_blank(char c)
