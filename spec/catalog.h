@@ -27,10 +27,12 @@ struct catalog_item {
     const struct document_node *node;
     struct str name;     /* its unique endpoint key, as it is compared; ptr NULL: none */
     struct str given_id; /* as written; ptr NULL: it was left out */
+    const char *id;      /* see resolve_id_of; NULL: nobody has asked yet */
     uint32_t index;      /* 1-based, in its list */
     uint32_t first_link; /* where its links begin, if it has any */
     struct catalog_ref parent;
-    bool is_old; /* from a file of version 1.1 or 2.1 */
+    bool is_old;       /* from a file of version 1.1 or 2.1 */
+    bool id_is_random; /* Kong would draw it at random; ours is derived from the content */
 };
 
 /* A foreign field that says something. */

@@ -4,6 +4,7 @@
 
 #include "spec/detail.h"
 #include "spec/document_json.h"
+#include "spec/resolve.h"
 #include "spec/value.h"
 
 struct flattening {
@@ -141,14 +142,14 @@ static void print_record(struct flattening *f, const struct schema_record *recor
 
 static void print_id(struct flattening *f, struct catalog_ref ref)
 {
-    const struct entity *entity = catalog_entity(catalog_of(f), ref);
     const struct catalog_item *item = catalog_item(catalog_of(f), ref);
 
     json_out_key(f->out, "id");
     if (item->given_id.ptr)
         json_out_str(f->out, item->given_id);
     else
-        json_out_cstr(f->out, entity->id_is_random ? "<random-uuid>" : entity->id);
+        json_out_cstr(f->out,
+                      item->id_is_random ? "<random-uuid>" : resolve_id_of(catalog_of(f), ref));
 }
 
 /* What field i of the entity refers to: its parent, or what a link found. */

@@ -3,6 +3,7 @@
 #include "spec/check.h"
 #include "spec/detail.h"
 #include "spec/document_json.h"
+#include "spec/resolve.h"
 
 /* Which problems go together; found by going through them once. */
 struct printing {
@@ -161,12 +162,12 @@ static void print_member(struct printing *p, uint8_t kind, const struct document
 /* The id as Kong knows it by then: what was given, or what it had made. */
 static struct str id_of(const struct printing *p, struct catalog_ref ref, bool has_ids)
 {
-    const struct entity *entity = catalog_entity(&p->detail->catalog, ref);
     const struct catalog_item *item = catalog_item(&p->detail->catalog, ref);
 
     if (item->given_id.ptr)
         return item->given_id;
-    return has_ids && !entity->id_is_random ? str_from(entity->id) : STR_NONE;
+    return has_ids && !item->id_is_random ? str_from(resolve_id_of(&p->detail->catalog, ref))
+                                          : STR_NONE;
 }
 
 static void print_parent(struct printing *p, struct catalog_ref ref, bool has_ids)

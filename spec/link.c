@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "spec/problem.h"
+#include "spec/resolve.h"
 #include "spec/spec.h"
 
 #define PATH_MAX_BYTES 4096
@@ -106,6 +107,11 @@ static uint64_t hash_use(const struct plugin *p, uint64_t seed)
     return ((h ^ (uintptr_t)p->consumer) * 0x9e3779b97f4a7c15u) >> 20;
 }
 
+static const char *id_of_plugin(const struct catalog *c, uint32_t ordinal)
+{
+    return resolve_id_of(c, (struct catalog_ref){ordinal, ENTITY_PLUGIN});
+}
+
 static void check_plugins(struct lookup *l)
 {
     struct catalog *c = l->catalog;
@@ -130,7 +136,7 @@ static void check_plugins(struct lookup *l)
             continue;
         }
         first = &plugins[t.slots[at].entity - 1];
-        if (strcmp(first->entity.id, plugins[i].entity.id) != 0)
+        if (strcmp(id_of_plugin(c, t.slots[at].entity - 1), id_of_plugin(c, i)) != 0)
             catalog_problem(c, (struct catalog_ref){i, ENTITY_PLUGIN}, PROBLEM_ERROR,
                             plugins[i].entity.place, "",
                             "plugin '%.*s' is declared twice for the same place: first in line %u",

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "spec/resolve.h"
+
 #define ID_LENGTH 36
 
 bool lookup_open(struct lookup_table *t, size_t count)
@@ -30,7 +32,7 @@ static struct str name_of(const struct catalog *c, uint8_t kind, uint32_t ordina
 
 static struct str id_of(const struct catalog *c, uint8_t kind, uint32_t ordinal)
 {
-    return (struct str){catalog_entity(c, (struct catalog_ref){ordinal, kind})->id, ID_LENGTH};
+    return str_from(resolve_id_of(c, (struct catalog_ref){ordinal, kind}));
 }
 
 static struct lookup_slot *

@@ -39,8 +39,6 @@ struct opt_int {
 
 /* What every entity carries. */
 struct entity {
-    char id[37];        /* lower-case UUID */
-    bool id_is_random;  /* Kong would draw it at random; ours is derived from the content */
     struct place place; /* of the record's first key */
     struct texts tags;
 };

@@ -9,6 +9,7 @@
 #include "spec/problem.h"
 
 #define UUID_BYTES 16
+#define ID_SIZE 37
 #define KEY_MAX 4096
 #define VALUE_SHOWN_MAX 200
 
@@ -92,7 +93,7 @@ void resolve_id(struct resolve_ids *ids, enum entity_kind kind, struct str name,
 
 /* One field of a cache key. False: without it there is no key. */
 static bool print_key_field(const struct catalog *c, const struct schema_view *v, unsigned i,
-                            const struct entity *parent, struct buf *key)
+                            const char *parent, struct buf *key)
 {
     const struct document_node *n = v->slots[i], *id;
     const struct schema_field *f = &v->record->fields[i];
@@ -100,7 +101,7 @@ static bool print_key_field(const struct catalog *c, const struct schema_view *v
     if (f->flags & SCHEMA_DRAWN)
         return false;
     if (!n && parent)
-        buf_printf(key, ":%s", parent->id);
+        buf_printf(key, ":%s", parent);
     else if (!n && f->flags & SCHEMA_REQUIRED)
         return false;
     else if (!n)
@@ -129,7 +130,7 @@ static bool print_cache_key(const struct catalog *c, const struct schema_view *v
     for (unsigned k = 0; k < info->key_field_count; k++) {
         unsigned i = info->key_fields[k];
 
-        if (!print_key_field(c, v, i, i == own ? catalog_entity(c, parent) : NULL, key))
+        if (!print_key_field(c, v, i, i == own ? resolve_id_of(c, parent) : NULL, key))
             return false;
     }
     return !key->failed;
@@ -144,6 +145,23 @@ static void print_leaf(struct str pem, struct buf *out)
 
     while (rest.ptr)
         buf_str(out, str_trim(str_cut(rest, '\n', &rest)));
+}
+
+/* Keeps an id of 36 characters and a NUL. */
+static void keep_id(const struct catalog *c, struct catalog_ref ref, const char id[ID_SIZE])
+{
+    struct str kept = arena_str(c->context->scratch, (struct str){id, ID_SIZE - 1});
+
+    c->context->is_out_of_memory |= !kept.ptr;
+    catalog_item(c, ref)->id = kept.ptr;
+}
+
+static void make_id(const struct catalog *c, struct catalog_ref ref, struct str name)
+{
+    char id[ID_SIZE];
+
+    resolve_id(c->ids, ref.kind, name, id);
+    keep_id(c, ref, id);
 }
 
 static void set_content_id(struct catalog *c, struct str pem, struct catalog_ref ref)
@@ -162,20 +180,45 @@ static void set_content_id(struct catalog *c, struct str pem, struct catalog_ref
         hex[2 * i] = digits[digest[i] >> 4];
         hex[2 * i + 1] = digits[digest[i] & 15];
     }
-    resolve_id(c->ids, ref.kind, (struct str){hex, 2 * (size_t)len}, catalog_entity(c, ref)->id);
+    make_id(c, ref, (struct str){hex, 2 * (size_t)len});
     buf_free(&leaf);
 }
 
 /* From where it stands: the same for the same file, and no other entity's. */
-static void set_place_id(struct catalog *c, struct catalog_ref ref)
+static void make_place_id(const struct catalog *c, struct catalog_ref ref)
 {
     struct buf key = BUF_INIT(KEY_MAX);
 
     buf_printf(&key, "%u:", catalog_entity(c, ref)->place.file);
     catalog_path(c, ref, &key);
-    resolve_id(c->ids, ref.kind, buf_view(&key), catalog_entity(c, ref)->id);
-    catalog_entity(c, ref)->id_is_random = true;
+    make_id(c, ref, buf_view(&key));
     buf_free(&key);
+}
+
+/* The name that makes the entity's id, if one does. */
+static const struct document_node *naming_node(const struct catalog *c, struct catalog_ref ref)
+{
+    const struct entity_info *info = &entity_infos[ref.kind];
+    const struct document_node *n;
+
+    if (info->endpoint == ENTITY_NO_FIELD)
+        return NULL;
+    n = document_get(
+        catalog_item(c, ref)->node,
+        names_find(c->context->index->names, str_from(info->record->fields[info->endpoint].name)));
+    return n && n->kind == DOCUMENT_STRING ? n : NULL;
+}
+
+const char *resolve_id_of(const struct catalog *c, struct catalog_ref ref)
+{
+    const struct catalog_item *item = catalog_item(c, ref);
+    const struct document_node *name = item->id ? NULL : naming_node(c, ref);
+
+    if (!item->id && item->id_is_random)
+        make_place_id(c, ref);
+    else if (name)
+        make_id(c, ref, document_text(name));
+    return item->id ? item->id : "";
 }
 
 static void set_random_id(struct catalog *c, const struct schema_view *v, struct catalog_ref ref)
@@ -185,21 +228,20 @@ static void set_random_id(struct catalog *c, const struct schema_view *v, struct
 
     if (has_pem && n && n->kind == DOCUMENT_STRING)
         set_content_id(c, document_text(n), ref);
-    else
-        set_place_id(c, ref);
-    catalog_entity(c, ref)->id_is_random = true;
+    catalog_item(c, ref)->id_is_random = true;
 }
 
 static bool take_given_id(struct catalog *c, const struct schema_view *v, struct catalog_ref ref)
 {
     unsigned i = v->record->count + COMMON_ID;
     const struct document_node *n = v->slots[i];
-    struct entity *entity = catalog_entity(c, ref);
+    char id[ID_SIZE];
 
-    if (!n || n->kind != DOCUMENT_STRING || n->count != 36 || v->failed >> i & 1)
+    if (!n || n->kind != DOCUMENT_STRING || n->count != ID_SIZE - 1 || v->failed >> i & 1)
         return false;
-    for (int k = 0; k < 36; k++)
-        entity->id[k] = str_lower(n->as.text[k]);
+    for (int k = 0; k < ID_SIZE - 1; k++)
+        id[k] = str_lower(n->as.text[k]);
+    keep_id(c, ref, id);
     catalog_item(c, ref)->given_id = document_text(n);
     c->needs_ids[ref.kind] = true;
     return true;
@@ -215,17 +257,14 @@ void resolve_set_id(struct catalog *c, const struct schema_view *v, struct catal
     if (info->key_field_count) {
         c->needs_ids[ref.kind] = true;
         if (print_cache_key(c, v, ref, &key))
-            resolve_id(c->ids, ref.kind, buf_view(&key), catalog_entity(c, ref)->id);
+            make_id(c, ref, buf_view(&key));
         else
             set_random_id(c, v, ref);
         buf_free(&key);
         return;
     }
-    if (info->endpoint != ENTITY_NO_FIELD && v->slots[info->endpoint] &&
-        v->slots[info->endpoint]->kind == DOCUMENT_STRING)
-        resolve_id(c->ids, ref.kind, document_text(v->slots[info->endpoint]),
-                   catalog_entity(c, ref)->id);
-    else
+    if (info->endpoint == ENTITY_NO_FIELD || !v->slots[info->endpoint] ||
+        v->slots[info->endpoint]->kind != DOCUMENT_STRING)
         set_random_id(c, v, ref);
 }
 
@@ -278,21 +317,22 @@ static bool enter_name(struct lookup *l, struct catalog_ref ref)
 static void enter_id(struct lookup *l, struct catalog_ref ref, bool is_reported)
 {
     struct catalog *c = l->catalog;
-    struct entity *entity = catalog_entity(c, ref);
+    struct str id = str_from(resolve_id_of(c, ref));
     struct lookup_slot *slot;
 
-    if (entity_infos[ref.kind].has_no_id || !entity->id[0])
+    if (entity_infos[ref.kind].has_no_id || !id.len)
         return;
-    slot = lookup_id(l, ref.kind, str_from(entity->id));
-    if (slot->entity && entity->id_is_random) {
+    slot = lookup_id(l, ref.kind, id);
+    if (slot->entity && catalog_item(c, ref)->id_is_random) {
         /* The same certificate twice: the second one's place tells them apart. */
-        set_place_id(c, ref);
-        slot = lookup_id(l, ref.kind, str_from(entity->id));
+        make_place_id(c, ref);
+        id = str_from(resolve_id_of(c, ref));
+        slot = lookup_id(l, ref.kind, id);
     }
     if (!slot->entity)
         slot->entity = ref.ordinal + 1;
     else if (!is_reported)
-        report_repeat(l, ref, "primary key", str_from(entity->id));
+        report_repeat(l, ref, "primary key", id);
 }
 
 /* Ids that come from unique names, or from places, do not clash: most files need no table of them
@@ -376,5 +416,5 @@ int resolve_all(struct catalog *c, bool has_errors, struct error *e)
     if (!l.is_out_of_memory)
         link_all(&l, has_errors);
     lookup_fini(&l);
-    return l.is_out_of_memory ? error_memory(e) : 0;
+    return l.is_out_of_memory || c->context->is_out_of_memory ? error_memory(e) : 0;
 }

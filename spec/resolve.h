@@ -21,10 +21,17 @@ void resolve_ids_free(struct resolve_ids *ids); /* NULL is fine */
 void resolve_id(struct resolve_ids *ids, enum entity_kind kind, struct str name, char id[37]);
 
 /*
- * Sets the entity's id: as given, else from its name or key fields, else one of our own that only
- * depends on the file (Kong draws those at random). `v` is the entity's open view.
+ * Settles where the entity's id comes from: as given, else from its name or key fields, else one of
+ * our own that only depends on the file (Kong draws those at random). `v` is the entity's open
+ * view.
  */
 void resolve_set_id(struct catalog *c, const struct schema_view *v, struct catalog_ref ref);
+
+/*
+ * The entity's id, a lower-case UUID. One that a name or a place makes is made when it is first
+ * asked for, since most loads never ask. "" where there is none, or when memory is out.
+ */
+const char *resolve_id_of(const struct catalog *c, struct catalog_ref ref);
 
 /*
  * Uniqueness, then references. What is wrong is in the problems; -1 when memory is out.

@@ -2,11 +2,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "spec/detail.h"
 #include "spec/document_json.h"
 #include "spec/flatten.h"
 #include "spec/json.h"
 #include "spec/kong_error.h"
 #include "spec/names.h"
+#include "spec/resolve.h"
 #include "spec/spec.h"
 
 /*
@@ -50,11 +52,12 @@ static bool is_among(const void *one, const void *first, size_t count, size_t si
     return !one || (p >= from && p < from + count * size && (size_t)(p - from) % size == 0);
 }
 
-static void check_model(const struct model *m)
+static void check_model(const struct model *m, const struct catalog *c)
 {
     for (size_t i = 0; i < m->route_count; i++)
         if (!is_among(m->routes[i].service, m->services, m->service_count, sizeof(*m->services)) ||
-            strlen(m->routes[i].entity.id) != 36 || !m->routes[i].protocols.count)
+            strlen(resolve_id_of(c, (struct catalog_ref){(uint32_t)i, ENTITY_ROUTE})) != 36 ||
+            !m->routes[i].protocols.count)
             abort();
     for (size_t i = 0; i < m->sni_count; i++)
         if (!m->snis[i].name.value.len || !m->snis[i].certificate ||
@@ -113,7 +116,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if (model || !problems.error_count)
             abort();
     } else {
-        check_model(model);
+        check_model(model, &detail->catalog);
     }
     check_prints(detail, model, &problems);
     spec_detail_free(detail);

@@ -4,6 +4,8 @@
 #include <CUnit/CUnit.h>
 #include <string.h>
 
+#include "spec/detail.h"
+#include "spec/resolve.h"
 #include "tests/support/spec_text.h"
 
 struct row {
@@ -193,7 +195,9 @@ static void test_acme_model(void)
     CU_ASSERT(!a->consul.host.value.ptr && !a->consul.port.is_set && !a->consul.https);
     CU_ASSERT(a->vault.port.value == 8300 && a->vault.timeout_ms.value == 1500);
     CU_ASSERT(a->vault.tls_verify && str_equal(a->vault.auth_method, STR("kubernetes")));
-    CU_ASSERT(strcmp(a->entity.id, "7e0c2d03-7e86-5aab-b724-01f88e8152d8") == 0);
+    CU_ASSERT_STRING_EQUAL(
+        resolve_id_of(&t.detail->catalog, (struct catalog_ref){0, ENTITY_PLUGIN}),
+        "7e0c2d03-7e86-5aab-b724-01f88e8152d8");
     CU_ASSERT(a->entity.place.line == 3 && a->entity.place.column == 3);
     spec_text_close(&t);
 }

@@ -4,12 +4,19 @@
 #include <CUnit/CUnit.h>
 #include <string.h>
 
+#include "spec/detail.h"
 #include "spec/resolve.h"
 #include "tests/support/spec_text.h"
 
 struct row {
     const char *yaml, *problems;
 };
+
+/* Of the first entity of the kind. */
+static bool has_random_id(const struct spec_text *t, enum entity_kind kind)
+{
+    return catalog_item(&t->detail->catalog, (struct catalog_ref){0, (uint8_t)kind})->id_is_random;
+}
 
 static void run(const struct row *rows, size_t count)
 {
@@ -212,10 +219,15 @@ static void test_pointers(void)
     CU_ASSERT(m->keys[0].set == &m->key_sets[0] && m->targets[0].upstream == &m->upstreams[0]);
     CU_ASSERT(m->acme && m->acme->account_key == &m->keys[0]);
     CU_ASSERT(str_equal(m->snis[0].name.value, STR("a.b")));
-    CU_ASSERT(m->certificates[0].entity.id_is_random && m->routes[0].entity.id_is_random);
-    CU_ASSERT(!m->services[0].entity.id_is_random);
+    CU_ASSERT(has_random_id(&t, ENTITY_CERTIFICATE) && has_random_id(&t, ENTITY_ROUTE));
+    CU_ASSERT(!has_random_id(&t, ENTITY_SERVICE));
     CU_ASSERT(m->entity_count == 11);
     spec_text_close(&t);
+}
+
+static const char *id_of(const struct spec_text *t, enum entity_kind kind, uint32_t ordinal)
+{
+    return resolve_id_of(&t->detail->catalog, (struct catalog_ref){ordinal, (uint8_t)kind});
 }
 
 /* Ids that Kong draws at random depend on the file alone here. */
@@ -225,18 +237,16 @@ static void test_own_ids(void)
                               "certificates: [{cert: ' xy', key: k}, {cert: xy, key: k}, {cert: "
                               "z, key: k}]\nroutes: [{paths: [/]}, {paths: [/]}]\n";
     struct spec_text a, b;
-    const struct certificate *c;
 
     spec_text_open(&a, one, NULL);
     spec_text_open(&b, one, NULL);
     CU_ASSERT_FATAL(a.model && b.model);
-    c = a.model->certificates;
-    for (int i = 0; i < 3; i++)
-        CU_ASSERT_STRING_EQUAL(c[i].entity.id, b.model->certificates[i].entity.id);
-    CU_ASSERT_STRING_EQUAL(a.model->routes[1].entity.id, b.model->routes[1].entity.id);
-    CU_ASSERT(strcmp(c[0].entity.id, c[1].entity.id) != 0);
-    CU_ASSERT(strcmp(c[0].entity.id, c[2].entity.id) != 0);
-    CU_ASSERT(strcmp(a.model->routes[0].entity.id, a.model->routes[1].entity.id) != 0);
+    for (uint32_t i = 0; i < 3; i++)
+        CU_ASSERT_STRING_EQUAL(id_of(&a, ENTITY_CERTIFICATE, i), id_of(&b, ENTITY_CERTIFICATE, i));
+    CU_ASSERT_STRING_EQUAL(id_of(&a, ENTITY_ROUTE, 1), id_of(&b, ENTITY_ROUTE, 1));
+    CU_ASSERT_STRING_NOT_EQUAL(id_of(&a, ENTITY_CERTIFICATE, 0), id_of(&a, ENTITY_CERTIFICATE, 1));
+    CU_ASSERT_STRING_NOT_EQUAL(id_of(&a, ENTITY_CERTIFICATE, 0), id_of(&a, ENTITY_CERTIFICATE, 2));
+    CU_ASSERT_STRING_NOT_EQUAL(id_of(&a, ENTITY_ROUTE, 0), id_of(&a, ENTITY_ROUTE, 1));
     spec_text_close(&a);
     spec_text_close(&b);
     /* White space and place do not make another certificate. */
@@ -247,7 +257,7 @@ static void test_own_ids(void)
     spec_text_open(
         &b, "_format_version: '3.0'\ncertificates: [{cert: \"x\\r\\n y \\n\", key: k}]\n", NULL);
     CU_ASSERT_FATAL(a.model && b.model);
-    CU_ASSERT_STRING_EQUAL(a.model->certificates[1].entity.id, b.model->certificates[0].entity.id);
+    CU_ASSERT_STRING_EQUAL(id_of(&a, ENTITY_CERTIFICATE, 1), id_of(&b, ENTITY_CERTIFICATE, 0));
     spec_text_close(&a);
     spec_text_close(&b);
 }
