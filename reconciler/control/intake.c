@@ -78,13 +78,18 @@ static void forget_refused(struct control *c)
     condition_clear(&c->conditions, CONDITION_FILE_UNREADABLE);
 }
 
-/* What is done with a configuration's bytes behind what is urgent, on the job thread. */
+/*
+ * What is done behind what is urgent, on the job thread: with the configuration's bytes, and with
+ * the generation that was in force, for a large one takes longer to wipe than the loop may stand
+ * still.
+ */
 struct afterthought {
     struct control *control;
     const char *prefix;
     struct source_set *set;
+    struct generation *before;
     bool is_last_good_itself;
-    char md5[33];
+    char sha256[65], md5[33];
 };
 
 static void think_after(void *context)
@@ -92,10 +97,12 @@ static void think_after(void *context)
     struct afterthought *a = context;
     struct error e;
 
+    generation_free(a->before);
     if (source_md5(a->set, a->md5))
         a->md5[0] = '\0';
     if (!a->is_last_good_itself && last_good_write(a->prefix, a->set, &e))
         log_failure(LOG_WARN, "last_good_not_kept", &e, NULL);
+    source_free(a->set);
 }
 
 static void on_thought_after(void *context)
@@ -103,23 +110,25 @@ static void on_thought_after(void *context)
     struct afterthought *a = context;
     struct generation *g = a->control->generation;
 
-    if (strcmp(g->loaded->sha256, a->set->sha256) == 0)
+    if (strcmp(g->loaded->sha256, a->sha256) == 0)
         memcpy(g->md5, a->md5, sizeof(g->md5));
-    source_free(a->set);
     free(a);
 }
 
-static void hand_on(struct control *c, struct reload *r)
+static void hand_on(struct control *c, struct reload *r, struct generation *before)
 {
     struct afterthought *a = malloc(sizeof(*a));
 
-    if (!a)
-        return;
-    *a = (struct afterthought){.control = c,
-                               .prefix = c->options->settings->prefix,
-                               .set = r->set,
-                               .is_last_good_itself = r->from_last_good};
-    if (job_submit(c->jobs, think_after, on_thought_after, a)) {
+    if (a) {
+        *a = (struct afterthought){.control = c,
+                                   .prefix = c->options->settings->prefix,
+                                   .set = r->set,
+                                   .before = before,
+                                   .is_last_good_itself = r->from_last_good};
+        memcpy(a->sha256, r->set->sha256, sizeof(a->sha256));
+    }
+    if (!a || job_submit(c->jobs, think_after, on_thought_after, a)) {
+        generation_free(before);
         free(a);
         return;
     }
@@ -135,7 +144,6 @@ static void take_generation(struct control *c, struct reload *r)
     c->generation = r->next;
     c->pass.generation = c->generation;
     r->next = NULL;
-    generation_free(before);
     if (use_authority(c, &e))
         log_failure(LOG_ERROR, "account_unusable", &e, NULL);
     if (!r->from_last_good) {
@@ -153,7 +161,7 @@ static void take_generation(struct control *c, struct reload *r)
                          log_cstr("ca", c->generation->desired->directory.ptr)));
     if (has_changed)
         pass_forgive(&c->pass);
-    hand_on(c, r);
+    hand_on(c, r, before);
 }
 
 static void take_plan(struct control *c, struct reload *r)

@@ -52,6 +52,11 @@ static enum reload_outcome read_and_parse(struct reload *r)
 void reload_run(struct reload *r)
 {
     r->outcome = r->sweep_only ? sweep(r) : read_and_parse(r);
+    if (r->outcome == RELOAD_READY)
+        return;
+    /* Wiped here, where it takes nobody's time. */
+    source_free(r->set);
+    r->set = NULL;
 }
 
 void reload_fini(struct reload *r)

@@ -3,6 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "reconciler/core/name_sort.h"
+
 #define CHALLENGE_PATH STR("/.well-known/acme-challenge")
 
 static bool speaks_http(const struct route *r)
@@ -38,8 +40,9 @@ static struct str lower(struct arena *arena, struct str s)
 }
 
 /*
- * A regex path names the challenge path if its text does, escapes left out: "~/\.well-known/acme-..."
- * It then keeps everything under it, for only the router will know what it matches.
+ * A regex path names the challenge path if its text does, escapes left out:
+ * "~/\.well-known/acme-..." It then keeps everything under it, for only the router will know what
+ * it matches.
  */
 static bool names_challenge(struct str path)
 {
@@ -54,20 +57,25 @@ static bool names_challenge(struct str path)
     return str_equal((struct str){plain, len}, CHALLENGE_PATH);
 }
 
-static int compare(const void *a, const void *b)
+/* Sorts the `count` items and drops what is there twice; -1 when memory is out. */
+static int sort_unique(struct str *items, size_t *count)
 {
-    return str_compare(*(const struct str *)a, *(const struct str *)b);
-}
-
-static size_t sort_unique(struct str *items, size_t count)
-{
+    struct name_item *sorted = reallocarray(NULL, *count + 1, 2 * sizeof(*sorted));
     size_t kept = 0;
 
-    qsort(items, count, sizeof(*items), compare);
-    for (size_t i = 0; i < count; i++)
-        if (!kept || !str_equal(items[kept - 1], items[i]))
-            items[kept++] = items[i];
-    return kept;
+    if (!sorted)
+        return -1;
+    for (size_t i = 0; i < *count; i++)
+        sorted[i] = (struct name_item){.name = items[i].ptr, .len = (uint32_t)items[i].len};
+    name_sort(sorted, sorted + *count, *count);
+    for (size_t i = 0; i < *count; i++) {
+        struct str item = {sorted[i].name, sorted[i].len};
+        if (!kept || !str_equal(items[kept - 1], item))
+            items[kept++] = item;
+    }
+    free(sorted);
+    *count = kept;
+    return 0;
 }
 
 static void count_all(const struct model *m, size_t *hosts, size_t *paths)
@@ -96,8 +104,7 @@ static void add_route(const struct route *r, struct arena *arena, struct segment
     }
 }
 
-static int add_gate(const struct acme *acme, struct arena *arena, struct segment_routes *out,
-                    struct error *e)
+static int add_gate(const struct acme *acme, struct arena *arena, struct segment_routes *out)
 {
     struct str *domains;
 
@@ -108,12 +115,12 @@ static int add_gate(const struct acme *acme, struct arena *arena, struct segment
     out->allow_ipv4 = acme->enable_ipv4_common_name;
     domains = arena_array(arena, acme->domains.count, sizeof(*domains));
     if (!domains)
-        return error_memory(e);
+        return -1;
     for (size_t i = 0; i < acme->domains.count; i++)
         domains[i] = lower(arena, acme->domains.items[i].value);
     out->domains = domains;
-    out->domain_count = sort_unique(domains, acme->domains.count);
-    return 0;
+    out->domain_count = acme->domains.count;
+    return sort_unique(domains, &out->domain_count);
 }
 
 static uint64_t hash_list(uint64_t seed, const struct str *items, size_t count)
@@ -143,14 +150,14 @@ int routes_make(const struct model *model, struct arena *arena, struct segment_r
     count_all(model, &host_max, &path_max);
     hosts = arena_array(arena, host_max, sizeof(*hosts));
     prefixes = arena_array(arena, path_max, sizeof(*prefixes));
-    if (!hosts || !prefixes || add_gate(model->acme, arena, &out, e))
+    if (!hosts || !prefixes || add_gate(model->acme, arena, &out))
         return error_memory(e);
     for (size_t i = 0; i < model->route_count; i++)
         if (takes_part(&model->routes[i]))
             add_route(&model->routes[i], arena, &out, hosts, prefixes);
-    out.host_count = sort_unique(hosts, out.host_count);
+    if (sort_unique(hosts, &out.host_count) || sort_unique(prefixes, &out.challenge_prefix_count))
+        return error_memory(e);
     out.hosts = hosts;
-    out.challenge_prefix_count = sort_unique(prefixes, out.challenge_prefix_count);
     out.challenge_prefixes = prefixes;
     *hash = hash_routes(&out);
     *routes = out;
