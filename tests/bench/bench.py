@@ -2,7 +2,8 @@
 """`make bench`: what issue and design promise in numbers, measured against others in the same run.
 
     bench.py --build build [ROW...]     rows: a issuing, b changing, c starting, d handshakes,
-                                        e many stored names
+                                        e many stored names; of large files: f loading, g one
+                                        changed route, h the dry run, i growth
 
 Prints a table and writes build/bench.json. Rows whose peer or generator is missing are named. The
 machine should be idle otherwise; bounds in absolute figures are meant for two cores of 2026.
@@ -28,7 +29,9 @@ for each in ("e2e", "support"):
 os.environ.setdefault("RECONCERT_BUILD", os.path.join(TOP, "build"))
 
 import processes  # noqa: E402
+import reading  # noqa: E402
 import server as e2e  # noqa: E402
+from kong_file import leaf_name  # noqa: E402
 from pebble import Pebble, Watchdog  # noqa: E402
 from peers import Peer, Peers  # noqa: E402
 
@@ -40,10 +43,6 @@ STORED = (100_000, 1_000_000)
 REPEATS = 5
 DEBOUNCE = 0.1  # seconds of quiet before a changed file is read
 SERVER_CORE, CLIENT_CORE = "0", "1"
-
-
-def leaf_name(number):
-    return f"h{number:07}.bench.test"
 
 
 class Skip(Exception):
@@ -90,7 +89,7 @@ class Bench:
 
     def scan_seconds(self, path):
         done = subprocess.run([self.program("ymlscan"), path], capture_output=True, check=True)
-        return float(done.stdout)
+        return float(done.stdout.split()[0])
 
     def server(self, name, text, **settings):
         made = e2e.Server(self.path(name), text, settings={"nginx_worker_processes": "1", **settings})
@@ -511,7 +510,7 @@ def row_e(b):
         b.note("e", "memory (PSS of all processes)", memory / 1e6, "MB")
 
 
-ROWS = {"a": row_a, "b": row_b, "c": row_c, "d": row_d, "e": row_e}
+ROWS = {"a": row_a, "b": row_b, "c": row_c, "d": row_d, "e": row_e, **reading.ROWS}
 
 
 def units(b):
@@ -529,7 +528,7 @@ def units(b):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", default="build")
-    parser.add_argument("rows", nargs="*", help="a to e; none: all")
+    parser.add_argument("rows", nargs="*", help="a to i; none: all")
     options = parser.parse_args()
     b = Bench(options.build)
     if b.peers.why:
