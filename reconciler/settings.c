@@ -571,3 +571,17 @@ int settings_unpack(struct settings *s, int fd, struct error *e)
     buf_free(&text);
     return rc;
 }
+
+bool settings_approve(const struct settings *s)
+{
+    return s->acme_approve && strcmp(s->acme_approve, "off") != 0;
+}
+
+char *settings_approved_path(const struct settings *s)
+{
+    char *path = NULL;
+
+    if (strcmp(s->acme_approve, "on") != 0)
+        return strdup(s->acme_approve);
+    return asprintf(&path, "%s/" SETTINGS_APPROVED, s->prefix) < 0 ? NULL : path;
+}

@@ -74,6 +74,9 @@ struct settings {
     unsigned acme_parsed_cache;     /* slots a worker */
     unsigned acme_poll_interval;    /* seconds */
     bool acme_deck_env;             /* --deck-env */
+    char *acme_approve;             /* "off", "on", or the path of a plan: run --approve */
+    char **acme_limits; /* "https://ca.example/ orders=300/3h ..."; checked by control/limits.h */
+    size_t acme_limit_count;
     bool acme_start_with_last_good;
     bool acme_local_copy;
     bool acme_local_copy_is_stated;
@@ -104,6 +107,14 @@ struct settings_input {
 int settings_read(struct settings *s, const struct settings_input *input,
                   struct error *e) MUST_CHECK;
 void settings_fini(struct settings *s);
+
+/* The file below the prefix where apply leaves the plan for a server with acme_approve = on. */
+#define SETTINGS_APPROVED "approved.json"
+
+/* Does anything wait until it is approved (acme_approve)? */
+bool settings_approve(const struct settings *s);
+/* The file whose plan is approved then; the caller's to free, NULL when memory is out. */
+char *settings_approved_path(const struct settings *s);
 
 struct setting_type;
 

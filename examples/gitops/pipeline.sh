@@ -8,7 +8,9 @@
 #
 # RECONCERT (reconcert)     the program
 # COMMENT   (comment.md)    gets the comment for the pull request, in Markdown
-# PLAN      (plan.json)     gets the plan
+# PLAN      (plan.json)     gets the plan, for deliver: keep it as an artifact
+#
+# deliver carries out the plan that propose has left; where there is none, it makes one first.
 #
 # Exit codes: 0 go on; 1 the file is invalid, or the work failed; 4 something is blocked or delayed,
 # so a person should look; 64 wrong usage.
@@ -18,11 +20,6 @@ comment=${COMMENT:-comment.md}
 plan=${PLAN:-plan.json}
 now=$(date -u +%Y-%m-%dT%H:%M:%SZ) # one instant for all that is said
 
-# offers VERB [OPTION]: whether this build has it.
-offers() {
-    "$reconcert" help "$1" 2>/dev/null | grep -q -e "${2:-Usage:}"
-}
-
 # quoted TITLE: standard input as a comment whose text cannot be taken for Markdown.
 quoted() {
     printf '### %s\n\n' "$1"
@@ -30,13 +27,13 @@ quoted() {
 }
 
 propose() {
+    rm -f "$plan" # an older one must not be taken for this one's
     if ! problems=$("$reconcert" check --now "$now" "$@"); then
         printf '%s\n' "$problems"
         printf '%s\n' "$problems" | quoted 'The file is invalid' >"$comment"
         return 1
     fi
-    "$reconcert" diff --now "$now" --format markdown "$@" >"$comment" || return 1
-    "$reconcert" diff --now "$now" --format json "$@" >"$plan" 2>/dev/null || return 1
+    "$reconcert" diff --now "$now" --format markdown --out "$plan" "$@" >"$comment" || return 1
     "$reconcert" diff --now "$now" --exit-code "$@" 2>/dev/null
     case $? in
     0) echo 'nothing to do' ;;
@@ -47,13 +44,8 @@ propose() {
 }
 
 deliver() {
-    propose "$@" || return
-    if offers apply; then
-        offers diff --out && { "$reconcert" diff --out "$plan" "$@" >/dev/null || return 1; }
-        "$reconcert" apply "$plan"
-    else
-        echo 'this build has no verb apply: a running server takes the file from where it watches it'
-    fi
+    [ -e "$plan" ] || propose "$@" || return
+    "$reconcert" apply "$plan" "$@"
 }
 
 case ${1:-} in

@@ -68,6 +68,7 @@ struct value_credential {
     struct str order_url;
     bool active; /* in the index and renewed; false: retired, or not adopted yet */
     bool revoked;
+    bool renewed; /* it took the place of another one of this name and CA */
 };
 
 struct value_order {

@@ -8,10 +8,12 @@
 #include "reconciler/base/clock.h"
 #include "reconciler/cli/ask.h"
 #include "reconciler/cli/dry_run.h"
+#include "reconciler/cli/input.h"
 #include "reconciler/cli/output.h"
 #include "reconciler/cli/plan_file.h"
 #include "reconciler/cli/reading.h"
 #include "reconciler/cli/verb.h"
+#include "reconciler/control/approval.h"
 #include "reconciler/control/status.h"
 #include "reconciler/control/todo.h"
 #include "reconciler/core/simulate.h"
@@ -21,6 +23,8 @@
  */
 #define APPLY_LOOK_MS 500
 #define APPLY_WAIT_MS 600000
+/* A server finds out that its file has changed when it polls for it, at the latest. */
+#define APPLY_RELOAD_MS 2000
 
 enum outcome { OUTCOME_DONE, OUTCOME_UNDER_WAY, OUTCOME_FAILED };
 
@@ -43,6 +47,60 @@ static int check_files(const struct command *c, struct error *e)
         if (strcmp(c->operands[i], "-") == 0)
             return error_set(e, ERROR_USAGE, "apply reads FILE again, so it cannot be -");
     return 0;
+}
+
+static bool are_files_named(const struct command *c, int *code)
+{
+    struct settings s;
+    bool are_named;
+
+    *code = VERB_DONE;
+    if (c->operand_count > 1)
+        return true;
+    *code = input_settings(c, VERB_ANY, &s);
+    are_named = s.declarative_config_count || s.declarative_config_string;
+    settings_fini(&s);
+    return are_named;
+}
+
+/* What is no file on disk cannot be read again. */
+static int check_own_files(const struct saved_plan *saved, struct error *e)
+{
+    static const char *const others[] = {"-", "declarative_config_string"};
+
+    for (size_t i = 0; i < saved->file_count; i++)
+        for (size_t n = 0; n < ARRAY_LENGTH(others); n++)
+            if (strcmp(saved->files[i], others[n]) == 0)
+                return error_set(e, ERROR_USAGE,
+                                 "apply needs a FILE: the plan was made from %s, which cannot be "
+                                 "read again",
+                                 n ? others[n] : "standard input");
+    if (!saved->file_count)
+        return error_set(e, ERROR_USAGE, "apply needs a FILE: the plan names none");
+    return 0;
+}
+
+/* `with` is `c` on the files that the plan was made from, unless others are named. */
+static int name_files(const struct command *c, const struct saved_plan *saved, struct arena *arena,
+                      struct command *with)
+{
+    const char **operands;
+    struct error e;
+    int code;
+
+    *with = *c;
+    if (are_files_named(c, &code) || code != VERB_DONE)
+        return code;
+    operands = arena_array(arena, saved->file_count + 2, sizeof(*operands));
+    if (!operands)
+        error_memory(&e);
+    if (!operands || check_own_files(saved, &e))
+        return verb_refuse(c->verb, &e);
+    operands[0] = c->operands[0];
+    memcpy(operands + 1, saved->files, saved->file_count * sizeof(*operands));
+    with->operands = operands;
+    with->operand_count = saved->file_count + 1;
+    return VERB_DONE;
 }
 
 /* ---- is it done? ---- */
@@ -208,11 +266,44 @@ static int list_deeds(const struct saved_plan *saved, const struct dry_run *d, s
     return 0;
 }
 
-static int act(const struct command *c, const struct dry_run *d, const struct plan *todo,
-               struct error *e)
+struct work {
+    const struct command *c;
+    const struct dry_run *d;
+    const struct plan *todo;
+    const struct source_set *set; /* the plan as it was read */
+};
+
+/* Asks again and again while the server has not taken the file yet that we have read. */
+static int wait_for_reload(const struct dry_run *d, struct buf *page, struct error *e)
+{
+    int64_t poll_ms = (int64_t)d->settings.acme_poll_interval * 1000;
+    int64_t deadline = clock_steady_ms() + poll_ms + APPLY_RELOAD_MS;
+
+    while (check_server(d, buf_view(page), e)) {
+        if (clock_steady_ms() >= deadline)
+            return -1;
+        poll(NULL, 0, APPLY_LOOK_MS);
+        buf_clear(page);
+        if (ask_server(d->settings.prefix, "/status.json", page, e))
+            return -1;
+    }
+    return 0;
+}
+
+static int do_with_server(const struct work *w, struct buf *page, struct error *e)
+{
+    const struct source_file *file = &w->set->files[0];
+
+    if (wait_for_reload(w->d, page, e) ||
+        approval_bring(&w->d->settings, (struct str){file->data, file->len}, e))
+        return -1;
+    return wait_for_server(w->c, w->todo);
+}
+
+static int act(const struct work *w, struct error *e)
 {
     struct buf text = BUF_INIT(TODO_BYTES_MAX), page = BUF_INIT(STATUS_BODY_MAX);
-    size_t count = todo_print(todo, &text);
+    size_t count = todo_print(w->todo, &text);
     int code = -1;
 
     if (text.failed)
@@ -221,38 +312,60 @@ static int act(const struct command *c, const struct dry_run *d, const struct pl
         code = output_data(STR("Nothing to do.\n"), e) ? -1 : VERB_DONE;
     else if (output_buf(&text, e))
         code = -1;
-    else if (ask_server(d->settings.prefix, "/status.json", &page, e))
-        code = do_it(c, d, todo, &text, e);
-    else if (check_server(d, buf_view(&page), e) == 0)
-        code = wait_for_server(c, todo);
+    else if (ask_server(w->d->settings.prefix, "/status.json", &page, e))
+        code = do_it(w->c, w->d, w->todo, &text, e);
+    else
+        code = do_with_server(w, &page, e);
     buf_free(&text);
     buf_free(&page);
     return code;
 }
 
-int apply_command(const struct command *c)
+static int compare_and_act(const struct command *c, const struct saved_plan *saved,
+                           const struct source_set *set, int64_t max_age)
 {
-    struct saved_plan saved;
     struct plan *rest, todo;
     struct dry_run d;
     struct error e;
-    int64_t max_age;
-    int code;
+    int code = dry_run_open(&d, c, 1);
 
-    if (read_max_age(c->options, &max_age, &e) || check_files(c, &e))
-        return verb_refuse(c->verb, &e);
-    code = dry_run_open(&d, c, 1);
     if (code == VERB_DONE) {
         code = -1;
-        if (plan_file_read(c->operands[0], d.loaded->arena, &saved, &e) == 0 &&
-            saved_compare(&saved, d.plan, d.now, max_age, d.loaded->arena, &rest, &e) == 0 &&
-            list_deeds(&saved, &d, &todo, &e) == 0)
-            code = act(c, &d, &todo, &e);
+        if (saved_compare(saved, d.plan, d.now, max_age, d.loaded->arena, &rest, &e) == 0 &&
+            list_deeds(saved, &d, &todo, &e) == 0)
+            code = act(&(struct work){c, &d, &todo, set}, &e);
         if (code < 0) {
             output_error(&e);
             code = VERB_FAILED;
         }
     }
     dry_run_close(&d);
+    return code;
+}
+
+int apply_command(const struct command *c)
+{
+    struct saved_plan saved;
+    struct source_set *set = NULL;
+    struct command with;
+    struct error e;
+    struct arena *arena;
+    int64_t max_age;
+    int code = VERB_FAILED;
+
+    if (read_max_age(c->options, &max_age, &e) || check_files(c, &e))
+        return verb_refuse(c->verb, &e);
+    arena = arena_new(NULL);
+    if (!arena)
+        error_memory(&e);
+    if (!arena || plan_file_read(c->operands[0], arena, &saved, &set, &e)) {
+        output_error(&e);
+    } else {
+        code = name_files(c, &saved, arena, &with);
+        if (code == VERB_DONE)
+            code = compare_and_act(&with, &saved, set, max_age);
+    }
+    source_free(set);
+    arena_free(arena);
     return code;
 }

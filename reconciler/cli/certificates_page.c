@@ -81,6 +81,12 @@ void certificates_page_close(struct certificates_page *p)
     free(p);
 }
 
+/* It waits for approval to be retired: nothing asks for it any more. */
+static bool is_to_retire(const struct reading *r, const struct document_node *next)
+{
+    return str_equal_cstr(reading_text(r, next, "action"), plan_action_name(PLAN_RETIRE));
+}
+
 int certificates_page_demands(const struct certificates_page *p, int64_t now, struct arena *arena,
                               struct desired_options *options, struct error *e)
 {
@@ -91,10 +97,11 @@ int certificates_page_demands(const struct certificates_page *p, int64_t now, st
     options->demands = demands;
     options->demand_count = 0;
     for (size_t i = 0; i < p->count; i++) {
+        const struct document_node *next = reading_get(&p->reading, p->entries[i], "next");
         size_t places;
 
         reading_list(&p->reading, p->entries[i], "declared_at", &places);
-        if (!places)
+        if (!places && !is_to_retire(&p->reading, next))
             demands[options->demand_count++] = (struct desired_demand){
                 .name = reading_text(&p->reading, p->entries[i], "name"), .last_seen_at = now};
     }

@@ -5,6 +5,7 @@
 #include "reconciler/cli/against.h"
 #include "reconciler/cli/input.h"
 #include "reconciler/cli/output.h"
+#include "reconciler/control/limits.h"
 #include "reconciler/core/render.h"
 
 /* What is desired depends on who came on demand, and what is observed may on the policy. */
@@ -37,7 +38,8 @@ static int take_against(struct dry_run *d, struct desired_options *options, stru
 
 static int fit_budget(struct dry_run *d, const struct plan *plan, struct error *e)
 {
-    const struct budget_limits *limits = budget_known(d->desired->directory);
+    struct budget_limits room;
+    const struct budget_limits *limits = limits_find(&d->settings, d->desired->directory, &room);
 
     d->plan = plan;
     if (!limits)

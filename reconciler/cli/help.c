@@ -50,11 +50,13 @@ static void print_option(const struct verb *v, const struct option_row *row, str
     else
         buf_printf(out, "      --%s", row->name);
     if (row->argument)
-        buf_char(out, '=');
+        buf_cstr(out, row->absent ? "[=" : "=");
     if (row == &option_rows()[OPTION_FORMAT])
         verb_print_formats(v, "|", out);
     else if (row->argument)
         buf_cstr(out, row->argument);
+    if (row->absent)
+        buf_char(out, ']');
     /* One blank at least stays between an option and its text. */
     paragraph_pad(out->len - at + 1 < HELP_OPTION_COLUMN ? out->len - at : HELP_OPTION_COLUMN,
                   HELP_OPTION_COLUMN, out);

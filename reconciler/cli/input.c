@@ -4,6 +4,7 @@
 
 #include "reconciler/base/clock.h"
 #include "reconciler/cli/output.h"
+#include "reconciler/control/limits.h"
 #include "reconciler/core/render.h"
 
 /* A thousand problems, each with a long path and text. */
@@ -21,7 +22,7 @@ int input_settings(const struct command *c, size_t first_file, struct settings *
     };
     struct error e;
 
-    if (settings_read(s, &input, &e) == 0)
+    if (settings_read(s, &input, &e) == 0 && limits_check(s, &e) == 0)
         return VERB_DONE;
     output_error(&e);
     return e.kind == ERROR_USAGE ? VERB_USAGE : VERB_FAILED;

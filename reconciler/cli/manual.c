@@ -185,8 +185,9 @@ static void print_option(const struct option_row *row, struct buf *out)
     buf_cstr(out, "Fl Fl ");
     print_text(str_from(row->name), out);
     if (row->argument) {
-        buf_cstr(out, " Ns = Ns Ar ");
+        buf_cstr(out, row->absent ? " Ns Oo Ns = Ns Ar " : " Ns = Ns Ar ");
         print_argument(row->argument, out);
+        buf_cstr(out, row->absent ? " Oc" : "");
     }
     buf_char(out, '\n');
     print_sentence(row->help, out);

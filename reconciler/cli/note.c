@@ -1,5 +1,10 @@
 #include "reconciler/cli/note.h"
 
+#include <linux/magic.h>
+#include <sys/statfs.h>
+
+#include "reconciler/base/attr.h"
+
 #define HTTP01_PORT 80 /* RFC 8555 §8.3 */
 
 static bool is_plain_port(const struct settings *s, uint16_t port)
@@ -40,4 +45,26 @@ bool note_http01_port(const struct settings *s, const struct model *model, struc
         buf_printf(out, "forward it to %u, or ", port);
     buf_printf(out, "set proxy_listen=0.0.0.0:%d, ...", HTTP01_PORT);
     return true;
+}
+
+bool note_fleeting_prefix(const char *prefix, struct buf *out)
+{
+    static const struct {
+        long magic;
+        const char *name;
+    } fleeting[] = {
+        {TMPFS_MAGIC, "tmpfs"}, {RAMFS_MAGIC, "ramfs"}, {OVERLAYFS_SUPER_MAGIC, "an overlay"}};
+    struct statfs st;
+
+    if (statfs(prefix, &st))
+        return false;
+    for (size_t i = 0; i < ARRAY_LENGTH(fleeting); i++)
+        if ((unsigned long)st.f_type == (unsigned long)fleeting[i].magic) {
+            buf_printf(out,
+                       "the prefix %s lies on %s: what is obtained is lost with it, and ordered "
+                       "again, up to the CA's limits; put it on a disk or a volume",
+                       prefix, fleeting[i].name);
+            return true;
+        }
+    return false;
 }

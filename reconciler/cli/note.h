@@ -19,4 +19,10 @@
  */
 bool note_http01_port(const struct settings *s, const struct model *model, struct buf *out);
 
+/*
+ * True, with the sentence appended, where the folder lies on a file system that is gone with the
+ * machine or the container: what was obtained would be ordered again. `run` alone says it.
+ */
+bool note_fleeting_prefix(const char *prefix, struct buf *out);
+
 #endif

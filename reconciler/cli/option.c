@@ -53,6 +53,13 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPTION_OUT] = {.name = "out",
                     .argument = "PLAN",
                     .help = "write the plan as JSON into the file PLAN too"},
+    [OPTION_APPROVE] = {.name = "approve",
+                        .argument = "PLAN",
+                        .absent = "on",
+                        .setting = "acme_approve",
+                        .help = "let first certificates, overrides and retirements wait until the "
+                                "plan in the file PLAN has them; without PLAN, until apply brings "
+                                "one. Short for --set acme_approve=PLAN, or =on"},
     [OPTION_MAX_AGE] = {.name = "max-age",
                         .argument = "TIME",
                         .help = "refuse a plan that was made longer ago: 45m, 6h, 2d. 24h if it is "
@@ -190,8 +197,12 @@ static int apply(struct options *o, const struct option_row *row, const char *va
 static const char *take_argument(const struct option_row *row, const char *glued, struct words *w,
                                  struct error *e)
 {
-    const char *value = glued ? glued : w->next < w->count ? w->items[w->next++] : NULL;
+    const char *value = glued;
 
+    if (!value && row->absent)
+        return row->absent;
+    if (!value && w->next < w->count)
+        value = w->items[w->next++];
     if (!value)
         error_set(e, ERROR_USAGE, "--%s needs %s", row->name, row->argument);
     else if (!*value)

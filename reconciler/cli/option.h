@@ -26,6 +26,7 @@ enum option_id {
     OPTION_FORMAT,
     OPTION_AGAINST,
     OPTION_OUT,
+    OPTION_APPROVE,
     OPTION_MAX_AGE,
     OPTION_EXIT_CODE,
     OPTION_STRICT,
@@ -50,6 +51,7 @@ struct option_row {
     char letter;          /* '\0' = only the long name */
     const char *name;     /* without the dashes */
     const char *argument; /* "FILE"; NULL = takes none */
+    const char *absent;   /* the argument may be left out, and is this then; it follows a `=` */
     const char *setting;  /* it is short for --set SETTING=ARGUMENT, or =on; NULL = it is not */
     const char *help;     /* one sentence, no full stop */
 };

@@ -4,16 +4,49 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "reconciler/cli/reading.h"
 #include "reconciler/io/source.h"
+#include "reconciler/pki/digest.h"
 
 /* Written piece by piece: this bounds one action. */
 #define PLAN_FILE_PIECE_MAX ((size_t)1 << 30)
 #define PLAN_FILE_MODE 0644
 #define PLAN_FILE_TRIES 100
+
+#define DIGEST_TEXT_SIZE 65
+
+/* ---- the hash ---- */
+
+static void write_line(enum plan_action action, bool overrides, struct str name, struct buf *out)
+{
+    buf_printf(out, "%s%s ", plan_action_name(action), overrides ? "+" : "");
+    buf_str(out, name);
+    buf_char(out, '\n');
+}
+
+/* Of the lines, which are freed. */
+static int finish_hash(struct buf *lines, char hash[DIGEST_TEXT_SIZE], struct error *e)
+{
+    bool is_made = !lines->failed && digest_sha256_hex(buf_view(lines), hash) == 0;
+
+    buf_free(lines);
+    return is_made ? 0 : error_memory(e);
+}
+
+static int hash_plan(const struct plan *plan, char hash[DIGEST_TEXT_SIZE], struct error *e)
+{
+    struct buf lines = BUF_INIT(PLAN_FILE_PIECE_MAX);
+
+    for (size_t i = 0; i < plan->count; i++)
+        write_line(plan->items[i].action, plan->items[i].overrides, plan->items[i].name, &lines);
+    return finish_hash(&lines, hash, e);
+}
+
+/* ---- writing ---- */
 
 struct writing {
     int fd;
@@ -88,17 +121,22 @@ static int fill(struct writing *w, const struct plan *plan, const struct render_
 int plan_file_write(const char *path, const struct plan *plan, const struct render_options *options,
                     struct error *e)
 {
+    struct render_options with = *options;
+    char hash[DIGEST_TEXT_SIZE];
     struct writing w = {0};
     char *beside = NULL;
     int rc;
 
+    if (hash_plan(plan, hash, e))
+        return -1;
+    with.hash = hash;
     w.fd = create_beside(path, &beside);
     if (w.fd < 0) {
         rc = beside ? fail(path, errno, e) : error_memory(e);
         free(beside);
         return rc;
     }
-    rc = fill(&w, plan, options);
+    rc = fill(&w, plan, &with);
     if (close(w.fd) && rc == 0) {
         w.number = errno;
         rc = -1;
@@ -161,12 +199,47 @@ static int read_actions(const struct reading *r, struct arena *arena, struct sav
     return 0;
 }
 
-static int read_plan(struct str json, struct arena *arena, struct saved_plan *saved,
-                     struct error *e)
+static int check_hash(const struct reading *r, const struct saved_plan *saved, struct error *e)
+{
+    struct buf lines = BUF_INIT(PLAN_FILE_PIECE_MAX);
+    char hash[DIGEST_TEXT_SIZE];
+    int rc;
+
+    for (size_t i = 0; i < saved->count; i++)
+        write_line(saved->items[i].action, saved->items[i].overrides, saved->items[i].name, &lines);
+    rc = finish_hash(&lines, hash, e);
+    if (rc == 0 && !str_equal_cstr(reading_text(r, &r->root, "hash"), hash))
+        rc = error_set(e, ERROR_INVALID, "it was changed after it was made: its hash is another");
+    return rc;
+}
+
+static int read_files(const struct reading *r, struct arena *arena, struct saved_plan *saved,
+                      struct error *e)
+{
+    const struct document_node *config = reading_get(r, &r->root, "config");
+    const struct document_node *nodes = reading_list(r, config, "files", &saved->file_count);
+
+    saved->files = arena_array(arena, saved->file_count + 1, sizeof(*saved->files));
+    if (!saved->files)
+        return error_memory(e);
+    for (size_t i = 0; i < saved->file_count; i++) {
+        struct str name = reading_text(r, &nodes[i], "file");
+
+        if (!name.len || memchr(name.ptr, '\0', name.len))
+            return error_set(e, ERROR_INVALID, "a file in it is not understood");
+        saved->files[i] = arena_str(arena, name).ptr;
+        if (!saved->files[i])
+            return error_memory(e);
+    }
+    return 0;
+}
+
+int plan_file_parse(struct str json, struct arena *arena, struct saved_plan *saved, struct error *e)
 {
     struct reading r;
     int rc = -1;
 
+    *saved = (struct saved_plan){0};
     if (reading_open(&r, json, e)) {
         if (e->kind != ERROR_MEMORY)
             error_set(e, ERROR_INVALID, "it is no plan: not a JSON object");
@@ -176,30 +249,30 @@ static int read_plan(struct str json, struct arena *arena, struct saved_plan *sa
     if (reading_number(&r, &r.root, "format") != PLAN_FORMAT || !saved->made_at ||
         !reading_get(&r, &r.root, "actions"))
         error_set(e, ERROR_INVALID, "it is no plan that diff --out has written");
-    else
-        rc = read_actions(&r, arena, saved, e);
+    else if (read_files(&r, arena, saved, e) == 0 && read_actions(&r, arena, saved, e) == 0)
+        rc = check_hash(&r, saved, e);
 out:
     reading_close(&r);
     return rc;
 }
 
-int plan_file_read(const char *path, struct arena *arena, struct saved_plan *saved, struct error *e)
+int plan_file_read(const char *path, struct arena *arena, struct saved_plan *saved,
+                   struct source_set **set, struct error *e)
 {
     char *paths[] = {(char *)path, NULL};
     const struct source_options options = {
         .paths = paths, .path_count = 1, .max_bytes = PLAN_FILE_MAX};
-    struct source_set *set;
     int rc;
 
-    *saved = (struct saved_plan){0};
-    if (source_read(&options, &set, e))
+    *set = NULL;
+    if (source_read(&options, set, e))
         return -1;
-    if (set->count == 1)
-        rc = read_plan((struct str){set->files[0].data, set->files[0].len}, arena, saved, e);
+    if ((*set)->count == 1)
+        rc = plan_file_parse((struct str){(*set)->files[0].data, (*set)->files[0].len}, arena,
+                             saved, e);
     else
         rc = error_set(e, ERROR_INVALID, "it is no plan, but a folder");
     if (rc)
         snprintf(e->file, sizeof(e->file), "%s", path);
-    source_free(set);
     return rc;
 }

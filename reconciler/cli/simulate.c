@@ -1,8 +1,10 @@
 #include "reconciler/core/simulate.h"
 
+#include "reconciler/base/vec.h"
 #include "reconciler/cli/dry_run.h"
 #include "reconciler/cli/output.h"
 #include "reconciler/cli/verb.h"
+#include "reconciler/control/limits.h"
 #include "reconciler/core/simulate_report.h"
 
 #define SIMULATE_DAYS_DEFAULT 90
@@ -58,25 +60,56 @@ static int read_options(const struct options *o, struct simulate_options *s, uin
     return read_outages(o, s, e);
 }
 
+/* Every order, for --verbose. */
+struct sequence {
+    struct vec(struct simulate_order) orders;
+    bool failed;
+};
+
+static void on_order(void *context, int64_t at, const struct action *a, bool succeeded)
+{
+    struct sequence *s = context;
+    const struct simulate_order order = {
+        .at = at, .name = a->name, .is_renewal = a->action == PLAN_RENEW, .failed = !succeeded};
+
+    s->failed |= vec_push(&s->orders, order) != 0;
+}
+
+static int report(const struct simulation *simulation, enum option_format format, struct error *e)
+{
+    struct buf out = BUF_INIT(SIMULATE_OUTPUT_MAX);
+    int rc = format == OPTION_FORMAT_JSON ? simulate_report_json(simulation, &out)
+                                          : simulate_report_text(simulation, &out);
+
+    rc = rc ? error_memory(e) : output_buf(&out, e);
+    buf_free(&out);
+    return rc;
+}
+
 static int simulate(const struct dry_run *d, const struct command *c, struct simulate_options *s,
                     struct error *e)
 {
-    struct buf out = BUF_INIT(SIMULATE_OUTPUT_MAX);
+    struct sequence sequence = {0};
+    struct budget_limits limits;
     struct simulation *simulation;
-    int rc = -1;
+    int rc;
 
     s->desired = d->desired;
     s->observed = d->observed;
-    s->limits = budget_known(d->desired->directory);
+    s->limits = limits_find(&d->settings, d->desired->directory, &limits);
     s->now = d->now;
-    if (simulate_run(s, d->loaded->arena, &simulation, e))
-        return -1;
-    error_memory(e); /* what it is if the buffer did not take it all */
-    rc = c->options->format == OPTION_FORMAT_JSON ? simulate_report_json(simulation, &out)
-                                                  : simulate_report_text(simulation, &out);
-    if (rc == 0)
-        rc = output_buf(&out, e);
-    buf_free(&out);
+    if (option_seen(c->options, OPTION_VERBOSE)) {
+        s->ordered = on_order;
+        s->context = &sequence;
+    }
+    rc = simulate_run(s, d->loaded->arena, &simulation, e);
+    if (rc == 0 && sequence.failed)
+        rc = error_memory(e);
+    if (rc == 0) {
+        simulation->sequence = sequence.orders.items;
+        rc = report(simulation, c->options->format, e);
+    }
+    vec_free(&sequence.orders);
     return rc;
 }
 

@@ -150,6 +150,17 @@ static void print_details(struct page *p, const struct document_node *certificat
     buf_char(p->out, '\n');
 }
 
+/* A wait that nothing is wrong with, and that somebody may want to do something about. */
+static bool is_held(const struct page *p, const struct document_node *certificate)
+{
+    const struct document_node *next = reading_get(&p->reading, certificate, "next");
+    struct str reason =
+        reading_text(&p->reading, reading_get(&p->reading, next, "because"), "reason");
+
+    return str_equal_cstr(reason, plan_reason_id(REASON_APPROVAL)) ||
+           str_equal_cstr(reason, plan_reason_id(REASON_BUDGET));
+}
+
 static void print_certificate(struct page *p, const struct document_node *certificate)
 {
     const struct state *state = find_state(reading_text(&p->reading, certificate, "state"));
@@ -159,7 +170,7 @@ static void print_certificate(struct page *p, const struct document_node *certif
         fill_cell(p, certificate, (enum column)c);
         print_cell(p, c, is_coloured ? state->colour : "");
     }
-    if (state && state->wants_words)
+    if ((state && state->wants_words) || is_held(p, certificate))
         print_words(p, certificate);
     if (p->options->verbose)
         print_details(p, certificate);

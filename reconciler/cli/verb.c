@@ -26,9 +26,15 @@ static const struct verb rows[] = {
             "was served before is served on.\n"
             "\n"
             "One server a prefix: a second one says who is there, and ends. What was obtained is "
-            "kept under the prefix, so a restart orders nothing again.",
+            "kept under the prefix, so a restart orders nothing again.\n"
+            "\n"
+            "With --approve, first certificates, overrides and retirements wait until somebody has "
+            "approved a plan that has them: what diff --out writes, carried out by apply, or put "
+            "where --approve=PLAN looks. It is looked at whenever it changes. Until then the names "
+            "are served as before; renewals never wait. Such a plan bears a hash of what it holds, "
+            "and one that was changed afterwards is not heeded.",
         .operand_max = VERB_ANY,
-        .options = EVERY | SETTINGS,
+        .options = EVERY | SETTINGS | OPTION_BIT(OPTION_APPROVE),
         .exits = {{VERB_DONE, "stopped by SIGTERM, SIGQUIT or SIGINT"},
                   {VERB_FAILED, "the file is invalid, or the server could not start"}},
         .run = run_command,
@@ -95,7 +101,9 @@ static const struct verb rows[] = {
             "PLAN is what diff --out has written, and a person has approved. A fresh plan is made "
             "first: if it has another action for any name in PLAN, or PLAN is too old, nothing is "
             "done. What has happened meanwhile is not done again, so a second apply does nothing. "
-            "What PLAN does not hold is not done, not even a renewal that is due by now.\n"
+            "What PLAN does not hold is not done, not even a renewal that is due by now. Without "
+            "FILE and without the setting declarative_config, the files are those that PLAN was "
+            "made from.\n"
             "\n"
             "Without a running server, apply takes the prefix and the listeners for as long as it "
             "takes, answers the CA's challenges, and ends. With one, that server does the work, "
@@ -133,11 +141,12 @@ static const struct verb rows[] = {
             "Plays what run would do on a clock that jumps from one due time to the next: how many "
             "orders a day, which day has the most, how close renewals come to the end of a "
             "certificate, and which names are at risk. It begins with the state under the prefix, "
-            "counts the limits of CAs that are known, and asks nobody anything.",
+            "counts the limits of CAs that are known, and asks nobody anything. With --verbose, "
+            "every order follows, in the order in which run would send them.",
         .operand_max = VERB_ANY,
-        .options = EVERY | SETTINGS | FORMAT | OPTION_BIT(OPTION_NOW) | OPTION_BIT(OPTION_DAYS) |
-                   OPTION_BIT(OPTION_LIFETIME) | OPTION_BIT(OPTION_CA_OUTAGE) |
-                   OPTION_BIT(OPTION_SEED),
+        .options = EVERY | SETTINGS | FORMAT | VERBOSE | OPTION_BIT(OPTION_NOW) |
+                   OPTION_BIT(OPTION_DAYS) | OPTION_BIT(OPTION_LIFETIME) |
+                   OPTION_BIT(OPTION_CA_OUTAGE) | OPTION_BIT(OPTION_SEED),
         .formats = TEXT_JSON,
         .exits = {{VERB_DONE, "printed, whatever is at risk"},
                   {VERB_FAILED, "the file is invalid, or cannot be read"}},

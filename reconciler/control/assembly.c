@@ -263,6 +263,8 @@ void assembly_close(struct control *c)
     generation_free(c->generation);
     load_free(c->refused);
     todo_free(c->todo);
+    approval_free(c->approval);
+    budget_free(c->pass.budget);
     credential_unref(c->state.defaults[0]);
     credential_unref(c->state.defaults[1]);
     store_free(c->store);

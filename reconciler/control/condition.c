@@ -14,6 +14,7 @@ static const char *const names[CONDITION_COUNT] = {
     [CONDITION_STORAGE_DAMAGED] = "storage_damaged",
     [CONDITION_CERTIFICATE] = "certificate_unusable",
     [CONDITION_ACCOUNT] = "account_unusable",
+    [CONDITION_APPROVAL] = "approval_unusable",
     [CONDITION_PUBLISH] = "publish_failed",
 };
 

@@ -7,7 +7,8 @@
 #include "reconciler/base/error.h"
 #include "reconciler/base/json_out.h"
 
-/* What is wrong with the server as a whole, and since when: shown by status, logged when it changes. */
+/* What is wrong with the server as a whole, and since when: shown by status, logged when it
+ * changes. */
 enum condition_id {
     CONDITION_FILE_UNREADABLE, /* missing, or cannot be read: the old generation serves on */
     CONDITION_FILE_REFUSED,    /* invalid: the same */
@@ -16,6 +17,7 @@ enum condition_id {
     CONDITION_STORAGE_DAMAGED, /* records were lost to corruption */
     CONDITION_CERTIFICATE,     /* a declared certificate cannot be used */
     CONDITION_ACCOUNT,         /* no account at the CA */
+    CONDITION_APPROVAL,        /* the plan that approves cannot be read, or is none */
     CONDITION_PUBLISH,         /* a generation could not be announced to the workers */
     CONDITION_COUNT
 };

@@ -212,6 +212,12 @@ static void on_reloaded(void *context)
     wake(c);
 }
 
+/* What `apply` does has been approved. */
+static bool needs_approval(const struct control *c)
+{
+    return !c->todo && settings_approve(c->options->settings);
+}
+
 static void start_reload(struct control *c)
 {
     c->reload = (struct reload){.state = &c->state,
@@ -219,6 +225,8 @@ static void start_reload(struct control *c)
                                 .refused = c->refused,
                                 .sweep_only = !c->wants_reload,
                                 .is_forced = c->is_forced,
+                                .needs_approval = needs_approval(c),
+                                .approved = c->approval,
                                 .now = clock_now()};
     if (job_submit(c->jobs, run_reload, on_reloaded, c))
         return; /* still wanted: the next turn tries again */
@@ -457,10 +465,14 @@ static int load_first(struct control *c)
     struct reload *r = &c->reload;
     int code = 0;
 
-    *r = (struct reload){.state = &c->state, .now = clock_now()};
+    *r = (struct reload){
+        .state = &c->state, .needs_approval = needs_approval(c), .now = clock_now()};
     reload_run(r);
     if (r->outcome != RELOAD_READY && may_fall_back) {
-        struct reload again = {.state = &c->state, .now = r->now, .from_last_good = true};
+        struct reload again = {.state = &c->state,
+                               .needs_approval = r->needs_approval,
+                               .now = r->now,
+                               .from_last_good = true};
         reload_run(&again);
         if (again.outcome == RELOAD_READY) {
             if (r->outcome == RELOAD_REFUSED || r->outcome == RELOAD_UNREADABLE)
@@ -490,6 +502,9 @@ static void say_notes(const struct control *c)
 
     if (note_http01_port(c->options->settings, c->generation->loaded->model, &out))
         log_event(LOG_NOTICE, "note", LOG_FIELDS(log_str("text", str_trim(buf_view(&out)))));
+    buf_clear(&out);
+    if (note_fleeting_prefix(c->options->settings->prefix, &out))
+        log_event(LOG_WARN, "prefix_fleeting", LOG_FIELDS(log_str("text", buf_view(&out))));
     buf_free(&out);
 }
 

@@ -46,6 +46,7 @@ struct control {
     struct loaded *refused;        /* the newest file, if it was refused */
     struct pass pass;
     struct todo *todo;           /* NULL: `run` */
+    struct approval *approval;   /* NULL: none is needed, or never looked */
     struct generation_plan plan; /* being carried out */
     size_t plan_cursor;
     struct conditions conditions;

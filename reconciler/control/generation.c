@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "reconciler/control/limits.h"
 #include "reconciler/control/publish.h"
 #include "reconciler/control/routes.h"
 #include "reconciler/core/explain.h"
@@ -25,7 +26,22 @@ void generation_free(struct generation *g)
 void generation_plan_free(struct generation_plan *p)
 {
     arena_free(p->arena);
+    budget_free(p->budget);
     *p = (struct generation_plan){0};
+}
+
+/* With the names that have come on demand by now. */
+static int make_desired(const struct generation_state *state, const struct model *model,
+                        int64_t now, struct arena *arena, struct desired **desired, struct error *e)
+{
+    struct desired_options options = {.acme_server = str_from(state->settings->acme_server),
+                                      .storage_works = load_unsupported_storage(model) == NULL};
+    struct desired_demand *demands;
+
+    if (observe_demands(state->store, now, arena, &demands, &options.demand_count, e))
+        return -1;
+    options.demands = demands;
+    return desired_make(model, &options, arena, desired, e);
 }
 
 int generation_parse(const struct generation_state *state, const struct source_set *set,
@@ -33,10 +49,7 @@ int generation_parse(const struct generation_state *state, const struct source_s
 {
     const struct load_options load = {.settings = state->settings,
                                       .environment = state->environment};
-    struct desired_options options = {.acme_server = str_from(state->settings->acme_server),
-                                      .storage_works = true};
     struct generation *made = calloc(1, sizeof(*made));
-    struct desired_demand *demands;
 
     if (!made)
         return error_memory(e);
@@ -47,11 +60,7 @@ int generation_parse(const struct generation_state *state, const struct source_s
         free(made);
         return 1;
     }
-    if (observe_demands(state->store, now, made->loaded->arena, &demands, &options.demand_count, e))
-        goto fail;
-    options.demands = demands;
-    options.storage_works = load_unsupported_storage(made->loaded->model) == NULL;
-    if (desired_make(made->loaded->model, &options, made->loaded->arena, &made->desired, e))
+    if (make_desired(state, made->loaded->model, now, made->loaded->arena, &made->desired, e))
         goto fail;
     made->policy = plan_policy(made->desired, 0);
     *g = made;
@@ -191,9 +200,12 @@ static bool is_served(const struct generation *g, const struct action *a, int64_
 {
     const struct observed_name *o = a->observed;
 
-    if (!o || !o->has_certificate || !o->active || !a->desired || a->action == PLAN_RETIRE)
+    /* A name that waits for its retirement is served on, though nothing desires it. */
+    bool is_wanted = a->desired || (a->action == PLAN_WAIT && a->wanted == PLAN_RETIRE);
+
+    if (!o || !o->has_certificate || !o->active || !is_wanted)
         return false;
-    if (!str_equal(o->directory, g->desired->directory))
+    if (a->desired && !str_equal(o->directory, g->desired->directory))
         return false;
     if (!o->revoked && o->not_before <= now && now <= o->not_after)
         return true;
@@ -209,18 +221,113 @@ int generation_serve(const struct generation_state *state, const struct generati
                              n && is_served(g, a, now) ? n->credential : NULL, e);
 }
 
-static int make_plan(const struct generation_state *state, const struct generation *g, int64_t now,
-                     struct generation_plan *p, struct error *e)
+static bool is_storage_usable(const struct generation_state *state)
 {
+    return !state->observe.storage_error || !state->observe.storage_error[0];
+}
+
+/* An order that was put off when it did not fit keeps the date that it was given. */
+static void keep_date(const struct generation_state *state, struct action *a, int64_t now)
+{
+    const struct store_name *n;
+
+    if (a->action != PLAN_ISSUE && a->action != PLAN_RENEW)
+        return;
+    n = store_find(state->store, a->name);
+    if (!n || n->limited_until <= now)
+        return;
+    a->action = PLAN_WAIT;
+    a->reason = REASON_BUDGET;
+    a->at = n->limited_until;
+}
+
+struct action generation_decide(const struct generation_state *state, const struct generation *g,
+                                struct generation_name *name, int64_t now)
+{
+    const struct saved_guard guard = {.approved = state->approved,
+                                      .policy = &g->policy,
+                                      .storage_usable = is_storage_usable(state),
+                                      .now = now};
+    struct action a =
+        plan_decide(name->desired, name->observed, &g->policy, guard.storage_usable, now);
+
+    if (state->approved)
+        a = saved_hold(&guard, &a, &name->room);
+    keep_date(state, &a, now);
+    return a;
+}
+
+/* ---- the full plan ---- */
+
+static int by_urgency(const void *left, const void *right)
+{
+    return budget_plan_urgency(*(const struct action *const *)left,
+                               *(const struct action *const *)right);
+}
+
+static int list_orders(struct generation_plan *p, struct error *e)
+{
+    const struct plan *plan = p->plan;
+
+    p->orders = arena_array(p->arena, plan->counts[PLAN_ISSUE] + plan->counts[PLAN_RENEW],
+                            sizeof(const struct action *));
+    if (!p->orders)
+        return error_memory(e);
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->items[i].action == PLAN_ISSUE || plan->items[i].action == PLAN_RENEW)
+            p->orders[p->order_count++] = &plan->items[i];
+    qsort(p->orders, p->order_count, sizeof(const struct action *), by_urgency);
+    return 0;
+}
+
+static int open_budget(const struct generation_state *state, const struct generation *g,
+                       const struct observed *observed, int64_t now, struct generation_plan *p,
+                       struct error *e)
+{
+    struct str directory = g->desired->directory;
+    struct budget_limits room;
+    const struct budget_limits *limits = limits_find(state->settings, directory, &room);
+
+    if (!limits)
+        return 0;
+    p->budget = budget_new(limits);
+    if (!p->budget)
+        return error_memory(e);
+    if (budget_record_observed(p->budget, observed, directory, now, e))
+        return -1;
+    return budget_draw_open(p->budget, p->plan, directory, now, e);
+}
+
+/* `is_new`: what is desired has been made this instant. */
+static int decide_all(const struct generation_state *state, const struct generation *g, bool is_new,
+                      int64_t now, struct generation_plan *p, struct error *e)
+{
+    const struct saved_guard guard = {.approved = state->approved,
+                                      .policy = &g->policy,
+                                      .storage_usable = is_storage_usable(state),
+                                      .now = now};
+    struct desired *desired = g->desired;
     struct observed *observed;
-    int rc = 0;
+    struct plan *plan;
+
+    if (!is_new && make_desired(state, g->loaded->model, now, p->arena, &desired, e))
+        return -1;
+    if (observe_store(state->store, &state->observe, p->arena, &observed, e) ||
+        plan_make(desired, observed, &g->policy, now, p->arena, &plan, e) ||
+        saved_hold_plan(&guard, plan, p->arena, &p->plan, e) || list_orders(p, e))
+        return -1;
+    return open_budget(state, g, observed, now, p, e);
+}
+
+static int make_plan(const struct generation_state *state, const struct generation *g, bool is_new,
+                     int64_t now, struct generation_plan *p, struct error *e)
+{
+    int rc;
 
     p->arena = arena_new(NULL);
     if (!p->arena)
         return error_memory(e);
-    if (observe_store(state->store, &state->observe, p->arena, &observed, e) ||
-        plan_make(g->desired, observed, &g->policy, now, p->arena, &p->plan, e))
-        rc = -1;
+    rc = decide_all(state, g, is_new, now, p, e);
     for (size_t i = 0; rc == 0 && i < p->plan->count; i++)
         rc = generation_serve(state, g, &p->plan->items[i], now, e);
     if (rc)
@@ -231,7 +338,7 @@ static int make_plan(const struct generation_state *state, const struct generati
 int generation_sweep(const struct generation_state *state, const struct generation *g, int64_t now,
                      struct generation_plan *plan, struct error *e)
 {
-    if (make_plan(state, g, now, plan, e))
+    if (make_plan(state, g, false, now, plan, e))
         return -1;
     if (publish_build(state->publisher, NULL, e) == 0)
         return 0;
@@ -251,7 +358,7 @@ int generation_enforce(const struct generation_state *state, struct generation *
         return error_memory(e);
     rc = enforce_declared(state, g, scratch, e);
     if (rc == 0)
-        rc = make_plan(state, g, now, plan, e);
+        rc = make_plan(state, g, true, now, plan, e);
     if (rc == 0)
         rc = routes_make(g->loaded->model, scratch, &routes, &g->routes_hash, e);
     if (rc == 0)

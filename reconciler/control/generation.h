@@ -8,7 +8,9 @@
 #include "reconciler/base/error.h"
 #include "reconciler/control/load.h"
 #include "reconciler/control/observe.h"
+#include "reconciler/core/budget.h"
 #include "reconciler/core/plan.h"
+#include "reconciler/core/saved.h"
 
 struct credential;
 struct declared;
@@ -30,9 +32,10 @@ struct generation {
     struct desired *desired;
     struct policy policy;
     uint64_t routes_hash;
-    char md5[33]; /* Kong's configuration_hash; "" until it has been computed, off the way to the workers */
-    size_t unusable_count;                  /* declared certificates that cannot be served */
-    char unusable[ERROR_MESSAGE_MAX];       /* the first of them, in words */
+    char md5[33]; /* Kong's configuration_hash; "" until it has been computed, off the way to the
+                     workers */
+    size_t unusable_count;            /* declared certificates that cannot be served */
+    char unusable[ERROR_MESSAGE_MAX]; /* the first of them, in words */
 };
 
 void generation_free(struct generation *g); /* NULL is fine */
@@ -45,24 +48,44 @@ struct generation_state {
     struct index *index;
     struct declared *declared;
     struct publisher *publisher;
-    struct credential *defaults[2]; /* the built-in certificate: primary, alternate (or NULL) */
+    const struct saved_plan *approved; /* NULL: nothing needs approval */
+    struct credential *defaults[2];    /* the built-in certificate: primary, alternate (or NULL) */
     struct observe_options observe;
 };
 
-/* The full plan of a sweep; its arena holds the actions. Strings point into store and generation. */
+/* The full plan of a sweep; its arena holds the actions. Strings point into store and generation.
+ */
 struct generation_plan {
     struct arena *arena;
-    struct plan *plan;
+    const struct plan *plan;
+    const struct action **orders; /* its issues and renewals, the most urgent first */
+    size_t order_count;
+    struct budget *budget; /* what is left of the CA's limits; NULL: none are known */
 };
 
 void generation_plan_free(struct generation_plan *p);
 
+/* One name: what is desired of it and what is known of it; either may be NULL, not both. */
+struct generation_name {
+    const struct desired_name *desired;
+    const struct observed_name *observed;
+    struct desired_name room; /* the action may point at it */
+};
+
 /*
- * Parses and checks `set`. 0: *g is the next generation, nothing lent is changed yet. 1: the file is
- * refused, *refused says why (the caller frees it). -1 with *e: memory.
+ * What is to be done for a name: the plan's decision, held back until it is approved, or until it
+ * fits the CA's limits where that has been found out already (its date in the store).
  */
-int generation_parse(const struct generation_state *state, const struct source_set *set, int64_t now,
-                     struct generation **g, struct loaded **refused, struct error *e) MUST_CHECK;
+struct action generation_decide(const struct generation_state *state, const struct generation *g,
+                                struct generation_name *name, int64_t now);
+
+/*
+ * Parses and checks `set`. 0: *g is the next generation, nothing lent is changed yet. 1: the file
+ * is refused, *refused says why (the caller frees it). -1 with *e: memory.
+ */
+int generation_parse(const struct generation_state *state, const struct source_set *set,
+                     int64_t now, struct generation **g, struct loaded **refused,
+                     struct error *e) MUST_CHECK;
 
 /*
  * Puts it in force: declared credentials into the index, routes and credentials into segments
@@ -77,8 +100,8 @@ int generation_sweep(const struct generation_state *state, const struct generati
                      struct generation_plan *plan, struct error *e) MUST_CHECK;
 
 /*
- * Puts the managed credential of the action's name into the index or takes it out: it is served while
- * it is valid, and when it is not, only if nothing declared covers the name (design 5.3).
+ * Puts the managed credential of the action's name into the index or takes it out: it is served
+ * while it is valid, and when it is not, only if nothing declared covers the name (design 5.3).
  */
 int generation_serve(const struct generation_state *state, const struct generation *g,
                      const struct action *a, int64_t now, struct error *e) MUST_CHECK;

@@ -167,13 +167,59 @@ static void take_generation(struct control *c, struct reload *r)
 static void take_plan(struct control *c, struct reload *r)
 {
     generation_plan_free(&c->plan);
+    budget_free(c->pass.budget);
     c->plan = r->plan;
     c->plan_cursor = 0;
+    c->pass.budget = c->plan.budget;
+    c->plan.budget = NULL;
     r->plan = (struct generation_plan){0};
+}
+
+/* The first look finds a file that cannot be used: nothing is approved then. */
+static const struct saved_plan nothing_approved;
+
+static void take_approval(struct control *c, struct reload *r)
+{
+    char text[ERROR_MESSAGE_MAX];
+
+    if (!r->needs_approval)
+        return;
+    if (r->approval_error.kind != ERROR_NONE) {
+        snprintf(text, sizeof(text), "%.200s: %.300s", r->approval_error.file,
+                 r->approval_error.message);
+        condition_set(&c->conditions, CONDITION_APPROVAL, text);
+    } else {
+        condition_clear(&c->conditions, CONDITION_APPROVAL);
+    }
+    if (r->approval) {
+        approval_free(c->approval);
+        c->approval = r->approval;
+        r->approval = NULL;
+        /* A bad file must not hide an approval: what is in force is planned again. */
+        if (r->outcome != RELOAD_READY && r->outcome != RELOAD_SWEPT)
+            c->wants_sweep = true;
+        if (c->approval->sha256[0])
+            log_event(LOG_NOTICE, "plan_approved",
+                      LOG_FIELDS(log_int("actions", (int64_t)c->approval->plan.count)));
+    }
+    c->state.approved = c->approval ? &c->approval->plan : &nothing_approved;
+}
+
+/* Once for each plan that follows a change: how many names wait for somebody. */
+static void log_held(const struct control *c)
+{
+    const struct plan *plan = c->plan.plan;
+    size_t count = 0;
+
+    for (size_t i = 0; plan && c->state.approved && i < plan->count; i++)
+        count += plan->items[i].reason == REASON_APPROVAL;
+    if (count)
+        log_event(LOG_NOTICE, "approval_awaited", LOG_FIELDS(log_int("names", (int64_t)count)));
 }
 
 void intake_take(struct control *c, struct reload *r)
 {
+    take_approval(c, r);
     switch (r->outcome) {
     case RELOAD_UNCHANGED:
         forget_refused(c);
@@ -193,6 +239,7 @@ void intake_take(struct control *c, struct reload *r)
     case RELOAD_READY:
         take_generation(c, r);
         take_plan(c, r);
+        log_held(c);
         break;
     case RELOAD_SWEPT:
         take_plan(c, r);

@@ -15,7 +15,8 @@ void observe_name(const struct store_name *n, const struct observe_options *opti
                                   .directory = n->directory,
                                   .issued_at = n->issued_at,
                                   .active = n->active,
-                                  .revoked = n->revoked};
+                                  .revoked = n->revoked,
+                                  .renewed = n->renewed};
     if (n->credential) {
         const struct certificate_facts *facts = &n->credential->facts;
         out->has_certificate = true;
@@ -32,8 +33,8 @@ void observe_name(const struct store_name *n, const struct observe_options *opti
         out->failure_permanent = n->failure->permanent;
         out->failure_text = n->failure->text;
     }
-    out->order_open = options->is_ordering ? options->is_ordering(options->context, n->name)
-                                           : n->order != NULL;
+    out->order_open =
+        options->is_ordering ? options->is_ordering(options->context, n->name) : n->order != NULL;
 }
 
 int observe_store(struct store *store, const struct observe_options *options, struct arena *arena,

@@ -25,8 +25,7 @@ static int64_t sum(const struct pages *p, size_t offset)
     uint64_t total = 0;
 
     for (size_t i = 0; i < p->worker_count; i++)
-        total += counters_get(
-            (const _Atomic uint64_t *)((const char *)p->counters[i] + offset));
+        total += counters_get((const _Atomic uint64_t *)((const char *)p->counters[i] + offset));
     return (int64_t)total;
 }
 
@@ -76,7 +75,8 @@ static unsigned print_status(const struct pages *p, struct buf *out)
     json_out_key(&j, "server");
     print_server(p, &j);
     json_out_member_cstr(&j, "configuration_hash",
-                         g && g->loaded->model->entity_count && g->md5[0] ? g->md5 : NOTHING_LOADED);
+                         g && g->loaded->model->entity_count && g->md5[0] ? g->md5
+                                                                          : NOTHING_LOADED);
     json_out_end(&j);
     return 200;
 }
@@ -106,40 +106,52 @@ static unsigned print_ready(const struct pages *p, struct buf *out)
 
 /* ---- ours ---- */
 
-static void print_name(const struct pages *p, const struct desired_name *desired,
+/* `desired` NULL: it is listed only if its retirement waits. */
+static void print_name(const struct pages *p, struct str name, const struct desired_name *desired,
                        const struct render_options *options, struct json_out *j)
 {
-    const struct generation *g = *p->generation;
     const struct generation_state *state = p->pass->state;
-    const struct store_name *n = store_find(state->store, desired->name);
+    const struct store_name *n = store_find(state->store, name);
+    struct generation_name which = {.desired = desired};
     struct observed_name observed;
     struct action a;
 
-    if (n)
+    if (n) {
         observe_name(n, &state->observe, &observed);
-    a = plan_decide(desired, n ? &observed : NULL, &g->policy,
-                    !state->observe.storage_error || !state->observe.storage_error[0],
-                    options->now);
-    if (a.action != PLAN_NOTHING)
+        which.observed = &observed;
+    }
+    a = generation_decide(state, *p->generation, &which, options->now);
+    if (a.action != PLAN_NOTHING && a.action != PLAN_RETIRE)
         render_certificate_json(&a, options, j);
 }
 
-/* The next name that came on demand since the file was read, at or after *at; NULL: no more. */
-static const struct desired_name *next_demanded(const struct pages *p,
-                                                struct store_name *const *names, size_t count,
-                                                size_t *at, int64_t now, struct desired_name *room)
+/* A name that no line of the file asks for, and is listed all the same. */
+struct unasked {
+    const struct store_name *name; /* NULL: no more */
+    const struct desired_name *desired;
+    struct desired_name room;
+};
+
+/*
+ * The next name that came on demand since the file was read, or may have to wait for its
+ * retirement, at or after *at.
+ */
+static void next_unasked(const struct pages *p, struct store_name *const *names, size_t count,
+                         size_t *at, int64_t now, struct unasked *u)
 {
     const struct generation *g = *p->generation;
 
-    for (; *at < count; ++*at) {
+    for (u->name = NULL; *at < count && !u->name; ++*at) {
         const struct store_name *n = names[*at];
-        if (n->last_seen_at && !desired_find(g->desired, n->name) &&
-            pass_find_desired(p->pass, n->name, now, room)) {
-            ++*at;
-            return room;
-        }
+
+        u->desired = NULL;
+        if (desired_find(g->desired, n->name))
+            continue;
+        if (n->last_seen_at)
+            u->desired = pass_find_desired(p->pass, n->name, now, &u->room);
+        if (u->desired || (p->pass->state->approved && n->credential && n->active))
+            u->name = n;
     }
-    return NULL;
 }
 
 /* Both lists are sorted, and so is what is printed. */
@@ -147,8 +159,7 @@ static void print_certificates(const struct pages *p, int64_t now, struct json_o
 {
     const struct generation *g = *p->generation;
     struct store_name *const *names;
-    struct desired_name room;
-    const struct desired_name *demanded;
+    struct unasked u = {0};
     size_t count = 0, at = 0;
 
     json_out_array(j);
@@ -156,17 +167,15 @@ static void print_certificates(const struct pages *p, int64_t now, struct json_o
     if (g) {
         const struct render_options options = {
             .model = g->loaded->model, .desired = g->desired, .now = now};
-        demanded = next_demanded(p, names, names ? count : 0, &at, now, &room);
-        for (size_t i = 0; i < g->desired->count; i++) {
-            while (demanded && str_compare(demanded->name, g->desired->names[i].name) < 0) {
-                print_name(p, demanded, &options, j);
-                demanded = next_demanded(p, names, names ? count : 0, &at, now, &room);
-            }
-            print_name(p, &g->desired->names[i], &options, j);
-        }
-        while (demanded) {
-            print_name(p, demanded, &options, j);
-            demanded = next_demanded(p, names, names ? count : 0, &at, now, &room);
+        next_unasked(p, names, names ? count : 0, &at, now, &u);
+        for (size_t i = 0; i <= g->desired->count; i++) {
+            const struct desired_name *asked = i < g->desired->count ? &g->desired->names[i] : NULL;
+
+            for (; u.name && (!asked || str_compare(u.name->name, asked->name) < 0);
+                 next_unasked(p, names, count, &at, now, &u))
+                print_name(p, u.name->name, u.desired, &options, j);
+            if (asked)
+                print_name(p, asked->name, asked, &options, j);
         }
     }
     json_out_end(j);
@@ -195,8 +204,8 @@ static void print_config(const struct generation *g, struct json_out *j)
 /* Those of the refused file where there is one, else the warnings of the one in force. */
 static void print_problems(const struct pages *p, struct json_out *j)
 {
-    const struct loaded *of = *p->refused ? *p->refused
-                                          : (*p->generation ? (*p->generation)->loaded : NULL);
+    const struct loaded *of =
+        *p->refused ? *p->refused : (*p->generation ? (*p->generation)->loaded : NULL);
 
     if (of) {
         problems_print_json(&of->problems, j);

@@ -5,6 +5,7 @@
 
 #include "reconciler/base/clock.h"
 #include "reconciler/base/log.h"
+#include "reconciler/base/vec.h"
 #include "reconciler/control/issuance.h"
 #include "reconciler/control/journal.h"
 #include "reconciler/control/todo.h"
@@ -46,10 +47,10 @@ static void log_stored(const struct pass *p, struct str name)
 
     if (!n || !n->credential)
         return;
-    log_event(LOG_NOTICE, "certificate_stored",
-              LOG_FIELDS(log_str("name", name), log_str("issuer", n->issuer),
-                         log_cstr("not_after",
-                                  clock_print(n->credential->facts.not_after, until))));
+    log_event(
+        LOG_NOTICE, "certificate_stored",
+        LOG_FIELDS(log_str("name", name), log_str("issuer", n->issuer),
+                   log_cstr("not_after", clock_print(n->credential->facts.not_after, until))));
 }
 
 /* What was to be recorded is durable, or is not: either way the name is decided again. */
@@ -99,16 +100,55 @@ static void set_active(struct pass *p, struct str name, bool active)
     record(p, &v, 1, errand_new(p, name));
 }
 
-static void order(struct pass *p, const struct action *a)
+/* Not before `at`: the CA would refuse it. */
+static void put_off(struct pass *p, struct str name, int64_t at)
+{
+    struct store_name *n = store_need(p->state->store, name);
+
+    if (!n || store_due_set(p->state->store, n, at)) {
+        log_event(LOG_ERROR, "due_failed", LOG_FIELDS(log_str("name", name)));
+        return;
+    }
+    store_limit_set(n, at);
+}
+
+/* True if the order fits the CA's limits: then it has drawn on them. Else it is put off. */
+static bool fits(struct pass *p, const struct action *a, int64_t now)
+{
+    struct str directory = p->generation->desired->directory;
+    const struct budget_request request = budget_request_of(a, directory, now);
+    struct store_name *n = store_find(p->state->store, a->name);
+    struct error e;
+    int64_t at;
+
+    /* One that is taken up again has drawn on them before. */
+    if (!p->budget || issuance_has(p->issuance, a->name) || (n && n->order && n->order->url.len))
+        return true;
+    at = budget_promise(p->budget, &request, now);
+    if (at > now) {
+        put_off(p, a->name, at);
+        return false;
+    }
+    if (n)
+        store_limit_set(n, 0);
+    if (budget_take(p->budget, &request, now, &e))
+        log_failure(LOG_ERROR, "budget_failed", &e, LOG_FIELDS(log_str("name", a->name)));
+    return true;
+}
+
+static void order(struct pass *p, const struct action *a, int64_t now)
 {
     struct error e;
 
+    if (!fits(p, a, now))
+        return;
     if (issuance_want(p->issuance, a->name, p->generation->desired->key_type,
                       a->action == PLAN_RENEW, &e))
         log_failure(LOG_ERROR, "order_failed", &e, LOG_FIELDS(log_str("name", a->name)));
 }
 
-/* Looked at again at the action's time, and when the certificate ends: the declared one takes over then. */
+/* Looked at again at the action's time, and when the certificate ends: the declared one takes over
+ * then. */
 static int set_due(const struct generation_state *state, const struct action *a, int64_t now)
 {
     struct store_name *n = store_find(state->store, a->name);
@@ -116,6 +156,9 @@ static int set_due(const struct generation_state *state, const struct action *a,
 
     if (!n)
         return 0; /* nothing is known of it: the next sweep sees to it */
+    /* Until it is retired, it is renewed. */
+    if (a->wanted == PLAN_RETIRE && a->renew_at > now)
+        at = a->renew_at;
     end = n->credential ? n->credential->facts.not_after + 1 : 0;
     if (end > now && (!at || end < at))
         at = end;
@@ -129,7 +172,7 @@ static void carry_out(struct pass *p, const struct action *a, int64_t now)
     switch (a->action) {
     case PLAN_ISSUE:
     case PLAN_RENEW:
-        order(p, a);
+        order(p, a, now);
         break;
     case PLAN_ADOPT:
         set_active(p, a->name, true);
@@ -151,34 +194,6 @@ static void carry_out(struct pass *p, const struct action *a, int64_t now)
     }
 }
 
-static int by_expiry(const void *left, const void *right)
-{
-    const struct action *a = *(const struct action *const *)left;
-    const struct action *b = *(const struct action *const *)right;
-
-    if (a->observed->not_after != b->observed->not_after)
-        return a->observed->not_after < b->observed->not_after ? -1 : 1;
-    return str_compare(a->name, b->name);
-}
-
-static void carry_out_renewals(struct pass *p, const struct plan *plan, int64_t now)
-{
-    const struct action **renewals;
-    size_t count = 0;
-
-    if (!plan->counts[PLAN_RENEW])
-        return;
-    renewals = calloc(plan->counts[PLAN_RENEW], sizeof(*renewals));
-    for (size_t i = 0; renewals && i < plan->count; i++)
-        if (plan->items[i].action == PLAN_RENEW)
-            renewals[count++] = &plan->items[i];
-    if (renewals)
-        qsort(renewals, count, sizeof(*renewals), by_expiry);
-    for (size_t i = 0; i < count; i++)
-        carry_out(p, renewals[i], now);
-    free(renewals);
-}
-
 /* Nothing but a date comes of it. */
 static bool is_waiting(const struct action *a)
 {
@@ -196,23 +211,33 @@ int pass_schedule(const struct generation_state *state, const struct generation_
     return rc;
 }
 
+static bool is_order(const struct action *a)
+{
+    return a->action == PLAN_ISSUE || a->action == PLAN_RENEW;
+}
+
+/* True if it was worth counting. */
+static bool carry_out_first(struct pass *p, const struct action *a, int64_t now)
+{
+    if (is_waiting(a) && issuance_has(p->issuance, a->name) && a->reason != REASON_ORDER_OPEN)
+        issuance_unwant(p->issuance, a->name);
+    if (is_waiting(a) || is_order(a))
+        return false;
+    carry_out(p, a, now);
+    return true;
+}
+
 bool pass_carry_out(struct pass *p, const struct generation_plan *plan, size_t *cursor, size_t max,
                     int64_t now)
 {
     const struct plan *all = plan->plan;
+    size_t end = all->count + plan->order_count;
 
-    if (*cursor == 0)
-        carry_out_renewals(p, all, now);
-    for (; *cursor < all->count && max; ++*cursor) {
-        const struct action *a = &all->items[*cursor];
-        if (is_waiting(a) && issuance_has(p->issuance, a->name) && a->reason != REASON_ORDER_OPEN)
-            issuance_unwant(p->issuance, a->name);
-        if (is_waiting(a) || a->action == PLAN_RENEW)
-            continue;
-        carry_out(p, a, now);
-        max--;
-    }
-    return *cursor < all->count;
+    for (; *cursor < all->count && max; ++*cursor)
+        max -= carry_out_first(p, &all->items[*cursor], now);
+    for (; *cursor >= all->count && *cursor < end && max; ++*cursor, max--)
+        carry_out(p, plan->orders[*cursor - all->count], now);
+    return *cursor < end;
 }
 
 /* ---- one name ---- */
@@ -229,43 +254,91 @@ const struct desired_name *pass_find_desired(const struct pass *p, struct str na
     n = store_find(p->state->store, name);
     if (!n || !observe_is_demanded(n, now) ||
         !desired_on_demand(
-            desired,
-            &(struct desired_demand){.name = n->name, .last_seen_at = n->last_seen_at}, room))
+            desired, &(struct desired_demand){.name = n->name, .last_seen_at = n->last_seen_at},
+            room))
         return NULL;
     return room;
 }
 
-void pass_name(struct pass *p, struct str name, int64_t now)
-{
-    const struct store_name *n = store_find(p->state->store, name);
-    const struct desired_name *desired;
+/* A name that is decided, with what the decision points at. */
+struct decided {
+    struct action action; /* PLAN_NOTHING: nothing is to be done */
+    struct generation_name which;
     struct observed_name observed;
     struct desired_name room;
-    struct action a;
+};
+
+static void decide(struct pass *p, struct str name, int64_t now, struct decided *d)
+{
+    const struct store_name *n = store_find(p->state->store, name);
     struct error e;
 
+    *d = (struct decided){.action.action = PLAN_NOTHING};
     if (!p->generation)
         return;
-    desired = pass_find_desired(p, name, now, &room);
-    if (n)
-        observe_name(n, &p->state->observe, &observed);
-    if (!n && !desired)
+    d->which.desired = pass_find_desired(p, name, now, &d->room);
+    if (n) {
+        observe_name(n, &p->state->observe, &d->observed);
+        d->which.observed = &d->observed;
+    }
+    if (!d->which.observed && !d->which.desired)
         return;
-    a = plan_decide(desired, n ? &observed : NULL, &p->generation->policy,
-                    !p->state->observe.storage_error || !p->state->observe.storage_error[0], now);
-    if (a.action == PLAN_NOTHING)
-        return;
-    if (generation_serve(p->state, p->generation, &a, now, &e))
+    d->action = generation_decide(p->state, p->generation, &d->which, now);
+    if (d->action.action != PLAN_NOTHING &&
+        generation_serve(p->state, p->generation, &d->action, now, &e))
         log_failure(LOG_ERROR, "serve_failed", &e, LOG_FIELDS(log_str("name", name)));
-    carry_out(p, &a, now);
+}
+
+void pass_name(struct pass *p, struct str name, int64_t now)
+{
+    struct decided d;
+
+    decide(p, name, now, &d);
+    if (d.action.action != PLAN_NOTHING)
+        carry_out(p, &d.action, now);
+}
+
+struct decided_names vec(struct decided *);
+
+static int by_urgency(const void *left, const void *right)
+{
+    const struct decided *a = *(const struct decided *const *)left;
+    const struct decided *b = *(const struct decided *const *)right;
+
+    return budget_plan_urgency(&a->action, &b->action);
+}
+
+/* Orders are kept back until all that are due are known: the most urgent goes first. */
+static void decide_due(struct pass *p, struct str name, int64_t now, struct decided_names *orders)
+{
+    struct decided *d = malloc(sizeof(*d));
+
+    if (!d) {
+        pass_name(p, name, now);
+        return;
+    }
+    decide(p, name, now, d);
+    if (is_order(&d->action) && vec_push(orders, d) == 0)
+        return;
+    if (d->action.action != PLAN_NOTHING)
+        carry_out(p, &d->action, now);
+    free(d);
 }
 
 int64_t pass_due(struct pass *p, int64_t now)
 {
+    struct decided_names orders = {0};
     struct store_name *n;
 
     while ((n = store_due_take(p->state->store, now)))
-        pass_name(p, n->name, now);
+        decide_due(p, n->name, now, &orders);
+    if (orders.len)
+        qsort(orders.items, orders.len, sizeof(struct decided *), by_urgency);
+    for (size_t i = 0; i < orders.len; i++) {
+        carry_out(p, &orders.items[i]->action, now);
+        free(orders.items[i]);
+    }
+    vec_free(&orders);
     return store_due_next(p->state->store);
 }
 
@@ -275,8 +348,8 @@ void pass_seen(struct pass *p, struct str name, int64_t now)
     const struct desired_demand demand = {.name = name, .last_seen_at = now};
     const struct value v = {.type = VALUE_DEMAND,
                             .apart = p->state->settings->acme_server != NULL,
-                            .directory = p->generation ? p->generation->desired->directory
-                                                       : STR_NONE,
+                            .directory =
+                                p->generation ? p->generation->desired->directory : STR_NONE,
                             .name = name,
                             .u.demand = {.last_seen_at = now}};
     struct desired_name room;
@@ -325,6 +398,7 @@ static struct value gone_value(enum value_type type, bool apart, struct str dire
 static void record_credential(struct pass *p, const struct issuance_result *r,
                               const struct credential *c, int64_t now)
 {
+    const struct store_name *n = store_find(p->state->store, r->name);
     struct errand *x = errand_new(p, r->name);
     struct certificate_view view;
     struct value values[3];
@@ -333,6 +407,7 @@ static void record_credential(struct pass *p, const struct issuance_result *r,
     if (certificate_parse(c->leaf, &view, &e))
         view.issuer_cn = STR_NONE;
     values[0] = credential_value(r, c, view.issuer_cn.ptr ? view.issuer_cn : STR(""), now);
+    values[0].u.credential.renewed = n && n->credential && str_equal(n->directory, r->directory);
     values[1] = gone_value(VALUE_ORDER, r->apart, r->directory, r->name);
     values[2] = gone_value(VALUE_FAILURE, r->apart, r->directory, r->name);
     if (x)
@@ -365,13 +440,23 @@ static void log_failed(const struct pass *p, const struct value *v, const struct
                                           : 0;
     char next[CLOCK_TEXT_SIZE];
 
-    log_failure(LOG_WARN, "certificate_failed", e,
-                LOG_FIELDS(log_str("name", v->name), log_int("failures", f->count),
-                           log_cstr("next_attempt",
-                                    clock_print(policy_retry_at(f->count, f->failed_at,
-                                                                f->retry_at, lifetime, v->name,
-                                                                &p->generation->policy),
-                                                next))));
+    log_failure(
+        LOG_WARN, "certificate_failed", e,
+        LOG_FIELDS(log_str("name", v->name), log_int("failures", f->count),
+                   log_cstr("next_attempt",
+                            clock_print(policy_retry_at(f->count, f->failed_at, f->retry_at,
+                                                        lifetime, v->name, &p->generation->policy),
+                                        next))));
+}
+
+/* Of the CA's limits, that of failures too is drawn on. */
+static void count_failure(struct pass *p, struct str name, int64_t now)
+{
+    struct budget_event event = {.name = name, .at = now, .kind = BUDGET_FAILED};
+    struct error e;
+
+    if (p->budget && budget_record(p->budget, &event, 1, &e))
+        log_failure(LOG_ERROR, "budget_failed", &e, LOG_FIELDS(log_str("name", name)));
 }
 
 void pass_failed(struct pass *p, const struct issuance_result *r, const struct error *e,
@@ -393,6 +478,7 @@ void pass_failed(struct pass *p, const struct issuance_result *r, const struct e
     };
 
     log_failed(p, &values[0], e);
+    count_failure(p, r->name, now);
     values[1] = gone_value(VALUE_ORDER, r->apart, r->directory, r->name);
     if (x)
         x->closes_order = true;

@@ -24,6 +24,7 @@ struct pass {
     struct journal *journal;
     struct issuance *issuance;
     struct chain_pool *chains;
+    struct budget *budget;   /* what is left of the CA's limits; NULL: none are known */
     const struct todo *todo; /* NULL, or all that may be done: everything else is left as it is */
     void *context;
     void (*storage_failed)(void *context, const struct error *e); /* nothing can be written down */
@@ -36,8 +37,8 @@ struct pass {
 int pass_schedule(const struct generation_state *state, const struct generation_plan *plan,
                   int64_t now) MUST_CHECK;
 /*
- * The rest of it, at most `max` actions from *cursor on (0 at first): renewals by expiry ahead of all
- * others. True while there is more to do.
+ * The rest of it, at most `max` actions from *cursor on (0 at first): what is put into the index or
+ * taken out of it, then orders, the most urgent first. True while there is more to do.
  */
 bool pass_carry_out(struct pass *p, const struct generation_plan *plan, size_t *cursor, size_t max,
                     int64_t now);
@@ -55,7 +56,8 @@ void pass_forgive(struct pass *p);
 /* A handshake for a name that only the default certificate covers (design 5.4). */
 void pass_seen(struct pass *p, struct str name, int64_t now);
 
-/* What is desired of a name, on demand too; NULL if it is not. `room` is used for on-demand ones. */
+/* What is desired of a name, on demand too; NULL if it is not. `room` is used for on-demand ones.
+ */
 const struct desired_name *pass_find_desired(const struct pass *p, struct str name, int64_t now,
                                              struct desired_name *room);
 

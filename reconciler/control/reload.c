@@ -10,15 +10,15 @@ static bool is_same(const struct loaded *l, const struct source_set *set)
     return l && memcmp(l->sha256, set->sha256, sizeof(l->sha256)) == 0;
 }
 
-static enum reload_outcome sweep(struct reload *r)
+static enum reload_outcome sweep(struct reload *r, const struct generation_state *state)
 {
-    if (generation_sweep(r->state, r->current, r->now, &r->plan, &r->error) ||
-        pass_schedule(r->state, &r->plan, r->now))
+    if (generation_sweep(state, r->current, r->now, &r->plan, &r->error) ||
+        pass_schedule(state, &r->plan, r->now))
         return RELOAD_FAILED;
     return RELOAD_SWEPT;
 }
 
-static enum reload_outcome put_in_force(struct reload *r)
+static enum reload_outcome put_in_force(struct reload *r, const struct generation_state *state)
 {
     const char *storage = load_unsupported_storage(r->next->loaded->model);
 
@@ -26,32 +26,49 @@ static enum reload_outcome put_in_force(struct reload *r)
         error_set(&r->error, ERROR_STORAGE, "storage \"%s\" is not in this build yet", storage);
         return RELOAD_UNSUPPORTED;
     }
-    if (generation_enforce(r->state, r->next, r->current, r->now, &r->plan, &r->error) ||
-        pass_schedule(r->state, &r->plan, r->now))
+    if (generation_enforce(state, r->next, r->current, r->now, &r->plan, &r->error) ||
+        pass_schedule(state, &r->plan, r->now))
         return RELOAD_FAILED;
     return RELOAD_READY;
 }
 
-static enum reload_outcome read_and_parse(struct reload *r)
+static enum reload_outcome read_and_parse(struct reload *r, const struct generation_state *state)
 {
-    int rc = r->from_last_good ? last_good_read(r->state->settings->prefix, &r->set, &r->error)
-                               : load_sources(r->state->settings, &r->set, &r->error);
+    int rc = r->from_last_good ? last_good_read(state->settings->prefix, &r->set, &r->error)
+                               : load_sources(state->settings, &r->set, &r->error);
 
     if (rc)
         return RELOAD_UNREADABLE;
     if (!r->is_forced && r->current && is_same(r->current->loaded, r->set))
-        return RELOAD_UNCHANGED;
+        return r->approval ? sweep(r, state) : RELOAD_UNCHANGED;
     if (!r->is_forced && is_same(r->refused, r->set))
         return RELOAD_STILL_BAD;
-    rc = generation_parse(r->state, r->set, r->now, &r->next, &r->new_refused, &r->error);
+    rc = generation_parse(state, r->set, r->now, &r->next, &r->new_refused, &r->error);
     if (rc < 0)
         return RELOAD_FAILED;
-    return rc ? RELOAD_REFUSED : put_in_force(r);
+    return rc ? RELOAD_REFUSED : put_in_force(r, state);
+}
+
+/* What cannot be used leaves in force what was approved before. */
+static void read_approval(struct reload *r)
+{
+    r->approval_error = (struct error){.kind = ERROR_NONE};
+    if (r->needs_approval &&
+        approval_read(r->state->settings, r->approved, &r->approval, &r->approval_error) == 0)
+        r->approval_error.kind = ERROR_NONE;
 }
 
 void reload_run(struct reload *r)
 {
-    r->outcome = r->sweep_only ? sweep(r) : read_and_parse(r);
+    static const struct saved_plan nothing;
+    struct generation_state state = *r->state;
+
+    read_approval(r);
+    if (r->approval)
+        state.approved = &r->approval->plan;
+    else if (r->needs_approval && !state.approved)
+        state.approved = &nothing; /* its file cannot be used, and never could */
+    r->outcome = r->sweep_only ? sweep(r, &state) : read_and_parse(r, &state);
     if (r->outcome == RELOAD_READY)
         return;
     /* Wiped here, where it takes nobody's time. */
@@ -65,5 +82,6 @@ void reload_fini(struct reload *r)
     generation_free(r->next);
     load_free(r->new_refused);
     generation_plan_free(&r->plan);
+    approval_free(r->approval);
     *r = (struct reload){0};
 }

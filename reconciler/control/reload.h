@@ -1,12 +1,13 @@
 #ifndef CONTROL_RELOAD_H
 #define CONTROL_RELOAD_H
 
+#include "reconciler/control/approval.h"
 #include "reconciler/control/generation.h"
 #include "reconciler/io/source.h"
 
 /*
- * One look at the declarative files, or one sweep: everything that takes long, on the job thread, with
- * the state lent to it. What comes of it is the loop's to put in place.
+ * One look at the declarative files, or one sweep: everything that takes long, on the job thread,
+ * with the state lent to it. What comes of it is the loop's to put in place.
  */
 enum reload_outcome {
     RELOAD_UNCHANGED,   /* the content is that of the generation in force */
@@ -25,7 +26,9 @@ struct reload {
     const struct generation *current; /* NULL: the first one */
     const struct loaded *refused;     /* the newest file if it was refused */
     bool sweep_only;
-    bool is_forced;   /* a reload even where nothing has changed */
+    bool is_forced; /* a reload even where nothing has changed */
+    bool needs_approval;
+    const struct approval *approved; /* the one in force; NULL: never looked */
     bool from_last_good;
     int64_t now;
     /* what it gives; reload_fini frees what the taker has not set to NULL */
@@ -34,6 +37,8 @@ struct reload {
     struct generation *next;
     struct loaded *new_refused;
     struct generation_plan plan;
+    struct approval *approval;   /* NULL: as before, or none is needed */
+    struct error approval_error; /* its file cannot be used; kind ERROR_NONE: it can */
     struct error error;
 };
 

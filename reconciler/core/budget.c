@@ -18,7 +18,7 @@
 #define LONG_AGO (-((int64_t)1 << 60))
 
 struct budget {
-    const struct budget_limits *limits;
+    struct budget_limits limits;
     struct arena *arena;
     struct map buckets; /* struct budget_bucket by key */
 };
@@ -130,7 +130,7 @@ struct budget *budget_new(const struct budget_limits *limits)
 
     if (!b)
         return NULL;
-    b->limits = limits;
+    b->limits = *limits;
     b->buckets = MAP_INIT(key_of, 0);
     b->arena = arena_new(NULL);
     if (b->arena)
@@ -150,7 +150,7 @@ void budget_free(struct budget *b)
 
 const struct budget_limits *budget_limits_in(const struct budget *b)
 {
-    return b->limits;
+    return &b->limits;
 }
 
 /* Whom an order for `name` counts for. */
@@ -206,11 +206,11 @@ static int oldest_first(const void *left, const void *right)
 /* What happened was let through: the bucket is empty at the most. */
 static int record(struct budget *b, enum budget_scope scope, const struct budget_event *event)
 {
-    const struct budget_limit *limit = &b->limits->scopes[scope];
+    const struct budget_limit *limit = &b->limits.scopes[scope];
     struct budget_request r = {.renewal = event->renewal, .ari = event->ari};
     struct budget_bucket *bucket;
 
-    if (!budget_draws_on(b->limits, &r, scope) || event->at < LONG_AGO || event->at > -LONG_AGO)
+    if (!budget_draws_on(&b->limits, &r, scope) || event->at < LONG_AGO || event->at > -LONG_AGO)
         return 0;
     bucket = budget_bucket_of(b, scope, event->name);
     if (!bucket)
@@ -279,7 +279,7 @@ static size_t events_of(const struct observed_name *o, struct str directory, int
 int budget_record_observed(struct budget *b, const struct observed *observed, struct str directory,
                            int64_t now, struct error *e)
 {
-    int64_t since = now - WINDOWS_KEPT * longest_window(b->limits);
+    int64_t since = now - WINDOWS_KEPT * longest_window(&b->limits);
     struct budget_event *events, one[4];
     size_t count = 0;
     int rc;
@@ -321,10 +321,10 @@ static int64_t find_binding(const struct budget *b, const struct budget_request 
         struct budget_bucket *bucket;
         int64_t at;
 
-        if (!budget_draws_on(b->limits, r, here))
+        if (!budget_draws_on(&b->limits, r, here))
             continue;
         bucket = map_find(&b->buckets, make_key(here, r->name, room));
-        at = bucket ? budget_bucket_when(bucket, &b->limits->scopes[here], now) : now;
+        at = bucket ? budget_bucket_when(bucket, &b->limits.scopes[here], now) : now;
         if (at <= latest)
             continue;
         latest = at;
@@ -348,7 +348,7 @@ int64_t budget_promise(struct budget *b, const struct budget_request *r, int64_t
     enum budget_scope scope = BUDGET_ORDERS;
 
     find_binding(b, r, now, &scope, &binding);
-    return binding ? budget_bucket_promise(binding, &b->limits->scopes[scope], now) : now;
+    return binding ? budget_bucket_promise(binding, &b->limits.scopes[scope], now) : now;
 }
 
 int budget_take(struct budget *b, const struct budget_request *r, int64_t at, struct error *e)
@@ -358,12 +358,12 @@ int budget_take(struct budget *b, const struct budget_request *r, int64_t at, st
         struct budget_bucket *bucket;
 
         /* A failure that may come is not drawn ahead; it is recorded when it has happened. */
-        if (scope == BUDGET_FAILURES || !budget_draws_on(b->limits, r, scope))
+        if (scope == BUDGET_FAILURES || !budget_draws_on(&b->limits, r, scope))
             continue;
         bucket = budget_bucket_of(b, scope, r->name);
         if (!bucket)
             return error_memory(e);
-        budget_bucket_take(bucket, &b->limits->scopes[scope], at);
+        budget_bucket_take(bucket, &b->limits.scopes[scope], at);
     }
     return 0;
 }

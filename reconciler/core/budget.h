@@ -49,7 +49,7 @@ struct budget_event {
     bool ari;
 };
 
-/* What is drawn, by account, domain, set and name. Limits outlive it. Free with budget_free. */
+/* What is drawn, by account, domain, set and name. Limits are copied. Free with budget_free. */
 struct budget;
 struct budget *budget_new(const struct budget_limits *limits) MUST_CHECK;
 void budget_free(struct budget *b); /* NULL is fine */
@@ -68,6 +68,10 @@ int budget_record(struct budget *b, struct budget_event *events, size_t count,
  */
 int budget_record_observed(struct budget *b, const struct observed *observed, struct str directory,
                            int64_t now, struct error *e) MUST_CHECK;
+
+/* An order that is under way has drawn already, and no history knows it yet. -1: memory. */
+int budget_draw_open(struct budget *b, const struct plan *plan, struct str directory, int64_t now,
+                     struct error *e) MUST_CHECK;
 
 /* An order that is to be sent. */
 struct budget_request {

@@ -259,8 +259,7 @@ static void make_lanes(struct staggering *s)
     }
 }
 
-/* An order that is under way has drawn already, and no history knows it yet. */
-static int draw_open(struct staggering *s, const struct plan *plan, struct str directory,
+int budget_draw_open(struct budget *b, const struct plan *plan, struct str directory, int64_t now,
                      struct error *e)
 {
     for (size_t i = 0; i < plan->count; i++) {
@@ -269,8 +268,8 @@ static int draw_open(struct staggering *s, const struct plan *plan, struct str d
 
         if (a->action != PLAN_WAIT || a->reason != REASON_ORDER_OPEN)
             continue;
-        r = budget_request_of(a, directory, s->now);
-        if (budget_take(s->budget, &r, s->now, e))
+        r = budget_request_of(a, directory, now);
+        if (budget_take(b, &r, now, e))
             return -1;
     }
     return 0;
@@ -346,7 +345,7 @@ int budget_plan(struct budget *b, const struct plan *plan, struct str directory,
     copy = copy_plan(plan, arena, &items);
     if (!copy || prepare(&s, orders, items, plan->count, directory))
         error_memory(e);
-    else if (draw_open(&s, plan, directory, e) == 0)
+    else if (budget_draw_open(b, plan, directory, now, e) == 0)
         rc = stagger(&s, arena, e);
     free(s.candidates);
     free(s.lanes);

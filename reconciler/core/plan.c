@@ -298,7 +298,7 @@ const char *plan_state(const struct action *a, int64_t now)
         return bad;
     if (a->action == PLAN_BLOCK)
         return "blocked";
-    if (a->action == PLAN_KEEP)
+    if (a->action == PLAN_KEEP || a->wanted == PLAN_RETIRE)
         return "valid";
     if (o && o->failures && a->action != PLAN_ADOPT)
         return "failing";

@@ -37,6 +37,7 @@ enum plan_reason {
     REASON_ORDER_OPEN,      /* wait: an order is under way */
     REASON_STORAGE,         /* wait: the storage cannot be written */
     REASON_BUDGET,          /* wait: would not fit the CA's limits */
+    REASON_APPROVAL,        /* wait: nobody has approved it (saved.h) */
     REASON_NOT_PUBLIC,      /* block ... */
     REASON_NO_ACCOUNT_KEY,
     REASON_UNRESOLVED,

@@ -21,6 +21,7 @@ static const char *const ids[REASON_COUNT] = {
     [REASON_ORDER_OPEN] = "order_open",
     [REASON_STORAGE] = "storage",
     [REASON_BUDGET] = "budget",
+    [REASON_APPROVAL] = "approval",
     [REASON_NOT_PUBLIC] = "not_public",
     [REASON_NO_ACCOUNT_KEY] = "no_account_key",
     [REASON_UNRESOLVED] = "unresolved_reference",
@@ -36,6 +37,9 @@ static const char *const sentences[REASON_COUNT] = {
     [REASON_ORDER_OPEN] = "an order is under way",
     [REASON_STORAGE] =
         "the storage cannot be written, and nothing is ordered that could not be kept",
+    [REASON_APPROVAL] =
+        "nobody has approved it yet: save the plan with diff --out, and apply it or "
+        "put it where run --approve looks",
     [REASON_NO_ACCOUNT_KEY] =
         "config.account_key names a key that the file does not hold: declare it "
         "under keys, or take account_key out",

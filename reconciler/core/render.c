@@ -485,6 +485,8 @@ int render_plan_json(const struct plan *plan, const struct render_options *optio
     json_out_member_str(&j, "against", options->against);
     if (options->made_at)
         json_out_member_time(&j, "made_at", options->made_at);
+    if (options->hash)
+        json_out_member_cstr(&j, "hash", options->hash);
     rc = json_actions(&j, plan, &s);
     if (!rc) {
         json_summary(&j, plan);

@@ -24,9 +24,10 @@ struct render_options {
     const char *sha256; /* of the whole configuration */
     struct str against; /* what the file is compared with: "storage", "old.yaml", "http://..." */
     int64_t now;
-    int64_t made_at; /* JSON: 0, or the member "made_at" of a plan that is saved (saved.h) */
-    bool colour;     /* text: ANSI colours */
-    bool verbose;    /* text: kept names too, not only their number */
+    int64_t made_at;  /* JSON: 0, or the member "made_at" of a plan that is saved (saved.h) */
+    const char *hash; /* JSON: NULL, or the member "hash" of such a plan */
+    bool colour;      /* text: ANSI colours */
+    bool verbose;     /* text: kept names too, not only their number */
     struct str storage_error; /* why the storage cannot be used; STR_NONE = it can */
     /*
      * NULL, or called now and then with what is in the buffer so far, to write and clear it: a plan

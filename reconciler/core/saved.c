@@ -129,6 +129,16 @@ static const struct saved_action *find(const struct saved_plan *saved, struct st
     return NULL;
 }
 
+/*
+ * A plan that is to be approved has the action itself, or a wait for it: of what needs approval,
+ * only first certificates ever wait there.
+ */
+static bool is_approved(const struct saved_action *approved, const struct action *a)
+{
+    return approved->action == a->wanted ||
+           (approved->action == PLAN_WAIT && a->wanted == PLAN_ISSUE);
+}
+
 bool saved_covers(const struct saved_plan *saved, const struct action *a)
 {
     const struct saved_action *approved;
@@ -136,5 +146,73 @@ bool saved_covers(const struct saved_plan *saved, const struct action *a)
     if (!saved_needs_approval(a))
         return true;
     approved = find(saved, a->name);
-    return approved && approved->action == a->wanted && (!a->overrides || approved->overrides);
+    return approved && is_approved(approved, a) && (!a->overrides || approved->overrides);
+}
+
+/* An order that is under way is finished: the CA has its part of it already. */
+static bool may_go_on(const struct saved_plan *approved, const struct action *a)
+{
+    if (a->action == PLAN_KEEP || a->action == PLAN_BLOCK || a->action == PLAN_NOTHING)
+        return true;
+    return (a->action == PLAN_WAIT && a->reason == REASON_ORDER_OPEN) || saved_covers(approved, a);
+}
+
+/* Not retired yet: what would be done if the file still asked for the name? */
+static struct action stay(const struct saved_guard *g, const struct action *a,
+                          struct desired_name *room)
+{
+    struct action would = {.action = PLAN_KEEP};
+
+    *room = (struct desired_name){.name = a->name};
+    if (g->policy->directory.len) /* else there is no CA to renew it */
+        would = plan_decide(room, a->observed, g->policy, g->storage_usable, g->now);
+    return would;
+}
+
+struct action saved_hold(const struct saved_guard *g, const struct action *a,
+                         struct desired_name *room)
+{
+    struct action held = *a, would;
+
+    if (may_go_on(g->approved, a))
+        return held;
+    held.action = PLAN_WAIT;
+    held.reason = REASON_APPROVAL;
+    held.at = 0;
+    if (a->action != PLAN_RETIRE)
+        return held;
+    would = stay(g, a, room);
+    return would.wanted == PLAN_RENEW ? would : held;
+}
+
+static struct plan *hold_all(const struct saved_guard *g, const struct plan *plan,
+                             struct arena *arena)
+{
+    struct plan *made = arena_alloc(arena, sizeof(*made));
+    struct action *items = arena_array(arena, plan->count, sizeof(*items));
+    struct desired_name *rooms = arena_array(arena, plan->counts[PLAN_RETIRE], sizeof(*rooms));
+
+    if (!made || !items || !rooms)
+        return NULL;
+    made->items = items;
+    for (size_t i = 0; i < plan->count; i++) {
+        struct action held = saved_hold(g, &plan->items[i], rooms);
+
+        rooms += plan->items[i].action == PLAN_RETIRE;
+        append(made, items, &held);
+    }
+    return made;
+}
+
+int saved_hold_plan(const struct saved_guard *g, const struct plan *plan, struct arena *arena,
+                    const struct plan **held, struct error *e)
+{
+    const struct plan *made = plan;
+
+    if (g->approved)
+        made = hold_all(g, plan, arena);
+    if (!made)
+        return error_memory(e);
+    *held = made;
+    return 0;
 }

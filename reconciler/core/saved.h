@@ -22,6 +22,8 @@ struct saved_plan {
     const struct saved_action *items; /* sorted by name, each once */
     size_t count;
     int64_t made_at;
+    const char **files; /* that it was made from, as they were named there; NULL-terminated */
+    size_t file_count;
 };
 
 enum saved_verdict {
@@ -46,5 +48,24 @@ int saved_compare(const struct saved_plan *saved, const struct plan *fresh, int6
 bool saved_needs_approval(const struct action *a);
 /* True if `a` needs no approval, or stands in `saved` as it is. */
 bool saved_covers(const struct saved_plan *saved, const struct action *a);
+
+/* What it takes to hold back what nobody has approved. */
+struct saved_guard {
+    const struct saved_plan *approved; /* NULL: nothing needs approval */
+    const struct policy *policy;
+    bool storage_usable;
+    int64_t now;
+};
+
+/*
+ * What becomes of `a`: itself, or a wait with the reason approval. A name whose retirement waits
+ * stays as it is, and is renewed meanwhile; *room is then what its renewal is desired by.
+ * `g->approved` is not NULL.
+ */
+struct action saved_hold(const struct saved_guard *g, const struct action *a,
+                         struct desired_name *room);
+/* The same for all of a plan, in `arena`; `plan` itself where nothing needs approval. */
+int saved_hold_plan(const struct saved_guard *g, const struct plan *plan, struct arena *arena,
+                    const struct plan **held, struct error *e) MUST_CHECK;
 
 #endif

@@ -12,8 +12,7 @@
 struct actor {
     const struct desired_name *desired;
     struct observed_name there;
-    int64_t at;    /* when it is looked at next */
-    uint64_t turn; /* among those of the same instant */
+    int64_t at; /* when it is looked at next */
     bool is_at_risk;
     struct simulate_risk risk;
 };
@@ -24,17 +23,19 @@ struct run {
     struct actor *actors; /* in order of name */
     size_t count;
     struct heap queue;
-    uint64_t turns;
     struct budget *budget; /* NULL: no limits */
     struct simulate_day *by_day;
     struct simulation *out;
 };
 
+/* Those of the same instant take turns by urgency. */
 static bool before(const void *left, const void *right)
 {
-    const struct actor *a = left, *b = right;
+    const struct actor *x = left, *y = right;
+    struct action a = {.name = x->there.name, .desired = x->desired, .observed = &x->there};
+    struct action b = {.name = y->there.name, .desired = y->desired, .observed = &y->there};
 
-    return a->at != b->at ? a->at < b->at : a->turn < b->turn;
+    return x->at != y->at ? x->at < y->at : budget_plan_urgency(&a, &b) < 0;
 }
 
 static void look_at(struct run *r, struct actor *actor, int64_t at)
@@ -42,7 +43,6 @@ static void look_at(struct run *r, struct actor *actor, int64_t at)
     if (!at || at >= r->end)
         return;
     actor->at = at;
-    actor->turn = r->turns++;
     heap_push(&r->queue, actor);
 }
 
@@ -177,31 +177,6 @@ static int step(struct run *r, struct actor *actor, struct error *e)
     return 0;
 }
 
-/* Those that are looked at first, all in the same instant, take turns by urgency. */
-static int by_urgency(const void *left, const void *right)
-{
-    const struct actor *x = *(struct actor *const *)left, *y = *(struct actor *const *)right;
-    struct action a = {.name = x->there.name, .desired = x->desired, .observed = &x->there};
-    struct action b = {.name = y->there.name, .desired = y->desired, .observed = &y->there};
-
-    return budget_plan_urgency(&a, &b);
-}
-
-static int begin(struct run *r)
-{
-    struct actor **sorted = calloc(r->count + 1, sizeof(*sorted));
-
-    if (!sorted)
-        return -1;
-    for (size_t i = 0; i < r->count; i++)
-        sorted[i] = &r->actors[i];
-    qsort(sorted, r->count, sizeof(*sorted), by_urgency);
-    for (size_t i = 0; i < r->count; i++)
-        look_at(r, sorted[i], r->options->now);
-    free(sorted);
-    return 0;
-}
-
 /* ---- setting up, summing up ---- */
 
 static void cast(struct run *r)
@@ -282,7 +257,9 @@ static int prepare(struct run *r, struct arena *arena, struct error *e)
                                             options->policy->directory, options->now, e))
         return -1;
     cast(r);
-    return begin(r) ? error_memory(e) : 0;
+    for (size_t i = 0; i < r->count; i++)
+        look_at(r, &r->actors[i], options->now);
+    return 0;
 }
 
 int simulate_run(const struct simulate_options *options, struct arena *arena,

@@ -34,6 +34,14 @@ struct simulate_options {
     void *context;
 };
 
+/* An order, as `ordered` hears of it. */
+struct simulate_order {
+    int64_t at;
+    struct str name;
+    bool is_renewal;
+    bool failed;
+};
+
 struct simulate_day {
     uint32_t orders; /* sent, failed ones too */
     uint32_t failed;
@@ -65,6 +73,8 @@ struct simulation {
     const struct simulate_risk *risks; /* sorted by name, each once, the worst of it */
     size_t risk_count;
     size_t names;
+    const struct simulate_order
+        *sequence; /* NULL, or all orders: whoever collects them puts it here */
 };
 
 /* In `arena`. 0; -1: memory, or ERROR_USAGE for days out of range. */

@@ -93,6 +93,26 @@ static void print_risks(const struct simulation *s, struct buf *out)
         buf_printf(out, "  and %zu more\n", s->risk_count - shown);
 }
 
+static const char *order_word(const struct simulate_order *order)
+{
+    return plan_action_name(order->is_renewal ? PLAN_RENEW : PLAN_ISSUE);
+}
+
+static void print_sequence(const struct simulation *s, struct buf *out)
+{
+    char at[CLOCK_TEXT_SIZE];
+
+    if (s->sequence)
+        buf_cstr(out, "\nOne by one:\n");
+    for (size_t i = 0; s->sequence && i < s->orders; i++) {
+        const struct simulate_order *order = &s->sequence[i];
+
+        buf_printf(out, "  %s  %s ", clock_print(order->at, at), order_word(order));
+        buf_escaped(out, order->name);
+        buf_cstr(out, order->failed ? ", fails\n" : "\n");
+    }
+}
+
 int simulate_report_text(const struct simulation *s, struct buf *out)
 {
     char text[CLOCK_TEXT_SIZE];
@@ -106,6 +126,7 @@ int simulate_report_text(const struct simulation *s, struct buf *out)
                clock_print(s->start + s->peak_day * DAY, text));
     print_slack(s, out);
     print_risks(s, out);
+    print_sequence(s, out);
     return out->failed ? -1 : 0;
 }
 
@@ -155,6 +176,21 @@ static void json_risks(const struct simulation *s, struct json_out *j)
     json_out_end(j);
 }
 
+static void json_sequence(const struct simulation *s, struct json_out *j)
+{
+    json_out_key(j, "sequence");
+    json_out_array(j);
+    for (size_t i = 0; i < s->orders; i++) {
+        json_out_object(j);
+        json_out_member_time(j, "at", s->sequence[i].at);
+        json_out_member_cstr(j, "action", order_word(&s->sequence[i]));
+        json_out_member_str(j, "name", s->sequence[i].name);
+        json_out_member_bool(j, "failed", s->sequence[i].failed);
+        json_out_end(j);
+    }
+    json_out_end(j);
+}
+
 int simulate_report_json(const struct simulation *s, struct buf *out)
 {
     struct json_out j = json_out_pretty(out);
@@ -173,6 +209,8 @@ int simulate_report_json(const struct simulation *s, struct buf *out)
     json_slack(s, &j);
     json_risks(s, &j);
     json_days(s, &j);
+    if (s->sequence)
+        json_sequence(s, &j);
     json_out_end(&j);
     buf_char(out, '\n');
     return out->failed ? -1 : 0;

@@ -199,6 +199,20 @@ static const struct settings_row rows[] = {
      &(const struct setting_type){.kind = SETTING_TEXT,
                                   .at = offsetof(struct settings, acme_trusted_certificate),
                                   .check = rule_path}},
+    {"acme_approve", "off",
+     "whether first certificates, overrides and retirements wait for approval: off, on = until "
+     "`apply` brings a plan that has them, or the file of such a plan",
+     false,
+     &(const struct setting_type){
+         .kind = SETTING_TEXT, .at = offsetof(struct settings, acme_approve), .check = rule_path}},
+    {"acme_limits", "",
+     "limits of CAs, over those that are known, a comma list: the beginning of the directory's "
+     "URL, then any of orders=300/3h domain=50/7d set=5/7d failures=5/1h renewals=exempt "
+     "ari=exempt",
+     false,
+     &(const struct setting_type){.kind = SETTING_LIST,
+                                  .at = offsetof(struct settings, acme_limits),
+                                  .count_at = offsetof(struct settings, acme_limit_count)}},
     {"acme_max_document", "512m", "the largest declarative file", false,
      &(const struct setting_type){.kind = SETTING_SIZE,
                                   .at = offsetof(struct settings, acme_max_document),

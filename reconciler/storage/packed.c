@@ -13,7 +13,8 @@ enum packed_flag {
     FLAG_ACTIVE = 1 << 0,
     FLAG_REVOKED = 1 << 1,
     FLAG_CHAIN = 1 << 2,
-    FLAG_PERMANENT = 1 << 3
+    FLAG_PERMANENT = 1 << 3,
+    FLAG_RENEWED = 1 << 4
 };
 
 struct cursor {
@@ -111,6 +112,7 @@ static void read_credential(struct cursor *at, unsigned flags, struct value_cred
 
     c->active = (flags & FLAG_ACTIVE) != 0;
     c->revoked = (flags & FLAG_REVOKED) != 0;
+    c->renewed = (flags & FLAG_RENEWED) != 0;
     type = take_byte(at);
     if (type == KEY_NONE || type > KEY_OTHER)
         at->failed = true;
@@ -201,7 +203,8 @@ static unsigned flags_of(const struct value *v)
 {
     if (v->type == VALUE_CREDENTIAL)
         return (v->u.credential.active ? FLAG_ACTIVE : 0u) |
-               (v->u.credential.revoked ? FLAG_REVOKED : 0u) | (has_chain(v) ? FLAG_CHAIN : 0u);
+               (v->u.credential.revoked ? FLAG_REVOKED : 0u) |
+               (v->u.credential.renewed ? FLAG_RENEWED : 0u) | (has_chain(v) ? FLAG_CHAIN : 0u);
     return v->type == VALUE_FAILURE && v->u.failure.permanent ? FLAG_PERMANENT : 0u;
 }
 

@@ -101,6 +101,8 @@ static int write_credential(const struct value *v, struct json_out *j, struct er
     json_out_member_str(j, "order_url", c->order_url);
     json_out_member_bool(j, "active", c->active);
     json_out_member_bool(j, "revoked", c->revoked);
+    if (c->renewed)
+        json_out_member_bool(j, "renewed", true);
     json_out_end(j);
     json_out_end(j);
     rc = certificate.failed || key.failed ? error_memory(e) : 0;
@@ -371,6 +373,7 @@ static void read_credential(struct reading *r, const cJSON *object)
     c->order_url = text_of(r, own, "order_url");
     c->active = flag_of(r, own, "active");
     c->revoked = flag_of(r, own, "revoked");
+    c->renewed = flag_of(r, own, "renewed");
     if (!r->failed)
         read_certificates(r, certificate);
     if (!r->failed)

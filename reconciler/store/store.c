@@ -81,7 +81,7 @@ static void clear_credential(struct store *s, struct store_name *n)
     free_text(n->order_url);
     n->issuer = n->directory = n->order_url = STR_NONE;
     n->issued_at = 0;
-    n->active = n->revoked = false;
+    n->active = n->revoked = n->renewed = false;
 }
 
 static void free_failure(struct store_failure *f)
@@ -209,7 +209,8 @@ static int apply_credential(struct store *s, struct store_name *n, const struct 
 {
     struct store_name made = {.issued_at = v->u.credential.issued_at,
                               .active = v->u.credential.active,
-                              .revoked = v->u.credential.revoked};
+                              .revoked = v->u.credential.revoked,
+                              .renewed = v->u.credential.renewed};
 
     made.issuer = phrase_hold(&s->phrases, v->u.credential.issuer);
     made.directory = phrase_hold(&s->phrases, v->directory);
@@ -230,6 +231,7 @@ static int apply_credential(struct store *s, struct store_name *n, const struct 
     n->issued_at = made.issued_at;
     n->active = made.active;
     n->revoked = made.revoked;
+    n->renewed = made.renewed;
     return 0;
 }
 
@@ -457,7 +459,8 @@ bool store_credential_value(const struct store *s, const struct store_name *n, s
                                     .issued_at = n->issued_at,
                                     .order_url = n->order_url,
                                     .active = n->active,
-                                    .revoked = n->revoked};
+                                    .revoked = n->revoked,
+                                    .renewed = n->renewed};
     memcpy(to->fingerprint, c->facts.fingerprint, sizeof(to->fingerprint));
     return true;
 }
@@ -490,6 +493,11 @@ bool store_failure_value(const struct store *s, const struct store_name *n, stru
 int store_due_set(struct store *s, struct store_name *n, int64_t at)
 {
     return due_set(&s->due, n, at);
+}
+
+void store_limit_set(struct store_name *n, int64_t until)
+{
+    n->limited_until = until;
 }
 
 int64_t store_due_next(const struct store *s)

@@ -53,8 +53,10 @@ struct store_name {
     struct store_failure *failure; /* NULL = none */
     struct store_order *order;     /* NULL = none */
     int64_t due_at;                /* 0 = not in the due index */
-    bool active;                   /* the credential is in the index and renewed */
+    int64_t limited_until; /* an order of it does not fit the CA's limits before; 0 = it does */
+    bool active;           /* the credential is in the index and renewed */
     bool revoked;
+    bool renewed; /* it took the place of another one of this name and CA */
     /* private */
     bool is_gone;      /* out of the store, only the sorted view still holds it */
     uint32_t due_slot; /* in the due index, if due_at */
@@ -115,6 +117,8 @@ bool store_failure_value(const struct store *s, const struct store_name *n, stru
 
 /* At `at` unix seconds; 0 takes it out. -1: out of memory. */
 int store_due_set(struct store *s, struct store_name *n, int64_t at) MUST_CHECK;
+/* Notes until when an order of it does not fit; forgotten with the process. */
+void store_limit_set(struct store_name *n, int64_t until);
 /* The earliest instant; 0 = none. */
 int64_t store_due_next(const struct store *s);
 /*

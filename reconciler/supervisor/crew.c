@@ -271,10 +271,25 @@ int crew_start_worker(struct crew *c, size_t slot, int64_t now_ms, struct error 
     return rc;
 }
 
+/* Appends what is to be watched to `arguments`; *approved is one of them, the caller's to free. */
+static int list_watched(const struct settings *s, const char **arguments, size_t *count,
+                        char **approved, struct error *e)
+{
+    for (size_t i = 0; i < s->declarative_config_count; i++)
+        if (strcmp(s->declarative_config[i], "-") != 0)
+            arguments[(*count)++] = s->declarative_config[i];
+    *approved = settings_approve(s) ? settings_approved_path(s) : NULL;
+    if (settings_approve(s) && !*approved)
+        return error_memory(e);
+    if (*approved)
+        arguments[(*count)++] = *approved;
+    return 0;
+}
+
 int crew_start_watcher(struct crew *c, int64_t now_ms, struct error *e)
 {
     const struct settings *s = &c->settings;
-    const char **arguments = calloc(s->declarative_config_count + 4, sizeof(*arguments));
+    const char **arguments = calloc(s->declarative_config_count + 5, sizeof(*arguments));
     struct child child = {.name = "watcher",
                           .program = c->watch_program,
                           .arguments = arguments,
@@ -282,9 +297,9 @@ int crew_start_watcher(struct crew *c, int64_t now_ms, struct error *e)
                           .stdout_fd = c->watch[CREW_FAR],
                           .privilege = &c->privilege,
                           .reads_all = true};
-    char lifeline[32];
+    char lifeline[32], *approved = NULL;
     size_t n = 0, first;
-    int rc = 0;
+    int rc;
 
     if (!arguments)
         return error_memory(e);
@@ -294,10 +309,8 @@ int crew_start_watcher(struct crew *c, int64_t now_ms, struct error *e)
     arguments[n++] = lifeline;
     arguments[n++] = "--";
     first = n;
-    for (size_t i = 0; i < s->declarative_config_count; i++)
-        if (strcmp(s->declarative_config[i], "-") != 0)
-            arguments[n++] = s->declarative_config[i];
-    if (n > first && c->watch_program >= 0)
+    rc = list_watched(s, arguments, &n, &approved, e);
+    if (rc == 0 && n > first && c->watch_program >= 0)
         rc = child_start(&child, &c->watcher.pid, e);
     if (rc == 0 && c->watcher.pid) {
         restart_started(&c->watcher.restart, now_ms);
@@ -305,6 +318,7 @@ int crew_start_watcher(struct crew *c, int64_t now_ms, struct error *e)
                   LOG_FIELDS(log_cstr("child", child.name), log_int("child_pid", c->watcher.pid)));
     }
     free(arguments);
+    free(approved);
     return rc;
 }
 

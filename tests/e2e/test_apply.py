@@ -99,6 +99,10 @@ class Apply(Case):
             ({"actions": [{**issue, "name": "x" * 300}]}, "an action in it is not understood"),
             ({"actions": [None]}, "an action in it is not understood"),
             ({"actions": [issue, issue]}, "a name stands in it twice"),
+            ({"actions": [issue | {"name": "b.test"}]}, "it was changed after it was made"),
+            ({"actions": [issue | {"action": "renew"}]}, "it was changed after it was made"),
+            ({"actions": [issue | {"overrides": {}}]}, "it was changed after it was made"),
+            ({"hash": None}, "it was changed after it was made"),
         ):
             self.save(s)
             self.change(plan, **members)
@@ -148,6 +152,33 @@ class Apply(Case):
         self.assertEqual(["a.test"], self.kept(s))
         self.assertEqual(1, ca.orders("a.test"))
 
+    def test_files_of_the_plan(self):
+        """Without FILE and declarative_config, those that the plan was made from."""
+        ca, s = self.pair(document(["a.test"]))
+        s.write_settings(declarative_config=None)
+        done = s.verb("diff", "--out", self.folder + "/stdin.json", "-", stdin=document(["a.test"]))
+        self.assertEqual(0, done.returncode, done.stderr)
+        done = s.verb("apply", self.folder + "/stdin.json")
+        self.assertEqual((64, ""), (done.returncode, done.stdout))
+        self.assertIn("the plan was made from standard input", done.stderr)
+        plan = self.save(s, s.file)
+        self.change(plan, config={"files": [{"file": 3}]})
+        self.assertIn("a file in it is not understood", s.verb("apply", plan).stderr)
+        self.change(plan, config={"files": []})
+        done = s.verb("apply", plan)
+        self.assertEqual(64, done.returncode)
+        self.assertIn("the plan names none", done.stderr)
+        self.assertNotIn("new-order", ca.handled())
+        plan = self.save(s, s.file)
+        done = s.verb("apply", plan, "--max-age", "1h")  # options behind the plan
+        self.assertEqual((0, "issue a.test\n"), (done.returncode, done.stdout), done.stderr)
+        s.write(document(["a.test", "b.test"]))
+        plan = self.save(s, s.file)
+        os.rename(s.file, s.file + ".gone")
+        done = s.verb("apply", plan)
+        self.assertEqual(1, done.returncode)
+        self.assertIn(s.file, done.stderr)
+
     def test_with_a_server(self):
         ca, s = self.pair(document(["a.test"]))
         plan = self.save(s)
@@ -156,11 +187,16 @@ class Apply(Case):
         self.assertEqual(0, done.returncode, done.stderr)
         self.assertEqual(["a.test"], self.kept(s))
         self.assertEqual(1, ca.handled()["new-order"])
+        s.write(document(["a.test", "c.test"]))
+        plan = self.save(s)
+        done = self.apply(s, plan)  # at once: it waits until the server has the file
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertEqual(["a.test", "c.test"], self.kept(s))
         other = os.path.join(self.folder, "other.yaml")
         with open(other, "w", encoding="utf-8") as f:
             f.write(document(["a.test", "b.test"]))
         plan = self.save(s, other)
-        done = s.verb("apply", plan, other)
+        done = s.verb("apply", "--set", "acme_poll_interval=1", plan, other)
         self.assertEqual(1, done.returncode)
         self.assertIn("runs another configuration than this one", done.stderr)
-        self.assertEqual(1, ca.handled()["new-order"])
+        self.assertEqual(2, ca.handled()["new-order"])

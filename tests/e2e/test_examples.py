@@ -81,9 +81,9 @@ class Gitops(Readme):
             f.write(text)
 
     def pipeline(self, *arguments):
-        environment = server.clean_environment(
-            {"RECONCERT": server.BINARY, "KONG_PREFIX": os.path.join(self.folder, "prefix")}
-        )
+        environment = server.clean_environment({"RECONCERT": server.BINARY})
+        if "-c" not in arguments:
+            environment["KONG_PREFIX"] = os.path.join(self.folder, "prefix")
         return subprocess.run(
             [os.path.join(EXAMPLES, "gitops", "pipeline.sh"), *arguments],
             cwd=self.folder, env=environment, capture_output=True, text=True, timeout=60,
@@ -124,10 +124,38 @@ class Gitops(Readme):
         self.assertEqual((0, True), (done.returncode, "nothing to do" in done.stdout))
 
     def test_deliver(self):
+        """What was proposed is carried out, by a server or without one."""
+        ports = processes.free_port(), processes.free_port()
+        ca = self.pebble(ports[0])
+        s = self.server(text_of("gitops", "kong.yaml"), ca, ports=ports)
+        options = ["-c", s.configuration, "kong.yaml"]
+        done = self.pipeline("propose", *options)
+        self.assertEqual(0, done.returncode, done.stderr)
+        done = self.pipeline("deliver", *options)
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assert_shown(done.stdout, "gitops", "README.md")
+        self.assertEqual(2, ca.handled()["new-order"])
+        done = self.pipeline("deliver", *options)
+        self.assertEqual((0, "Nothing to do.\n"), (done.returncode, done.stdout), done.stderr)
+        changed = text_of("gitops", "kong.yaml").replace("www.", "new.")
+        self.put(changed)
+        done = self.pipeline("deliver", *options)
+        self.assertEqual(1, done.returncode, "another file than the approved one")
+        self.assertIn("the plan says issue, now it is", done.stderr)
+        s.start(["--approve"])
+        s.wait_valid(["www.shop.example.com"])
+        self.assertEqual(0, self.pipeline("propose", *options).returncode)
+        s.write(changed)  # merged
+        done = self.pipeline("deliver", *options)
+        self.assertEqual(0, done.returncode, done.stderr)
+        self.assertEqual("issue new.shop.example.com\nretire www.shop.example.com\n", done.stdout)
+        s.wait_valid(["new.shop.example.com"])
+
+    def test_deliver_alone(self):
+        """Without a plan that was proposed, it makes one, and says what fails."""
         done = self.pipeline("deliver", "--acme-server", "https://127.0.0.1:1/dir", "kong.yaml")
-        has_apply = server.verb("help", "apply").returncode == 0
-        self.assertEqual(not has_apply, "no verb apply" in done.stdout, done.stderr)
-        self.assertEqual(1 if has_apply else 0, done.returncode, "nobody answers there")
+        self.assertEqual(1, done.returncode, "nobody answers there")
+        self.assertIn("could not issue", done.stderr)
 
     def test_wrong_usage(self):
         self.assertEqual(64, self.pipeline().returncode)

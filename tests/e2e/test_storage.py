@@ -2,6 +2,109 @@
 
 import json
 import os
+import shutil
+import subprocess
+import tempfile
+
+import server
+from harness import Case, declared, document
+from processes import wait_until
+
+
+class Unusable(Case):
+    def faulty(self, word):
+        """A server whose disk fails with `word` as long as the flag is there."""
+        flag = os.path.join(self.folder, "flag")
+        ca, s = self.pair(document(["a.test"], certificates=[declared("d.test")]))
+        s.start()  # keys and the first files are made while all is well
+        s.wait_valid(["a.test"])
+        s.stop()
+        environment = {
+            "LD_PRELOAD": server.FAULTS,
+            "ASAN_OPTIONS": "verify_asan_link_order=0:detect_leaks=0",
+            "FAULT_PATH": s.prefix + "/storage",
+            "FAULT_ERROR": flag,
+        }
+        s.start(environment=environment)
+        with open(flag, "w", encoding="ascii") as f:
+            f.write(word)
+        return ca, s, flag
+
+    def check(self, word, text):
+        ca, s, flag = self.faulty(word)
+        s.write(document(["a.test", "b.test"], certificates=[declared("d.test")]))
+        said = wait_until("it is a condition", lambda: s.status_json()["conditions"])
+        self.assertIn(text, json.dumps(said))
+        self.assertEqual(1, ca.handled()["new-order"], "found before any order is sent")
+        entry = s.certificates()["b.test"]
+        self.assertEqual("issue", entry["next"]["action"])
+        self.assertEqual("storage", entry["next"]["because"]["reason"])
+        s.fingerprint("a.test")
+        os.unlink(flag)
+        s.wait_state("b.test", "valid", bound=90)
+        self.assertEqual([], s.status_json()["conditions"])
+
+    BOUND = 240
+
+    def test_full_disk(self):
+        self.check("ENOSPC", "No space left")
+
+    def test_read_only_disk(self):
+        self.check("EROFS", "Read-only")
+
+    def test_broken_disk(self):
+        self.check("EIO", "nput/output")
+
+    def test_real_full_disk(self):
+        """The same on a file system that really has no room left."""
+        s, ca = None, None
+        ca, s = self.pair(document(["a.test"]))
+        os.makedirs(s.prefix, exist_ok=True)
+        made = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "tmpfs", s.prefix],
+            capture_output=True, check=False,
+        )  # fmt: skip
+        if made.returncode:
+            self.skipTest("mounting a tmpfs is not allowed here")
+        try:
+            s.start()
+            s.wait_valid(["a.test"])
+            with open(os.path.join(s.prefix, "ballast"), "wb", buffering=0) as f:
+                try:
+                    while f.write(b"x" * 4096):
+                        continue
+                except OSError:
+                    pass  # full now
+            s.write(document(["a.test", "b.test"]))
+            wait_until("it is a condition", lambda: s.status_json()["conditions"])
+            self.assertEqual(1, ca.handled()["new-order"])
+            os.unlink(os.path.join(s.prefix, "ballast"))
+            s.wait_state("b.test", "valid", bound=90)
+        finally:
+            s.kill()
+            subprocess.run(["umount", "-l", s.prefix], check=False)
+
+
+class Kinds(Case):
+    CONFIGS = {
+        "redis": {"storage_config": {"redis": {"host": "127.0.0.1"}}},
+        "consul": {"storage_config": {"consul": {"host": "127.0.0.1"}}},
+        "vault": {"storage_config": {"vault": {"host": "127.0.0.1"}}},
+    }
+
+    def test_other_kinds_are_for_dry_runs(self):
+        for kind, extra in self.CONFIGS.items():
+            with self.subTest(kind):
+                text = document(["a.test"], {"storage": kind, **extra})
+                s = self.server(text, name=kind)
+                self.assertEqual(0, s.verb("check").returncode)
+                self.assertEqual("a.test", s.diff()["actions"][0]["name"])
+                s.spawn()
+                self.assertEqual(1, s.process.wait(20))
+                self.assertIn(f'storage "{kind}" is not in this build yet', s.log_text())"""A storage that cannot hold what would be ordered: nothing is ordered."""
+
+import json
+import os
 import subprocess
 
 import server
@@ -100,3 +203,27 @@ class Kinds(Case):
                 s.spawn()
                 self.assertEqual(1, s.process.wait(20))
                 self.assertIn(f'storage "{kind}" is not in this build yet', s.log_text())
+
+
+class Fleeting(Case):
+    @staticmethod
+    def kind_of(folder):
+        done = subprocess.run(["stat", "-f", "-c", "%T", folder], capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    def test_memory(self):
+        """A prefix that is gone with the machine is told of, once."""
+        if self.kind_of("/dev/shm") != "tmpfs":
+            self.skipTest("/dev/shm is no tmpfs")
+        folder = tempfile.mkdtemp(prefix="reconcert-e2e-", dir="/dev/shm")
+        os.chmod(folder, 0o755)
+        self.addCleanup(shutil.rmtree, folder)
+        prefix = os.path.join(folder, "prefix")
+        s = self.server(document([]), settings={"prefix": prefix}).start()
+        (told,) = s.events("prefix_fleeting")
+        self.assertEqual("warn", told["level"])
+        self.assertIn(f"the prefix {prefix} lies on tmpfs", told["text"])
+        os.kill(s.control, 9)
+        wait_until("control is back", lambda: s.log_text().count("config_loaded") == 2)
+        self.assertEqual(1, len(s.events("prefix_fleeting")))
+        s.stop()

@@ -46,6 +46,7 @@ static void make_credential(struct value_sample *s, uint64_t seed, size_t size)
     c->order_url = str_from(s->url);
     c->active = seed & 1;
     c->revoked = seed & 2;
+    c->renewed = seed & 4;
 }
 
 static void make_fields(struct value_sample *s, uint64_t seed, size_t size)
@@ -126,9 +127,9 @@ static void print_credential(const struct value_credential *c, struct buf *out)
     print_bytes(out, "fingerprint", fingerprint);
     print_text(out, "issuer", c->issuer);
     print_text(out, "order_url", c->order_url);
-    buf_printf(out, " %d %lld-%lld issued=%lld active=%d revoked=%d", c->key_type,
+    buf_printf(out, " %d %lld-%lld issued=%lld active=%d revoked=%d renewed=%d", c->key_type,
                (long long)c->not_before, (long long)c->not_after, (long long)c->issued_at,
-               c->active, c->revoked);
+               c->active, c->revoked, c->renewed);
 }
 
 void value_sample_print(const struct value *v, struct buf *out)

@@ -9,6 +9,16 @@
 
 static const struct acme enabled = {.enabled = true}, disabled = {.enabled = false};
 
+static void fleeting_prefix(void)
+{
+    struct buf out = BUF_INIT(1024);
+
+    CU_ASSERT_FALSE(note_fleeting_prefix("/proc", &out));
+    CU_ASSERT_FALSE(note_fleeting_prefix("/not there", &out));
+    CU_ASSERT_EQUAL(out.len, 0);
+    buf_free(&out);
+}
+
 static void port_80(void)
 {
     static const struct {
@@ -71,7 +81,8 @@ static void port_80(void)
 
 int main(void)
 {
-    CU_TestInfo tests[] = {{"port 80", port_80}, CU_TEST_INFO_NULL};
+    CU_TestInfo tests[] = {
+        {"port 80", port_80}, {"fleeting prefix", fleeting_prefix}, CU_TEST_INFO_NULL};
     CU_SuiteInfo suites[] = {{"note", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
 
     if (CU_initialize_registry() || CU_register_suites(suites))

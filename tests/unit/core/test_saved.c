@@ -55,7 +55,8 @@ static const struct saved_action saved_items[] = {
     {STR_INIT("c"), PLAN_RETIRE, false}, {STR_INIT("d"), PLAN_KEEP, false},
     {STR_INIT("e"), PLAN_ADOPT, true},
 };
-static const struct saved_plan saved_plan = {saved_items, ARRAY_LENGTH(saved_items), NOW};
+static const struct saved_plan saved_plan = {
+    .items = saved_items, .count = ARRAY_LENGTH(saved_items), .made_at = NOW};
 
 static const struct action same_items[] = {
     {.action = PLAN_ISSUE,
@@ -132,14 +133,14 @@ static void applies_once(void)
         {.action = PLAN_KEEP, .wanted = PLAN_KEEP, .name = STR_INIT("b")},
         {.action = PLAN_KEEP, .wanted = PLAN_KEEP, .name = STR_INIT("e")},
     };
-    struct saved_plan saved = {saved_items, 3, NOW};
+    struct saved_plan saved = {.items = saved_items, .count = 3, .made_at = NOW};
 
     expect(&saved, done, 3, NOW, "");
 }
 
 static void extreme_ages(void)
 {
-    struct saved_plan saved = {saved_items, 0, INT64_MIN};
+    struct saved_plan saved = {.items = saved_items, .made_at = INT64_MIN};
 
     expect(&saved, same_items, 6, NOW, "the plan is older than 24 hours: make a new one");
     saved.made_at = INT64_MAX;
@@ -175,7 +176,7 @@ static void approval(void)
         {{.action = PLAN_WAIT, .wanted = PLAN_RENEW, .name = STR_INIT("x")}, false, true},
     };
     static const struct saved_action plain = {STR_INIT("a"), PLAN_ISSUE, false};
-    struct saved_plan unseen = {&plain, 1, NOW};
+    struct saved_plan unseen = {.items = &plain, .count = 1, .made_at = NOW};
 
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         CU_ASSERT_EQUAL(saved_needs_approval(&rows[i].a), rows[i].needs);
@@ -183,6 +184,138 @@ static void approval(void)
     }
     /* Approved as a first certificate, but not that it takes a declared one's place. */
     CU_ASSERT_FALSE(saved_covers(&unseen, &rows[1].a));
+}
+
+/* A wait in a plan that was approved is one for the limits or after failures. */
+static void approved_waits(void)
+{
+    static const struct saved_action waits[] = {{STR_INIT("a"), PLAN_WAIT, false},
+                                                {STR_INIT("c"), PLAN_BLOCK, false}};
+    const struct saved_plan saved = {.items = waits, .count = 2, .made_at = NOW};
+    struct action a = {.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .name = STR("a")};
+
+    CU_ASSERT_TRUE(saved_covers(&saved, &a));
+    a.overrides = true;
+    CU_ASSERT_FALSE(saved_covers(&saved, &a));
+    a = (struct action){.action = PLAN_RETIRE, .wanted = PLAN_RETIRE, .name = STR("a")};
+    CU_ASSERT_FALSE(saved_covers(&saved, &a));
+    a = (struct action){.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .name = STR("c")};
+    CU_ASSERT_FALSE(saved_covers(&saved, &a));
+}
+
+#define DAY ((int64_t)86400)
+
+static const struct policy policy = {.directory = STR_INIT("https://ca.test/dir")};
+
+/* Of a name that the file asks for no more, `age` days old of 90. */
+static struct observed_name observe(int64_t age)
+{
+    return (struct observed_name){.name = STR("old"),
+                                  .has_certificate = true,
+                                  .not_before = NOW - age * DAY,
+                                  .not_after = NOW + (90 - age) * DAY - 1,
+                                  .active = true};
+}
+
+static void holds(void)
+{
+    const struct saved_guard guard = {
+        .approved = &saved_plan, .policy = &policy, .storage_usable = true, .now = NOW};
+    static const struct {
+        struct action a;
+        bool is_held;
+    } rows[] = {
+        {{.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .name = STR_INIT("a"), .at = NOW}, false},
+        {{.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .name = STR_INIT("x"), .at = NOW}, true},
+        {{.action = PLAN_WAIT,
+          .wanted = PLAN_ISSUE,
+          .reason = REASON_BACKOFF,
+          .name = STR_INIT("x"),
+          .at = NOW + 9},
+         true},
+        {{.action = PLAN_WAIT,
+          .wanted = PLAN_ISSUE,
+          .reason = REASON_ORDER_OPEN,
+          .name = STR_INIT("x")},
+         false},
+        {{.action = PLAN_RENEW, .wanted = PLAN_RENEW, .name = STR_INIT("x")}, false},
+        {{.action = PLAN_KEEP, .wanted = PLAN_KEEP, .name = STR_INIT("x")}, false},
+        {{.action = PLAN_BLOCK, .wanted = PLAN_BLOCK, .name = STR_INIT("x")}, false},
+        {{.action = PLAN_NOTHING, .wanted = PLAN_NOTHING, .name = STR_INIT("x")}, false},
+        {{.action = PLAN_ADOPT, .wanted = PLAN_ADOPT, .name = STR_INIT("x"), .overrides = true},
+         true},
+        {{.action = PLAN_RETIRE, .wanted = PLAN_RETIRE, .name = STR_INIT("c")}, false},
+    };
+    struct desired_name room;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct action held = saved_hold(&guard, &rows[i].a, &room);
+
+        CU_ASSERT_EQUAL(held.action, rows[i].is_held ? PLAN_WAIT : rows[i].a.action);
+        CU_ASSERT_EQUAL(held.wanted, rows[i].a.wanted);
+        CU_ASSERT_EQUAL(held.at, rows[i].is_held ? 0 : rows[i].a.at);
+        CU_ASSERT_EQUAL(held.reason == REASON_APPROVAL, rows[i].is_held);
+    }
+}
+
+/* Until somebody approves it, a name that is to be retired lives on, renewals and all. */
+static void holds_retirements(void)
+{
+    struct policy nowhere = {0};
+    struct saved_guard guard = {
+        .approved = &saved_plan, .policy = &policy, .storage_usable = true, .now = NOW};
+    struct observed_name o = observe(10);
+    struct action a = {.action = PLAN_RETIRE,
+                       .wanted = PLAN_RETIRE,
+                       .reason = REASON_NOT_DECLARED,
+                       .name = STR("old"),
+                       .observed = &o};
+    struct desired_name room;
+    struct action held = saved_hold(&guard, &a, &room);
+
+    CU_ASSERT(held.action == PLAN_WAIT && held.wanted == PLAN_RETIRE && !held.desired);
+    CU_ASSERT(held.reason == REASON_APPROVAL && held.at == 0);
+    o = observe(70);
+    held = saved_hold(&guard, &a, &room);
+    CU_ASSERT(held.action == PLAN_RENEW && held.desired == &room);
+    o.failures = 1;
+    o.failed_at = NOW - 1;
+    held = saved_hold(&guard, &a, &room);
+    CU_ASSERT(held.action == PLAN_WAIT && held.wanted == PLAN_RENEW);
+    CU_ASSERT_EQUAL(held.reason, REASON_BACKOFF);
+    guard.policy = &nowhere; /* the plugin is gone too: who would renew it? */
+    held = saved_hold(&guard, &a, &room);
+    CU_ASSERT(held.action == PLAN_WAIT && held.wanted == PLAN_RETIRE && held.at == 0);
+}
+
+static void holds_plans(void)
+{
+    struct observed_name o = observe(10), due = observe(70);
+    const struct action items[] = {
+        {.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .name = STR("a"), .at = NOW},
+        {.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .name = STR("b"), .overrides = true},
+        {.action = PLAN_RETIRE, .wanted = PLAN_RETIRE, .name = STR("due"), .observed = &due},
+        {.action = PLAN_RETIRE, .wanted = PLAN_RETIRE, .name = STR("old"), .observed = &o},
+    };
+    const struct plan plan = {
+        .items = items, .count = 4, .counts = {[PLAN_ISSUE] = 2, [PLAN_RETIRE] = 2}};
+    struct saved_guard guard = {.policy = &policy, .storage_usable = true, .now = NOW};
+    struct arena *arena = arena_new(NULL);
+    const struct plan *held = NULL;
+    struct error e;
+
+    CU_ASSERT_EQUAL_FATAL(saved_hold_plan(&guard, &plan, arena, &held, &e), 0);
+    CU_ASSERT_PTR_EQUAL(held, &plan);
+    guard.approved = &saved_plan;
+    CU_ASSERT_EQUAL_FATAL(saved_hold_plan(&guard, &plan, arena, &held, &e), 0);
+    CU_ASSERT(held->counts[PLAN_ISSUE] == 1 && held->counts[PLAN_RENEW] == 1 &&
+              held->counts[PLAN_WAIT] == 2 && held->override_count == 1);
+    CU_ASSERT(held->items[0].action == PLAN_ISSUE && held->items[1].action == PLAN_WAIT);
+    CU_ASSERT(str_equal_cstr(held->items[2].desired->name, "due"));
+    CU_ASSERT_PTR_NULL(held->items[3].desired);
+    arena_fail_after(arena, 2);
+    CU_ASSERT_EQUAL(saved_hold_plan(&guard, &plan, arena, &held, &e), -1);
+    arena_free(arena);
 }
 
 static void words(void)
@@ -203,6 +336,10 @@ int main(void)
         {"applies once", applies_once},
         {"extreme ages", extreme_ages},
         {"approval", approval},
+        {"approved waits", approved_waits},
+        {"holds", holds},
+        {"holds retirements", holds_retirements},
+        {"holds plans", holds_plans},
         {"words", words},
         CU_TEST_INFO_NULL,
     };

@@ -1,0 +1,147 @@
+"""The daemon under a clock of ours, against a scripted CA, sends the orders that simulate foretells."""
+
+import datetime
+import json
+import os
+import re
+import struct
+
+import processes
+import server as server_module
+from harness import Case, document
+from scripted_ca import ScriptedCa
+
+DAY = 86400
+BEGIN = 1_900_000_000
+BEGIN_TEXT = "2030-03-17T17:46:40Z"
+ORDERED = re.compile(r"^(\S+Z) notice certificate_(ordering|renewing) .*?\bname=(\S+)", re.M)
+
+
+class Clock:
+    """Seconds, in a file that control maps (faults.c)."""
+
+    def __init__(self, folder):
+        self.path = os.path.join(folder, "clock")
+        self.now = BEGIN
+        self.set(BEGIN)
+
+    def set(self, now):
+        self.now = now
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o644)
+        os.pwrite(fd, struct.pack("q", now), 0)
+        os.close(fd)
+
+
+def seconds_of(text):
+    return int(datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp())
+
+
+class Foretold(Case):
+    def begin(self, names, lifetime, away=(0, 0), limits=None):
+        self.clock = Clock(self.folder)
+        self.ca = self.keep(ScriptedCa(
+            os.path.join(self.folder, "ca"), lambda: self.clock.now, lifetime,
+            lambda: away[0] <= self.clock.now - BEGIN < away[1],
+        ))  # fmt: skip
+        settings = {"acme_poll_interval": "1"}
+        if limits:
+            settings["acme_limits"] = f"{self.ca.url} {limits}"
+        self.text = document(names)
+        self.s = self.server(self.text, self.ca, settings)
+
+    def foretell(self, days, *options):
+        done = self.s.verb("simulate", "-v", "--format=json", f"--now={BEGIN_TEXT}", f"--days={days}", *options)
+        self.assertEqual(0, done.returncode, done.stderr)
+        return [(seconds_of(o["at"]), o["name"]) for o in json.loads(done.stdout)["sequence"]]
+
+    def is_settled(self):
+        """Nothing is under way: every name waits for a time to come. Then the earliest of them."""
+        times = [c["next"]["at"] for c in self.s.certificates().values()]
+        return all(t and seconds_of(t) > self.clock.now for t in times) and min(map(seconds_of, times))
+
+    def let_time_pass(self, days):
+        environment = {
+            "LD_PRELOAD": server_module.FAULTS,
+            "ASAN_OPTIONS": "verify_asan_link_order=0:detect_leaks=0",
+            "FAULT_NOW": self.clock.path,
+        }
+        self.s.start(environment=environment)
+        while True:
+            at = processes.wait_until("all is settled", self.is_settled, 30, 0.05)
+            if at >= BEGIN + days * DAY:
+                break
+            self.clock.set(at)
+            self.s.write(self.text)  # a look, sooner than the poll
+        return [(seconds_of(at), name) for at, _, name in ORDERED.findall(self.s.log_text())]
+
+    def check(self, days, *options):
+        foretold = self.foretell(days, *options)
+        sent = self.let_time_pass(days)
+        self.assertEqual(foretold, sent)
+        self.assertEqual(sorted(foretold), sorted(self.ca.sent_orders))
+        return foretold
+
+    def test_renewals(self):
+        self.begin(["c.test", "a.test", "b.test"], 45 * DAY)
+        self.assertEqual(9, len(self.check(75, "--lifetime=45d")))
+
+    def test_outage(self):
+        names = [f"n{i}.test" for i in range(4)]
+        self.begin(names, 10 * DAY, away=(5 * DAY, 7 * DAY))
+        foretold = self.check(12, "--lifetime=10d", "--ca-outage=2d@5")
+        self.assertGreater(len(foretold), 4 * 5, "each fails more than once")
+
+    def test_limits(self):
+        names = [f"n{i}.example.com" for i in range(6)]
+        self.begin(names, 90 * DAY, limits="orders=2/1d")
+        foretold = self.check(4)
+        self.assertEqual([0, 0, 43200, 86400, 129600, 172800], [at - BEGIN for at, _ in foretold])
+
+
+class Limited(Case):
+    def test_told(self):
+        """What does not fit waits, and everybody says until when and why."""
+        ca, s = self.pair(document(["a.example.com", "b.example.com"]))
+        s.write_settings(acme_limits=f"https://other.test/ orders=1/1s, {ca.url} orders=9/1h domain=1/7d")
+        plan = {a["name"]: a for a in s.diff()["actions"]}
+        self.assertEqual("issue", plan["a.example.com"]["action"])
+        self.assertEqual("wait", plan["b.example.com"]["action"])
+        self.assertEqual(["orders", "domain"], [d["limit"] for d in plan["b.example.com"]["budget"]])
+        s.start()
+        s.wait_valid(["a.example.com"])
+        held = s.certificates()["b.example.com"]
+        self.assertEqual(("pending", "issue", "budget"),
+                         (held["state"], held["next"]["action"], held["next"]["because"]["reason"]))  # fmt: skip
+        self.assertEqual(1, ca.handled()["new-order"])
+        told = s.verb("status").stdout
+        self.assertIn("it does not fit the CA's limits before " + held["next"]["at"], told)
+        self.assertIn("it does not fit the CA's limits before", s.verb("explain", "b.example.com").stdout)
+        s.write_settings(acme_limits=f"{ca.url}")  # none
+        s.stop()
+        s.start()
+        s.wait_valid(["b.example.com"])
+
+    def test_renewals_count_as_such(self):
+        """After a restart too: they draw on the limits of renewals alone."""
+        ca, s = self.pair(document(["a.example.com"]), validity=20)
+        s.start()
+        first = s.wait_state("a.example.com", "valid")["fingerprint"]
+        processes.wait_until(
+            "it is renewed", lambda: s.certificates()["a.example.com"]["fingerprint"] != first, 60, 0.2
+        )
+        s.stop()
+        s.write(document(["a.example.com", "b.example.com"]))
+        s.write_settings(acme_limits=f"{ca.url} domain=1/7d renewals=exempt")
+        self.assertEqual("issue", {a["name"]: a for a in s.diff()["actions"]}["b.example.com"]["action"])
+
+    def test_settings(self):
+        _, s = self.pair(document(["a.test"]))
+        for value, says in (
+            ("http://ca.test/ orders=1/1h", "does not begin with a directory's https:// URL"),
+            ("orders=1/1h", "does not begin with a directory's https:// URL"),
+            ("https://ca.test/ orders=1", "is no limit such as orders=300/3h"),
+        ):
+            done = s.verb("diff", "--set", f"acme_limits={value}")
+            self.assertEqual((64, ""), (done.returncode, done.stdout))
+            self.assertIn("acme_limits: ", done.stderr)
+            self.assertIn(says, done.stderr)

@@ -1,0 +1,71 @@
+#include <CUnit/Basic.h>
+
+#include "reconciler/base/attr.h"
+#include "reconciler/core/explain.h"
+#include "tests/support/model_builder.h"
+
+#define DAY ((int64_t)86400)
+#define NOW ((int64_t)1800000000)
+
+/* Kong's ladder: exact, first label, last label, "*"; ours before all of them while it is good. */
+static void choices(void)
+{
+    static const struct {
+        const char *name;
+        enum explain_served served;
+        const char *sni;
+    } rows[] = {
+        {"www.domain.test", SERVED_EXACT, "www.domain.test"},
+        {"a.domain.test", SERVED_FIRST_WILDCARD, "*.domain.test"},
+        {"a.b.domain.test", SERVED_STAR, "*"}, /* one label only */
+        {"domain.test", SERVED_LAST_WILDCARD, "domain.*"},
+        {"domain.eu", SERVED_LAST_WILDCARD, "domain.*"},
+        {"a.com", SERVED_STAR, "*"}, /* "*.com" is not tried for two labels */
+        {"x.a.com", SERVED_LAST_WILDCARD, "x.a.*"},
+        {"y.a.com", SERVED_STAR, "*"},
+        {"single", SERVED_STAR, "*"},
+        {"", SERVED_STAR, "*"},
+    };
+    static const char *const snis[] = {"*",     "www.domain.test", "*.domain.test", "domain.*",
+                                       "*.com", "x.a.*",           "www.domain.*",  "*x"};
+    struct model_builder *b = model_builder_new();
+    struct certificate *certificate = model_builder_certificate(b, "");
+    struct observed_name o = {.has_certificate = true,
+                              .not_before = NOW - DAY,
+                              .not_after = NOW + 89 * DAY,
+                              .active = true};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
+        CU_ASSERT_EQUAL(explain_choose(&b->model, str_from(rows[i].name), NULL, NOW).served,
+                        SERVED_DEFAULT);
+    for (unsigned i = 0; i < ARRAY_LENGTH(snis); i++)
+        model_builder_sni(b, certificate, snis[i], "", i + 1);
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct explain_choice c = explain_choose(&b->model, str_from(rows[i].name), NULL, NOW);
+
+        CU_ASSERT_EQUAL(c.served, rows[i].served);
+        CU_ASSERT(c.sni && str_equal_cstr(c.sni->name.value, rows[i].sni));
+        c = explain_choose(&b->model, str_from(rows[i].name), &o, NOW);
+        CU_ASSERT(c.served == SERVED_MANAGED && !c.sni);
+        c = explain_choose(&b->model, str_from(rows[i].name), &o, NOW + 100 * DAY);
+        CU_ASSERT_EQUAL(c.served, rows[i].served);
+    }
+    certificate->unresolved = STR("{vault://env/x}");
+    CU_ASSERT_EQUAL(explain_choose(&b->model, STR("domain.eu"), NULL, NOW).served, SERVED_DEFAULT);
+    CU_ASSERT_EQUAL(explain_choose(&b->model, STR("domain.eu"), &o, NOW + 100 * DAY).served,
+                    SERVED_MANAGED_STALE);
+    o.active = false;
+    CU_ASSERT_EQUAL(explain_choose(&b->model, STR("domain.eu"), &o, NOW).served, SERVED_DEFAULT);
+    model_builder_free(b);
+}
+
+int main(void)
+{
+    CU_TestInfo tests[] = {{"choices", choices}, CU_TEST_INFO_NULL};
+    CU_SuiteInfo suites[] = {{"explain choose", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
+
+    if (CU_initialize_registry() || CU_register_suites(suites))
+        return 1;
+    CU_basic_run_tests();
+    return CU_get_number_of_failures() ? 1 : 0;
+}
