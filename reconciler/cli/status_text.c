@@ -113,6 +113,7 @@ static void print_words(struct page *p, const struct document_node *certificate)
         &p->reading,
         reading_get(&p->reading, reading_get(&p->reading, certificate, "next"), "because"), "text");
     struct str said = reading_text(&p->reading, certificate, "last_error");
+    int64_t failures = reading_number(&p->reading, certificate, "failures");
 
     if (because.len) {
         buf_cstr(p->out, "    ");
@@ -120,8 +121,8 @@ static void print_words(struct page *p, const struct document_node *certificate)
         buf_char(p->out, '\n');
     }
     if (said.len) {
-        buf_printf(p->out, "    failed %lld times, last: ",
-                   (long long)reading_number(&p->reading, certificate, "failures"));
+        buf_printf(p->out, failures == 1 ? "    failed once: " : "    failed %lld times, last: ",
+                   (long long)failures);
         render_outside(said, p->out);
         buf_char(p->out, '\n');
     }

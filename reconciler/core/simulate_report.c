@@ -5,7 +5,6 @@
 
 #define HOUR ((int64_t)3600)
 #define DAY ((int64_t)86400)
-#define ROWS_MAX 30
 #define BAR_WIDTH 50
 
 static const char *fault_word(enum simulate_fault fault)
@@ -14,18 +13,6 @@ static const char *fault_word(enum simulate_fault fault)
         [SIMULATE_EXPIRED] = "expired", [SIMULATE_TIGHT] = "tight", [SIMULATE_NEVER] = "never"};
 
     return words[fault];
-}
-
-/* The days of one row of the table. */
-static struct simulate_day sum_row(const struct simulation *s, unsigned first, unsigned count)
-{
-    struct simulate_day sum = {0};
-
-    for (unsigned day = first; day < first + count && day < s->days; day++) {
-        sum.orders += s->by_day[day].orders;
-        sum.failed += s->by_day[day].failed;
-    }
-    return sum;
 }
 
 static void print_bar(uint32_t value, uint32_t most, struct buf *out)
@@ -38,25 +25,36 @@ static void print_bar(uint32_t value, uint32_t most, struct buf *out)
         buf_char(out, '#');
 }
 
-static void print_table(const struct simulation *s, struct buf *out)
+/* The days from `first` on that one row tells of: one, or all in which nothing is ordered. */
+static unsigned row_length(const struct simulation *s, unsigned first)
 {
-    unsigned step = (s->days + ROWS_MAX - 1) / ROWS_MAX;
-    uint32_t most = 0;
+    unsigned end = first;
+
+    while (end < s->days && !s->by_day[end].orders)
+        end++;
+    return end > first ? end - first : 1;
+}
+
+static void print_row(const struct simulation *s, unsigned first, unsigned count, uint32_t most,
+                      struct buf *out)
+{
+    const struct simulate_day *day = &s->by_day[first];
     char label[32];
 
-    for (unsigned day = 0; day < s->days; day += step) {
-        uint32_t orders = sum_row(s, day, step).orders;
-        most = orders > most ? orders : most;
-    }
-    buf_printf(out, "%-9s %9s %9s\n", step > 1 ? "Days" : "Day", "Orders", "Failed");
-    for (unsigned day = 0; day < s->days; day += step) {
-        struct simulate_day row = sum_row(s, day, step);
-        unsigned last = day + step <= s->days ? day + step - 1 : s->days - 1;
+    snprintf(label, sizeof(label), count > 1 ? "%u-%u" : "%u", first, first + count - 1);
+    buf_printf(out, "%-9s %9u %9u", label, day->orders, day->failed);
+    print_bar(day->orders, most, out);
+    buf_char(out, '\n');
+}
 
-        snprintf(label, sizeof(label), last > day ? "%u-%u" : "%u", day, last);
-        buf_printf(out, "%-9s %9u %9u", label, row.orders, row.failed);
-        print_bar(row.orders, most, out);
-        buf_char(out, '\n');
+static void print_table(const struct simulation *s, struct buf *out)
+{
+    uint32_t most = s->by_day[s->peak_day].orders;
+
+    buf_printf(out, "%-9s %9s %9s\n", "Day", "Orders", "Failed");
+    for (unsigned day = 0, count; day < s->days; day += count) {
+        count = row_length(s, day);
+        print_row(s, day, count, most, out);
     }
 }
 

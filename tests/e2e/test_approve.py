@@ -137,6 +137,11 @@ class Approve(Case):
         self.assertNotIn("new-order", ca.handled())
         self.assertEqual(0, s.verb("apply", self.plan(s)).returncode)
         s.wait_valid(["visitor.wild.test"])
+        again = self.plan(s, "again.json")
+        os.rename(again, os.path.join(s.prefix, "approved.json"))  # the plan is made anew
+        processes.wait_until("it is taken", lambda: len(s.events("plan_approved")) == 2, 20, 0.05)
+        s.wait_valid(["visitor.wild.test"])
+        self.assertEqual([], s.events("certificate_retired"))
 
     def test_renewals_do_not_wait(self):
         """Neither of what the file asks for nor of what waits to be retired."""
