@@ -205,8 +205,6 @@ static bool is_served(const struct generation *g, const struct action *a, int64_
 
     if (!o || !o->has_certificate || !o->active || !is_wanted)
         return false;
-    if (a->desired && !str_equal(o->directory, g->desired->directory))
-        return false;
     if (!o->revoked && o->not_before <= now && now <= o->not_after)
         return true;
     return explain_choose(g->loaded->model, a->name, o, now).served <= SERVED_MANAGED_STALE;

@@ -1,0 +1,38 @@
+"""From one CA to another: the file's api_uri changes."""
+
+import os
+import threading
+
+import processes
+from harness import Case, document
+
+
+class Move(Case):
+    def test_served_until_the_other_one_has_issued(self):
+        ports = processes.free_port(), processes.free_port()
+        old, new = self.pebble(ports[0], "old"), self.pebble(ports[0], "new")
+        opened = threading.Event()
+
+        def before(request):
+            if request.kind == "new-order":
+                opened.wait(20)
+
+        front = self.fake_ca(new, before)
+        bundle = os.path.join(self.folder, "trusted.pem")
+        with open(bundle, "w", encoding="ascii") as f:
+            for ca in (old, new):
+                with open(ca.certificate, encoding="ascii") as one:
+                    f.write(one.read())
+        settings = {"acme_trusted_certificate": bundle}
+        s = self.server(document(["a.test"], {"api_uri": old.url}), settings=settings, ports=ports)
+        s.start()
+        s.wait_valid(["a.test"])
+        first = s.fingerprint("a.test")
+        s.write(document(["a.test"], {"api_uri": front.url}))
+        processes.wait_until("the other CA is asked", lambda: front.orders("a.test"), 20, 0.05)
+        self.assertEqual(first, s.fingerprint("a.test"), "it is served on")
+        told = s.verb("explain", "a.test").stdout
+        self.assertIn("served       the managed certificate", told)
+        opened.set()
+        s.wait_fingerprint("a.test", lambda seen: seen != first)
+        s.wait_valid(["a.test"])
