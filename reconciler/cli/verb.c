@@ -107,8 +107,8 @@ static const struct verb rows[] = {
             "\n"
             "Without a running server, apply takes the prefix and the listeners for as long as it "
             "takes, answers the CA's challenges, and ends. With one, that server does the work, "
-            "for it has the same file; apply waits until it has, and refuses if its file is "
-            "another.",
+            "for it has the same file, or has waited for this (run --approve); apply waits until "
+            "it is done, and refuses if the server's file is another.",
         .operand_min = 1,
         .operand_max = VERB_ANY,
         .options = EVERY | SETTINGS | OPTION_BIT(OPTION_MAX_AGE),

@@ -143,13 +143,14 @@ static void next_unasked(const struct pages *p, struct store_name *const *names,
 
     for (u->name = NULL; *at < count && !u->name; ++*at) {
         const struct store_name *n = names[*at];
+        bool may_retire = p->pass->state->approved && n->credential && n->active;
 
         u->desired = NULL;
-        if (desired_find(g->desired, n->name))
+        if ((!n->last_seen_at && !may_retire) || desired_find(g->desired, n->name))
             continue;
         if (n->last_seen_at)
             u->desired = pass_find_desired(p->pass, n->name, now, &u->room);
-        if (u->desired || (p->pass->state->approved && n->credential && n->active))
+        if (u->desired || may_retire)
             u->name = n;
     }
 }

@@ -89,6 +89,13 @@ class Approve(Case):
         s.wait_fingerprint("d.wild.test", lambda seen: seen != declared_one)
         self.wait_listed(s, ["d.wild.test"])
         self.assertEqual(2, ca.handled()["new-order"])
+        managed_one = s.fingerprint("d.wild.test")
+        s.write(document(services=[]))  # not even a plugin is left
+        self.wait_held(s, "d.wild.test", "retire")
+        self.assertEqual(managed_one, s.fingerprint("d.wild.test"))
+        self.assertEqual(0, s.verb("apply", self.plan(s)).returncode)
+        self.wait_listed(s, [])
+        self.assertNotEqual(managed_one, s.fingerprint("d.wild.test"))
 
     @staticmethod
     def names_served(s, ca, name):
