@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "spec/describe_rules.h"
 #include "spec/entities/entity.h"
 
 #define DEFINITIONS "#/definitions/"
@@ -29,6 +30,19 @@ static void print_type(struct json_out *out, const char *type, bool may_be_null)
     json_out_cstr(out, type);
     json_out_cstr(out, "null");
     json_out_end(out);
+}
+
+/* A list; {} is one too, as in Lua. */
+static void print_list_type(struct json_out *out, bool may_be_null)
+{
+    json_out_key(out, "type");
+    json_out_array(out);
+    json_out_cstr(out, "array");
+    json_out_cstr(out, "object");
+    if (may_be_null)
+        json_out_cstr(out, "null");
+    json_out_end(out);
+    json_out_member_int(out, "maxProperties", 0);
 }
 
 static bool is_numeric(const struct schema_field *f)
@@ -122,6 +136,8 @@ static void print_string(struct json_out *out, const struct schema_field *f, boo
     print_type(out, "string", may_be_null);
     if (!(f->flags & SCHEMA_EMPTY))
         json_out_member_int(out, "minLength", 1);
+    if (describe_rules_pattern(f))
+        json_out_member_cstr(out, "pattern", describe_rules_pattern(f));
 }
 
 static void print_value_rules(struct json_out *out, const struct schema_field *f, bool may_be_null)
@@ -139,7 +155,7 @@ static void print_value_rules(struct json_out *out, const struct schema_field *f
         break;
     case SCHEMA_ARRAY:
     case SCHEMA_SET:
-        print_type(out, "array", may_be_null);
+        print_list_type(out, may_be_null);
         print_item(out, "items", f->element);
         break;
     case SCHEMA_MAP:
@@ -173,7 +189,7 @@ static void print_list_of(struct json_out *out, const struct entity_info *info)
     json_out_key(out, info->list);
     json_out_object(out);
     json_out_member_cstr(out, "description", info->record->about);
-    print_type(out, "array", true);
+    print_list_type(out, true);
     json_out_key(out, "items");
     json_out_object(out);
     print_pointer(out, info->record->name);
@@ -260,8 +276,6 @@ static void print_properties(struct json_out *out, const struct schema_record *r
 /* A plugin's config by its name; names beside Kong's own are for the checks to refuse. */
 static void print_plugin_rules(struct json_out *out)
 {
-    json_out_key(out, "allOf");
-    json_out_array(out);
     for (size_t i = 0; i < ENTITY_PLUGIN_CONFIG_COUNT; i++) {
         json_out_object(out);
         json_out_key(out, "if");
@@ -286,6 +300,17 @@ static void print_plugin_rules(struct json_out *out)
         json_out_end(out);
         json_out_end(out);
     }
+}
+
+static void print_rules(struct json_out *out, const struct schema_record *record)
+{
+    if (record != &entity_plugin && !describe_rules_print(NULL, record))
+        return;
+    json_out_key(out, "allOf");
+    json_out_array(out);
+    describe_rules_print(out, record);
+    if (record == &entity_plugin)
+        print_plugin_rules(out);
     json_out_end(out);
 }
 
@@ -299,8 +324,7 @@ static void print_definition(struct json_out *out, const struct schema_record *r
     print_properties(out, record);
     print_required(out, record);
     json_out_member_bool(out, "additionalProperties", false);
-    if (record == &entity_plugin)
-        print_plugin_rules(out);
+    print_rules(out, record);
     json_out_end(out);
 }
 

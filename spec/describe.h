@@ -10,8 +10,8 @@
  */
 
 /*
- * A JSON Schema (draft 7, which editors' YAML plugins know). Looser than the checks; stricter only
- * in that a list must be written as one, where Kong takes {} too.
+ * A JSON Schema (draft 7, which editors' YAML plugins know). Looser than the checks, never
+ * stricter.
  */
 void describe_json_schema(struct json_out *out);
 /* The configuration reference: acme first, then every entity, a table each. */

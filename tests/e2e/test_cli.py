@@ -340,22 +340,63 @@ class Output(Cli):
 
 
 class Schema(Cli):
-    def golden(self, name):
-        with open(os.path.join(server.TOP, "tests", "golden", "spec", name), encoding="utf-8") as f:
+    FILES = ["kong.yaml.example", "examples/gitops/kong.yaml"]
+    WRONG = ["services: [{url: 'http://a', x: 1}]", "services: [{name: a}]", "routes: [{paths: [a]}]",
+             "services: [{host: 'a:80'}]", "services: [{host: a, path: a//b}]", "keys: [{kid: a}]",
+             "certificates: [{cert: c, key: k, cert_alt: c}]", "consumers: [{tags: [a]}]",
+             "services: [{host: a, tls_verify: true}]", "upstreams: [{name: a, hash_on: header}]",
+             "snis: [{name: 1.2.3.4, certificate: a}]", "services: {a: b}"]  # fmt: skip
+    RIGHT = ["services: [{url: 'https://a', tls_verify: true}]", "services: {}", "routes: [{paths: ['~/a']}]",
+             "services: [{host: a, protocol: https, tls_verify: true}]", "consumers: [{username: a}]",
+             "keys: [{kid: a, jwk: '{vault://env/x}'}]", "snis: [{name: '*.a.b', certificate: a}]"]  # fmt: skip
+
+    def read(self, *parts):
+        with open(os.path.join(server.TOP, *parts), encoding="utf-8") as f:
             return f.read()
+
+    def golden(self, name):
+        return self.read("tests", "golden", "spec", name)
 
     def test_formats(self):
         done = self.run_verb("schema")
         self.assertEqual((0, ""), (done.returncode, done.stderr))
         page = json.loads(done.stdout)
         self.assertIn("draft-07", page["$schema"])
-        self.assertEqual(json.loads(self.golden("schema.json")), page)
+        self.assertEqual(json.loads(self.read("examples", "kong.schema.json")), page)
         self.assertEqual(done.stdout, self.run_verb("schema", "--format=json").stdout)
         self.assertEqual(
             self.golden("reference.md"), self.run_verb("schema", "--format=markdown").stdout
         )
         self.assertEqual(64, self.run_verb("schema", "--format=text").returncode)
         self.assertEqual(64, self.run_verb("schema", "kong.yaml").returncode)
+
+    def test_editors_find_it(self):
+        for name in self.FILES:
+            line = self.read(name).splitlines()[0]
+            path = line.removeprefix("# yaml-language-server: $schema=")
+            self.assertNotEqual(line, path, name)
+            folder = os.path.dirname(os.path.join(server.TOP, name))
+            self.assertEqual(
+                os.path.join(server.TOP, "examples", "kong.schema.json"),
+                os.path.normpath(os.path.join(folder, path)),
+            )
+
+    def test_what_it_lets_through(self):
+        try:
+            import jsonschema
+            import yaml
+        except ImportError:
+            self.skipTest("python3-jsonschema or python3-yaml is not installed")
+        schema = json.loads(self.read("examples", "kong.schema.json"))
+        jsonschema.Draft7Validator.check_schema(schema)
+        validator = jsonschema.Draft7Validator(schema)
+        head = '_format_version: "3.0"\n'
+        texts = [*map(self.read, self.FILES), self.golden("whole.yaml"), *(head + t for t in self.RIGHT)]
+        for text in texts:
+            self.assertEqual([], [e.message for e in validator.iter_errors(yaml.safe_load(text))], text)
+        for text in [self.golden("broken.yaml"), *(head + t for t in self.WRONG)]:
+            self.assertFalse(validator.is_valid(yaml.safe_load(text)), text)
+            self.assertEqual(1, self.run_verb("check", "-", stdin=text).returncode, text)
 
 
 class FakeServer:
