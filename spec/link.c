@@ -151,7 +151,7 @@ static void check_plugins(struct lookup *l)
 static void check_ca_certificates(struct lookup *l)
 {
     struct catalog *c = l->catalog;
-    const struct service *services = c->structs[ENTITY_SERVICE];
+    struct service *services = c->structs[ENTITY_SERVICE];
     struct catalog_ref found;
     char field[64];
 
@@ -161,6 +161,7 @@ static void check_ca_certificates(struct lookup *l)
         for (size_t k = 0; k < ids->count; k++) {
             if (lookup_find(l, ENTITY_CA_CERTIFICATE, ids->items[k].value, &found))
                 continue;
+            services[i].missing_ca_certificate = ids->items[k].place;
             snprintf(field, sizeof(field), "ca_certificates[%zu]", k + 1);
             catalog_problem(c, (struct catalog_ref){i, ENTITY_SERVICE}, PROBLEM_WARNING,
                             ids->items[k].place, field, "no such entry in 'ca_certificates'");

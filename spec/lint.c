@@ -10,6 +10,7 @@
 #include "spec/url.h"
 
 #define TEXT_SHOWN_MAX 200
+#define NAME_LENGTH_MAX 253 /* RFC 1035 section 2.3.4, without the dots at either end */
 #define FIELD_MAX 64
 #define PATH_BYTES_MAX 4096
 
@@ -44,6 +45,10 @@ static const char *dead_domain(const struct acme *acme, struct str domain)
         return "'%.*s' can never match: names come without a port";
     if (str_ends(domain, STR(".")))
         return "'%.*s' can never match: names come without a dot at their end";
+    if (address.type == ADDRESS_IPV6)
+        return "'%.*s' can never match: no handshake names an IPv6 address";
+    if (domain.len > NAME_LENGTH_MAX)
+        return "'%.*s' can never match: it is longer than a name can be";
     if (!has_star(domain) && address.type == ADDRESS_IPV4 && !acme->enable_ipv4_common_name)
         return "'%.*s' can never match: enable_ipv4_common_name is off";
     return NULL;

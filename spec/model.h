@@ -60,6 +60,7 @@ struct service {
     const struct certificate *client_certificate;
     struct opt_int tls_verify, tls_verify_depth; /* tls_verify: 0 or 1 */
     struct texts ca_certificates;
+    struct place missing_ca_certificate; /* of an id that names none; line 0 = all are there */
     bool enabled;
 };
 

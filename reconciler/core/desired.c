@@ -159,7 +159,8 @@ static int add(struct builder *b, struct str text, struct asker asker)
     return 0;
 }
 
-static int add_texts(struct builder *b, const struct texts *texts, enum desired_origin origin)
+static int add_texts(struct builder *b, const struct texts *texts, enum desired_origin origin,
+                     const struct route *route)
 {
     for (size_t i = 0; i < texts->count; i++) {
         const struct text *text = &texts->items[i];
@@ -168,7 +169,7 @@ static int add_texts(struct builder *b, const struct texts *texts, enum desired_
         /* A route's host may name a port; the certificate that serves it does not. */
         if (origin == DESIRED_ROUTE_HOST)
             host = str_cut(host, ':', &port);
-        if (add(b, host, (struct asker){.place = text->place, .origin = origin}))
+        if (add(b, host, (struct asker){.place = text->place, .origin = origin, .from = route}))
             return -1;
     }
     return 0;
@@ -182,12 +183,12 @@ static bool counts(const struct route *route)
 static int collect(struct builder *b, const struct model *model,
                    const struct desired_options *options)
 {
-    if (add_texts(b, &b->acme->domains, DESIRED_DOMAIN))
+    if (add_texts(b, &b->acme->domains, DESIRED_DOMAIN, NULL))
         return -1;
     for (size_t i = 0; i < model->route_count; i++) {
         const struct route *route = &model->routes[i];
-        if (counts(route) && (add_texts(b, &route->hosts, DESIRED_ROUTE_HOST) ||
-                              add_texts(b, &route->snis, DESIRED_ROUTE_SNI)))
+        if (counts(route) && (add_texts(b, &route->hosts, DESIRED_ROUTE_HOST, route) ||
+                              add_texts(b, &route->snis, DESIRED_ROUTE_SNI, route)))
             return -1;
     }
     for (size_t i = 0; i < model->sni_count; i++) {
@@ -255,6 +256,14 @@ static size_t order_places(struct place *places, size_t count)
     return kept;
 }
 
+static bool lacks_ca_certificate(const struct asker *asker)
+{
+    const struct route *route = asker->from;
+
+    return asker->origin & (DESIRED_ROUTE_HOST | DESIRED_ROUTE_SNI) && route->service &&
+           route->service->missing_ca_certificate.line;
+}
+
 /* Takes one asker into `n`; its place goes behind those that are there. */
 static void merge(struct desired_name *n, const struct asker *asker, struct place *places)
 {
@@ -268,6 +277,8 @@ static void merge(struct desired_name *n, const struct asker *asker, struct plac
     }
     if (asker->origin == DESIRED_CERTIFICATE_SNI)
         n->overrides = asker->from;
+    if (!n->block && lacks_ca_certificate(asker))
+        n->block = DESIRED_NO_CA_CERTIFICATE;
     places[n->place_count++] = asker->place;
 }
 

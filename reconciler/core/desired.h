@@ -27,10 +27,11 @@ enum desired_origin {
 enum desired_block {
     DESIRED_FREE = 0,
     DESIRED_NOT_PUBLIC, /* no public CA certifies such a name, and the directory is one of theirs */
-    DESIRED_NO_ACCOUNT_KEY, /* account_key names a key that is not in the file */
-    DESIRED_UNRESOLVED,     /* a {vault://} that issuing needs */
-    DESIRED_TOS,            /* a Let's Encrypt directory without tos_accepted */
-    DESIRED_STORAGE         /* the storage cannot be used by this build or mode */
+    DESIRED_NO_ACCOUNT_KEY,    /* account_key names a key that is not in the file */
+    DESIRED_UNRESOLVED,        /* a {vault://} that issuing needs */
+    DESIRED_TOS,               /* a Let's Encrypt directory without tos_accepted */
+    DESIRED_NO_CA_CERTIFICATE, /* ca_certificates of a service whose route asks for it lack one */
+    DESIRED_STORAGE            /* the storage cannot be used by this build or mode */
 };
 
 struct gate; /* gate.h: the wildcard entries of `domains`, prepared for look-ups */

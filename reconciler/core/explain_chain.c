@@ -377,6 +377,25 @@ static void write_why_then(const struct explain_subject *s, struct buf *out)
     }
 }
 
+/* The id that names no CA certificate, in a service that a route for the name leads to. */
+static struct place missing_ca_certificate(const struct explain_subject *s)
+{
+    const struct model *m = s->options->model;
+
+    for (size_t i = 0; i < m->route_count; i++) {
+        const struct route *route = &m->routes[i];
+        const struct texts *lists[] = {&route->hosts, &route->snis};
+
+        if (!route->service || !route->service->missing_ca_certificate.line)
+            continue;
+        for (size_t k = 0; k < ARRAY_LENGTH(lists); k++)
+            for (size_t n = 0; n < lists[k]->count; n++)
+                if (str_equal_nocase(lists[k]->items[n].value, s->action.name))
+                    return route->service->missing_ca_certificate;
+    }
+    return (struct place){0};
+}
+
 /* What stands behind a block, with its place in the file. */
 static void write_block_place(struct explain_subject *s, struct buf *out)
 {
@@ -391,6 +410,9 @@ static void write_block_place(struct explain_subject *s, struct buf *out)
         break;
     case REASON_NO_ACCOUNT_KEY:
         explanation_at(&s->chain, acme->account_key_id.place);
+        break;
+    case REASON_NO_CA_CERTIFICATE:
+        explanation_at(&s->chain, missing_ca_certificate(s));
         break;
     case REASON_TOS:
         explanation_at(&s->chain, acme->entity.place);

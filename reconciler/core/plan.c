@@ -69,6 +69,8 @@ static enum plan_reason block_reason(enum desired_block block)
     switch (block) {
     case DESIRED_NO_ACCOUNT_KEY:
         return REASON_NO_ACCOUNT_KEY;
+    case DESIRED_NO_CA_CERTIFICATE:
+        return REASON_NO_CA_CERTIFICATE;
     case DESIRED_UNRESOLVED:
         return REASON_UNRESOLVED;
     case DESIRED_TOS:
@@ -163,6 +165,12 @@ static void keep(struct action *a, const struct policy *policy)
     settle(a, PLAN_KEEP, same_key ? REASON_NOT_DUE : REASON_OTHER_KEY_TYPE, a->renew_at);
 }
 
+/* What a service lacks keeps new names back; a name that is served is renewed, as before. */
+static bool is_blocked(const struct desired_name *n, bool good)
+{
+    return n->block && !(good && n->block == DESIRED_NO_CA_CERTIFICATE);
+}
+
 static void decide_desired(struct action *a, const struct policy *policy, bool storage_usable,
                            int64_t now)
 {
@@ -172,7 +180,7 @@ static void decide_desired(struct action *a, const struct policy *policy, bool s
 
     if (ours && !o->active) {
         settle(a, PLAN_ADOPT, REASON_FOUND_VALID, now);
-    } else if (a->desired->block) {
+    } else if (is_blocked(a->desired, good)) {
         /* Said at once, not only when the certificate that is there is due: then it may be too
          * late. */
         settle(a, PLAN_BLOCK, block_reason(a->desired->block), 0);

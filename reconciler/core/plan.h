@@ -40,6 +40,7 @@ enum plan_reason {
     REASON_APPROVAL,        /* wait: nobody has approved it (saved.h) */
     REASON_NOT_PUBLIC,      /* block ... */
     REASON_NO_ACCOUNT_KEY,
+    REASON_NO_CA_CERTIFICATE,
     REASON_UNRESOLVED,
     REASON_TOS,
     REASON_STORAGE_UNSUPPORTED,

@@ -24,6 +24,7 @@ static const char *const ids[REASON_COUNT] = {
     [REASON_APPROVAL] = "approval",
     [REASON_NOT_PUBLIC] = "not_public",
     [REASON_NO_ACCOUNT_KEY] = "no_account_key",
+    [REASON_NO_CA_CERTIFICATE] = "no_ca_certificate",
     [REASON_UNRESOLVED] = "unresolved_reference",
     [REASON_TOS] = "terms_not_accepted",
     [REASON_STORAGE_UNSUPPORTED] = "storage_unsupported",
@@ -43,6 +44,9 @@ static const char *const sentences[REASON_COUNT] = {
     [REASON_NO_ACCOUNT_KEY] =
         "config.account_key names a key that the file does not hold: declare it "
         "under keys, or take account_key out",
+    [REASON_NO_CA_CERTIFICATE] = "a service that it leads to trusts a CA certificate that the file "
+                                 "does not hold: declare it "
+                                 "under ca_certificates, or take its id out",
     [REASON_UNRESOLVED] = "a {vault://...} reference that issuing needs cannot be resolved",
     [REASON_TOS] = "Let's Encrypt's terms of service must be accepted before an account is "
                    "registered: set config.tos_accepted to true "

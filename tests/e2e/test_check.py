@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 
-from harness import declared, self_signed
+from harness import ACME, declared, self_signed
 from test_cli import Cli
 
 SARIF_SCHEMA = os.environ.get("SARIF_SCHEMA")
@@ -136,6 +136,34 @@ class Warnings(Cli):
         done = self.run_verb("check", "--strict", "-", stdin=text)
         self.assertEqual((1, False), (done.returncode, "warning" in done.stdout))
 
+
+    def test_dangling(self):
+        """An id or key that is not there: a warning, an error if strict, and a block in the plan."""
+        absent = "11111111-1111-4111-8111-111111111111"
+        service = {"name": "s", "url": "https://h", "ca_certificates": [absent],
+                   "routes": [{"hosts": ["a.example.com"]}, {"hosts": ["b.example.org"]}]}  # fmt: skip
+        config = {**ACME, "domains": ["*.example.com", "c.example.com"]}
+        whole = {"_format_version": "3.0", "services": [service], "plugins": [{"name": "acme", "config": config}]}
+        keyed = {**whole, "services": [], "plugins": [
+            {"name": "acme", "config": {**config, "account_key": {"key_id": "absent"}}}]}  # fmt: skip
+        for document, path, blocked in (
+            (whole, "services[1].ca_certificates[1]", ("a.example.com", "no_ca_certificate")),
+            (keyed, "plugins[1].config.account_key.key_id", ("c.example.com", "no_account_key")),
+        ):
+            text = json.dumps(document)
+            for options, code, word in ([], 0, "warning: "), (["--strict"], 1, ""):
+                done = self.run_verb("check", *options, "-", stdin=text)
+                self.assertEqual(code, done.returncode, done.stderr)
+                self.assertRegex(done.stdout, rf"(?m)^-:1:\d+: {word}{re.escape(path)}: no ")
+            done = self.run_verb("diff", "--format=json", "--exit-code", "-", stdin=text)
+            actions = json.loads(done.stdout)["actions"]
+            self.assertEqual(4, done.returncode)
+            self.assertEqual(
+                [blocked],
+                [(a["name"], a["because"]["reason"]) for a in actions if a["action"] == "block"],
+            )
+            done = self.run_verb("explain", blocked[0], "-", stdin=text)
+            self.assertIn("-:1:", done.stdout)
 
     def test_what_is_not_enforced(self):
         text = '_format_version: "3.0"\nplugins:\n- name: cors\n- name: key-auth\n- name: my-own\n'

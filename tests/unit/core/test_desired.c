@@ -10,8 +10,8 @@
 
 #define DUMP_MAX ((size_t)1 << 20)
 
-static const char *const block_names[] = {"",     " not-public", " no-account-key", " unresolved",
-                                          " tos", " storage"};
+static const char *const block_names[] = {
+    "", " not-public", " no-account-key", " unresolved", " tos", " no-ca-certificate", " storage"};
 
 /* "a.test DHSCO 12:9,13:9 >30:11 @7 tos" a line: name, origins, places, override, last seen, block.
  */
@@ -264,6 +264,7 @@ static void blocks(void)
 {
     struct model_builder *b = model_builder_new();
     struct acme *acme = model_builder_acme(b);
+    struct service *lacking;
     static struct key key;
 
     model_builder_domain(b, "a.com", 5);
@@ -292,6 +293,11 @@ static void blocks(void)
     key.unresolved = STR_NONE;
     acme->unresolved = STR("{vault://env/mail}");
     expect(b, "a.com D 5:9 unresolved\nb.test D 6:9 not-public\n");
+    acme->unresolved = STR_NONE;
+    lacking = model_builder_service(b, true);
+    lacking->missing_ca_certificate = (struct place){.line = 3};
+    model_builder_route(b, lacking, "a.com", "", 7);
+    expect(b, "a.com DH 5:9,7:9 no-ca-certificate\nb.test D 6:9 not-public\n");
     model_builder_free(b);
 }
 

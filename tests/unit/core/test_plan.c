@@ -215,8 +215,13 @@ static void blocked(void)
                 {DESIRED_UNRESOLVED, REASON_UNRESOLVED},
                 {DESIRED_TOS, REASON_TOS},
                 {DESIRED_STORAGE, REASON_STORAGE_UNSUPPORTED}};
+    struct desired_name lacking = wanted;
     struct observed_name o = aged(10);
 
+    /* A name that is served already is not let down for what its service lacks. */
+    lacking.block = DESIRED_NO_CA_CERTIFICATE;
+    check(decide(&lacking, NULL), PLAN_BLOCK, PLAN_BLOCK, REASON_NO_CA_CERTIFICATE, 0, "blocked");
+    check(decide(&lacking, &o), PLAN_KEEP, PLAN_KEEP, REASON_NOT_DUE, NOW + 50 * DAY, "valid");
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         struct desired_name d = wanted;
         d.block = rows[i].block;

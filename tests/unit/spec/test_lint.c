@@ -22,6 +22,8 @@ static const struct {
      "2:112: warning: plugins[1].config.domains[4]: 'a.b:80'" NEVER "names come without a port\n"
      "2:122: warning: plugins[1].config.domains[5]: 'a.b.'" NEVER
      "names come without a dot at their end\n"},
+    {ACME "domains: ['::1']}}]\n", "2:93: warning: plugins[1].config.domains[1]: '::1'" NEVER
+                                   "no handshake names an IPv6 address\n"},
     {ACME "domains: [1.2.3.4], enable_ipv4_common_name: false}}]\n",
      "2:93: warning: plugins[1].config.domains[1]: '1.2.3.4'" NEVER
      "enable_ipv4_common_name is off\n"},
