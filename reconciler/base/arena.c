@@ -10,6 +10,8 @@
 #define ARENA_FIRST_BLOCK ((size_t)16 << 10)
 #define ARENA_LARGEST_BLOCK ((size_t)4 << 20)
 #define ARENA_ALIGNMENT 16
+#define ARENA_PAGE ((size_t)4096)
+#define ARENA_WIPE_PAGES 512
 /* From here on a block is worth huge pages: an arena that large takes a fault each 4 KiB else. */
 #define ARENA_HUGE_BLOCK ((size_t)2 << 20)
 
@@ -46,6 +48,28 @@ struct arena *arena_new(const struct arena_options *options)
     return a;
 }
 
+/* Pages of the block that nobody wrote to are not there; to wipe them would bring them in. */
+static void wipe(struct block *b)
+{
+    unsigned char resident[ARENA_WIPE_PAGES];
+    size_t used = b->used;
+
+    for (size_t at = 0; at < used; at += ARENA_WIPE_PAGES * ARENA_PAGE) {
+        char *from = (char *)b + at;
+        size_t len =
+            used - at < ARENA_WIPE_PAGES * ARENA_PAGE ? used - at : ARENA_WIPE_PAGES * ARENA_PAGE;
+
+        if (mincore(from, len, resident))
+            memset(resident, 1, sizeof(resident));
+        for (size_t page = 0; page * ARENA_PAGE < len; page++) {
+            size_t rest = len - page * ARENA_PAGE;
+
+            if (resident[page] & 1)
+                explicit_bzero(from + page * ARENA_PAGE, rest < ARENA_PAGE ? rest : ARENA_PAGE);
+        }
+    }
+}
+
 void arena_free(struct arena *a)
 {
     struct block *b, *next;
@@ -56,7 +80,7 @@ void arena_free(struct arena *a)
         size_t size = b->size;
         next = b->next;
         if (a->secret)
-            explicit_bzero(b, b->used);
+            wipe(b);
         munmap(b, size);
     }
     free(a);

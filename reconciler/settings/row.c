@@ -64,7 +64,10 @@ static const struct settings_row rows[] = {
      &(const struct setting_type){.kind = SETTING_TEXT,
                                   .at = offsetof(struct settings, declarative_config_string),
                                   .is_long = true}},
-    {"prefix", "", "folder for state: keys, certificates, sockets", false,
+    {"prefix", "",
+     "folder for state: keys, certificates, sockets; none = /var/lib/reconcert for root, else "
+     "$XDG_STATE_HOME/reconcert",
+     false,
      &(const struct setting_type){
          .kind = SETTING_TEXT, .at = offsetof(struct settings, prefix), .check = rule_path}},
     {"proxy_listen", "0.0.0.0:8000, [::]:8000, 0.0.0.0:8443 http2 ssl, [::]:8443 http2 ssl",
