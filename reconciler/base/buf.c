@@ -74,7 +74,24 @@ int buf_cstr(struct buf *b, const char *s)
 
 int buf_char(struct buf *b, char c)
 {
-    return buf_append(b, &c, 1);
+    if (b->len + 1 >= b->cap || b->len >= b->max)
+        return buf_append(b, &c, 1);
+    b->data[b->len++] = c;
+    b->data[b->len] = '\0';
+    return 0;
+}
+
+int buf_decimal(struct buf *b, int64_t n)
+{
+    uint64_t left = n < 0 ? -(uint64_t)n : (uint64_t)n;
+    char text[20], *p = text + sizeof(text);
+
+    do
+        *--p = (char)('0' + left % 10);
+    while (left /= 10);
+    if (n < 0)
+        *--p = '-';
+    return buf_append(b, p, (size_t)(text + sizeof(text) - p));
 }
 
 int buf_printf(struct buf *b, const char *format, ...)
@@ -148,14 +165,34 @@ static bool is_invisible(unsigned code)
            code == 0xfeff;
 }
 
+/* How many bytes at the start of s stand for themselves. */
+static size_t plain_length(struct str s)
+{
+    size_t i = 0;
+
+    while (i < s.len && s.ptr[i] >= 0x20 && s.ptr[i] < 0x7f && s.ptr[i] != '\\' && s.ptr[i] != '"')
+        i++;
+    return i;
+}
+
 int buf_escaped(struct buf *b, struct str s)
 {
     const unsigned char *p = (const unsigned char *)s.ptr;
 
     for (size_t i = 0; i < s.len;) {
         unsigned code = 0;
-        size_t len = utf8_sequence(p + i, s.len - i, &code);
+        size_t len = plain_length(str_slice(s, i, s.len));
 
+        if (len) {
+            /* As much as fits, as if it came byte by byte. */
+            size_t room = b->max - b->len;
+
+            buf_append(b, p + i, len < room ? len : room);
+            b->failed |= len > room;
+            i += len;
+            continue;
+        }
+        len = utf8_sequence(p + i, s.len - i, &code);
         if (len && (code == '\\' || code == '"')) {
             buf_printf(b, "\\%c", (int)code);
         } else if (len && !is_invisible(code)) {

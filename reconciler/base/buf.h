@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "attr.h"
 #include "str.h"
@@ -29,8 +30,10 @@ int buf_append(struct buf *b, const void *bytes, size_t len);
 int buf_str(struct buf *b, struct str s);
 int buf_cstr(struct buf *b, const char *s);
 int buf_char(struct buf *b, char c);
+int buf_decimal(struct buf *b, int64_t n); /* as "%lld" */
 int buf_printf(struct buf *b, const char *format, ...) PRINTF_LIKE(2, 3);
-/* Room for `len` more bytes at the end; buf_commit makes them part of it. NULL as a failed append. */
+/* Room for `len` more bytes at the end; buf_commit makes them part of it. NULL as a failed append.
+ */
 char *buf_reserve(struct buf *b, size_t len) MUST_CHECK;
 void buf_commit(struct buf *b, size_t len);
 /* Drops the first `len` bytes. */

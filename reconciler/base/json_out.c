@@ -83,6 +83,12 @@ static void print_escape(struct buf *out, unsigned char c)
     buf_printf(out, "\\u%04x", c);
 }
 
+/* Most bytes are themselves. */
+static bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
 static void print_string(struct buf *out, struct str s)
 {
     const unsigned char *p = (const unsigned char *)s.ptr;
@@ -91,8 +97,8 @@ static void print_string(struct buf *out, struct str s)
     buf_char(out, '"');
     for (size_t i = 0; i < s.len;) {
         unsigned code;
-        size_t len = utf8_sequence(p + i, s.len - i, &code);
-        if (len > 1 || (len == 1 && p[i] >= 0x20 && p[i] != '"' && p[i] != '\\' && p[i] != 0x7f)) {
+        size_t len = is_plain(p[i]) ? 1 : utf8_sequence(p + i, s.len - i, &code);
+        if (len > 1 || is_plain(p[i])) {
             i += len;
             continue;
         }
@@ -138,7 +144,7 @@ void json_out_cstr(struct json_out *j, const char *s)
 void json_out_int(struct json_out *j, int64_t n)
 {
     before_value(j);
-    buf_printf(j->out, "%lld", (long long)n);
+    buf_decimal(j->out, n);
 }
 
 void json_out_double(struct json_out *j, double n)

@@ -109,7 +109,26 @@ static void test_buf_limit(void)
     CU_ASSERT_STRING_EQUAL(b.data, "abcd");
     buf_consume(&b, 3);
     CU_ASSERT_STRING_EQUAL(b.data, "d");
+    buf_clear(&b);
+    /* Text from outside is cut where the room ends. */
+    CU_ASSERT_EQUAL(buf_escaped(&b, STR("abcdef")), -1);
+    CU_ASSERT_STRING_EQUAL(b.data, "abcd");
     buf_free(&b);
+}
+
+static void test_decimal(void)
+{
+    const int64_t numbers[] = {0, 7, -7, 10, 1234567890, INT64_MAX, INT64_MIN};
+    struct buf b = BUF_INIT(4096), wanted = BUF_INIT(4096);
+
+    for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++) {
+        buf_decimal(&b, numbers[i]);
+        buf_char(&b, ' ');
+        buf_printf(&wanted, "%lld ", (long long)numbers[i]);
+    }
+    CU_ASSERT_STRING_EQUAL(b.data, wanted.data);
+    buf_free(&b);
+    buf_free(&wanted);
 }
 
 static const struct {
@@ -210,6 +229,7 @@ int main(void)
     CU_add_test(suite, "text from outside", test_outside_text);
     CU_add_test(suite, "shape of JSON", test_json_shape);
     CU_add_test(suite, "a buffer's limit", test_buf_limit);
+    CU_add_test(suite, "decimal numbers", test_decimal);
     CU_add_test(suite, "times", test_times);
     CU_add_test(suite, "Retry-After", test_retry_after);
     CU_add_test(suite, "strings", test_strings);
