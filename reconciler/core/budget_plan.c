@@ -10,9 +10,9 @@
 struct candidate {
     struct action *action;
     struct budget_request request;
-    struct budget_bucket *domain; /* NULL: no limit of a registered domain holds it */
-    int64_t release;              /* not before: what its own name allows */
-    size_t rank;                  /* 0 = the most urgent */
+    struct budget_bucket *buckets[BUDGET_SCOPE_COUNT]; /* NULL: no such limit holds it */
+    int64_t release;                                   /* not before: what its own name allows */
+    size_t rank;                                       /* 0 = the most urgent */
 };
 
 /* The candidates of one registered domain, one behind the other. */
@@ -81,14 +81,19 @@ static int by_urgency(const void *left, const void *right)
     return budget_plan_urgency(a->action, b->action);
 }
 
+static struct budget_bucket *domain_of(const struct candidate *c)
+{
+    return c->buckets[BUDGET_DOMAIN];
+}
+
 static int by_lane(const void *left, const void *right)
 {
     const struct candidate *a = left, *b = right;
 
-    if (a->domain != b->domain) {
-        if (!a->domain || !b->domain)
-            return a->domain ? 1 : -1;
-        return str_compare(a->domain->key, b->domain->key);
+    if (domain_of(a) != domain_of(b)) {
+        if (!domain_of(a) || !domain_of(b))
+            return domain_of(a) ? 1 : -1;
+        return str_compare(domain_of(a)->key, domain_of(b)->key);
     }
     if (a->release != b->release)
         return a->release < b->release ? -1 : 1;
@@ -110,23 +115,21 @@ static int64_t bucket_when(const struct staggering *s, const struct budget_bucke
 
 static void renew_ready(const struct staggering *s, struct lane *lane)
 {
-    lane->ready_at = bucket_when(s, lane->next->domain, BUDGET_DOMAIN, lane->next->release);
+    lane->ready_at = bucket_when(s, domain_of(lane->next), BUDGET_DOMAIN, lane->next->release);
 }
 
-/* What every limit says of this order, just before it draws on them at `at`. -1: memory. */
-static int write_note(const struct staggering *s, const struct candidate *c, int64_t at,
-                      struct budget_note *note)
+/* What every limit says of this order, just before it draws on them at `at`. */
+static void write_note(const struct staggering *s, const struct candidate *c, int64_t at,
+                       struct budget_note *note)
 {
     for (int i = 0; i < BUDGET_SCOPE_COUNT; i++) {
         enum budget_scope scope = (enum budget_scope)i;
         const struct budget_limit *limit = limit_of(s, scope);
-        struct budget_bucket after, *bucket;
+        const struct budget_bucket *bucket = c->buckets[scope];
+        struct budget_bucket after;
 
-        if (!budget_draws_on(s->limits, &c->request, scope))
-            continue;
-        bucket = budget_bucket_of(s->budget, scope, c->request.name);
         if (!bucket)
-            return -1;
+            continue;
         after = *bucket;
         if (scope != BUDGET_FAILURES)
             budget_bucket_take(&after, limit, at);
@@ -138,7 +141,14 @@ static int write_note(const struct staggering *s, const struct candidate *c, int
                                  .left = budget_bucket_left(&after, limit, at),
                                  .fits_at = budget_bucket_when(bucket, limit, s->now)};
     }
-    return 0;
+}
+
+/* A failure that may come is not drawn ahead; it is recorded when it has happened. */
+static void draw(const struct staggering *s, const struct candidate *c, int64_t at)
+{
+    for (int scope = 0; scope < BUDGET_SCOPE_COUNT; scope++)
+        if (scope != BUDGET_FAILURES && c->buckets[scope])
+            budget_bucket_take(c->buckets[scope], limit_of(s, (enum budget_scope)scope), at);
 }
 
 /* Gives the candidate its time. */
@@ -147,10 +157,10 @@ static int settle(const struct staggering *s, struct candidate *c, int64_t at, s
 {
     struct budget_note *note = arena_alloc(arena, sizeof(*note));
 
-    if (!note || write_note(s, c, at, note))
+    if (!note)
         return error_memory(e);
-    if (budget_take(s->budget, &c->request, at, e))
-        return -1;
+    write_note(s, c, at, note);
+    draw(s, c, at);
     c->action->budget = note;
     if (at > s->now) {
         c->action->wanted = c->action->action;
@@ -200,26 +210,24 @@ static bool is_order(const struct action *a)
     return a->action == PLAN_ISSUE || a->action == PLAN_RENEW;
 }
 
-/* What the name's own limits allow. */
+/* Finds its buckets, once: a registered domain is dear. Then what the name's own limits allow. */
 static int set_release(struct staggering *s, struct candidate *c)
 {
     static const enum budget_scope own[] = {BUDGET_SET, BUDGET_FAILURES};
 
-    c->release = s->now;
-    for (size_t i = 0; i < ARRAY_LENGTH(own); i++) {
-        struct budget_bucket *bucket;
+    for (int i = 0; i < BUDGET_SCOPE_COUNT; i++) {
+        enum budget_scope scope = (enum budget_scope)i;
 
-        if (!budget_draws_on(s->limits, &c->request, own[i]))
+        if (!budget_draws_on(s->limits, &c->request, scope))
             continue;
-        bucket = budget_bucket_of(s->budget, own[i], c->request.name);
-        if (!bucket)
+        c->buckets[scope] = budget_bucket_of(s->budget, scope, c->request.name);
+        if (!c->buckets[scope])
             return -1;
-        c->release = bucket_when(s, bucket, own[i], c->release);
     }
-    if (!budget_draws_on(s->limits, &c->request, BUDGET_DOMAIN))
-        return 0;
-    c->domain = budget_bucket_of(s->budget, BUDGET_DOMAIN, c->request.name);
-    return c->domain ? 0 : -1;
+    c->release = s->now;
+    for (size_t i = 0; i < ARRAY_LENGTH(own); i++)
+        c->release = bucket_when(s, c->buckets[own[i]], own[i], c->release);
+    return 0;
 }
 
 /*
@@ -236,7 +244,7 @@ static int release_exempt(struct staggering *s, struct arena *arena, struct erro
         c->rank = i;
         if (set_release(s, c))
             return error_memory(e);
-        if (c->domain || budget_draws_on(s->limits, &c->request, BUDGET_ORDERS))
+        if (domain_of(c) || c->buckets[BUDGET_ORDERS])
             s->candidates[kept++] = *c;
         else if (settle(s, c, c->release, arena, e))
             return -1;
@@ -252,7 +260,7 @@ static void make_lanes(struct staggering *s)
     for (size_t i = 0; i < s->count; i++) {
         struct candidate *c = &s->candidates[i];
 
-        if (i && c->domain && c[-1].domain == c->domain)
+        if (i && domain_of(c) && domain_of(c - 1) == domain_of(c))
             s->lanes[s->lane_count - 1].end = c + 1;
         else
             s->lanes[s->lane_count++] = (struct lane){.next = c, .end = c + 1};
