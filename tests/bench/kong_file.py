@@ -13,9 +13,12 @@ PLUGIN = """plugins:
 """
 
 
-def leaf_name(number):
+ZONE = "bench.test"
+
+
+def leaf_name(number, zone=ZONE):
     """As the bench's C programs name their certificates."""
-    return f"h{number:07}.bench.test"
+    return f"h{number:07}.{zone}"
 
 
 def service(number, host):
@@ -36,13 +39,13 @@ def service(number, host):
 """
 
 
-def write_services(path, count, altered=None):
-    """All hosts lie behind the gate *.bench.test; route `altered` = (number, host) has another."""
+def write_services(path, count, altered=None, zone=ZONE):
+    """All hosts lie behind the gate *.ZONE; route `altered` = (number, host) has another."""
     number, host = altered or (None, None)
     with open(path, "w", encoding="ascii") as f:
-        f.write(HEAD + PLUGIN + '    - "*.bench.test"\nservices:\n')
+        f.write(HEAD + PLUGIN + f'    - "*.{zone}"\nservices:\n')
         for i in range(count):
-            f.write(service(i, host if i == number else leaf_name(i)))
+            f.write(service(i, host if i == number else leaf_name(i, zone)))
 
 
 def write_domains(path, count):
