@@ -468,13 +468,14 @@ static void store_headers(struct schema_context *c, const struct document_node *
 static const struct route_peer *store_peers(struct schema_context *c, const struct document_node *n,
                                             size_t *count)
 {
-    uint32_t ip = names_find(c->index->names, STR("ip"));
-    uint32_t port = names_find(c->index->names, STR("port"));
     struct route_peer *peers;
+    uint32_t ip, port;
 
     *count = 0;
     if (n->kind != DOCUMENT_SEQUENCE || !n->count)
         return NULL;
+    ip = names_find(c->index->names, STR("ip"));
+    port = names_find(c->index->names, STR("port"));
     peers = arena_array(c->arena, n->count, sizeof(*peers));
     if (!peers) {
         c->is_out_of_memory = true;
