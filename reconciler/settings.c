@@ -577,11 +577,14 @@ bool settings_approve(const struct settings *s)
     return s->acme_approve && strcmp(s->acme_approve, "off") != 0;
 }
 
+const char *settings_approve_file(const struct settings *s)
+{
+    return settings_approve(s) && strcmp(s->acme_approve, "on") != 0 ? s->acme_approve : NULL;
+}
+
 char *settings_approved_path(const struct settings *s)
 {
     char *path = NULL;
 
-    if (strcmp(s->acme_approve, "on") != 0)
-        return strdup(s->acme_approve);
     return asprintf(&path, "%s/" SETTINGS_APPROVED, s->prefix) < 0 ? NULL : path;
 }

@@ -108,12 +108,14 @@ int settings_read(struct settings *s, const struct settings_input *input,
                   struct error *e) MUST_CHECK;
 void settings_fini(struct settings *s);
 
-/* The file below the prefix where apply leaves the plan for a server with acme_approve = on. */
+/* The file below the prefix where apply leaves the plan that it carries out. */
 #define SETTINGS_APPROVED "approved.json"
 
 /* Does anything wait until it is approved (acme_approve)? */
 bool settings_approve(const struct settings *s);
-/* The file whose plan is approved then; the caller's to free, NULL when memory is out. */
+/* The file that it names; NULL: none. */
+const char *settings_approve_file(const struct settings *s);
+/* Where apply leaves plans; the caller's to free, NULL when memory is out. */
 char *settings_approved_path(const struct settings *s);
 
 struct setting_type;

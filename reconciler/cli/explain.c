@@ -17,8 +17,11 @@ static int hold(const struct dry_run *d, const struct plan **plan, struct approv
     *plan = d->plan;
     if (!settings_approve(&d->settings))
         return 0;
-    if (approval_read(&d->settings, NULL, approval, e))
-        return -1;
+    if (approval_read(&d->settings, NULL, approval, e)) {
+        if (!*approval)
+            return -1;
+        output_error(e);
+    }
     guard.approved = &(*approval)->plan;
     return saved_hold_plan(&guard, d->plan, d->loaded->arena, plan, e);
 }

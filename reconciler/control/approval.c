@@ -14,12 +14,6 @@
 
 #define APPROVED_NEW SETTINGS_APPROVED ".new"
 
-/* apply brings the plan; else it is a file that others write. */
-static bool is_brought(const struct settings *s)
-{
-    return s->acme_approve && strcmp(s->acme_approve, "on") == 0;
-}
-
 void approval_free(struct approval *a)
 {
     if (!a)
@@ -28,57 +22,126 @@ void approval_free(struct approval *a)
     free(a);
 }
 
-static struct approval *parse(const struct source_set *set, struct error *e)
-{
-    struct approval *a = calloc(1, sizeof(*a));
-    const struct source_file *file = set ? &set->files[0] : NULL;
+/* The files, in the order of struct approval's hashes. */
+enum { FILE_NAMED, FILE_BROUGHT, FILE_COUNT };
 
-    if (!a || !(a->arena = arena_new(NULL))) {
-        error_memory(e);
-    } else if (!file) {
-        return a;
-    } else if (set->count != 1) {
-        error_set(e, ERROR_INVALID, "it is no plan, but a folder");
-    } else if (plan_file_parse((struct str){file->data, file->len}, a->arena, &a->plan, e) == 0) {
-        memcpy(a->sha256, file->sha256, sizeof(a->sha256));
-        return a;
-    }
-    approval_free(a);
-    return NULL;
-}
+struct look {
+    const char *paths[FILE_COUNT]; /* NULL: there is none */
+    struct source_set *sets[FILE_COUNT];
+    bool failed;
+};
 
-/* *set is NULL where there is no file and need not be one. */
-static int read_file(const struct settings *s, const char *path, struct source_set **set,
-                     struct error *e)
+/* What apply brings need not be there. */
+static void read_file(struct look *l, int file, struct error *e)
 {
-    char *paths[] = {(char *)path, NULL};
+    char *paths[] = {(char *)l->paths[file], NULL};
     const struct source_options options = {
         .paths = paths, .path_count = 1, .max_bytes = PLAN_FILE_MAX};
 
-    *set = NULL;
-    if (is_brought(s) && access(path, F_OK) && errno == ENOENT)
+    if (!paths[0] || (file == FILE_BROUGHT && access(paths[0], F_OK) && errno == ENOENT))
+        return;
+    if (source_read(&options, &l->sets[file], e))
+        l->failed = true;
+}
+
+static const char *hash_of(const struct look *l, int file)
+{
+    return l->sets[file] ? l->sets[file]->files[0].sha256 : "";
+}
+
+static bool is_same(const struct look *l, const struct approval *before)
+{
+    return before && strcmp(hash_of(l, FILE_NAMED), before->sha256[FILE_NAMED]) == 0 &&
+           strcmp(hash_of(l, FILE_BROUGHT), before->sha256[FILE_BROUGHT]) == 0;
+}
+
+static int parse_file(struct look *l, int file, struct arena *arena, struct saved_plan *plan,
+                      struct error *e)
+{
+    const struct source_set *set = l->sets[file];
+    int rc;
+
+    *plan = (struct saved_plan){0};
+    if (!set)
         return 0;
-    return source_read(&options, set, e);
+    rc = set->count == 1
+             ? plan_file_parse((struct str){set->files[0].data, set->files[0].len}, arena, plan, e)
+             : error_set(e, ERROR_INVALID, "it is no plan, but a folder");
+    if (rc == 0)
+        return 0;
+    snprintf(e->file, sizeof(e->file), "%s", l->paths[file]);
+    l->failed = true;
+    *plan = (struct saved_plan){0};
+    return -1;
+}
+
+static int by_name(const void *left, const void *right)
+{
+    const struct saved_action *a = left, *b = right;
+
+    return str_compare(a->name, b->name);
+}
+
+/* Both plans as one. -1: memory. */
+static int join(struct approval *a, const struct saved_plan *plans)
+{
+    size_t count = plans[FILE_NAMED].count + plans[FILE_BROUGHT].count;
+    struct saved_action *items = arena_array(a->arena, count, sizeof(*items));
+
+    if (!items)
+        return -1;
+    for (int file = 0; file < FILE_COUNT; file++) {
+        if (plans[file].count)
+            memcpy(items + a->plan.count, plans[file].items, plans[file].count * sizeof(*items));
+        a->plan.count += plans[file].count;
+    }
+    if (count)
+        qsort(items, count, sizeof(*items), by_name);
+    a->plan.items = items;
+    return 0;
+}
+
+static struct approval *parse(struct look *l, struct error *e)
+{
+    struct approval *a = calloc(1, sizeof(*a));
+    struct saved_plan plans[FILE_COUNT];
+    struct error memory;
+
+    if (a && (a->arena = arena_new(NULL))) {
+        for (int file = 0; file < FILE_COUNT; file++)
+            if (parse_file(l, file, a->arena, &plans[file], e) == 0)
+                snprintf(a->sha256[file], sizeof(a->sha256[file]), "%s", hash_of(l, file));
+        if (join(a, plans) == 0)
+            return a;
+    }
+    l->failed = true;
+    error_memory(&memory);
+    *e = memory;
+    approval_free(a);
+    return NULL;
 }
 
 int approval_read(const struct settings *s, const struct approval *before, struct approval **next,
                   struct error *e)
 {
-    char *path = settings_approved_path(s);
-    struct source_set *set = NULL;
-    int rc;
+    char *brought = settings_approved_path(s);
+    struct look l = {.paths = {settings_approve_file(s), brought}};
 
     *next = NULL;
-    rc = path ? read_file(s, path, &set, e) : error_memory(e);
-    if (rc == 0 && (!before || strcmp(set ? set->files[0].sha256 : "", before->sha256) != 0)) {
-        *next = parse(set, e);
-        if (!*next && path)
-            snprintf(e->file, sizeof(e->file), "%s", path);
-        rc = *next ? 0 : -1;
+    if (!brought)
+        return error_memory(e);
+    for (int file = 0; file < FILE_COUNT; file++)
+        read_file(&l, file, e);
+    if (!is_same(&l, before) && !(l.failed && before))
+        *next = parse(&l, e);
+    if (l.failed && before) {
+        approval_free(*next);
+        *next = NULL;
     }
-    source_free(set);
-    free(path);
-    return rc;
+    for (int file = 0; file < FILE_COUNT; file++)
+        source_free(l.sets[file]);
+    free(brought);
+    return l.failed ? -1 : 0;
 }
 
 /* ---- bringing it ---- */

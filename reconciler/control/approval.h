@@ -8,14 +8,15 @@
 
 struct approval {
     struct arena *arena;
-    struct saved_plan plan; /* empty: nothing is approved */
-    char sha256[65];        /* of the file; "" = there was none */
+    struct saved_plan plan; /* of all files; empty: nothing is approved */
+    char sha256[2][65];     /* of the files: the setting's, apply's; "" = there is none */
 };
 
 /*
- * Looks again: 0 with *next NULL if nothing has changed since `before` (NULL: never looked), else
- * the new one; -1 with *e if the file cannot be read, or is no plan with the right hash. A file
- * that only apply brings need not be there yet.
+ * Looks again at the file that the setting names, and at what apply has brought, if it has. 0 with
+ * *next NULL if nothing has changed since `before` (NULL: never looked), else the new one. -1 with
+ * *e if one cannot be read, or is no plan with the right hash: then `before` still holds, and
+ * without it *next is what could be read (NULL: memory).
  */
 int approval_read(const struct settings *s, const struct approval *before, struct approval **next,
                   struct error *e) MUST_CHECK;

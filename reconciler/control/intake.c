@@ -198,7 +198,7 @@ static void take_approval(struct control *c, struct reload *r)
         /* A bad file must not hide an approval: what is in force is planned again. */
         if (r->outcome != RELOAD_READY && r->outcome != RELOAD_SWEPT)
             c->wants_sweep = true;
-        if (c->approval->sha256[0])
+        if (c->approval->plan.count)
             log_event(LOG_NOTICE, "plan_approved",
                       LOG_FIELDS(log_int("actions", (int64_t)c->approval->plan.count)));
     }

@@ -111,22 +111,20 @@ bool saved_needs_approval(const struct action *a)
     return a->wanted == PLAN_ISSUE || a->action == PLAN_RETIRE || a->overrides;
 }
 
-static const struct saved_action *find(const struct saved_plan *saved, struct str name)
+/* The first one of that name or behind it. */
+static size_t lower_bound(const struct saved_plan *saved, struct str name)
 {
     size_t low = 0, high = saved->count;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int order = str_compare(saved->items[middle].name, name);
 
-        if (order == 0)
-            return &saved->items[middle];
-        if (order < 0)
+        if (str_compare(saved->items[middle].name, name) < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    return NULL;
+    return low;
 }
 
 /*
@@ -135,18 +133,20 @@ static const struct saved_action *find(const struct saved_plan *saved, struct st
  */
 static bool is_approved(const struct saved_action *approved, const struct action *a)
 {
-    return approved->action == a->wanted ||
-           (approved->action == PLAN_WAIT && a->wanted == PLAN_ISSUE);
+    return (approved->action == a->wanted ||
+            (approved->action == PLAN_WAIT && a->wanted == PLAN_ISSUE)) &&
+           (!a->overrides || approved->overrides);
 }
 
 bool saved_covers(const struct saved_plan *saved, const struct action *a)
 {
-    const struct saved_action *approved;
-
     if (!saved_needs_approval(a))
         return true;
-    approved = find(saved, a->name);
-    return approved && is_approved(approved, a) && (!a->overrides || approved->overrides);
+    for (size_t i = lower_bound(saved, a->name);
+         i < saved->count && str_equal(saved->items[i].name, a->name); i++)
+        if (is_approved(&saved->items[i], a))
+            return true;
+    return false;
 }
 
 /* An order that is under way is finished: the CA has its part of it already. */

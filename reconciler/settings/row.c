@@ -204,7 +204,7 @@ static const struct settings_row rows[] = {
                                   .check = rule_path}},
     {"acme_approve", "off",
      "whether first certificates, overrides and retirements wait for approval: off, on = until "
-     "`apply` brings a plan that has them, or the file of such a plan",
+     "`apply` brings a plan that has them, or the file of such a plan beside that",
      false,
      &(const struct setting_type){
          .kind = SETTING_TEXT, .at = offsetof(struct settings, acme_approve), .check = rule_path}},

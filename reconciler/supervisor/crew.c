@@ -278,18 +278,21 @@ static int list_watched(const struct settings *s, const char **arguments, size_t
     for (size_t i = 0; i < s->declarative_config_count; i++)
         if (strcmp(s->declarative_config[i], "-") != 0)
             arguments[(*count)++] = s->declarative_config[i];
-    *approved = settings_approve(s) ? settings_approved_path(s) : NULL;
-    if (settings_approve(s) && !*approved)
+    if (!settings_approve(s))
+        return 0;
+    if (settings_approve_file(s))
+        arguments[(*count)++] = settings_approve_file(s);
+    *approved = settings_approved_path(s);
+    if (!*approved)
         return error_memory(e);
-    if (*approved)
-        arguments[(*count)++] = *approved;
+    arguments[(*count)++] = *approved;
     return 0;
 }
 
 int crew_start_watcher(struct crew *c, int64_t now_ms, struct error *e)
 {
     const struct settings *s = &c->settings;
-    const char **arguments = calloc(s->declarative_config_count + 5, sizeof(*arguments));
+    const char **arguments = calloc(s->declarative_config_count + 6, sizeof(*arguments));
     struct child child = {.name = "watcher",
                           .program = c->watch_program,
                           .arguments = arguments,

@@ -37,6 +37,7 @@ class Approve(Case):
             self.wait_held(s, name, "issue")
             self.assertEqual("pending", s.state(name))
         self.assertEqual("2", s.events("approval_awaited")[0]["names"])
+        self.assertEqual(2, s.verb("status").stdout.count("    nobody has approved it yet"))
         plan = self.plan(s)
         with open(plan, encoding="utf-8") as f:
             self.assertEqual(["issue", "issue"], [a["action"] for a in json.load(f)["actions"]])
@@ -110,6 +111,9 @@ class Approve(Case):
         self.wait_held(s, "a.test", "issue")
         conditions = {c["condition"]: c["text"] for c in s.status_json()["conditions"]}
         self.assertIn(plan, conditions["approval_unusable"])
+        told = s.verb("explain", "--set", f"acme_approve={plan}", "a.test")
+        self.assertEqual((0, True), (told.returncode, "nobody has approved it" in told.stdout))
+        self.assertIn(plan, told.stderr)
         self.plan(s, "approved.json")
         s.wait_valid(["a.test"])
         self.assertEqual([], s.status_json()["conditions"])
@@ -128,6 +132,10 @@ class Approve(Case):
         s.process.send_signal(signal.SIGHUP)
         s.wait_valid(["b.test"])
         self.assertEqual(2, ca.handled()["new-order"])
+        s.write(document(["a.test", "b.test", "c.test"]))
+        self.wait_held(s, "c.test", "issue")
+        self.assertEqual(0, s.verb("apply", self.plan(s, "applied.json")).returncode)
+        s.wait_valid(["c.test"])  # that counts too
 
     def wait_condition(self, s, text):
         def is_told():

@@ -186,6 +186,25 @@ static void approval(void)
     CU_ASSERT_FALSE(saved_covers(&unseen, &rows[1].a));
 }
 
+/* Of several plans, one is enough. */
+static void approved_twice(void)
+{
+    static const struct saved_action both[] = {{STR_INIT("a"), PLAN_KEEP, false},
+                                               {STR_INIT("b"), PLAN_KEEP, false},
+                                               {STR_INIT("b"), PLAN_RETIRE, false},
+                                               {STR_INIT("b"), PLAN_ISSUE, true},
+                                               {STR_INIT("c"), PLAN_KEEP, false}};
+    const struct saved_plan saved = {.items = both, .count = 5, .made_at = NOW};
+    struct action a = {
+        .action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .name = STR("b"), .overrides = true};
+
+    CU_ASSERT_TRUE(saved_covers(&saved, &a));
+    a = (struct action){.action = PLAN_RETIRE, .wanted = PLAN_RETIRE, .name = STR("b")};
+    CU_ASSERT_TRUE(saved_covers(&saved, &a));
+    a.name = STR("c");
+    CU_ASSERT_FALSE(saved_covers(&saved, &a));
+}
+
 /* A wait in a plan that was approved is one for the limits or after failures. */
 static void approved_waits(void)
 {
@@ -336,6 +355,7 @@ int main(void)
         {"applies once", applies_once},
         {"extreme ages", extreme_ages},
         {"approval", approval},
+        {"approved twice", approved_twice},
         {"approved waits", approved_waits},
         {"holds", holds},
         {"holds retirements", holds_retirements},
