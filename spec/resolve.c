@@ -91,36 +91,49 @@ void resolve_id(struct resolve_ids *ids, enum entity_kind kind, struct str name,
     print_uuid(uuid, id);
 }
 
-/* One field of a cache key. False: without it there is no key. */
-static bool print_key_field(const struct catalog *c, const struct schema_view *v, unsigned i,
-                            const char *parent, struct buf *key)
-{
-    const struct document_node *n = v->slots[i], *id;
-    const struct schema_field *f = &v->record->fields[i];
+/* How a cache key is printed. */
+struct key_style {
+    bool spells_tables; /* {id: ...} as its id; Kong leaves it out */
+    bool is_random;     /* out: Kong does not know the parent's id yet, and draws this one too */
+};
 
-    if (f->flags & SCHEMA_DRAWN)
-        return false;
-    if (!n && parent)
-        buf_printf(key, ":%s", parent);
-    else if (!n && f->flags & SCHEMA_REQUIRED)
-        return false;
-    else if (!n)
-        buf_char(key, ':');
-    else if (n->kind == DOCUMENT_STRING)
-        buf_printf(key, ":%.*s", STR_ARG(document_text(n)));
-    if (!n || n->kind != DOCUMENT_MAP)
-        return true;
-    /* {id: ...}: Kong leaves the field out here and sees duplicates that are none. */
-    id = document_get(n, names_find(c->context->index->names, STR("id")));
+static void print_table_id(const struct catalog *c, const struct document_node *n, struct buf *key)
+{
+    const struct document_node *id =
+        document_get(n, names_find(c->context->index->names, STR("id")));
+
     if (id && id->kind == DOCUMENT_STRING)
         buf_printf(key, ":%.*s", STR_ARG(document_text(id)));
+}
+
+/* One field of a cache key. False: without it there is no key. */
+static bool print_key_field(const struct catalog *c, const struct schema_view *v, unsigned i,
+                            struct catalog_ref parent, struct key_style *style, struct buf *key)
+{
+    const struct document_node *n = v->slots[i];
+    const struct schema_field *f = &v->record->fields[i];
+    bool is_own = parent.kind != CATALOG_NO_KIND;
+
+    if (f->flags & SCHEMA_DRAWN || (!n && !is_own && f->flags & SCHEMA_REQUIRED))
+        return false;
+    if (!n && is_own) {
+        buf_printf(key, ":%s", resolve_id_of(c, parent));
+        style->is_random |= catalog_item(c, parent)->id_is_random;
+    } else if (!n) {
+        buf_char(key, ':');
+    } else if (n->kind == DOCUMENT_STRING) {
+        buf_printf(key, ":%.*s", STR_ARG(document_text(n)));
+    } else if (style->spells_tables) {
+        print_table_id(c, n, key);
+    }
     return true;
 }
 
 /* Kong's cache key: "plugins:*:key-auth::my-service:". False: it has none, the id is random. */
 static bool print_cache_key(const struct catalog *c, const struct schema_view *v,
-                            struct catalog_ref ref, struct buf *key)
+                            struct catalog_ref ref, struct key_style *style, struct buf *key)
 {
+    static const struct catalog_ref none = {0, CATALOG_NO_KIND};
     const struct entity_info *info = &entity_infos[ref.kind];
     struct catalog_ref parent = catalog_item(c, ref)->parent;
     unsigned own =
@@ -130,10 +143,27 @@ static bool print_cache_key(const struct catalog *c, const struct schema_view *v
     for (unsigned k = 0; k < info->key_field_count; k++) {
         unsigned i = info->key_fields[k];
 
-        if (!print_key_field(c, v, i, i == own ? resolve_id_of(c, parent) : NULL, key))
+        if (!print_key_field(c, v, i, i == own ? parent : none, style, key))
             return false;
     }
     return !key->failed;
+}
+
+/* The key of an entity that was filled before, {id: ...} spelt out. */
+static bool print_full_key(const struct catalog *c, struct catalog_ref ref, struct buf *key)
+{
+    const struct entity_info *info = &entity_infos[ref.kind];
+    const struct document_node *node = catalog_item(c, ref)->node;
+    struct key_style style = {.spells_tables = true};
+    struct schema_view v = {.record = info->record, .node = node};
+
+    for (unsigned k = 0; k < info->key_field_count; k++) {
+        const char *name = info->record->fields[info->key_fields[k]].name;
+
+        v.slots[info->key_fields[k]] =
+            document_get(node, names_find(c->context->index->names, str_from(name)));
+    }
+    return info->key_field_count && print_cache_key(c, &v, ref, &style, key);
 }
 
 /* The first certificate of a PEM text without its line ends and indents: layout does not count. */
@@ -251,15 +281,18 @@ void resolve_set_id(struct catalog *c, const struct schema_view *v, struct catal
 {
     const struct entity_info *info = &entity_infos[ref.kind];
     struct buf key = BUF_INIT(KEY_MAX);
+    struct key_style style = {.spells_tables = false};
 
     if (take_given_id(c, v, ref))
         return;
     if (info->key_field_count) {
         c->needs_ids[ref.kind] = true;
-        if (print_cache_key(c, v, ref, &key))
+        if (print_cache_key(c, v, ref, &style, &key)) {
             make_id(c, ref, buf_view(&key));
-        else
+            catalog_item(c, ref)->id_is_random = style.is_random;
+        } else {
             set_random_id(c, v, ref);
+        }
         buf_free(&key);
         return;
     }
@@ -314,6 +347,24 @@ static bool enter_name(struct lookup *l, struct catalog_ref ref)
     return false;
 }
 
+/*
+ * Kong's ids clash where two entities differ in a {id: ...} alone, and it refuses the second one.
+ * That one gets an id from the whole key. False: it is the same key, a true repeat.
+ */
+static bool tell_apart(struct catalog *c, struct catalog_ref ref, struct catalog_ref other)
+{
+    struct buf key = BUF_INIT(KEY_MAX), other_key = BUF_INIT(KEY_MAX);
+    bool differs = !catalog_item(c, ref)->given_id.ptr && !catalog_item(c, other)->given_id.ptr &&
+                   print_full_key(c, ref, &key) && print_full_key(c, other, &other_key) &&
+                   !str_equal(buf_view(&key), buf_view(&other_key));
+
+    if (differs)
+        make_id(c, ref, buf_view(&key));
+    buf_free(&key);
+    buf_free(&other_key);
+    return differs;
+}
+
 static void enter_id(struct lookup *l, struct catalog_ref ref, bool is_reported)
 {
     struct catalog *c = l->catalog;
@@ -326,6 +377,10 @@ static void enter_id(struct lookup *l, struct catalog_ref ref, bool is_reported)
     if (slot->entity && catalog_item(c, ref)->id_is_random) {
         /* The same certificate twice: the second one's place tells them apart. */
         make_place_id(c, ref);
+        id = str_from(resolve_id_of(c, ref));
+        slot = lookup_id(l, ref.kind, id);
+    } else if (slot->entity &&
+               tell_apart(c, ref, (struct catalog_ref){slot->entity - 1, ref.kind})) {
         id = str_from(resolve_id_of(c, ref));
         slot = lookup_id(l, ref.kind, id);
     }

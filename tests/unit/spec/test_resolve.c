@@ -85,13 +85,13 @@ static const struct row repeats[] = {
      "[{target: "
      "t}]}]\n",
      ""},
-    {"key_sets: [{name: s, keys: [{kid: a, jwk: '{\"kid\":\"a\"}'}, {kid: a, jwk: "
-     "'{\"kid\":\"a\"}'}]}]\n",
-     "2:60: key_sets[1].keys[2]: " REPEATED("keys", "primary key",
+    {"key_sets: [{name: s, keys: [{kid: a, jwk: '{\"kid\":\"a\",\"kty\":\"oct\"}'}, {kid: a, jwk: "
+     "'{\"kid\":\"a\",\"kty\":\"oct\"}'}]}]\n",
+     "2:72: key_sets[1].keys[2]: " REPEATED("keys", "primary key",
                                             "69beda12-6606-59f1-b48c-c08e2c361ab7")},
-    {"keys: [{name: k, kid: a, jwk: '{\"kid\":\"a\"}'}, {name: k, kid: b, jwk: "
-     "'{\"kid\":\"b\"}'}]\n",
-     "2:48: keys[2]: " REPEATED("keys", "name", "k")},
+    {"keys: [{name: k, kid: a, jwk: '{\"kid\":\"a\",\"kty\":\"oct\"}'}, {name: k, kid: b, jwk: "
+     "'{\"kid\":\"b\",\"kty\":\"oct\"}'}]\n",
+     "2:60: keys[2]: " REPEATED("keys", "name", "k")},
     {"vaults: [{name: env, prefix: aa}, {name: env, prefix: aa}]\n",
      "2:36: vaults[2]: " REPEATED("vaults", "prefix", "aa")},
     /* One plugin twice for one place, however the place is written. */
@@ -103,6 +103,17 @@ static const struct row repeats[] = {
     {"services: [{id: 0855b320-0dd2-547d-891d-601e9b386471, host: h}, {id: "
      "0855b320-0dd2-547d-891d-601e9b386472, host: h}]\nplugins: [{name: cors, service: {id: "
      "0855b320-0dd2-547d-891d-601e9b386471}}, {name: cors, service: {id: "
+     "0855b320-0dd2-547d-891d-601e9b386472}}]\n",
+     ""},
+    /* The same place twice: Kong's id, which leaves {id: ...} out. */
+    {"services: [{id: 0855b320-0dd2-547d-891d-601e9b386471, host: h}]\nplugins: [{name: key-auth, "
+     "service: {id: 0855b320-0dd2-547d-891d-601e9b386471}}, {name: key-auth, service: {id: "
+     "0855b320-0dd2-547d-891d-601e9b386471}}]\n",
+     "3:83: plugins[2]: " REPEATED("plugins", "primary key",
+                                   "c04f9480-85e6-5186-b75a-061c34c7fb72")},
+    {"upstreams: [{name: u, id: 0855b320-0dd2-547d-891d-601e9b386471}, {name: v, id: "
+     "0855b320-0dd2-547d-891d-601e9b386472}]\ntargets: [{target: t, upstream: {id: "
+     "0855b320-0dd2-547d-891d-601e9b386471}}, {target: t, upstream: {id: "
      "0855b320-0dd2-547d-891d-601e9b386472}}]\n",
      ""},
     {"services: [{name: s, host: h, routes: [{name: r, paths: [/]}]}]\nplugins: [{name: cors, "
@@ -127,7 +138,7 @@ static const struct row references[] = {
      "2:32: routes[1].service: " NO_ENTRY(
          "service: {\"id\":\"0855b320-0dd2-547d-891d-601e9b38647f\"}", "services")},
     {"routes: [{paths: [/], service: ''}]\n",
-     "2:32: routes[1].service: length must be at least 1\n"},
+     "2:32: routes[1].service.id: missing primary key: an empty text names nothing\n"},
     {"routes: [{paths: [/], service: 5}]\n", "2:32: routes[1].service: expected a string\n"},
     {"routes: [{paths: [/], service: {id: x}}]\n",
      "2:37: routes[1].service.id: expected a valid UUID\n"},
@@ -170,7 +181,7 @@ static const struct row references[] = {
      "2:75: warning: plugins[1].config.account_key.key_id: no key with this kid outside of key "
      "sets\n"},
     {"plugins: [{name: acme, config: {account_email: a@b, account_key: {key_id: k, key_set: s}}}]\n"
-     "keys: [{kid: k, jwk: '{\"kid\":\"k\"}'}]\n",
+     "keys: [{kid: k, jwk: '{\"kid\":\"k\",\"kty\":\"oct\"}'}]\n",
      "2:75: warning: plugins[1].config.account_key.key_id: no key with this kid in that key set\n"},
 };
 
@@ -190,25 +201,26 @@ static void test_pointers(void)
     const struct model *m;
     struct spec_text t;
 
-    spec_text_open(&t,
-                   "_format_version: '3.0'\n"
-                   "certificates:\n"
-                   "- cert: c\n"
-                   "  key: k\n"
-                   "  snis: [{name: A.b}]\n"
-                   "  services:\n"
-                   "  - name: deep\n"
-                   "    url: https://h/x\n"
-                   "    routes:\n"
-                   "    - paths: [/]\n"
-                   "      plugins: [{name: cors}]\n"
-                   "key_sets: [{name: s, keys: [{kid: k, jwk: '{\"kid\":\"k\"}'}]}]\n"
-                   "upstreams: [{name: u, targets: [{target: t}]}]\n"
-                   "plugins:\n"
-                   "- {name: acme, config: {account_email: a@b, account_key: {key_id: k, key_set: "
-                   "s}}}\n"
-                   "- {name: jwt, service: deep}\n",
-                   NULL);
+    spec_text_open(
+        &t,
+        "_format_version: '3.0'\n"
+        "certificates:\n"
+        "- cert: c\n"
+        "  key: k\n"
+        "  snis: [{name: A.b}]\n"
+        "  services:\n"
+        "  - name: deep\n"
+        "    url: https://h/x\n"
+        "    routes:\n"
+        "    - paths: [/]\n"
+        "      plugins: [{name: cors}]\n"
+        "key_sets: [{name: s, keys: [{kid: k, jwk: '{\"kid\":\"k\",\"kty\":\"oct\"}'}]}]\n"
+        "upstreams: [{name: u, targets: [{target: t}]}]\n"
+        "plugins:\n"
+        "- {name: acme, config: {account_email: a@b, account_key: {key_id: k, key_set: "
+        "s}}}\n"
+        "- {name: jwt, service: deep}\n",
+        NULL);
     CU_ASSERT_FATAL(t.model != NULL);
     m = t.model;
     CU_ASSERT(m->snis[0].certificate == &m->certificates[0]);
