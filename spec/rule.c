@@ -41,9 +41,34 @@ static bool is_set(const struct schema_context *c, const struct schema_view *v, 
 {
     const struct document_node *n = schema_value(c, v, i);
 
-    if (schema_field_of(v, i)->type == SCHEMA_RECORD)
-        return n->kind != DOCUMENT_NULL;
-    return !schema_is_empty(n);
+    return (schema_field_of(v, i)->type == SCHEMA_RECORD && document_is_table(n)) ||
+           !schema_is_empty(n);
+}
+
+static bool is_reference(const struct schema_view *v, unsigned i)
+{
+    const struct document_node *n = v->slots[i];
+
+    return schema_field_of(v, i)->flags & SCHEMA_REFERENCEABLE && n && n->kind == DOCUMENT_STRING &&
+           schema_is_reference(document_text(n));
+}
+
+/*
+ * As Kong: a group of which one is a reference is not judged, nor is an exclusive one with a field
+ * that is wrong by itself, nor a part of an entity that says nothing of the group.
+ */
+static bool is_judged(const struct schema_context *c, const struct schema_view *v,
+                      const struct schema_rule *rule)
+{
+    bool is_given = !c->is_partial,
+         is_exclusive = rule->kind == RULE_AT_MOST_ONE || rule->kind == RULE_ALL_OR_NONE;
+
+    for (unsigned i = 0; i < rule->count; i++) {
+        if (is_reference(v, rule->fields[i]) || (is_exclusive && v->failed >> rule->fields[i] & 1))
+            return false;
+        is_given |= v->slots[rule->fields[i]] != NULL;
+    }
+    return is_given;
 }
 
 static void check_group(struct schema_context *c, const struct schema_view *v,
@@ -59,6 +84,8 @@ static void check_group(struct schema_context *c, const struct schema_view *v,
     unsigned set = 0;
     bool is_broken;
 
+    if (!is_judged(c, v, rule))
+        return;
     for (unsigned i = 0; i < rule->count; i++)
         set += is_set(c, v, rule->fields[i]);
     is_broken = rule->kind == RULE_AT_LEAST_ONE  ? set == 0
@@ -80,13 +107,16 @@ static bool is_idle(const struct schema_context *c, const struct schema_view *v,
     return rule->then == THEN_NULL && schema_value(c, v, rule->then_field)->kind == DOCUMENT_NULL;
 }
 
+/* To Kong null is every value, where it is no mistake by itself. */
 static bool holds(const struct schema_context *c, const struct schema_view *v,
-                  const struct schema_rule *rule)
+                  const struct schema_rule *rule, uint64_t failed)
 {
     const struct document_node *n = schema_value(c, v, rule->field);
 
-    if (v->failed >> rule->field & 1 || n->kind != DOCUMENT_STRING)
+    if (failed >> rule->field & 1)
         return false;
+    if (n->kind != DOCUMENT_STRING)
+        return n->kind == DOCUMENT_NULL;
     return is_one_of(rule->when, document_text(n)) != rule->unless;
 }
 
@@ -98,7 +128,7 @@ static void list_choices(const char *const *list, struct buf *out)
 
 /* The condition holds: false if the other field does not follow. */
 static bool follows(struct schema_context *c, struct schema_view *v, const struct schema_rule *rule,
-                    const struct schema_frame *at)
+                    uint64_t failed, const struct schema_frame *at)
 {
     const struct document_node *n = schema_value(c, v, rule->then_field);
     struct buf list = BUF_INIT(RULE_TEXT_MAX);
@@ -121,17 +151,21 @@ static bool follows(struct schema_context *c, struct schema_view *v, const struc
         buf_free(&list);
         return false;
     }
-    return !(v->failed >> rule->then_field & 1);
+    return !(failed >> rule->then_field & 1);
 }
 
 void rule_check(struct schema_context *c, struct schema_view *v, const struct schema_frame *at)
 {
+    /* What one rule finds does not silence the next. */
+    uint64_t failed = v->failed;
+
     for (unsigned i = 0; i < v->record->rule_count; i++) {
         const struct schema_rule *rule = &v->record->rules[i];
 
         if (rule->kind != RULE_IF)
             check_group(c, v, rule, at);
-        else if (!is_idle(c, v, rule) && holds(c, v, rule) && !follows(c, v, rule, at))
+        else if (!is_idle(c, v, rule) && holds(c, v, rule, failed) &&
+                 !follows(c, v, rule, failed, at))
             fault_add_entity(c, at, document_place(v->node),
                              "failed conditional validation given value of field '%s'",
                              v->record->fields[rule->field].name);

@@ -11,7 +11,7 @@ const struct document_node schema_null = {.kind = DOCUMENT_NULL};
 
 bool schema_is_reference(struct str s)
 {
-    return s.len > 10 && str_starts(s, STR("{vault://")) && s.ptr[s.len - 1] == '}';
+    return s.len >= 10 && str_starts(s, STR("{vault://")) && s.ptr[s.len - 1] == '}';
 }
 
 bool schema_is_empty(const struct document_node *n)
@@ -164,11 +164,14 @@ void schema_check_view(struct schema_context *c, struct schema_view *v, void *in
         if (!is_fine)
             v->failed |= (uint64_t)1 << i;
     }
-    rule_check(c, v, at);
+    if (!v->record->rules_last)
+        rule_check(c, v, at);
     if (v->variant && v->variant->check)
         v->variant->check(c, v, into, at);
     if (v->record->check)
         v->record->check(c, v, into, at);
+    if (v->record->rules_last)
+        rule_check(c, v, at);
 }
 
 void schema_set_defaults(struct schema_context *c, const struct schema_record *record, void *into)
@@ -239,7 +242,7 @@ static int prepare_record(struct schema_index *index, const struct schema_record
             return error_memory(e);
         if (parse_default(f, index, strings, arena, &defaults[i], e))
             return -1;
-        if (f->flags & SCHEMA_REQUIRED && !f->fallback)
+        if (f->flags & SCHEMA_REQUIRED && !f->fallback && !(f->flags & SCHEMA_DRAWN))
             index->required[record->number] |= (uint64_t)1 << i;
     }
     index->defaults[record->number] = defaults;

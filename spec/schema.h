@@ -49,21 +49,22 @@ enum schema_store {
 };
 
 enum schema_flag {
-    SCHEMA_REQUIRED = 1,      /* may not be null, nor left out unless it has a default */
-    SCHEMA_REFERENCEABLE = 2, /* {vault://...} may stand here */
-    SCHEMA_UNIQUE = 4,        /* over all entities of its kind */
-    SCHEMA_EMPTY = 8,         /* "" is a value too */
-    SCHEMA_RANGE = 16,        /* min and max count */
-    SCHEMA_NULL = 32,         /* must be null; `refusal` says why */
-    SCHEMA_NOT_TRUE = 64,     /* true is refused with `refusal` */
-    SCHEMA_LOWER = 128,       /* kept in lower case */
-    SCHEMA_UNCHECKED = 256,   /* any value of any type passes */
-    SCHEMA_SECRET = 512,      /* never printed but in a flattened document */
-    SCHEMA_TIMESTAMP = 1024,  /* more than 0 */
-    SCHEMA_SHORTHAND = 2048,  /* stands for other fields: not part of the flattened entity */
-    SCHEMA_DEFERRED = 4096,   /* checked by the record's or variant's own hook */
-    SCHEMA_QUIET = 16384,     /* part of the flattened entity only where it is set */
-    SCHEMA_DRAWN = 8192       /* Kong draws it at random where it is left out */
+    SCHEMA_REQUIRED = 1,         /* may not be null, nor left out unless it has a default */
+    SCHEMA_REFERENCEABLE = 2,    /* {vault://...} may stand here */
+    SCHEMA_UNIQUE = 4,           /* over all entities of its kind */
+    SCHEMA_EMPTY = 8,            /* "" is a value too */
+    SCHEMA_RANGE = 16,           /* min and max count */
+    SCHEMA_NULL = 32,            /* must be null; `refusal` says why */
+    SCHEMA_NOT_TRUE = 64,        /* true is refused with `refusal` */
+    SCHEMA_LOWER = 128,          /* kept in lower case */
+    SCHEMA_UNCHECKED = 256,      /* any value of any type passes */
+    SCHEMA_SECRET = 512,         /* never printed but in a flattened document */
+    SCHEMA_TIMESTAMP = 1024,     /* more than 0 */
+    SCHEMA_SHORTHAND = 2048,     /* stands for other fields: not part of the flattened entity */
+    SCHEMA_DEFERRED = 4096,      /* checked by the record's or variant's own hook */
+    SCHEMA_QUIET = 16384,        /* part of the flattened entity only where it is set */
+    SCHEMA_CHECKS_EMPTY = 32768, /* "" is for `check` to refuse */
+    SCHEMA_DRAWN = 8192          /* Kong draws it at random where it is left out */
 };
 
 struct schema_record;
@@ -139,6 +140,7 @@ struct schema_record {
     bool has_no_tags; /* but not that one */
     const struct schema_rule *rules;
     unsigned rule_count;
+    bool rules_last; /* behind `check`, which finds more of what is wrong by itself */
     /* Replaces shorthand fields by what they stand for. */
     void (*expand)(struct schema_context *c, struct schema_view *v, const struct schema_frame *at);
     /* The variant that v belongs to; false: it has been refused and nothing more can be said. */

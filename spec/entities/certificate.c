@@ -144,6 +144,7 @@ const struct schema_record entity_certificate = {
     .is_entity = true,
     .rules = rules,
     .rule_count = ARRAY_LENGTH(rules),
+    .rules_last = true,
     .check = check,
 };
 

@@ -263,8 +263,16 @@ static void report_groups(struct schema_context *c, struct schema_view *v,
     buf_free(&text);
 }
 
-static void check_groups(struct schema_context *c, struct schema_view *v,
-                         const struct schema_frame *at)
+static bool are_strings(const struct document_node *list)
+{
+    for (uint32_t i = 0; document_is_table(list) && i < list->count; i++)
+        if (list->as.items[i].kind != DOCUMENT_STRING)
+            return false;
+    return document_is_table(list);
+}
+
+/* Do the protocols, strings all, belong to several groups? */
+static bool mixes_groups(const struct schema_context *c, const struct schema_view *v)
 {
     const struct document_node *list = schema_value(c, v, ROUTE_PROTOCOLS);
     size_t first = ARRAY_LENGTH(groups);
@@ -274,11 +282,16 @@ static void check_groups(struct schema_context *c, struct schema_view *v,
 
         if (first == ARRAY_LENGTH(groups))
             first = g;
-        if (g != first && g != ARRAY_LENGTH(groups)) {
-            report_groups(c, v, at);
-            return;
-        }
+        if (g != first && g != ARRAY_LENGTH(groups))
+            return true;
     }
+    return false;
+}
+
+/* Where the protocols are wrong, nothing is said of what they ask for. */
+static bool has_good_protocols(const struct schema_context *c, const struct schema_view *v)
+{
+    return !(v->failed >> ROUTE_PROTOCOLS & 1) && !mixes_groups(c, v);
 }
 
 /* One of the fields must say something, or the route would match everything. */
@@ -299,7 +312,7 @@ static void check_http(struct schema_context *c, struct schema_view *v, void *in
     const struct document_node *list = schema_value(c, v, ROUTE_PROTOCOLS);
 
     (void)into;
-    if (v->failed >> ROUTE_PROTOCOLS & 1)
+    if (!has_good_protocols(c, v))
         return;
     if (has_item(list, "https") && !matches_something(c, v, matchers, 5))
         fault_add_entity(c, at, document_place(v->node),
@@ -318,7 +331,7 @@ static void check_grpc(struct schema_context *c, struct schema_view *v, void *in
     const struct document_node *list = schema_value(c, v, ROUTE_PROTOCOLS);
 
     (void)into;
-    if (v->failed >> ROUTE_PROTOCOLS & 1)
+    if (!has_good_protocols(c, v))
         return;
     if (has_item(list, "grpcs") && !matches_something(c, v, matchers, 4))
         fault_add_entity(
@@ -336,7 +349,7 @@ static void check_stream(struct schema_context *c, struct schema_view *v, void *
     const struct document_node *list = schema_value(c, v, ROUTE_PROTOCOLS);
 
     (void)into;
-    if (v->failed >> ROUTE_PROTOCOLS & 1)
+    if (!has_good_protocols(c, v))
         return;
     if (has_item(list, "tls_passthrough")) {
         if (!matches_something(c, v, matchers, 1))
@@ -402,7 +415,11 @@ static bool choose(struct schema_context *c, struct schema_view *v, const struct
         if (n->count && document_is_string(&n->as.items[0]))
             first = document_text(&n->as.items[0]);
     }
-    if (!v->variant)
+    if (!v->variant && n->count && n->kind != DOCUMENT_STRING &&
+        n->as.items[0].kind == DOCUMENT_INTEGER)
+        fault_add_field(c, v, at, ROUTE_PROTOCOLS, "unknown type: %lld",
+                        (long long)n->as.items[0].as.integer);
+    else if (!v->variant)
         fault_add_field(c, v, at, ROUTE_PROTOCOLS, "unknown type: %.*s", STR_ARG(first));
     return v->variant != NULL;
 }
@@ -501,9 +518,11 @@ static void check(struct schema_context *c, struct schema_view *v, void *into,
 {
     struct route *route = into;
 
-    if (!(v->failed >> ROUTE_PROTOCOLS & 1)) {
-        check_groups(c, v, at);
-        check_snis(c, v, at);
+    if (are_strings(schema_value(c, v, ROUTE_PROTOCOLS))) {
+        if (!mixes_groups(c, v))
+            check_snis(c, v, at);
+        else if (!(v->failed >> ROUTE_PROTOCOLS & 1))
+            report_groups(c, v, at);
     }
     if (!route || v->failed || fault_total(c))
         return;
