@@ -220,11 +220,16 @@ bool address_is_ip(struct str text)
     struct in6_addr six;
     struct in_addr four;
 
+    bool is_bracketed = text.len > 2 && text.ptr[0] == '[' && text.ptr[text.len - 1] == ']';
+
+    if (is_bracketed)
+        text = str_slice(text, 1, text.len - 1);
     if (!text.len || text.len >= sizeof(copy) || memchr(text.ptr, '\0', text.len))
         return false;
     memcpy(copy, text.ptr, text.len);
     copy[text.len] = '\0';
-    return inet_pton(AF_INET, copy, &four) == 1 || inet_pton(AF_INET6, copy, &six) == 1;
+    return (!is_bracketed && inet_pton(AF_INET, copy, &four) == 1) ||
+           inet_pton(AF_INET6, copy, &six) == 1;
 }
 
 bool address_is_ip_or_cidr(struct str text)

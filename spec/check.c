@@ -181,6 +181,31 @@ static bool is_hex(struct str s, size_t at)
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
 }
 
+/* Is there a whole %XX at i? */
+static bool is_escape(struct str s, size_t i)
+{
+    return i < s.len && s.ptr[i] == '%' && is_hex(s, i + 1) && is_hex(s, i + 2);
+}
+
+/* Kong quotes three bytes from the first bad one on, with whole escapes blanked out. */
+void check_escapes(struct str value, struct buf *why)
+{
+    size_t bad = str_find(value, '%', 0);
+
+    while (is_escape(value, bad))
+        bad = str_find(value, '%', bad + 3);
+    if (bad >= value.len)
+        return;
+    buf_cstr(why, "invalid url-encoded value: '%");
+    for (size_t i = bad + 1, blank = 0; i < value.len && i < bad + 3; i++) {
+        if (!blank && is_escape(value, i))
+            blank = 3;
+        buf_char(why, blank ? '_' : value.ptr[i]);
+        blank -= blank > 0;
+    }
+    buf_char(why, '\'');
+}
+
 void check_path(struct str value, struct buf *why)
 {
     if (!str_starts(value, STR("/"))) {
@@ -199,12 +224,7 @@ void check_path(struct str value, struct buf *why)
                        STR_ARG(value));
             return;
         }
-    for (size_t i = str_find(value, '%', 0); i < value.len; i = str_find(value, '%', i + 1))
-        if (!is_hex(value, i + 1) || !is_hex(value, i + 2)) {
-            buf_printf(why, "invalid url-encoded value: '%.*s'",
-                       STR_ARG(str_slice(value, i, i + 3)));
-            return;
-        }
+    check_escapes(value, why);
 }
 
 void check_method(struct str value, struct buf *why)

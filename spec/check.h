@@ -17,7 +17,8 @@ void check_host_pattern(struct str value, struct buf *why);        /* routes.hos
 void check_server_name(struct str value, struct buf *why);         /* no IP, no port */
 void check_server_name_pattern(struct str value, struct buf *why); /* one star at either end */
 void check_ip_or_cidr(struct str value, struct buf *why);
-void check_path(struct str value, struct buf *why); /* service.path */
+void check_path(struct str value, struct buf *why);    /* service.path */
+void check_escapes(struct str value, struct buf *why); /* %XX is whole wherever a % stands */
 void check_method(struct str value, struct buf *why);
 void check_header_name(struct str value, struct buf *why);
 void check_cookie_name(struct str value, struct buf *why);

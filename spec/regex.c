@@ -75,25 +75,11 @@ size_t regex_skip_class(struct str p, size_t i)
     return i + 1;
 }
 
-static bool is_quantifier_end(struct str p, size_t i)
-{
-    if (p.ptr[i] == '*' || p.ptr[i] == '+' || p.ptr[i] == '?')
-        return true;
-    if (p.ptr[i] != '}')
-        return false;
-    while (i > 0 && (p.ptr[i - 1] == ',' || (p.ptr[i - 1] >= '0' && p.ptr[i - 1] <= '9')))
-        i--;
-    return i > 0 && p.ptr[i - 1] == '{' && p.ptr[i] >= '0' && p.ptr[i] <= '9';
-}
-
 const char *regex_foreign_construct(struct str p)
 {
     const char *what = NULL;
-    bool after_quantifier = false;
 
     for (size_t i = 0; i < p.len && !what;) {
-        bool is_quantifier = false;
-
         if (p.ptr[i] == '\\') {
             what = i + 1 < p.len ? escape_of(p.ptr[i + 1]) : NULL;
             i += 2;
@@ -103,12 +89,8 @@ const char *regex_foreign_construct(struct str p)
             what = group_of(str_slice(p, i, p.len));
             i += i + 1 < p.len && p.ptr[i + 1] == '?' ? 2 : 1;
         } else {
-            is_quantifier = is_quantifier_end(p, i);
-            if (after_quantifier && p.ptr[i] == '+')
-                what = "a possessive quantifier";
             i++;
         }
-        after_quantifier = is_quantifier;
     }
     return what;
 }

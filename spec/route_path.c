@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "spec/check.h"
 #include "spec/regex.h"
 
 static int hex(char c)
@@ -167,14 +168,9 @@ static bool is_plain(struct str s)
 /* As Kong, only where all characters are those of RFC 3986. */
 static bool has_bad_escape(struct str s, struct buf *why)
 {
-    if (!is_plain(s))
-        return false;
-    for (size_t i = str_find(s, '%', 0); i < s.len; i = str_find(s, '%', i + 1))
-        if (escaped_byte(s, i) < 0) {
-            buf_printf(why, "invalid url-encoded value: '%.*s'", STR_ARG(str_slice(s, i, i + 3)));
-            return true;
-        }
-    return false;
+    if (is_plain(s))
+        check_escapes(s, why);
+    return why->len > 0;
 }
 
 static void check_prefix(struct str value, struct buf *why)

@@ -374,9 +374,8 @@ static const struct {
     {"/(?P<n>a)(?P=n)", "a back-reference"},
     {"/(a)\\g1", "a back-reference"},
     {"/(?>a)", "an atomic group"},
-    {"/a++", "a possessive quantifier"},
-    {"/a*+b", "a possessive quantifier"},
-    {"/a{2}+", "a possessive quantifier"},
+    {"/a++", NULL}, /* a repeated repetition to that engine */
+    {"/a{2}+", NULL},
     {"/(a)(?(1)b|c)", "a condition"},
     {"/(?R)?", "a recursion"},
     {"/(a(?1)?)", "a recursion"},
