@@ -245,7 +245,9 @@ static bool check_id(struct catalog *c, const struct schema_field *f, const stru
     struct buf why = BUF_INIT(64);
     bool is_fine = false;
 
-    if (!id || id->kind == DOCUMENT_NULL) {
+    if (id && id->kind == DOCUMENT_NULL) {
+        fault_add(c->context, &here, document_place(id), "required field missing");
+    } else if (!id) {
         check_inline(c, f, n, at);
     } else if (id->kind != DOCUMENT_STRING) {
         fault_add(c->context, &here, document_place(id), "expected a string");
@@ -269,6 +271,23 @@ static void mark_inline(struct schema_context *s, size_t from, const struct docu
     }
 }
 
+static void set_kong(struct schema_context *s, const char *text)
+{
+    if (s->fault_count)
+        s->faults[s->fault_count - 1].kong = str_from(text);
+}
+
+/* Kong says one thing of a reference that a nested entity must not have, whatever is wrong in it.
+ */
+static void refuse_nested(struct schema_context *s, size_t from, const struct schema_field *f,
+                          const struct document_node *n, const struct schema_frame *at)
+{
+    s->fault_count = from;
+    fault_add_entity(s, at, document_place(n), "value must be null, or {id: UUID} of one of '%s'",
+                     entity_infos[f->refers_to].list);
+    set_kong(s, "value must be null");
+}
+
 /* A value that is set: a name or id, {id: ...}, or a mistake. */
 static void take_reference(struct catalog *c, const struct schema_field *f,
                            const struct document_node *n, struct catalog_link link)
@@ -276,16 +295,24 @@ static void take_reference(struct catalog *c, const struct schema_field *f,
     struct schema_context *s = c->context;
     size_t before = s->fault_count;
     struct schema_frame here = {.field = f->name, .is_own = document_is_table(n)};
+    struct schema_frame id = {.up = &here, .field = "id"};
+    bool is_nested = catalog_item(c, link.from)->parent.kind != CATALOG_NO_KIND;
     bool is_reference = false;
 
-    if (here.is_own)
+    if (here.is_own) {
         is_reference = check_id(c, f, n, &here);
-    else if (n->kind != DOCUMENT_STRING)
+        if (is_nested && s->fault_count > before)
+            refuse_nested(s, before, f, n, &here);
+    } else if (n->kind != DOCUMENT_STRING) {
         fault_add(s, &here, document_place(n), "expected a string");
-    else if (!n->count)
-        fault_add(s, &here, document_place(n), "length must be at least 1");
-    else
+    } else if (!n->count && is_nested) {
+        refuse_nested(s, before, f, n, &here);
+    } else if (!n->count) {
+        fault_add(s, &id, document_place(n), "missing primary key: an empty text names nothing");
+        set_kong(s, "missing primary key");
+    } else {
         is_reference = true;
+    }
     if (is_reference)
         add_link(c, link);
     if (here.is_own)

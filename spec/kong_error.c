@@ -4,6 +4,7 @@
 #include "spec/detail.h"
 #include "spec/document_json.h"
 #include "spec/resolve.h"
+#include "spec/route_path.h"
 
 /* Which problems go together; found by going through them once. */
 struct printing {
@@ -11,6 +12,14 @@ struct printing {
     const struct problems *problems;
     struct json_out *out;
     bool masks;
+};
+
+/* Who a problem is about: an entity of the catalog, or one in the place of a reference. */
+struct subject {
+    const struct document_node *node;
+    struct catalog_ref ref; /* no kind: it is inline */
+    uint8_t kind;
+    struct str id;
 };
 
 static const struct document_node *member(const struct printing *p, const struct document_node *map,
@@ -133,11 +142,30 @@ static const struct schema_field *foreign_field(uint8_t kind, struct str name)
     return NULL;
 }
 
+/* Paths of an old file, as Kong rewrites them before it looks at anything. */
+static void print_paths(struct printing *p, const struct document_node *list)
+{
+    json_out_array(p->out);
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct document_node *item = &list->as.items[i];
+        struct str path = STR_NONE;
+
+        if (item->kind == DOCUMENT_STRING)
+            path = route_path_migrate(p->detail->scratch, document_text(item));
+        if (path.ptr)
+            json_out_str(p->out, path);
+        else
+            print_node(p, STR("paths"), item);
+    }
+    json_out_end(p->out);
+}
+
 /* Nested entities are entries of their own; an entity in the place of a reference is its id. */
-static void print_member(struct printing *p, uint8_t kind, const struct document_key *key,
-                         const struct document_node *n)
+static void print_member(struct printing *p, const struct subject *s,
+                         const struct document_key *key, const struct document_node *n)
 {
     const struct catalog *c = &p->detail->catalog;
+    uint8_t kind = s->kind;
     struct str name = names_text(&p->detail->names, key->name);
     uint8_t child = catalog_kind_of(c, key->name);
     const struct document_node *id;
@@ -156,7 +184,11 @@ static void print_member(struct printing *p, uint8_t kind, const struct document
         return;
     }
     json_out_key_str(p->out, name);
-    print_node(p, name, n);
+    if (n->kind == DOCUMENT_SEQUENCE && str_equal(name, STR("paths")) &&
+        s->ref.kind == ENTITY_ROUTE && catalog_migrates_paths(c, s->ref))
+        print_paths(p, n);
+    else
+        print_node(p, name, n);
 }
 
 /* The id as Kong knows it by then: what was given, or what it had made. */
@@ -218,14 +250,6 @@ static void print_errors(struct printing *p, size_t from, uint32_t entity)
     json_out_end(p->out);
 }
 
-/* Who a problem is about: an entity of the catalog, or one in the place of a reference. */
-struct subject {
-    const struct document_node *node;
-    struct catalog_ref ref; /* no kind: it is inline */
-    uint8_t kind;
-    struct str id;
-};
-
 static struct subject subject_of(const struct printing *p, const struct problem *one)
 {
     const struct catalog *c = &p->detail->catalog;
@@ -250,7 +274,7 @@ static void print_body(struct printing *p, const struct subject *s, bool has_ids
     json_out_key(p->out, "entity");
     json_out_object(p->out);
     for (uint32_t i = 0; s->node->kind == DOCUMENT_MAP && i < s->node->count; i++)
-        print_member(p, s->kind, &document_keys(s->node)[i], &s->node->as.items[i]);
+        print_member(p, s, &document_keys(s->node)[i], &s->node->as.items[i]);
     if (s->id.ptr && !member(p, s->node, "id"))
         json_out_member_str(p->out, "id", s->id);
     if (s->ref.kind != CATALOG_NO_KIND)

@@ -42,7 +42,7 @@ static void report_missing(struct lookup *l, const struct catalog_link *link,
     p.path = buf_view(&path);
     p.field = str_from(f->name);
     p.entity = catalog_number(c, link->from) + 1;
-    if (is_text && is_nested) {
+    if (is_nested && (is_text || has_errors)) {
         p.kong = STR("value must be null");
         buf_printf(&text, "value must be null, or name one of '%s': there is no '%.*s'", list,
                    STR_ARG(shown));

@@ -104,7 +104,7 @@ static bool take_string(struct schema_context *c, const struct schema_field *f,
     }
     if (f->one_of && !is_one_of(f->one_of, value))
         return wrong_choice(c, at, n, f->one_of);
-    if (!value.len && !(f->flags & SCHEMA_EMPTY))
+    if (!value.len && !(f->flags & (SCHEMA_EMPTY | SCHEMA_CHECKS_EMPTY)))
         return wrong(c, at, n, "length must be at least 1");
     if (f->check && !passes_check(c, f, n, value, at))
         return false;
@@ -125,8 +125,8 @@ static bool to_number(const struct document_node *n, double *number, int64_t *in
     if (n->kind != DOCUMENT_FLOAT)
         return false;
     *number = n->as.number;
-    *integer = isfinite(*number) && fabs(*number) < 9e18 ? (int64_t)*number : 0;
-    *is_integer = isfinite(*number) && floor(*number) == *number && fabs(*number) < 9e18;
+    *is_integer = isfinite(*number) && floor(*number) == *number;
+    *integer = fabs(*number) < 9e18 ? (int64_t)*number : *number > 0 ? INT64_MAX : INT64_MIN;
     return true;
 }
 
@@ -239,7 +239,7 @@ static bool take_items(struct schema_context *c, const struct schema_field *f,
         struct schema_frame here = {.up = at, .index = i + 1};
         const struct document_node *item = &n->as.items[i];
 
-        if (item->kind == DOCUMENT_NULL && !(element->flags & SCHEMA_UNCHECKED))
+        if (item->kind == DOCUMENT_NULL)
             is_fine = wrong(c, &here, item, "required field missing");
         else
             is_fine &= value_take(c, element, item, texts ? (char *)&texts[i] : NULL, &here, of);

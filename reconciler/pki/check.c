@@ -124,10 +124,10 @@ int pki_check_key(void *context, struct str private_key, struct str public_key, 
     if (!private_key.ptr && !public_key.ptr)
         return error_set(e, ERROR_INVALID,
                          "need to supply a PEM formatted public and/or private key.");
-    if (private_key.ptr && !(private_half = key_parse(private_key, e)))
-        error_set(e, ERROR_INVALID, "could not load private key");
-    else if (public_key.ptr && !(public_half = read_public(public_key)))
+    if (public_key.ptr && !(public_half = read_public(public_key)))
         error_set(e, ERROR_INVALID, "could not load public key");
+    else if (private_key.ptr && !(private_half = key_parse(private_key, e)))
+        error_set(e, ERROR_INVALID, "could not load private key");
     else if (private_half && public_half && EVP_PKEY_eq(private_half, public_half) != 1)
         error_set(e, ERROR_INVALID, "public key does not match private key");
     else

@@ -172,10 +172,12 @@ static void check_terms(struct schema_context *c, struct schema_view *v,
     const struct document_node *uri = schema_value(c, v, ACME_API_URI);
     const struct document_node *accepted = schema_value(c, v, ACME_TOS_ACCEPTED);
 
-    if (uri->kind != DOCUMENT_STRING ||
-        (accepted->kind == DOCUMENT_BOOLEAN && accepted->as.boolean) ||
-        (!str_equal_cstr(document_text(uri), bare[0]) &&
-         !str_equal_cstr(document_text(uri), bare[1])))
+    if (accepted->kind == DOCUMENT_BOOLEAN && accepted->as.boolean)
+        return;
+    /* To Kong null is every value. */
+    if (uri->kind != DOCUMENT_NULL &&
+        (uri->kind != DOCUMENT_STRING || (!str_equal_cstr(document_text(uri), bare[0]) &&
+                                          !str_equal_cstr(document_text(uri), bare[1]))))
         return;
     if (!(v->failed >> ACME_TOS_ACCEPTED & 1))
         fault_add_field(c, v, at, ACME_TOS_ACCEPTED, "value must be true");

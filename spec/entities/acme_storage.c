@@ -6,6 +6,7 @@
 #include "spec/fault.h"
 
 #define TIMEOUT_MAX 2147483646
+#define SHOWN_MAX 1024
 
 /* All parts are stored into struct acme itself: offsets are its own. */
 
@@ -135,23 +136,46 @@ static bool is_same(const struct document_node *a, const struct document_node *b
     return a->kind == DOCUMENT_FLOAT && b->kind == DOCUMENT_FLOAT && a->as.number == b->as.number;
 }
 
-/* Both spellings may stand there if they say the same. The values are secrets: not in the text. */
+/* A value of a message; secrets are not printed. */
+static void print_shown(const struct schema_field *f, const struct document_node *n,
+                        struct buf *out)
+{
+    if (f->flags & SCHEMA_SECRET)
+        buf_cstr(out, "<hidden>");
+    else if (n->kind == DOCUMENT_STRING)
+        buf_str(out, document_text(n));
+    else if (n->kind == DOCUMENT_INTEGER)
+        buf_printf(out, "%lld", (long long)n->as.integer);
+    else if (n->kind == DOCUMENT_FLOAT)
+        buf_printf(out, "%.14g", n->as.number);
+}
+
+/* Both spellings may stand there if they say the same. */
 static bool agrees(struct schema_context *c, struct schema_view *v, const struct schema_frame *at,
                    unsigned old, const struct document_node *new, const char *new_name)
 {
+    const struct schema_field *f = &v->record->fields[old];
+    struct buf a = BUF_INIT(SHOWN_MAX), b = BUF_INIT(SHOWN_MAX);
+
     if (!is_set(v->slots[old]) || !is_set(new) || is_same(v->slots[old], new))
         return true;
+    print_shown(f, v->slots[old], &a);
+    print_shown(f, new, &b);
     fault_add_field(c, v, at, old,
-                    "both deprecated and new field are used but their values mismatch: %s vs %s",
-                    v->record->fields[old].name, new_name);
+                    "both deprecated and new field are used but their values mismatch: "
+                    "%s = %.*s vs %s = %.*s",
+                    f->name, STR_ARG(buf_view(&a)), new_name, STR_ARG(buf_view(&b)));
+    buf_free(&a);
+    buf_free(&b);
     return false;
 }
 
+/* A null of the old name counts like any value, but not over the new name's. */
 static void rename_field(struct schema_context *c, struct schema_view *v,
                          const struct schema_frame *at, unsigned old, unsigned new)
 {
-    if (agrees(c, v, at, old, v->slots[new], v->record->fields[new].name) &&
-        is_set(v->slots[old]) && !is_set(v->slots[new]))
+    if (agrees(c, v, at, old, v->slots[new], v->record->fields[new].name) && v->slots[old] &&
+        !is_set(v->slots[new]))
         schema_put(v, new, v->slots[old]);
 }
 
@@ -199,9 +223,9 @@ static void move_field(struct schema_context *c, struct schema_view *v,
         return; /* refused as what it is */
     if (is_set(extra))
         new = document_get(extra, names_find(c->index->names, str_from(name)));
-    if (agrees(c, v, at, old, new, path) && is_set(v->slots[old]) && !is_set(new))
-        v->slots[REDIS_EXTRA_OPTIONS] =
-            with_member(c, is_set(extra) ? extra : NULL, name, v->slots[old]);
+    if (agrees(c, v, at, old, new, path) && v->slots[old] && !is_set(new))
+        schema_put(v, REDIS_EXTRA_OPTIONS,
+                   with_member(c, is_set(extra) ? extra : NULL, name, v->slots[old]));
 }
 
 static void expand_redis(struct schema_context *c, struct schema_view *v,

@@ -112,6 +112,14 @@ static void check_digest_length(struct str value, struct buf *why)
         buf_cstr(why, "length must be 32");
 }
 
+static void check_version(struct str value, struct buf *why)
+{
+    if (memmem(value.ptr, value.len, "..", 2))
+        buf_cstr(why, "must not have empty version segments");
+    else if (value.ptr[0] < '0' || value.ptr[0] > '9')
+        buf_cstr(why, "invalid version number: must be in format of X.Y.Z");
+}
+
 static const char *const sync_states[] = {"unknown",
                                           "normal",
                                           "kong_version_incompatible",
@@ -143,13 +151,14 @@ static const struct schema_field data_plane_fields[] = {
     {.name = "config_hash",
      .about = "What it runs.",
      .type = SCHEMA_STRING,
+     .flags = SCHEMA_CHECKS_EMPTY,
      .check = check_digest_length},
     {.name = "hostname",
      .about = "Its name.",
      .type = SCHEMA_STRING,
      .flags = SCHEMA_REQUIRED,
      .check = check_host},
-    {.name = "version", .about = "Its version.", .type = SCHEMA_STRING},
+    {.name = "version", .about = "Its version.", .type = SCHEMA_STRING, .check = check_version},
     {.name = "sync_status",
      .about = "Its state.",
      .type = SCHEMA_STRING,
@@ -243,11 +252,11 @@ static const struct schema_field acme_storage_fields[] = {
     {.name = "value",
      .about = "Its value; without effect here.",
      .type = SCHEMA_STRING,
-     .flags = SCHEMA_REQUIRED | SCHEMA_SECRET},
+     .flags = SCHEMA_REQUIRED | SCHEMA_SECRET | SCHEMA_DRAWN},
     {.name = "ttl",
      .about = "Seconds that it lives.",
      .type = SCHEMA_NUMBER,
-     .flags = SCHEMA_QUIET},
+     .flags = SCHEMA_QUIET | SCHEMA_UNCHECKED},
 };
 
 const struct schema_record entity_acme_storage = {.name = "acme_storage",

@@ -47,7 +47,7 @@ static const struct schema_field keyauth_fields[] = {
     {.name = "ttl",
      .about = "Seconds that it lives.",
      .type = SCHEMA_NUMBER,
-     .flags = SCHEMA_QUIET},
+     .flags = SCHEMA_QUIET | SCHEMA_UNCHECKED},
 };
 
 const struct schema_record entity_keyauth_credential = {.name = "keyauth_credentials",
@@ -254,7 +254,7 @@ static const struct schema_field oauth2_code_fields[] = {
     {.name = "ttl",
      .about = "Seconds that it lives.",
      .type = SCHEMA_NUMBER,
-     .flags = SCHEMA_QUIET},
+     .flags = SCHEMA_QUIET | SCHEMA_UNCHECKED},
 };
 
 const struct schema_record entity_oauth2_code = {.name = "oauth2_authorization_codes",
@@ -299,7 +299,7 @@ static const struct schema_field oauth2_token_fields[] = {
     {.name = "ttl",
      .about = "Seconds that it lives.",
      .type = SCHEMA_NUMBER,
-     .flags = SCHEMA_QUIET},
+     .flags = SCHEMA_QUIET | SCHEMA_UNCHECKED},
 };
 
 const struct schema_record entity_oauth2_token = {.name = "oauth2_tokens",

@@ -14,6 +14,7 @@ const struct schema_field schema_common_fields[COMMON_COUNT] = {
     [COMMON_ID] = {.name = "id",
                    .about = "A UUID; made from the name where it is left out.",
                    .type = SCHEMA_STRING,
+                   .flags = SCHEMA_CHECKS_EMPTY,
                    .check = check_uuid},
     [COMMON_CREATED_AT] = {.name = "created_at",
                            .about = "Seconds since 1970; kept by databases, without effect here.",

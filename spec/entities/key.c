@@ -60,8 +60,73 @@ static bool read_jwk(struct schema_context *c, struct str text, struct document_
         return false;
     }
     is_read = json_parse(&options, text, root, &e) == 0;
+    c->is_out_of_memory |= !is_read && e.kind == ERROR_MEMORY;
     problems_fini(&ignored);
     return is_read;
+}
+
+static bool is_one_of(const char *const *list, struct str name)
+{
+    while (*list && !str_equal_cstr(name, *list))
+        list++;
+    return *list != NULL;
+}
+
+/* Kong's table for a JWK: strings all, but for two lists of strings. */
+static const char *jwk_member_fault(struct str name, const struct document_node *n)
+{
+    static const char *const strings[] = {
+        "issuer", "kty", "use", "alg", "kid", "x5u", "x5t", "x5t#S256", "k",   "x", "y", "crv",
+        "n",      "e",   "d",   "p",   "q",   "dp",  "dq",  "qi",       "oth", "r", "t", NULL};
+    static const char *const lists[] = {"key_ops", "x5c", NULL};
+
+    if (is_one_of(strings, name))
+        return n->kind == DOCUMENT_STRING || n->kind == DOCUMENT_NULL ? NULL : "expected a string";
+    if (is_one_of(lists, name))
+        return n->kind == DOCUMENT_NULL || document_is_list(n) ? NULL : "expected an array";
+    return "unknown field";
+}
+
+static void check_jwk_members(struct schema_context *c, const struct document_node *jwk,
+                              const struct document_node *node, const struct schema_frame *at)
+{
+    const struct document_key *keys = document_keys(jwk);
+
+    for (uint32_t i = 0; i < jwk->count; i++) {
+        struct str name = names_text(c->index->names, keys[i].name);
+        const char *fault = jwk_member_fault(name, &jwk->as.items[i]);
+
+        if (fault) {
+            fault_add_entity(c, at, document_place(node), "Validation error: %.*s: %s",
+                             STR_ARG(name), fault);
+            return;
+        }
+    }
+}
+
+static struct str jwk_text(const struct schema_context *c, const struct document_node *jwk,
+                           const char *name)
+{
+    const struct document_node *n = document_get(jwk, names_find(c->index->names, str_from(name)));
+
+    return n && n->kind == DOCUMENT_STRING ? document_text(n) : STR_NONE;
+}
+
+/* Does it have what its kind of key needs (RFC 7518 section 6, RFC 8037 section 2)? */
+static bool is_whole_jwk(const struct schema_context *c, const struct document_node *jwk)
+{
+    static const char *const curves[] = {"P-256", "P-384", "P-521", NULL};
+    static const char *const okp_curves[] = {"Ed25519", "X25519", "Ed448", "X448", NULL};
+    struct str kty = jwk_text(c, jwk, "kty"), curve = jwk_text(c, jwk, "crv");
+    bool has_x = jwk_text(c, jwk, "x").ptr;
+
+    if (str_equal(kty, STR("RSA")))
+        return jwk_text(c, jwk, "n").ptr && jwk_text(c, jwk, "e").ptr;
+    if (str_equal(kty, STR("EC")))
+        return is_one_of(curves, curve) && has_x && jwk_text(c, jwk, "y").ptr;
+    if (str_equal(kty, STR("OKP")))
+        return is_one_of(okp_curves, curve) && (has_x || jwk_text(c, jwk, "d").ptr);
+    return str_equal(kty, STR("oct"));
 }
 
 static void check_jwk(struct schema_context *c, const struct schema_view *v,
@@ -82,6 +147,11 @@ static void check_jwk(struct schema_context *c, const struct schema_view *v,
         !str_equal(document_text(inner), document_text(kid)))
         fault_add_entity(c, at, document_place(v->node),
                          "kid in jwk.kid must be equal to keys.kid");
+    else if (!is_whole_jwk(c, &root))
+        fault_add_entity(c, at, document_place(v->node),
+                         "could not load JWK, likely not a valid key");
+    else
+        check_jwk_members(c, &root, v->node, at);
 }
 
 static void check(struct schema_context *c, struct schema_view *v, void *into,

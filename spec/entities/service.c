@@ -1,13 +1,17 @@
 #include "entity.h"
 
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "spec/check.h"
+#include "spec/fault.h"
 #include "spec/url.h"
 
 #define TIMEOUT_MAX 2147483646
 #define HTTP_PORT 80
 #define HTTPS_PORT 443
+#define PORT_EXACT_MAX 1e15
 
 enum service_field {
     SERVICE_NAME,
@@ -28,7 +32,7 @@ enum service_field {
 };
 
 static const struct schema_field uuid = {
-    .type = SCHEMA_STRING, .store = STORE_TEXT, .check = check_uuid};
+    .type = SCHEMA_STRING, .store = STORE_TEXT, .flags = SCHEMA_CHECKS_EMPTY, .check = check_uuid};
 
 static const struct schema_field fields[] = {
     [SERVICE_NAME] = {.name = "name",
@@ -185,28 +189,46 @@ static struct document_node string_node(const struct document_node *at, struct s
     return node;
 }
 
+/* As Lua reads numbers: blanks around, hex and exponents too. */
+static bool read_port(struct str text, double *number)
+{
+    char copy[64], *end;
+    struct str trimmed = str_trim(text);
+
+    if (!trimmed.len || trimmed.len >= sizeof(copy))
+        return false;
+    memcpy(copy, trimmed.ptr, trimmed.len);
+    copy[trimmed.len] = '\0';
+    if (copy[strspn(copy, "0123456789abcdefABCDEFxX.+-")])
+        return false;
+    *number = strtod(copy, &end);
+    return !*end && end != copy;
+}
+
 static struct document_node port_node(const struct document_node *at, struct str port,
                                       struct str protocol)
 {
     struct document_node node = string_node(at, port);
-    uint64_t number;
 
-    if (port.ptr && !str_to_u64(port, &number))
-        return node; /* refused as what it is: not an integer */
+    node.kind = DOCUMENT_FLOAT;
     if (!port.ptr)
-        number = str_equal(protocol, STR("https")) ? HTTPS_PORT : HTTP_PORT;
-    node.kind = DOCUMENT_INTEGER;
-    node.as.integer = number > INT64_MAX ? INT64_MAX : (int64_t)number;
+        node.as.number = str_equal(protocol, STR("https")) ? HTTPS_PORT : HTTP_PORT;
+    else if (!read_port(port, &node.as.number))
+        return string_node(at, port); /* refused as what it is: not an integer */
+    if (node.as.number == floor(node.as.number) && fabs(node.as.number) < PORT_EXACT_MAX) {
+        node.kind = DOCUMENT_INTEGER;
+        node.as.integer = (int64_t)node.as.number;
+    }
     return node;
 }
 
 static struct str protocol_of(const struct url *url)
 {
-    uint64_t port;
+    double port;
 
     if (url->scheme.ptr)
         return url->scheme;
-    if (url->port.ptr && str_to_u64(url->port, &port) && port == HTTPS_PORT)
+    if (url->port.ptr && read_port(url->port, &port) && (int64_t)port == HTTPS_PORT)
         return STR("https");
     return STR("http");
 }
@@ -216,8 +238,9 @@ static void expand(struct schema_context *c, struct schema_view *v, const struct
     const struct document_node *n = v->slots[SERVICE_URL];
     struct url url;
 
-    (void)c;
-    (void)at;
+    if (n && n->kind == DOCUMENT_NULL)
+        fault_add_field(c, v, at, SERVICE_URL,
+                        "required field missing: leave url out, or write one");
     if (!n || n->kind != DOCUMENT_STRING || !url_parse(document_text(n), &url))
         return;
     /* All four stand where the url stands. */

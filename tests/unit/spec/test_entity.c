@@ -20,7 +20,8 @@ static void run(const struct row *rows, size_t count)
 static const struct row documents[] = {
     {"", ""},
     {"services: []\nroutes: {}\nplugins: null\nsnis:\n", ""},
-    {"_comment: x\n_ignore: [1, {a: b}, null]\n_transform: false\n", ""},
+    {"_comment: x\n_ignore: [1, {a: b}, [null]]\n_transform: false\n", ""},
+    {"_ignore: [null]\n", "2:11: _ignore[1]: required field missing\n"},
     {"_transform: null\n", ""},
     {"_ignore: {}\n", ""},
     {"_comment: 1\n", "2:11: _comment: expected a string\n"},
@@ -275,7 +276,7 @@ static const struct row secrets[] = {
      "2:40: certificates[1].snis: expected an array\n"},
     {"snis: [{name: a}]\n", "2:8: snis[1].certificate: required field missing\n"},
     {"keys: [{kid: a, jwk: '{\"kid\":\"a\",\"kty\":\"oct\"}'}]\n", ""},
-    {"keys: [{kid: a, jwk: '{\"kid\":\"b\"}'}]\n",
+    {"keys: [{kid: a, jwk: '{\"kid\":\"b\",\"kty\":\"oct\"}'}]\n",
      "2:8: keys[1]: kid in jwk.kid must be equal to keys.kid\n"},
     {"keys: [{kid: a, jwk: '{'}]\n", "2:8: keys[1]: could not json decode jwk string\n"},
     {"keys: [{kid: a, jwk: '[]'}]\n", "2:8: keys[1]: kid in jwk.kid must be equal to keys.kid\n"},

@@ -98,9 +98,9 @@ static const struct row acmes[] = {
     {"plugins: [{name: acme, config: {account_email: a@b, storage_config: {redis: {auth: hush, "
      "password: secret, namespace: a, extra_options: {namespace: b}}}}}]\n",
      "2:84: plugins[1].config.storage_config.redis.auth: both deprecated and new field are used "
-     "but their values mismatch: auth vs password\n"
+     "but their values mismatch: auth = <hidden> vs password = <hidden>\n"
      "2:119: plugins[1].config.storage_config.redis.namespace: both deprecated and new field are "
-     "used but their values mismatch: namespace vs extra_options.namespace\n"},
+     "used but their values mismatch: namespace = a vs extra_options.namespace = b\n"},
     {"plugins: [{name: acme, config: {account_email: a@b, storage_config: {redis: {namespace: "
      "'kong_acme:cert_key:x'}}}}]\n",
      "2:89: plugins[1].config.storage_config.redis.extra_options.namespace: namespace can't be "

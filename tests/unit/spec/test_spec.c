@@ -263,7 +263,7 @@ static void test_memory(void)
         "services: [{name: S, url: 'https://h/p', tags: [a], routes: [{hosts: [A.b], paths: "
         "['/a.+'], headers: {x: [y]}, snis: [a]}]}]\n"
         "certificates: [{cert: c, key: k, snis: [{name: A.b}]}]\n"
-        "keys: [{kid: k, jwk: '{\"kid\":\"k\"}'}]\n"
+        "keys: [{kid: k, jwk: '{\"kid\":\"k\",\"kty\":\"oct\"}'}]\n"
         "plugins: [{name: cors, config: {a: 1}}, {name: acme, config: {account_email: a@b, "
         "domains: [A.b], storage_config: {redis: {namespace: n}}}}]\n";
     struct spec_source source = {.name = "kong.yaml", .bytes = STR(yaml)};
