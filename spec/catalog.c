@@ -282,9 +282,15 @@ static void set_kong(struct schema_context *s, const char *text)
 static void refuse_nested(struct schema_context *s, size_t from, const struct schema_field *f,
                           const struct document_node *n, const struct schema_frame *at)
 {
+    const char *list = entity_infos[f->refers_to].list;
+
     s->fault_count = from;
-    fault_add_entity(s, at, document_place(n), "value must be null, or {id: UUID} of one of '%s'",
-                     entity_infos[f->refers_to].list);
+    if (document_is_table(n))
+        fault_add_entity(s, at, document_place(n),
+                         "value must be null, or {id: UUID} of one of '%s'", list);
+    else
+        fault_add(s, at, document_place(n), "value must be null, or {id: UUID} of one of '%s'",
+                  list);
     set_kong(s, "value must be null");
 }
 

@@ -146,24 +146,28 @@ static uint64_t fields_to_check(const struct schema_context *c, const struct sch
     return todo;
 }
 
+static void check_field(struct schema_context *c, struct schema_view *v, unsigned i, void *into,
+                        const struct schema_frame *at)
+{
+    const struct schema_field *f = schema_field_of(v, i);
+    struct schema_frame here = {.up = at, .field = f->name};
+    const struct schema_record *of =
+        v->record->transform && v->record->transforms == i ? v->record : NULL;
+    bool is_fine;
+
+    if (f->type == SCHEMA_FOREIGN && !(f->flags & SCHEMA_NULL))
+        return;
+    is_fine = v->slots[i] ? value_take(c, f, v->slots[i], into, &here, of)
+                          : check_missing(c, v, i, into, &here);
+    if (!is_fine)
+        v->failed |= (uint64_t)1 << i;
+}
+
 void schema_check_view(struct schema_context *c, struct schema_view *v, void *into,
                        const struct schema_frame *at)
 {
-    for (uint64_t todo = fields_to_check(c, v); todo; todo &= todo - 1) {
-        unsigned i = (unsigned)__builtin_ctzll(todo);
-        const struct schema_field *f = schema_field_of(v, i);
-        struct schema_frame here = {.up = at, .field = f->name};
-        const struct schema_record *of =
-            v->record->transform && v->record->transforms == i ? v->record : NULL;
-        bool is_fine;
-
-        if (f->type == SCHEMA_FOREIGN && !(f->flags & SCHEMA_NULL))
-            continue;
-        is_fine = v->slots[i] ? value_take(c, f, v->slots[i], into, &here, of)
-                              : check_missing(c, v, i, into, &here);
-        if (!is_fine)
-            v->failed |= (uint64_t)1 << i;
-    }
+    for (uint64_t todo = fields_to_check(c, v); todo; todo &= todo - 1)
+        check_field(c, v, (unsigned)__builtin_ctzll(todo), into, at);
     if (!v->record->rules_last)
         rule_check(c, v, at);
     if (v->variant && v->variant->check)

@@ -1,6 +1,8 @@
 #include "entity.h"
 
 #include "spec/check.h"
+#include "spec/fault.h"
+#include "spec/spec.h"
 #include "spec/url.h"
 
 /* Consumers and their credentials. Nothing here looks a credential up: they are checked and kept.
@@ -144,6 +146,31 @@ static const struct schema_rule jwt_rules[] = {
      .then = THEN_REQUIRED},
 };
 
+/* Any PEM key will do for Kong, a private one too. */
+static void check_jwt(struct schema_context *c, struct schema_view *v, void *into,
+                      const struct schema_frame *at)
+{
+    const struct spec_outside *outside = &c->options->outside;
+    const struct document_node *algorithm = schema_value(c, v, JWT_ALGORITHM);
+    const struct document_node *key = v->slots[JWT_RSA_PUBLIC_KEY];
+    bool needs_key = algorithm->kind == DOCUMENT_NULL;
+    const char *field;
+    struct error e;
+
+    (void)into;
+    for (size_t i = 0; document_is_string(algorithm) && with_public_key[i]; i++)
+        needs_key |= str_equal_cstr(document_text(algorithm), with_public_key[i]);
+    if (!needs_key || !outside->check_key || v->failed >> JWT_RSA_PUBLIC_KEY & 1 || !key ||
+        key->kind != DOCUMENT_STRING)
+        return;
+    if (!outside->check_key(outside->context, STR_NONE, document_text(key), &field, &e) ||
+        !outside->check_key(outside->context, document_text(key), STR_NONE, &field, &e))
+        return;
+    fault_add_field(c, v, at, JWT_RSA_PUBLIC_KEY, "invalid key");
+    fault_add_entity(c, at, document_place(v->node),
+                     "failed conditional validation given value of field 'algorithm'");
+}
+
 const struct schema_record entity_jwt_secret = {.name = "jwt_secrets",
                                                 .about = "A key for jwt.",
                                                 .number = ENTITY_JWT_SECRET,
@@ -151,7 +178,8 @@ const struct schema_record entity_jwt_secret = {.name = "jwt_secrets",
                                                 .count = ARRAY_LENGTH(jwt_fields),
                                                 .is_entity = true,
                                                 .rules = jwt_rules,
-                                                .rule_count = ARRAY_LENGTH(jwt_rules)};
+                                                .rule_count = ARRAY_LENGTH(jwt_rules),
+                                                .check = check_jwt};
 
 static const struct schema_field acl_fields[] = {
     {.name = "group", .about = "A group.", .type = SCHEMA_STRING, .flags = SCHEMA_REQUIRED},

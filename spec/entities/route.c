@@ -392,35 +392,43 @@ static const struct schema_variant *variant_of(struct str protocol_name)
     return g < ARRAY_LENGTH(groups) ? &variants[of_group[g]] : NULL;
 }
 
+/* Kong names the first protocol as Lua prints it. */
+static void refuse_type(struct schema_context *c, struct schema_view *v,
+                        const struct schema_frame *at, const struct document_node *n)
+{
+    const struct document_node *first = n->kind == DOCUMENT_STRING ? n
+                                        : n->count                 ? &n->as.items[0]
+                                                                   : &schema_null;
+
+    if (first->kind == DOCUMENT_INTEGER)
+        fault_add_field(c, v, at, ROUTE_PROTOCOLS, "unknown type: %lld",
+                        (long long)first->as.integer);
+    else
+        fault_add_field(
+            c, v, at, ROUTE_PROTOCOLS, "unknown type: %.*s",
+            STR_ARG(first->kind == DOCUMENT_STRING ? document_text(first) : STR("nil")));
+}
+
 /* The first protocol of the list that is one decides; none is no route. */
 static bool choose(struct schema_context *c, struct schema_view *v, const struct schema_frame *at)
 {
     const struct document_node *n = schema_value(c, v, ROUTE_PROTOCOLS);
-    struct str first = STR("nil");
 
     if (n->kind == DOCUMENT_NULL) {
         fault_add_field(c, v, at, ROUTE_PROTOCOLS, "required field missing");
         return false;
     }
-    if (n->kind == DOCUMENT_STRING) {
-        first = document_text(n);
-        v->variant = variant_of(first);
-    } else if (!document_is_table(n)) {
+    if (n->kind != DOCUMENT_STRING && !document_is_table(n)) {
         fault_add_field(c, v, at, ROUTE_PROTOCOLS, "expected a set");
         return false;
-    } else {
-        for (uint32_t i = 0; i < n->count && !v->variant; i++)
-            if (document_is_string(&n->as.items[i]))
-                v->variant = variant_of(document_text(&n->as.items[i]));
-        if (n->count && document_is_string(&n->as.items[0]))
-            first = document_text(&n->as.items[0]);
     }
-    if (!v->variant && n->count && n->kind != DOCUMENT_STRING &&
-        n->as.items[0].kind == DOCUMENT_INTEGER)
-        fault_add_field(c, v, at, ROUTE_PROTOCOLS, "unknown type: %lld",
-                        (long long)n->as.items[0].as.integer);
-    else if (!v->variant)
-        fault_add_field(c, v, at, ROUTE_PROTOCOLS, "unknown type: %.*s", STR_ARG(first));
+    if (n->kind == DOCUMENT_STRING)
+        v->variant = variant_of(document_text(n));
+    for (uint32_t i = 0; document_is_table(n) && i < n->count && !v->variant; i++)
+        if (document_is_string(&n->as.items[i]))
+            v->variant = variant_of(document_text(&n->as.items[i]));
+    if (!v->variant)
+        refuse_type(c, v, at, n);
     return v->variant != NULL;
 }
 
