@@ -282,7 +282,7 @@ static int check_directives(struct loader *l)
 {
     static const struct str tags[] = {STR_INIT("%TAG"), STR_INIT("%\0T\0A\0G")};
 
-    for (size_t i = 0; i < ARRAY_LENGTH(tags); i++) {
+    for (size_t i = 0; l->bytes.len && i < ARRAY_LENGTH(tags); i++) {
         const char *end = l->bytes.ptr + l->bytes.len, *p = l->bytes.ptr;
         size_t count = 0;
         uint32_t line, column;
