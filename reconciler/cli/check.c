@@ -128,8 +128,11 @@ static void print_summary(const struct command *c, const struct settings *s,
 static int check(const struct command *c, const struct settings *s)
 {
     bool flatten = option_seen(c->options, OPTION_FLATTEN), is_good;
-    const struct load_options options = {
-        .settings = s, .environment = c->environment, .keep_detail = true, .lint = true};
+    const struct load_options options = {.settings = s,
+                                         .environment = c->environment,
+                                         .now = input_now(c),
+                                         .keep_detail = true,
+                                         .lint = true};
     struct loaded *loaded = NULL;
     struct error e;
     int code;

@@ -87,7 +87,8 @@ static void print_problems(const struct loaded *loaded)
 
 int input_load(const struct command *c, const struct settings *s, struct loaded **loaded)
 {
-    const struct load_options options = {.settings = s, .environment = c->environment};
+    const struct load_options options = {
+        .settings = s, .environment = c->environment, .now = input_now(c)};
     struct loaded *l = NULL;
     struct error e;
 

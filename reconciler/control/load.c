@@ -21,7 +21,8 @@ int load_sources(const struct settings *s, struct source_set **set, struct error
 /* getenv over the environment that was handed to us. */
 static struct str find_variable(void *context, struct str name)
 {
-    char *const *environment = context;
+    const struct load_options *options = context;
+    char *const *environment = options->environment;
 
     for (; environment && *environment; environment++) {
         struct str value;
@@ -30,6 +31,13 @@ static struct str find_variable(void *context, struct str name)
             return value;
     }
     return STR_NONE;
+}
+
+static int check_ca_certificate(void *context, struct str cert, struct error *e)
+{
+    const struct load_options *options = context;
+
+    return pki_check_ca_certificate(cert, options->now, e);
 }
 
 /* Without files it is declarative_config_string, whose name says nothing. */
@@ -87,11 +95,12 @@ static int parse(struct loaded *l, const struct source_set *set, const struct lo
         .lint = options->lint,
         .plugins = plugins,
         .plugin_count = options->settings->plugin_count,
-        .outside = {.context = (void *)options->environment,
+        .outside = {.context = (void *)options,
                     .environment = find_variable,
                     .check_certificate = pki_check_certificate,
                     .check_key = pki_check_key,
-                    .certificate_algorithm = pki_certificate_algorithm},
+                    .certificate_algorithm = pki_certificate_algorithm,
+                    .check_ca_certificate = check_ca_certificate},
     };
 
     if (!sources || !plugins)

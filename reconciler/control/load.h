@@ -36,6 +36,7 @@ struct loaded {
 struct load_options {
     const struct settings *settings;
     char *const *environment; /* for references and decK's variables; NULL = none is found */
+    int64_t now;      /* that CA certificates must not have expired at */
     bool keep_detail; /* of a refused file too */
     bool lint;        /* warn of what is valid and yet useless */
 };

@@ -75,6 +75,24 @@ out:
     return result;
 }
 
+int pki_check_ca_certificate(struct str cert, int64_t now, struct error *e)
+{
+    struct buf der = BUF_INIT(CERTIFICATE_DER_MAX);
+    struct certificate_view view;
+    int rc = read_first(cert, &der, &view, e);
+
+    if (rc)
+        error_prefix(e, "invalid certificate");
+    else if (view.not_after < now)
+        rc = error_set(e, ERROR_INVALID, "certificate expired, \"Not After\" time is in the past");
+    else if (!view.is_ca)
+        rc = error_set(e, ERROR_INVALID,
+                       "certificate does not appear to be a CA because it is missing the \"CA\" "
+                       "basic constraint");
+    buf_free(&der);
+    return rc;
+}
+
 const char *pki_certificate_algorithm(void *context, struct str cert)
 {
     struct buf der = BUF_INIT(CERTIFICATE_DER_MAX);

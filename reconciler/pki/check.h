@@ -1,6 +1,8 @@
 #ifndef PKI_CHECK_H
 #define PKI_CHECK_H
 
+#include <stdint.h>
+
 #include "reconciler/base/error.h"
 #include "reconciler/base/str.h"
 
@@ -14,6 +16,8 @@ int pki_check_certificate(void *context, struct str cert, struct str key, const 
 /* *field is "pem". */
 int pki_check_key(void *context, struct str private_key, struct str public_key, const char **field,
                   struct error *e);
+/* Is the first certificate of `cert` one of a CA, and not expired? Kong's sentence in *e. */
+int pki_check_ca_certificate(struct str cert, int64_t now, struct error *e) MUST_CHECK;
 /* "RSA", "EC" ...; NULL if unreadable. */
 const char *pki_certificate_algorithm(void *context, struct str cert);
 

@@ -100,6 +100,23 @@ class Warnings(Cli):
                 texts.append(f.read())
         return texts
 
+    def test_ca_certificates(self):
+        """What Kong refuses of them."""
+        leaf, _, root = self.issued("a.test")
+        later = ["--now=2100-01-01T00:00:00Z"]
+        for cert, options, says in (
+            (root, [], None),
+            (root, later, 'certificate expired, "Not After" time is in the past'),
+            (leaf, [], 'certificate does not appear to be a CA because it is missing the "CA" basic '
+                       "constraint"),
+            (root + root, [], "please submit only one certificate at a time"),
+        ):  # fmt: skip
+            text = json.dumps({"_format_version": "3.0", "ca_certificates": [{"cert": cert}]})
+            done = self.run_verb("check", *options, "-", stdin=text)
+            expected = f"-:1:48: ca_certificates[1]: {says}\n" if says else ""
+            self.assertEqual((int(bool(says)), expected), (done.returncode, done.stdout))
+            self.assertEqual(int(bool(says)), self.run_verb("diff", *options, "-", stdin=text).returncode)
+
     def test_names(self):
         pair = self_signed("a.test", "*.wild.test", "c.test", "d.test")
         for sni, is_covered in (
