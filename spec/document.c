@@ -280,21 +280,19 @@ static int check_bytes(struct loader *l)
 /* Wherever they stand, for a line may end in many ways; in UTF-16 as well. */
 static int check_directives(struct loader *l)
 {
-    static const struct str tags[] = {STR_INIT("%TAG"), STR_INIT("%\0T\0A\0G")};
+    size_t len = l->bytes.len, count = 0;
+    uint32_t line, column;
 
-    for (size_t i = 0; l->bytes.len && i < ARRAY_LENGTH(tags); i++) {
-        const char *end = l->bytes.ptr + l->bytes.len, *p = l->bytes.ptr;
-        size_t count = 0;
-        uint32_t line, column;
+    for (size_t i = str_find(l->bytes, '%', 0); i < len; i = str_find(l->bytes, '%', i + 1)) {
+        struct str rest = str_slice(l->bytes, i + 1, i + 8);
 
-        while (p && (p = memmem(p, (size_t)(end - p), tags[i].ptr, tags[i].len))) {
-            if (++count > DOCUMENT_DIRECTIVES_MAX) {
-                document_place_of_offset(l->bytes, (size_t)(p - l->bytes.ptr), &line, &column);
-                return tree_refuse(&l->tree, ERROR_LIMIT, line, column,
-                                   "more than %d %%TAG directives", DOCUMENT_DIRECTIVES_MAX);
-            }
-            p++;
-        }
+        if (!str_starts(rest, STR("TAG")) && !str_starts(rest, STR("\0T\0A\0G")))
+            continue;
+        if (++count <= DOCUMENT_DIRECTIVES_MAX)
+            continue;
+        document_place_of_offset(l->bytes, i, &line, &column);
+        return tree_refuse(&l->tree, ERROR_LIMIT, line, column, "more than %d %%TAG directives",
+                           DOCUMENT_DIRECTIVES_MAX);
     }
     return 0;
 }
