@@ -28,11 +28,16 @@ static int (*const renders[OPTION_FORMAT_COUNT])(const struct plan *plan,
     [OPTION_FORMAT_MARKDOWN] = render_plan_markdown,
 };
 
-static int save(const char *path, const struct dry_run *d, const struct render_options *options,
-                struct error *e)
+/* `hash` becomes the plan's. */
+static int save(const char *path, const struct dry_run *d, struct render_options *options,
+                char hash[PLAN_FILE_HASH_SIZE], struct error *e)
 {
-    struct render_options with = *options;
+    struct render_options with;
 
+    if (plan_file_hash(d->plan, hash, e))
+        return -1;
+    options->hash = hash;
+    with = *options;
     with.made_at = d->now;
     return plan_file_write(path, d->plan, &with, e);
 }
@@ -41,6 +46,7 @@ static int print(const struct dry_run *d, const struct command *c, struct error 
 {
     struct buf out = BUF_INIT(DIFF_OUTPUT_MAX);
     struct render_file *files = NULL;
+    char hash[PLAN_FILE_HASH_SIZE];
     const char *against = c->options->values[OPTION_AGAINST];
     struct render_options options = {
         .model = d->loaded->model,
@@ -62,7 +68,7 @@ static int print(const struct dry_run *d, const struct command *c, struct error 
     if (list_files(d->loaded, &files, e))
         goto out;
     options.files = files;
-    if (saved && save(saved, d, &options, e))
+    if (saved && save(saved, d, &options, hash, e))
         goto out;
     error_memory(e); /* what it is unless flush says otherwise */
     rc = renders[c->options->format](d->plan, &options, &out);

@@ -17,8 +17,6 @@
 #define PLAN_FILE_MODE 0644
 #define PLAN_FILE_TRIES 100
 
-#define DIGEST_TEXT_SIZE 65
-
 /* ---- the hash ---- */
 
 static void write_line(enum plan_action action, bool overrides, struct str name, struct buf *out)
@@ -29,7 +27,7 @@ static void write_line(enum plan_action action, bool overrides, struct str name,
 }
 
 /* Of the lines, which are freed. */
-static int finish_hash(struct buf *lines, char hash[DIGEST_TEXT_SIZE], struct error *e)
+static int finish_hash(struct buf *lines, char hash[PLAN_FILE_HASH_SIZE], struct error *e)
 {
     bool is_made = !lines->failed && digest_sha256_hex(buf_view(lines), hash) == 0;
 
@@ -37,7 +35,7 @@ static int finish_hash(struct buf *lines, char hash[DIGEST_TEXT_SIZE], struct er
     return is_made ? 0 : error_memory(e);
 }
 
-static int hash_plan(const struct plan *plan, char hash[DIGEST_TEXT_SIZE], struct error *e)
+int plan_file_hash(const struct plan *plan, char hash[PLAN_FILE_HASH_SIZE], struct error *e)
 {
     struct buf lines = BUF_INIT(PLAN_FILE_PIECE_MAX);
 
@@ -121,22 +119,17 @@ static int fill(struct writing *w, const struct plan *plan, const struct render_
 int plan_file_write(const char *path, const struct plan *plan, const struct render_options *options,
                     struct error *e)
 {
-    struct render_options with = *options;
-    char hash[DIGEST_TEXT_SIZE];
     struct writing w = {0};
     char *beside = NULL;
     int rc;
 
-    if (hash_plan(plan, hash, e))
-        return -1;
-    with.hash = hash;
     w.fd = create_beside(path, &beside);
     if (w.fd < 0) {
         rc = beside ? fail(path, errno, e) : error_memory(e);
         free(beside);
         return rc;
     }
-    rc = fill(&w, plan, &with);
+    rc = fill(&w, plan, options);
     if (close(w.fd) && rc == 0) {
         w.number = errno;
         rc = -1;
@@ -202,7 +195,7 @@ static int read_actions(const struct reading *r, struct arena *arena, struct sav
 static int check_hash(const struct reading *r, const struct saved_plan *saved, struct error *e)
 {
     struct buf lines = BUF_INIT(PLAN_FILE_PIECE_MAX);
-    char hash[DIGEST_TEXT_SIZE];
+    char hash[PLAN_FILE_HASH_SIZE];
     int rc;
 
     for (size_t i = 0; i < saved->count; i++)

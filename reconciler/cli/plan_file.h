@@ -15,8 +15,14 @@
 /* A million names with all their places. */
 #define PLAN_FILE_MAX ((uint64_t)1 << 30)
 
+#define PLAN_FILE_HASH_SIZE 65
+
+/* The hash of a plan. 0, or -1 (memory). */
+int plan_file_hash(const struct plan *plan, char hash[PLAN_FILE_HASH_SIZE],
+                   struct error *e) MUST_CHECK;
+
 /*
- * Writes the plan as `diff --format json` prints it, with made_at and hash, beside `path` and
+ * Writes the plan as `diff --format json` prints it with made_at and hash, beside `path` and
  * renames it over: it is there whole or not at all. The flush of `options` is not used. 0, or -1
  * with *e (ERROR_IO with the file named, ERROR_MEMORY).
  */

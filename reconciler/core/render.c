@@ -286,6 +286,8 @@ static void markdown_end(const struct plan *plan, struct sheet *s)
     markdown(s->options->against, s);
     if (plan->next_at)
         buf_printf(s->out, ", next at %s", clock_print(plan->next_at, text));
+    if (s->options->hash)
+        buf_printf(s->out, ", saved as plan %s", s->options->hash);
     buf_cstr(s->out, ".\n");
 }
 
@@ -485,7 +487,7 @@ int render_plan_json(const struct plan *plan, const struct render_options *optio
     json_out_member_str(&j, "against", options->against);
     if (options->made_at)
         json_out_member_time(&j, "made_at", options->made_at);
-    if (options->hash)
+    if (options->made_at && options->hash)
         json_out_member_cstr(&j, "hash", options->hash);
     rc = json_actions(&j, plan, &s);
     if (!rc) {

@@ -25,7 +25,7 @@ struct render_options {
     struct str against; /* what the file is compared with: "storage", "old.yaml", "http://..." */
     int64_t now;
     int64_t made_at;  /* JSON: 0, or the member "made_at" of a plan that is saved (saved.h) */
-    const char *hash; /* JSON: NULL, or the member "hash" of such a plan */
+    const char *hash; /* NULL, or that of a plan that is saved: JSON has it beside made_at */
     bool colour;      /* text: ANSI colours */
     bool verbose;     /* text: kept names too, not only their number */
     struct str storage_error; /* why the storage cannot be used; STR_NONE = it can */

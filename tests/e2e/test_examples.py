@@ -1,5 +1,6 @@
 """examples/: what they say is so, and they run. (examples/local has test_local.py besides.)"""
 
+import json
 import os
 import re
 import shutil
@@ -101,7 +102,8 @@ class Gitops(Readme):
         shown = [row for row in self.comment().splitlines() if not row.startswith("Configuration")]
         self.assert_shown("\n".join(shown), "gitops", "README.md")
         self.assertIn("www.shop.example.com", self.comment())
-        self.assertTrue(os.path.getsize(os.path.join(self.folder, "plan.json")))
+        with open(os.path.join(self.folder, "plan.json"), encoding="utf-8") as f:
+            self.assertIn(f", saved as plan {json.load(f)['hash']}.", self.comment())
         self.assertFalse(os.path.exists(os.path.join(self.folder, "prefix")), "it only looks")
 
     def test_invalid(self):
