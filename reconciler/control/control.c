@@ -373,6 +373,8 @@ static bool is_page_busy(void *context, enum status_page page)
 {
     const struct control *c = context;
 
+    if (page == STATUS_PAGE_STATUS)
+        return c->hashing && c->generation && !c->generation->md5[0];
     return c->is_lent && page >= STATUS_PAGE_CERTIFICATES;
 }
 

@@ -43,6 +43,7 @@ struct control {
 
     struct generation_state state;
     struct generation *generation; /* in force */
+    unsigned hashing;              /* configurations whose hash is being computed */
     struct loaded *refused;        /* the newest file, if it was refused */
     struct pass pass;
     struct todo *todo;           /* NULL: `run` */

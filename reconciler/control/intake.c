@@ -1,5 +1,6 @@
 #include "reconciler/control/intake.h"
 
+#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,8 +99,8 @@ static void think_after(void *context)
     struct error e;
 
     generation_free(a->before);
-    if (source_md5(a->set, a->md5))
-        a->md5[0] = '\0';
+    if (source_md5(a->set, a->md5)) /* where OpenSSL has none: any hash will do */
+        snprintf(a->md5, sizeof(a->md5), "%.32s", a->set->sha256);
     if (!a->is_last_good_itself && last_good_write(a->prefix, a->set, &e))
         log_failure(LOG_WARN, "last_good_not_kept", &e, NULL);
     source_free(a->set);
@@ -112,6 +113,8 @@ static void on_thought_after(void *context)
 
     if (strcmp(g->loaded->sha256, a->sha256) == 0)
         memcpy(g->md5, a->md5, sizeof(g->md5));
+    a->control->hashing--;
+    event_active(a->control->turn, EV_TIMEOUT, 0); /* /status may wait for it */
     free(a);
 }
 
@@ -132,6 +135,7 @@ static void hand_on(struct control *c, struct reload *r, struct generation *befo
         free(a);
         return;
     }
+    c->hashing++;
     r->set = NULL;
 }
 
@@ -144,6 +148,9 @@ static void take_generation(struct control *c, struct reload *r)
     c->generation = r->next;
     c->pass.generation = c->generation;
     r->next = NULL;
+    /* Until its own is known: 32 zeros would say that nothing is loaded. */
+    if (before)
+        memcpy(c->generation->md5, before->md5, sizeof(before->md5));
     if (use_authority(c, &e))
         log_failure(LOG_ERROR, "account_unusable", &e, NULL);
     if (!r->from_last_good) {
