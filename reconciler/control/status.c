@@ -38,7 +38,7 @@ struct status {
     struct http_listener **listeners;
     size_t listener_count;
     int prefix, socket; /* -1 = none */
-    bool is_draining; /* POST /status/ready status=draining */
+    bool is_draining;   /* POST /status/ready status=draining */
     struct waiting waiting[STATUS_WAITING_MAX];
     size_t waiting_count;
 };
@@ -47,9 +47,8 @@ struct status {
 
 static void reply_json(struct http_conn *conn, unsigned status, struct str body, const char *allow)
 {
-    struct http_response r = {.status = status,
-                              .content_type = STR("application/json; charset=utf-8"),
-                              .body = body};
+    struct http_response r = {
+        .status = status, .content_type = STR("application/json; charset=utf-8"), .body = body};
 
     if (allow)
         r.fields[r.field_count++] =
@@ -209,8 +208,7 @@ static int open_socket(struct status *s, struct error *e)
     s->socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     unlinkat(s->prefix, STATUS_SOCKET, 0); /* a leftover: we hold the prefix' lock */
     before = umask(0177);
-    rc = s->socket < 0 ||
-         bind(s->socket, (const struct sockaddr *)&address, sizeof(address)) ||
+    rc = s->socket < 0 || bind(s->socket, (const struct sockaddr *)&address, sizeof(address)) ||
          listen(s->socket, STATUS_BACKLOG);
     umask(before);
     return rc ? error_errno(e, ERROR_IO, errno, "%s/%s", s->options.prefix, STATUS_SOCKET) : 0;
@@ -227,6 +225,20 @@ static int listen_on(struct status *s, int fd)
     if (l)
         s->listeners[s->listener_count++] = l;
     return l ? 0 : -1;
+}
+
+/* On a disk that is full or read-only there is no socket, and no reason not to serve. */
+static int listen_on_socket(struct status *s, struct error *e)
+{
+    struct error why;
+
+    if (open_socket(s, &why) == 0)
+        return listen_on(s, s->socket) ? error_memory(e) : 0;
+    log_failure(LOG_WARN, "control_socket_missing", &why, NULL);
+    if (s->socket >= 0)
+        close(s->socket);
+    s->socket = -1;
+    return 0;
 }
 
 struct status *status_new(const struct status_options *options, struct error *e)
@@ -250,11 +262,8 @@ struct status *status_new(const struct status_options *options, struct error *e)
         .refuse = refuse,
         .closed = closed});
     rc = s->listeners && s->server ? 0 : error_memory(e);
-    if (rc == 0 && options->prefix) {
-        rc = open_socket(s, e);
-        if (rc == 0 && listen_on(s, s->socket))
-            rc = error_memory(e);
-    }
+    if (rc == 0 && options->prefix)
+        rc = listen_on_socket(s, e);
     for (size_t i = 0; rc == 0 && i < options->listener_count; i++)
         rc = listen_on(s, options->listeners[i]) ? error_memory(e) : 0;
     if (rc == 0)

@@ -35,6 +35,17 @@ static bool write_pid(int fd)
     return ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)len, 0) == len;
 }
 
+/* On a filesystem that became read-only what is there can still be served. */
+static int open_lock(int directory, struct error *e)
+{
+    struct error second;
+    int fd = directory_open_file(directory, LOCK_NAME, O_RDWR | O_CREAT, e);
+
+    if (fd < 0 && errno == EROFS)
+        fd = directory_open_file(directory, LOCK_NAME, O_RDONLY, &second);
+    return fd;
+}
+
 int lock_take(const char *prefix, struct error *e)
 {
     int directory = directory_open(prefix, true, e);
@@ -43,12 +54,11 @@ int lock_take(const char *prefix, struct error *e)
 
     if (directory < 0)
         return -1;
-    fd = directory_open_file(directory, LOCK_NAME, O_RDWR | O_CREAT, e);
-    /* On a filesystem that became read-only what is there can still be served. */
-    if (fd < 0 && errno == EROFS)
-        fd = directory_open_file(directory, LOCK_NAME, O_RDONLY, e);
-    if (fd < 0)
+    fd = open_lock(directory, e);
+    if (fd < 0) {
+        error_prefix(e, "%s", prefix);
         goto out;
+    }
     if (flock(fd, LOCK_EX | LOCK_NB)) {
         rc = errno == EWOULDBLOCK ? refuse(fd, prefix, e)
                                   : error_errno(e, ERROR_STORAGE, errno, "no lock on %s", prefix);

@@ -186,6 +186,32 @@ class Unusable(Case):
             subprocess.run(["umount", "-l", s.prefix], check=False)
 
 
+    def test_start_on_a_read_only_disk(self):
+        """What is there is served; what is not is not ordered."""
+        ca, s = self.pair(document(["a.test"]))
+        s.start()
+        s.wait_valid(["a.test"])
+        before = s.fingerprint("a.test")
+        s.stop()
+        done = subprocess.run(["mount", "--bind", s.prefix, s.prefix], capture_output=True, check=False)
+        if done.returncode:
+            self.skipTest("mounting is not allowed here")
+        try:
+            subprocess.run(["mount", "-o", "remount,ro,bind", s.prefix], check=True)
+            s.write(document(["a.test", "b.test"]))
+            s.start()
+            self.assertEqual(before, s.fingerprint("a.test"))
+            wait_until("it is said", lambda: "Read-only" in s.log_text())
+            wait_until("it is seen", lambda: self.reason(s, "b.test") == "storage")
+            self.assertEqual(1, ca.handled()["new-order"])
+        finally:
+            s.kill()
+            subprocess.run(["umount", "-l", s.prefix], check=False)
+
+    def reason(self, s, name):
+        return s.certificates()[name]["next"]["because"]["reason"]
+
+
 class Kinds(Case):
     CONFIGS = {
         "redis": {"storage_config": {"redis": {"host": "127.0.0.1"}}},
