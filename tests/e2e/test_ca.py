@@ -2,6 +2,7 @@
 
 import time
 
+import server
 from fake_ca import Drop, Reply
 from harness import Case, document
 from processes import wait_until
@@ -142,11 +143,16 @@ class Trouble(Case):
 
         ca, s = self.pair(document(["a.test", "b.test"]), after=after)
         s.start()
-        states = wait_until(
-            "both are settled",
-            lambda: (c := s.certificates()) and {"valid", "failing"} == {e["state"] for e in c.values()} and c,
-        )
-        self.assertEqual(2, len(states))
+
+        def settled():
+            entries = s.certificates()
+            return {"valid", "failing"} == {e["state"] for e in entries.values()} and entries
+
+        entries = wait_until("both are settled", settled)
+        good, bad = sorted(entries.values(), key=lambda e: e["state"], reverse=True)
+        s.shake_hands(good["name"], context=server.client_context(ca.behind.root()))
+        self.assertIn("another key", bad["last_error"])
+        self.assertEqual(s.fingerprint(), s.fingerprint(bad["name"]), "it is not served")
 
     def test_failed_validation(self):
         ca, s = self.pair(document(["a.test", "lost.test"]))
@@ -181,6 +187,24 @@ class Trouble(Case):
         s.start()
         s.wait_state("a.test", "valid", bound=90)
         self.assertEqual(1, ca.orders())
+
+    def test_busy_ca_is_waited_for(self):
+        """A 503 that asks for some seconds costs these, and no attempt."""
+        at = []
+
+        def before(request):
+            if request.kind in ("authorization", "finalize"):
+                at.append(request.at)
+                if request.count == 1:
+                    return Reply.problem(503, "serverInternal", "a moment", Retry_After="2")
+            return None
+
+        ca, s = self.pair(document(["a.test"]), before=before)
+        s.start()
+        self.assertEqual(0, s.wait_state("a.test", "valid")["failures"])
+        self.assertEqual(1, ca.orders())
+        self.assertGreaterEqual(at[1] - at[0], 2.0)
+        self.assertGreaterEqual(at[3] - at[2], 2.0)
 
     def test_unreachable_ca(self):
         ca, s = self.pair(document(["a.test"]))

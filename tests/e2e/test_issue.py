@@ -1,6 +1,8 @@
 """From a file to served certificates, over real http-01."""
 
+import base64
 import collections
+import json
 import ssl
 import subprocess
 import threading
@@ -161,6 +163,57 @@ class Issue(Case):
         )  # fmt: skip
         self.assertEqual(3, done.stdout.count("-----BEGIN CERTIFICATE-----"))
         s.shake_hands("c.test", context=server.client_context(ca.root()))
+
+    def test_preferred_chain(self):
+        """Of the chains that the CA offers, the one whose last certificate that root has issued."""
+        ca, s = self.pair(document(["c.test"]), alternate_roots=2)
+        roots = [ca.root(number) for number in range(3)]
+        name = dict(pair[0] for pair in self.subject(roots[2]))["commonName"]
+        s.write(document(["c.test"], {"preferred_chain": name}))
+        s.start()
+        s.wait_valid(["c.test"])
+        s.shake_hands("c.test", context=server.client_context(roots[2]))
+        with self.assertRaises(ssl.SSLCertVerificationError):
+            s.shake_hands("c.test", context=server.client_context(roots[0]))
+
+    def subject(self, pem):
+        context = server.client_context(pem)
+        return context.get_ca_certs()[0]["subject"]
+
+    def test_preferred_chain_that_is_not_offered(self):
+        """The CA's own choice, then: a name is no reason to go without."""
+        ca, s = self.pair(document(["c.test"], {"preferred_chain": "No Such Root"}), alternate_roots=1)
+        s.start()
+        s.wait_valid(["c.test"])
+        s.shake_hands("c.test", context=server.client_context(ca.root()))
+
+    def test_account_key_of_the_file(self):
+        """As PEM or as JWK: the account is that key's, and one key has one account."""
+        pem = subprocess.run(
+            ["openssl", "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048"],
+            capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+        public = subprocess.run(
+            ["openssl", "pkey", "-pubout"], input=pem, capture_output=True, text=True, check=True
+        ).stdout
+        key = {"name": "account", "kid": "1", "pem": {"private_key": pem, "public_key": public}}
+        acme = {"account_key": {"key_id": "1"}}
+        ca, s = self.pair(document(["a.test"], acme, keys=[key]), before=lambda request: None)
+        s.start()
+        s.wait_valid(["a.test"])
+        created = ca.of_kind("account")
+        self.assertEqual({"RS256"}, {self.header(r)["alg"] for r in created})
+        other = self.server(document(["b.test"], acme, keys=[key]), ca, name="other",
+                            ports=(s.plain, s.tls))  # fmt: skip
+        s.stop()
+        other.start()
+        other.wait_valid(["b.test"])
+        urls = {r.reply.headers["Location"] for r in ca.of_kind("account") if r.reply.status in (200, 201)}
+        self.assertEqual(1, len(urls), "found again by its key")
+
+    def header(self, request):
+        text = json.loads(request.body)["protected"]
+        return json.loads(base64.urlsafe_b64decode(text + "=="))
 
     def test_both_tls_versions(self):
         ca, s = self.pair(document(["v.test"]))
