@@ -32,6 +32,8 @@
 #define CONTROL_SEEN_MAX 1024
 /* The machine's clock was set, not only kept right, when it jumps by more. */
 #define CONTROL_CLOCK_JUMP_MS 5000
+/* A file that is written without end is read after all, after this many looks. */
+#define CONTROL_RESTLESS_MAX 30
 /* For what is being written when we are told to stop. */
 #define CONTROL_STOP_SECONDS 5
 
@@ -227,6 +229,7 @@ static void start_reload(struct control *c)
                                 .is_forced = c->is_forced,
                                 .needs_approval = needs_approval(c),
                                 .approved = c->approval,
+                                .is_poll = c->is_polled && c->restless < CONTROL_RESTLESS_MAX,
                                 .now = clock_now()};
     if (job_submit(c->jobs, run_reload, on_reloaded, c))
         return; /* still wanted: the next turn tries again */
@@ -243,6 +246,7 @@ static void look_soon(void *context)
     struct control *c = context;
 
     c->wants_reload = true;
+    c->is_polled = false;
     wake(c);
 }
 
@@ -345,12 +349,14 @@ static void heed_clock(struct control *c)
 static void on_poll(int fd, short what, void *arg)
 {
     struct control *c = arg;
+    bool is_alone = !c->wants_reload || c->is_polled;
 
     (void)fd;
     (void)what;
     in_seconds(c->poll, c->options->settings->acme_poll_interval);
     heed_clock(c);
     look_soon(c);
+    c->is_polled = is_alone;
 }
 
 static void on_sweep(int fd, short what, void *arg)

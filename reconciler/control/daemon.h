@@ -58,6 +58,8 @@ struct control {
     struct reload reload;
     bool is_lent; /* the job thread has the state: nothing of it is touched here */
     bool wants_reload, wants_sweep, is_forced;
+    bool is_polled;    /* the reload that is wanted is a poll's alone */
+    unsigned restless; /* polls in a row that found the file being written */
     bool wants_announcement;
     bool is_stopping;
     bool is_done; /* with the todo, and the supervisor knows */

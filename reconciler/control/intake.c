@@ -224,10 +224,23 @@ static void log_held(const struct control *c)
         log_event(LOG_NOTICE, "approval_awaited", LOG_FIELDS(log_int("names", (int64_t)count)));
 }
 
+static void look_again(struct control *c)
+{
+    const struct timeval second = {1, 0};
+
+    c->restless++;
+    event_add(c->poll, &second);
+}
+
 void intake_take(struct control *c, struct reload *r)
 {
     take_approval(c, r);
+    if (r->outcome != RELOAD_RESTLESS && r->outcome != RELOAD_SWEPT)
+        c->restless = 0;
     switch (r->outcome) {
+    case RELOAD_RESTLESS:
+        look_again(c);
+        break;
     case RELOAD_UNCHANGED:
         forget_refused(c);
         break;

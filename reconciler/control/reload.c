@@ -2,8 +2,19 @@
 
 #include <string.h>
 
+#include "reconciler/base/clock.h"
 #include "reconciler/control/last_good.h"
 #include "reconciler/control/pass.h"
+
+/* Without an event that tells its end, a write is over when it has paused for this long. */
+#define RELOAD_REST_MS 1000
+
+static bool is_restless(const struct source_set *set)
+{
+    int64_t age = clock_now_ms() - set->changed_ms;
+
+    return age >= 0 && age < RELOAD_REST_MS;
+}
 
 static bool is_same(const struct loaded *l, const struct source_set *set)
 {
@@ -43,6 +54,8 @@ static enum reload_outcome read_and_parse(struct reload *r, const struct generat
         return r->approval ? sweep(r, state) : RELOAD_UNCHANGED;
     if (!r->is_forced && is_same(r->refused, r->set))
         return RELOAD_STILL_BAD;
+    if (r->is_poll && is_restless(r->set))
+        return RELOAD_RESTLESS;
     rc = generation_parse(state, r->set, r->now, &r->next, &r->new_refused, &r->error);
     if (rc < 0)
         return RELOAD_FAILED;

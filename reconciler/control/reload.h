@@ -12,6 +12,7 @@
 enum reload_outcome {
     RELOAD_UNCHANGED,   /* the content is that of the generation in force */
     RELOAD_STILL_BAD,   /* ... of the file that was refused last */
+    RELOAD_RESTLESS,    /* it was changed a moment ago: somebody may still be writing */
     RELOAD_UNREADABLE,  /* `error` says why */
     RELOAD_REFUSED,     /* `refused` has the problems */
     RELOAD_UNSUPPORTED, /* the file's storage is not in this build; `error` */
@@ -27,6 +28,7 @@ struct reload {
     const struct loaded *refused;     /* the newest file if it was refused */
     bool sweep_only;
     bool is_forced; /* a reload even where nothing has changed */
+    bool is_poll;   /* no event has said that the writer is done */
     bool needs_approval;
     const struct approval *approved; /* the one in force; NULL: never looked */
     bool from_last_good;

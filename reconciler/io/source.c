@@ -117,6 +117,8 @@ static int try_read(const char *path, const struct allowance *a, struct source_f
         rc = read_whole(fd, f->data, f->len, e);
     if (rc == 0 && (fstat(fd, &after) || !same_state(&before, &after)))
         rc = 1;
+    if (rc == 0)
+        f->changed_ms = (int64_t)after.st_mtim.tv_sec * 1000 + after.st_mtim.tv_nsec / 1000000;
     close(fd);
     return rc;
 }
@@ -285,15 +287,19 @@ static int add_path(struct file_list *list, const char *path, uint64_t max, int 
     return rc;
 }
 
-/* Each file's own hash, and one of all: the same where there is one file, else over "hash LF" of
- * each. */
-static int hash_all(struct source_set *set, struct error *e)
+/*
+ * Each file's own hash, and one of all: the same where there is one file, else over "hash LF" of
+ * each; and when the last change was.
+ */
+static int sum_up(struct source_set *set, struct error *e)
 {
     struct buf all = BUF_INIT(SIZE_MAX / 4);
     int rc = 0;
 
     for (size_t i = 0; rc == 0 && i < set->count; i++) {
         struct source_file *f = &set->files[i];
+        if (f->changed_ms > set->changed_ms)
+            set->changed_ms = f->changed_ms;
         rc = digest_sha256_hex((struct str){f->data, f->len}, f->sha256);
         buf_printf(&all, "%s\n", f->sha256);
     }
@@ -359,7 +365,7 @@ int source_read(const struct source_options *options, struct source_set **set, s
     if (rc == 0 && !made->count)
         rc = refuse_nothing(options, e);
     if (rc == 0)
-        rc = hash_all(made, e);
+        rc = sum_up(made, e);
     if (rc) {
         source_free(made);
         return -1;
@@ -381,7 +387,7 @@ int source_copy(const struct source_text *texts, size_t count, struct source_set
     for (size_t i = 0; rc == 0 && i < count; i++, made->count++)
         rc = keep_text(texts[i].name, texts[i].data, &made->files[i], e);
     if (rc == 0)
-        rc = hash_all(made, e);
+        rc = sum_up(made, e);
     if (rc) {
         source_free(made);
         return -1;

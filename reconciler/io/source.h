@@ -12,17 +12,20 @@
 
 /* One file as it was read; its bytes are wiped when freed, for they may hold keys. */
 struct source_file {
-    char *name; /* as given, or folder/name; "-" for stdin, "declarative_config_string" for the setting */
+    char *name; /* as given, or folder/name; "-" for stdin, "declarative_config_string" for the
+                   setting */
     char *data; /* NUL-terminated behind len */
     size_t len;
-    size_t mapped; /* private */
+    size_t mapped;      /* private */
+    int64_t changed_ms; /* st_mtim in unix ms; 0 = it is no file */
     char sha256[65];
 };
 
 struct source_set {
     struct source_file *files; /* in the order given; those of a folder sorted by name */
     size_t count;
-    char sha256[65]; /* of the contents in their order; of one file, the file's own */
+    int64_t changed_ms; /* of the file that was changed last */
+    char sha256[65];    /* of the contents in their order; of one file, the file's own */
 };
 
 struct source_options {

@@ -283,6 +283,25 @@ class Events(Case):
         os.link(s.file, os.path.join(other, "link.yaml"))
         self.changed(s, self.put, os.path.join(other, "link.yaml"), self.text(1))
 
+    def test_half_a_file_is_not_polled(self):
+        """Without an event that tells the end of a write, the poll waits until it has paused."""
+        s = self.started(FAST_POLL)
+        whole, before = self.text(1), self.hash(s)
+        polls = len(s.events("config_loaded"))
+        with open(s.file, "w", encoding="utf-8") as f:
+            f.write(document(certificates=[declared("half.test")]))  # could be taken
+            for _ in range(60):
+                f.write("\n")
+                f.flush()
+                time.sleep(0.05)
+            self.assertEqual(polls, len(s.events("config_loaded")))
+            self.assertEqual(before, self.hash(s))
+            f.seek(0)
+            f.truncate()
+            f.write(whole)
+        wait_until("the whole is taken", lambda: self.hash(s) != before)
+        self.assertEqual(polls + 1, len(s.events("config_loaded")))
+
     def test_same_content_is_no_generation(self):
         s = self.started()
         before = s.status_json()["generation"]
