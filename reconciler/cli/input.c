@@ -1,5 +1,8 @@
 #include "reconciler/cli/input.h"
 
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "reconciler/base/clock.h"
@@ -42,6 +45,48 @@ int input_named(const struct command *c, const struct settings *s)
         return VERB_DONE;
     error_set(&e, ERROR_USAGE, "%s needs a FILE, or the setting declarative_config", c->verb->name);
     return verb_refuse(c->verb, &e);
+}
+
+/* One byte more than is allowed is enough for the reader to refuse it. */
+static int copy_stdin(int fd, uint64_t max, struct error *e)
+{
+    char bytes[16384];
+    uint64_t copied = 0;
+    ssize_t n = 1;
+
+    while (n > 0 && copied <= max) {
+        n = read(STDIN_FILENO, bytes, sizeof(bytes));
+        if (n < 0 && errno == EINTR)
+            n = 1;
+        else if (n < 0 || write(fd, bytes, (size_t)n) != n)
+            return error_errno(e, ERROR_IO, errno, "standard input");
+        else
+            copied += (uint64_t)n;
+    }
+    explicit_bzero(bytes, sizeof(bytes));
+    return 0;
+}
+
+int input_keep_stdin(const struct settings *s)
+{
+    struct error e;
+    bool is_named = false;
+    int fd, rc;
+
+    for (size_t i = 0; i < s->declarative_config_count; i++)
+        is_named = is_named || strcmp(s->declarative_config[i], "-") == 0;
+    if (!is_named)
+        return VERB_DONE;
+    fd = memfd_create("stdin", MFD_CLOEXEC);
+    rc = fd < 0 ? error_errno(&e, ERROR_IO, errno, "memfd")
+                : copy_stdin(fd, s->acme_max_document, &e);
+    if (rc == 0 && dup2(fd, STDIN_FILENO) < 0)
+        rc = error_errno(&e, ERROR_IO, errno, "standard input");
+    if (fd >= 0)
+        close(fd);
+    if (rc)
+        output_error(&e);
+    return rc ? VERB_FAILED : VERB_DONE;
 }
 
 static void print_count(size_t count, const char *noun, struct buf *out)

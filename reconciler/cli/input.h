@@ -24,6 +24,12 @@ void input_notes(const struct settings *s);
 int input_named(const struct command *c, const struct settings *s);
 
 /*
+ * Where a file is `-`: puts a file of its own, with all that standard input brings, in the place of
+ * that, because `run` looks more than once.
+ */
+int input_keep_stdin(const struct settings *s);
+
+/*
  * Reads and checks the file: VERB_DONE with a model in *loaded (load_free), or VERB_FAILED after
  * its problems went to stderr. Warnings go there too.
  */

@@ -15,6 +15,8 @@ int run_command(const struct command *c)
 
     if (code == VERB_DONE)
         code = input_named(c, &s);
+    if (code == VERB_DONE)
+        code = input_keep_stdin(&s);
     if (code == VERB_DONE) {
         input_notes(&s);
         code = supervisor_run(&s, &options);

@@ -1,6 +1,7 @@
 #include "reconciler/control/reload.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "reconciler/base/clock.h"
 #include "reconciler/control/last_good.h"
@@ -43,10 +44,19 @@ static enum reload_outcome put_in_force(struct reload *r, const struct generatio
     return RELOAD_READY;
 }
 
+/* Standard input is a file of ours by now (input_keep_stdin): it is read from its beginning. */
+static int read_sources(const struct settings *s, struct source_set **set, struct error *e)
+{
+    for (size_t i = 0; i < s->declarative_config_count; i++)
+        if (strcmp(s->declarative_config[i], "-") == 0)
+            lseek(STDIN_FILENO, 0, SEEK_SET);
+    return load_sources(s, set, e);
+}
+
 static enum reload_outcome read_and_parse(struct reload *r, const struct generation_state *state)
 {
     int rc = r->from_last_good ? last_good_read(state->settings->prefix, &r->set, &r->error)
-                               : load_sources(state->settings, &r->set, &r->error);
+                               : read_sources(state->settings, &r->set, &r->error);
 
     if (rc)
         return RELOAD_UNREADABLE;

@@ -171,17 +171,18 @@ class Server:
 
     # ---- life ----
 
-    def spawn(self, arguments=(), environment=None):
+    def spawn(self, arguments=(), environment=None, **options):
         """Starts it and does not wait."""
         command = [BINARY, "run", "-c", self.configuration, *arguments]
         self.process = processes.start(
-            command, self.log, env=clean_environment(environment), process_group=0, cwd=self.folder
-        )
+            command, self.log, env=clean_environment(environment), process_group=0, cwd=self.folder,
+            **options,
+        )  # fmt: skip
         return self
 
-    def start(self, arguments=(), environment=None, bound=20):
+    def start(self, arguments=(), environment=None, bound=20, **options):
         """Starts it and waits until it serves what it has."""
-        self.spawn(arguments, environment)
+        self.spawn(arguments, environment, **options)
         processes.wait_until("the server is ready", self._is_ready, bound)
         return self
 

@@ -67,6 +67,29 @@ class Names(Case):
         s.wait_fingerprint("d.test", lambda seen: seen != before)
 
 
+class StandardInput(Case):
+    def test_it_is_read_once_and_kept(self):
+        """What came by a pipe is gone from it: looks and a new control find it all the same."""
+        s = self.server(document([]), settings={**FAST_POLL, "declarative_config": None})
+        s.write(document(certificates=[declared("d.test")]))
+        reader, writer = os.pipe()
+        with open(s.file, "rb") as f:
+            os.write(writer, f.read())
+        os.close(writer)
+        s.start(["-"], stdin=reader)
+        os.close(reader)
+        served = s.fingerprint("d.test")
+        self.assertNotEqual(s.fingerprint(), served)
+        control = s.control
+        for number in (signal.SIGHUP, signal.SIGKILL):
+            loads = len(s.events("config_loaded"))
+            os.kill(control, number)
+            wait_until("it is read again", lambda: len(s.events("config_loaded")) > loads)
+        wait_until("control answers", lambda: s.state("d.test") is None and s.verb("status").returncode == 0)
+        self.assertEqual([], s.status_json()["problems"] + s.status_json()["conditions"])
+        self.assertEqual(served, s.fingerprint("d.test"))
+
+
 class BadFile(Case):
     def test_while_running(self):
         ca, s = self.pair(document(["a.test"]))

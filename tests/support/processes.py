@@ -39,11 +39,10 @@ def start(arguments, log, **options):
     with open(log, "ab") as out:
         return subprocess.Popen(
             [str(a) for a in arguments],
-            stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
             preexec_fn=die_with_parent,
-            **options,
+            **{"stdin": subprocess.DEVNULL, **options},
         )
 
 
