@@ -5,6 +5,7 @@ import stat
 
 import processes
 import server
+from fake_ca import Reply
 from harness import Case, declared, document
 from processes import wait_until
 
@@ -69,6 +70,43 @@ class Restart(Case):
         s.start()
         s.wait_valid(["b.test"])
         self.assertEqual(accounts, ca.handled()["account"])
+
+    def test_backoff_is_kept(self):
+        """A restart is no reason to ask a CA sooner that has refused, nor is an unrelated edit."""
+
+        def before(request):
+            if request.kind == "new-order" and "late.test" in request.names:
+                return Reply.problem(500, "serverInternal", "not now")
+            return None
+
+        ca, s = self.pair(document(["late.test"]), before=before)
+        s.start()
+        failed = s.wait_state("late.test", "failing")
+        s.kill()
+        s.start()
+        again = s.wait_state("late.test", "failing")
+        self.assertEqual(failed["next"], again["next"])
+        self.assertEqual(("not now" in again["last_error"], 1), (True, again["failures"]))
+        s.write(document(["late.test", "other.test"]))
+        s.wait_valid(["other.test"])
+        self.assertEqual(failed["next"], s.certificates()["late.test"]["next"])
+        self.assertEqual(1, ca.orders("late.test"))
+
+    def test_refusal_for_good_is_kept_until_the_file_changes(self):
+        def before(request):
+            if request.kind == "new-order" and ca.orders("no.test") == 1:
+                return Reply.problem(403, "caa", "forbidden")
+            return None
+
+        ca, s = self.pair(document(["no.test"]), before=before)
+        s.start()
+        s.wait_state("no.test", "blocked")
+        s.stop()
+        s.start()
+        self.assertEqual("blocked", s.state("no.test"))
+        self.assertEqual(1, ca.orders("no.test"))
+        s.write(document(["no.test"], {"account_email": "other@example.com"}))
+        s.wait_state("no.test", "valid")
 
     def test_modes(self):
         ca, s = self.pair(document(["a.test"]))
