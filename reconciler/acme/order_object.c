@@ -18,13 +18,27 @@ static int replace(char **to, struct str from)
     return 0;
 }
 
-/* The list does not change in an order's life: only the first one counts. */
+static bool has_authorization(const struct acme_order_object *o, struct str url)
+{
+    for (size_t i = 0; i < o->authorization_count; i++)
+        if (str_equal_cstr(url, o->authorizations[i].url))
+            return true;
+    return false;
+}
+
+/*
+ * The list does not change in an order's life: only the first one counts. What is in it twice is
+ * answered once, for a CA takes no second answer.
+ */
 static int keep_authorizations(struct acme_order_object *o, const struct acme_order_message *m)
 {
     if (o->authorization_count)
         return 0;
     for (size_t i = 0; i < m->authorization_count; i++) {
-        if (acme_authorization_init(&o->authorizations[i], m->authorizations[i]))
+        if (has_authorization(o, m->authorizations[i]))
+            continue;
+        if (acme_authorization_init(&o->authorizations[o->authorization_count],
+                                    m->authorizations[i]))
             return -1;
         o->authorization_count++;
     }

@@ -119,6 +119,18 @@ class Trouble(Case):
         s.wait_state("a.test", "valid", "failing")
         self.assertEqual(1, ca.orders())
 
+    def test_authorization_that_is_listed_twice(self):
+        def after(request, reply):
+            if request.kind == "new-order":
+                order = reply.json
+                reply.set_json({**order, "authorizations": order["authorizations"] * 3})
+            return reply
+
+        ca, s = self.pair(document(["a.test"]), after=after)
+        s.start()
+        s.wait_state("a.test", "valid")
+        self.assertEqual(1, len(ca.of_kind("challenge")))
+
     def test_directory_that_lies(self):
         def after(request, reply):
             if request.kind == "directory":
