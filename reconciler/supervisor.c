@@ -117,15 +117,17 @@ static void fail_start(struct supervisor *s, int code)
 {
     s->code = code;
     if (s->phase == PHASE_RUN)
-        stop(s, "control could not start", SIGTERM, SUPERVISOR_QUICK_MS);
+        stop(s, "control could not start", SUPERVISOR_HURRY_SIGNAL, SUPERVISOR_QUICK_MS);
 }
 
 /* ---- deaths ---- */
 
-/* SIGTERM is how we ask, and nothing to worry about. */
+/* How we ask is nothing to worry about. */
 static void log_death(const char *child, pid_t pid, int status)
 {
-    bool is_worry = WIFSIGNALED(status) ? WTERMSIG(status) != SIGTERM : WEXITSTATUS(status) != 0;
+    bool is_asked = WIFSIGNALED(status) &&
+                    (WTERMSIG(status) == SIGTERM || WTERMSIG(status) == SUPERVISOR_HURRY_SIGNAL);
+    bool is_worry = WIFSIGNALED(status) ? !is_asked : WEXITSTATUS(status) != 0;
 
     log_event(is_worry ? LOG_WARN : LOG_INFO, "child_died",
               LOG_FIELDS(log_cstr("child", child), log_int("child_pid", pid),
@@ -259,7 +261,7 @@ static void receive_messages(struct supervisor *s)
         if (m.type == CHANNEL_READY)
             on_ready(s);
         else if (m.type == CHANNEL_STOP && s->phase == PHASE_RUN)
-            stop(s, "everything is done", SIGTERM, SUPERVISOR_QUICK_MS);
+            stop(s, "everything is done", SUPERVISOR_HURRY_SIGNAL, SUPERVISOR_QUICK_MS);
         else if (m.type == CHANNEL_WORKER_READY && slot_of(s, &m))
             upgrade_worker_ready(&s->upgrade, &s->crew, m.u.worker.slot);
         else if (m.type == CHANNEL_WORKER_KILL && slot_of(s, &m))
@@ -274,7 +276,7 @@ static void on_stop_signal(struct supervisor *s, int number)
     if (s->phase == PHASE_DRAIN)
         kill_all(s, "a second signal");
     else if (s->phase == PHASE_RUN && number == SIGINT)
-        stop(s, "SIGINT", SIGTERM, SUPERVISOR_QUICK_MS);
+        stop(s, "SIGINT", SUPERVISOR_HURRY_SIGNAL, SUPERVISOR_QUICK_MS);
     else if (s->phase == PHASE_RUN)
         stop(s, number == SIGTERM ? "SIGTERM" : "SIGQUIT", SIGQUIT, SUPERVISOR_DRAIN_MS);
 }

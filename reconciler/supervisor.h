@@ -16,10 +16,10 @@ struct settings;
  * else (LIST is base/descriptor.h's):
  *
  *   reconcert control --fds=LIST [--again]     supervisor, lifeline, settings, watch (absent where
- * no file is watched), todo (absent in `run`), status.I, channel.I, counters.I reconcert worker --fds=LIST --slot=N
- * channel, lifeline, settings, counters, listen.I reconcert resume --fds=LIST [--probe] --
- * ARGUMENTS... supervisor_resume: the new binary takes over reconcert-watch --lifeline=N -- PATH...
- * lines on stdout: "ready", "changed"
+ * no file is watched), todo (absent in `run`), status.I, channel.I, counters.I reconcert worker
+ * --fds=LIST --slot=N channel, lifeline, settings, counters, listen.I reconcert resume --fds=LIST
+ * [--probe] -- ARGUMENTS... supervisor_resume: the new binary takes over reconcert-watch
+ * --lifeline=N -- PATH... lines on stdout: "ready", "changed"
  *
  * The settings in the memfd are the effective ones: skipped listeners are gone from them and a port
  * 0 has become the one that the kernel picked, so listen.I always belongs to proxy_listen.items[I].
@@ -33,9 +33,9 @@ struct settings;
  * Signals that children get, beside SIGKILL when a bound is over. SIGINT, SIGHUP, SIGUSR1, SIGUSR2
  * and SIGPIPE are ignored when they start: a terminal's Ctrl-C reaches the supervisor alone.
  *
- *   worker   SIGQUIT = stop accepting, finish what runs, exit 0; SIGTERM = the same at once
- *   control  CHANNEL_STOP or SIGTERM = finish, exit 0; SIGHUP = forced reload
- *   watcher  SIGTERM = leave
+ *   worker   SIGQUIT, SIGTERM = stop accepting, finish what runs, exit 0; SIGALRM = the same at
+ * once control  CHANNEL_STOP or SIGTERM = finish, exit 0; SIGHUP = forced reload watcher  SIGTERM =
+ * leave
  *
  * A child that reads end of file from `lifeline` leaves.
  *
@@ -57,6 +57,8 @@ struct supervisor_options {
     int todo;
 };
 
+/* Not SIGTERM: a service manager may send that to all of our processes, and it means to drain. */
+#define SUPERVISOR_HURRY_SIGNAL SIGALRM
 #define SUPERVISOR_DRAIN_MS 30000 /* SIGTERM, SIGQUIT: until what still runs is killed */
 #define SUPERVISOR_QUICK_MS 3000  /* SIGINT: the same */
 #define SUPERVISOR_START_TRIES 5  /* deaths by a signal before the first CHANNEL_READY */

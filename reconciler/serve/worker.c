@@ -22,7 +22,7 @@
 struct worker {
     const struct worker_options *options;
     struct event_base *base;
-    struct event lifeline, quit, terminate, bound;
+    struct event lifeline, quit, terminate, hurry, bound;
     struct counters *counters; /* a page, shared or our own */
     struct edge *edge;
     struct session *session;
@@ -116,7 +116,7 @@ static void on_bound(evutil_socket_t fd, short what, void *context)
 static void on_signal(evutil_socket_t number, short what, void *context)
 {
     (void)what;
-    drain(context, number == SIGTERM);
+    drain(context, number == SIGALRM);
 }
 
 /* Nobody writes to it: what makes it readable is the supervisor's end. */
@@ -174,9 +174,10 @@ static int add_events(struct worker *w, struct error *e)
 {
     evsignal_assign(&w->quit, w->base, SIGQUIT, on_signal, w);
     evsignal_assign(&w->terminate, w->base, SIGTERM, on_signal, w);
+    evsignal_assign(&w->hurry, w->base, SIGALRM, on_signal, w);
     event_assign(&w->bound, w->base, -1, 0, on_bound, w);
     event_assign(&w->lifeline, w->base, w->options->lifeline, EV_READ, on_lifeline, w);
-    if (event_add(&w->quit, NULL) || event_add(&w->terminate, NULL) ||
+    if (event_add(&w->quit, NULL) || event_add(&w->terminate, NULL) || event_add(&w->hurry, NULL) ||
         (w->options->lifeline >= 0 && event_add(&w->lifeline, NULL)))
         return error_set(e, ERROR_IO, "events cannot be added");
     return 0;

@@ -14,8 +14,9 @@
  */
 
 #define WORKER_LISTENERS_MAX 64
-#define WORKER_DRAIN_MS 30000 /* SIGQUIT or CHANNEL_DRAIN: until what still runs is cut off */
-#define WORKER_QUICK_MS 2500  /* SIGTERM: the same */
+#define WORKER_DRAIN_MS \
+    30000                    /* SIGQUIT, SIGTERM, CHANNEL_DRAIN: until what still runs is cut off */
+#define WORKER_QUICK_MS 2500 /* SIGALRM: the same */
 #define WORKER_CONNECTIONS_MAX 16384
 #define WORKER_PER_ADDRESS_MAX 4096 /* connections of one peer address */
 
@@ -48,8 +49,8 @@ struct worker_options {
 /*
  * Serves until told to leave; returns the process' exit code: 0 after a drain or a lost supervisor,
  * 1 when it cannot start (logged as `worker_failed`). Accepts nothing before it has mapped its
- * first whole manifest. To be called from a process without other threads: it takes over SIGTERM
- * and SIGQUIT, ignores SIGINT and SIGPIPE, and locks the process into its sandbox.
+ * first whole manifest. To be called from a process without other threads: it takes over SIGTERM,
+ * SIGQUIT and SIGALRM, ignores SIGINT and SIGPIPE, and locks the process into its sandbox.
  */
 int worker_run(const struct worker_options *options) MUST_CHECK;
 

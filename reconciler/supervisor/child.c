@@ -17,7 +17,7 @@ struct failure {
 
 /* A terminal's signals are for the supervisor, which tells its children in order. */
 static const int ignored[] = {SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
-static const int defaulted[] = {SIGTERM, SIGQUIT, SIGCHLD};
+static const int defaulted[] = {SIGTERM, SIGQUIT, SIGALRM, SIGCHLD};
 
 static int set_signals(void)
 {

@@ -13,6 +13,7 @@ from harness import Case, Load, declared, document
 from processes import wait_until
 
 ACKNOWLEDGE = 5.0  # seconds until a worker that does not acknowledge is replaced
+QUICK = 3.0  # seconds after which an end that is not a drain would have cut everything off
 CONNECTIONS = 64  # by chance, 4 workers all get one: (3/4)^64 misses
 
 
@@ -138,15 +139,17 @@ class UnderLoad(Case):
 
 
 class Drain(Case):
-    def check(self, number):
-        s = self.server(document(certificates=[declared("d.test")]))
+    def check(self, number, sends=None):
+        s = self.running = self.server(document(certificates=[declared("d.test")]))
         s.start()
         with socket.create_connection(("127.0.0.1", s.tls), 10) as raw:
             context = server.client_context()
             with context.wrap_socket(raw, server_hostname="d.test") as tls:
                 tls.sendall(b"GET / HTTP/1.1\r\nHost: d.test\r\n")
-                s.process.send_signal(number)
+                (sends or s.process.send_signal)(number)
                 wait_until("nobody is taken in any more", lambda: self.is_refused(s))
+                if sends:
+                    time.sleep(QUICK)
                 tls.sendall(b"Connection: close\r\n\r\n")
                 text = b""
                 while more := tls.recv(4096):
@@ -171,6 +174,10 @@ class Drain(Case):
 
     def test_sigterm(self):
         self.check(signal.SIGTERM)
+
+    def test_sigterm_to_all(self):
+        """As service managers send it: to every process of the group."""
+        self.check(signal.SIGTERM, lambda number: os.killpg(self.running.process.pid, number))
 
     def test_sigquit(self):
         self.check(signal.SIGQUIT)

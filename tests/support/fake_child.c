@@ -125,9 +125,9 @@ static enum turn worker_turn(const struct fake *f, bool accepts, int *held)
         if (polled[i].revents)
             serve(f, polled[i].fd, held);
     number = next_signal(f->signals);
-    if (number == SIGTERM)
+    if (number == SIGALRM)
         return TURN_LEAVE;
-    return number == SIGQUIT ? TURN_DRAIN : TURN_ON;
+    return number == SIGQUIT || number == SIGTERM ? TURN_DRAIN : TURN_ON;
 }
 
 static void close_listeners(const struct fake *f)
@@ -138,7 +138,7 @@ static void close_listeners(const struct fake *f)
 
 static int play_worker(struct fake *f)
 {
-    static const int numbers[] = {SIGTERM, SIGQUIT};
+    static const int numbers[] = {SIGALRM, SIGTERM, SIGQUIT};
     struct channel_message hello = {.type = CHANNEL_HELLO, .u.hello.pid = getpid()};
     enum turn turn = TURN_ON;
     bool accepts = true;

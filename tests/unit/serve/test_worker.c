@@ -261,7 +261,7 @@ static void leave(struct worker_rig *w, int how)
 
 static void test_drain(void)
 {
-    static const int ways[] = {0, SIGQUIT, SIGTERM};
+    static const int ways[] = {0, SIGQUIT, SIGTERM, SIGALRM};
 
     for (size_t i = 0; i < ARRAY_LENGTH(ways); i++) {
         struct worker_rig *w = worker_names_start(names, NULL);

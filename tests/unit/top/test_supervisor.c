@@ -304,7 +304,7 @@ static void test_quick_end(void)
     CU_ASSERT_EQUAL(send(held, "h", 1, MSG_NOSIGNAL), 1);
     CU_ASSERT(supervised_who(s.proxy_port, "x") > 0); /* by now it holds the first */
     kill(s.pid, SIGINT);
-    CU_ASSERT_EQUAL(supervised_wait(&s, 2000), 0); /* by SIGTERM, not after 3 s */
+    CU_ASSERT_EQUAL(supervised_wait(&s, 2000), 0); /* as asked, not after 3 s */
     close(held);
 
     CU_ASSERT_EQUAL(supervised_start_ready(&s, NULL, stubborn), 0);
