@@ -53,8 +53,21 @@ static int read_sources(const struct settings *s, struct source_set **set, struc
     return load_sources(s, set, e);
 }
 
+/* What differs from the generation in force and is not looked at now all the same. */
+static bool is_put_off(const struct reload *r, enum reload_outcome *outcome)
+{
+    if (!r->is_forced && is_same(r->refused, r->set))
+        *outcome = RELOAD_STILL_BAD;
+    else if (r->is_poll && is_restless(r->set))
+        *outcome = RELOAD_RESTLESS;
+    else
+        return false;
+    return true;
+}
+
 static enum reload_outcome read_and_parse(struct reload *r, const struct generation_state *state)
 {
+    enum reload_outcome outcome;
     int rc = r->from_last_good ? last_good_read(state->settings->prefix, &r->set, &r->error)
                                : read_sources(state->settings, &r->set, &r->error);
 
@@ -62,10 +75,8 @@ static enum reload_outcome read_and_parse(struct reload *r, const struct generat
         return RELOAD_UNREADABLE;
     if (!r->is_forced && r->current && is_same(r->current->loaded, r->set))
         return r->approval ? sweep(r, state) : RELOAD_UNCHANGED;
-    if (!r->is_forced && is_same(r->refused, r->set))
-        return RELOAD_STILL_BAD;
-    if (r->is_poll && is_restless(r->set))
-        return RELOAD_RESTLESS;
+    if (is_put_off(r, &outcome))
+        return outcome;
     rc = generation_parse(state, r->set, r->now, &r->next, &r->new_refused, &r->error);
     if (rc < 0)
         return RELOAD_FAILED;
