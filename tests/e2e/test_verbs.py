@@ -2,6 +2,9 @@
 
 import json
 import os
+import re
+import resource
+import subprocess
 
 import server
 from harness import Case, declared, document
@@ -74,6 +77,45 @@ class Check(File):
                     f.write(text.encode("utf-8", "surrogateescape"))
                 done = self.run_verb("check", path, bound=10)
                 self.assertEqual(1, done.returncode, done.stderr)
+
+
+    @server.needs_default_build
+    def test_hostile_and_large(self):
+        """Sixteen MiB of each: refused with its place, in less than 100 MB."""
+        size = 16 << 20
+        head = b'_format_version: "3.0"\n'
+        comment = b"# twenty bytes of it.\n"
+        filled = head + comment * ((size - 200) // len(comment))
+        bomb = b"a0: &a0 [x, x]\n"
+        bomb += b"".join(b"a%d: &a%d [*a%d, *a%d]\n" % (i, i, i - 1, i - 1) for i in range(1, 60))
+        files = {
+            "list.yaml": (b"[" * size, "1:1: "),
+            "list.json": (b"[" * size, "1:65: "),
+            "depth.yaml": (head + b"_ignore: " + b"[" * (size - 40), "2:73: "),
+            "depth.json": (b'{"a":' * (size // 5), "1:321: "),
+            "block.yaml": (head + b"_ignore:\n" + b"- " * (size // 2 - 20), "3:127: "),
+            "aliases.yaml": (filled + bomb, "aliases repeat more than"),
+            "cycle.yaml": (filled + b"_ignore: &a [[*a]]\n", "stands inside of what it names"),
+            "nul.yaml": (filled + b"\0", "a NUL byte"),
+            "nul.json": (b'{"_comment":"' + b"x" * (size - 40) + b'\0"}', "1:16777190: "),
+            "utf8.yaml": (filled + b"\xff", "bytes that are not UTF-8"),
+            "tags.yaml": (b"%TAG !a! tag:x\n" * (size // 15), ":1"),
+        }  # fmt: skip
+
+        def bound():
+            resource.setrlimit(resource.RLIMIT_DATA, (100_000_000, 100_000_000))
+
+        for name, (text, says) in files.items():
+            path = self.put("", name)
+            with open(path, "wb") as f:
+                f.write(text)
+            done = subprocess.run([server.BINARY, "check", path], env=server.clean_environment(),
+                                  preexec_fn=bound, capture_output=True, text=True, check=False)  # fmt: skip
+            line = done.stdout.partition("\n")[0]
+            self.assertEqual(1, done.returncode, name)
+            self.assertRegex(line, rf"^{re.escape(path)}:\d+:\d+: failed parsing ")
+            self.assertIn(says, line)
+            os.unlink(path)
 
 
 class Diff(File):
