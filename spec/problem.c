@@ -152,16 +152,19 @@ static const char *file_name(const struct problems *p, const struct problem *pro
     return problem->place.file < p->file_count ? p->files[problem->place.file] : "-";
 }
 
-/* Safe for a terminal; but a quote within a sentence needs no backslash. */
+/* Safe for a terminal; but quotes and backslashes within a sentence stay as they are: people, and
+ * programs that know Kong's texts, look for a regex as it was written. */
 static void print_sentence(struct buf *out, struct str text)
 {
-    for (struct str rest = text; rest.ptr;) {
-        struct str part = str_cut(rest, '"', &rest);
+    size_t from = 0;
 
-        buf_escaped(out, part);
-        if (rest.ptr)
-            buf_char(out, '"');
-    }
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] == '"' || text.ptr[i] == '\\') {
+            buf_escaped(out, str_slice(text, from, i));
+            buf_char(out, text.ptr[i]);
+            from = i + 1;
+        }
+    buf_escaped(out, str_slice(text, from, text.len));
 }
 
 void problems_print_text(const struct problems *p, struct buf *out)
