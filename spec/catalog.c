@@ -271,10 +271,12 @@ static void mark_inline(struct schema_context *s, size_t from, const struct docu
     }
 }
 
-static void set_kong(struct schema_context *s, const char *text)
+/* Kong's words for the fault that was just added, behind `before` others; it may have been one too
+ * many. */
+static void set_kong(struct schema_context *s, size_t before, const char *text)
 {
-    if (s->fault_count)
-        s->faults[s->fault_count - 1].kong = str_from(text);
+    if (s->fault_count > before)
+        s->faults[before].kong = str_from(text);
 }
 
 /* Kong says one thing of a reference that a nested entity must not have, whatever is wrong in it.
@@ -291,7 +293,7 @@ static void refuse_nested(struct schema_context *s, size_t from, const struct sc
     else
         fault_add(s, at, document_place(n), "value must be null, or {id: UUID} of one of '%s'",
                   list);
-    set_kong(s, "value must be null");
+    set_kong(s, from, "value must be null");
 }
 
 /* A value that is set: a name or id, {id: ...}, or a mistake. */
@@ -315,7 +317,7 @@ static void take_reference(struct catalog *c, const struct schema_field *f,
         refuse_nested(s, before, f, n, &here);
     } else if (!n->count) {
         fault_add(s, &id, document_place(n), "missing primary key: an empty text names nothing");
-        set_kong(s, "missing primary key");
+        set_kong(s, before, "missing primary key");
     } else {
         is_reference = true;
     }
@@ -499,15 +501,14 @@ static void fill_list(struct catalog *c, uint8_t kind, const struct document_nod
 }
 
 /* Keys that decK and its kin put at the top, and that Kong does not take. */
-static bool is_deck_key(struct str name)
+static void explain_deck_keys(struct schema_context *s)
 {
     static const char *const keys[] = {"_info", "_workspace", "_konnect", "_plugin_configs",
                                        "_default_lookup_tags"};
 
     for (size_t i = 0; i < ARRAY_LENGTH(keys); i++)
-        if (str_equal_cstr(name, keys[i]))
-            return true;
-    return false;
+        fault_explain(s, str_from(keys[i]),
+                      "unknown field: decK's own key, run `deck file render` or remove it");
 }
 
 static void check_document(struct catalog *c, const struct document_node *root)
@@ -518,14 +519,7 @@ static void check_document(struct catalog *c, const struct document_node *root)
 
     if (schema_open(s, &entity_document, root, &v, NULL, is_known, &known))
         schema_check_view(s, &v, NULL, NULL);
-    for (size_t i = 0; i < s->fault_count; i++) {
-        struct schema_fault *f = &s->faults[i];
-
-        if (is_deck_key(f->path) && str_equal(f->message, STR("unknown field"))) {
-            f->kong = f->message;
-            f->message = STR("unknown field: decK's own key, run `deck file render` or remove it");
-        }
-    }
+    explain_deck_keys(s);
     flush_faults(c, nowhere);
 }
 

@@ -107,6 +107,22 @@ void fault_add_entity(struct schema_context *c, const struct schema_frame *at, s
     f->is_entity = true;
 }
 
+void fault_explain(struct schema_context *c, struct str path, const char *format, ...)
+{
+    va_list args;
+
+    for (size_t i = 0; i < c->fault_count; i++) {
+        struct schema_fault *f = &c->faults[i];
+
+        if (!str_equal(f->path, path) || !str_equal(f->message, STR("unknown field")))
+            continue;
+        f->kong = f->message;
+        va_start(args, format);
+        f->message = print_message(c, format, args);
+        va_end(args);
+    }
+}
+
 /* One field has one message in Kong: the one of the last check. */
 static void drop_faults(struct schema_context *c, struct str path)
 {

@@ -24,6 +24,9 @@ void fault_add_args(struct schema_context *c, const struct schema_frame *at, str
 /* The same for field i of the view; an older fault of that field makes way. */
 void fault_add_field(struct schema_context *c, struct schema_view *v, const struct schema_frame *at,
                      unsigned i, const char *format, ...) PRINTF_LIKE(5, 6);
+/* Another text for the unknown field that `path` names, if there is one. */
+void fault_explain(struct schema_context *c, struct str path, const char *format, ...)
+    PRINTF_LIKE(3, 4);
 /* A fault of the whole entity, or of the whole part of it that `at` names. */
 void fault_add_entity(struct schema_context *c, const struct schema_frame *at, struct place place,
                       const char *format, ...) PRINTF_LIKE(4, 5);

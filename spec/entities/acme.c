@@ -1,9 +1,12 @@
 #include "entity.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "spec/check.h"
 #include "spec/fault.h"
+
+#define ACME_PATH_MAX 128
 #include "spec/reference.h"
 
 enum acme_field {
@@ -261,6 +264,23 @@ static struct str find_unresolved(const struct schema_context *c, const struct s
     return STR_NONE;
 }
 
+/* A common mistake: what one storage is told, written beside the storages. */
+static void point_into_storage(struct schema_context *c, struct str storage)
+{
+    static const struct schema_record *const records[] = {
+        [ACME_STORAGE_REDIS] = &entity_acme_redis,
+        [ACME_STORAGE_CONSUL] = &entity_acme_consul,
+        [ACME_STORAGE_VAULT] = &entity_acme_vault};
+    const struct schema_record *record = records[storage_of(storage)];
+    char path[ACME_PATH_MAX];
+
+    for (unsigned i = 0; record && i < record->count; i++) {
+        snprintf(path, sizeof(path), "config.storage_config.%s", record->fields[i].name);
+        fault_explain(c, str_from(path), "unknown field: write it into storage_config.%.*s",
+                      STR_ARG(storage));
+    }
+}
+
 static void check(struct schema_context *c, struct schema_view *v, void *into,
                   const struct schema_frame *at)
 {
@@ -271,6 +291,8 @@ static void check(struct schema_context *c, struct schema_view *v, void *into,
         check_terms(c, v, at);
     if (storage->kind == DOCUMENT_STRING && str_equal(document_text(storage), STR("redis")))
         check_redis(c, v, at);
+    if (storage->kind == DOCUMENT_STRING)
+        point_into_storage(c, document_text(storage));
     if (storage->kind == DOCUMENT_STRING && str_equal(document_text(storage), STR("kong")))
         fault_add_entity(c, NULL, document_place(storage),
                          "\"kong\" storage can't be used with dbless mode");

@@ -526,6 +526,8 @@ static void check(struct schema_context *c, struct schema_view *v, void *into,
 {
     struct route *route = into;
 
+    fault_explain(c, STR("expression"),
+                  "unknown field: routes are those of the router flavor traditional_compatible");
     if (are_strings(schema_value(c, v, ROUTE_PROTOCOLS))) {
         if (!mixes_groups(c, v))
             check_snis(c, v, at);

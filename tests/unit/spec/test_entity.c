@@ -164,7 +164,8 @@ static const struct row routes[] = {
     {"routes: [{protocols: [tcp], sources: [{ip: 1.2.3.4, nope: 1}]}]\n",
      "2:53: routes[1].sources[1].nope: unknown field\n"},
     {"routes: [{paths: [/], expression: x, priority: 1}]\n",
-     "2:23: routes[1].expression: unknown field\n2:38: routes[1].priority: unknown field\n"},
+     "2:23: routes[1].expression: unknown field: routes are those of the router "
+     "flavor traditional_compatible\n2:38: routes[1].priority: unknown field\n"},
     {"routes: [{paths: ['~/(', '~/(?=a)', '~/a']}]\n",
      "2:19: routes[1].paths[1]: invalid regex: '/(' (PCRE returned: missing closing parenthesis at "
      "2)\n2:26: routes[1].paths[2]: invalid regex: '/(?=a)' (Kong's router does not have "

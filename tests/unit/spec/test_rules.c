@@ -118,6 +118,23 @@ static const struct row acme[] = {
      "missing\n"},
 };
 
+/* What people write into the wrong place. */
+static const struct row mistakes[] = {
+    {"plugins: [{name: acme, config: {account_email: a@b, storage: consul, storage_config: {port: "
+     "1, "
+     "nope: 1}}}]\n",
+     "2:87: plugins[1].config.storage_config.port: unknown field: write it into "
+     "storage_config.consul\n"
+     "2:96: plugins[1].config.storage_config.nope: unknown field\n"},
+    {"routes: [{expression: x, hosts: [a]}]\n",
+     "2:11: routes[1].expression: unknown field: routes are those of the router flavor "
+     "traditional_compatible\n"},
+    {"consumers: [{username: a, jwt_secrets: [{key: k, algorithm: RS256}]}]\n",
+     "2:41: consumers[1].jwt_secrets[1]: failed conditional validation given value of field "
+     "'algorithm'\n"
+     "2:41: consumers[1].jwt_secrets[1].rsa_public_key: required field missing\n"},
+};
+
 static const struct row certificates[] = {
     {"certificates: [{cert: c, key: k, cert_alt: '{vault://env/c}'}]\n", ""},
     {"certificates: [{cert: c, key: k, cert_alt: c}]\n",
@@ -163,6 +180,11 @@ static void test_acme(void)
     run(acme, ARRAY_LENGTH(acme));
 }
 
+static void test_mistakes(void)
+{
+    run(mistakes, ARRAY_LENGTH(mistakes));
+}
+
 static void test_certificates(void)
 {
     run(certificates, ARRAY_LENGTH(certificates));
@@ -187,6 +209,7 @@ int main(void)
     CU_add_test(suite, "keys", test_keys);
     CU_add_test(suite, "references", test_references);
     CU_add_test(suite, "acme", test_acme);
+    CU_add_test(suite, "mistakes", test_mistakes);
     CU_add_test(suite, "certificates", test_certificates);
     CU_add_test(suite, "others", test_others);
     CU_basic_run_tests();
