@@ -376,11 +376,28 @@ static void check_routes(struct catalog *c)
     }
 }
 
+/* Kong looks at created_at and not at updated_at; nobody uses either. */
+static void check_updated(struct catalog *c)
+{
+    uint32_t name = names_find(c->context->index->names, STR("updated_at"));
+
+    for (uint8_t kind = 0; kind < ENTITY_KIND_COUNT; kind++)
+        for (uint32_t i = 0; i < c->filled[kind]; i++) {
+            const struct document_node *n = document_get(c->items[kind][i].node, name);
+
+            if (n && n->kind != DOCUMENT_NULL && n->kind != DOCUMENT_INTEGER &&
+                n->kind != DOCUMENT_FLOAT)
+                warn(c, (struct catalog_ref){i, kind}, document_place(n), "updated_at", 0,
+                     "expected seconds since 1970, and has no effect here%.*s", STR(""));
+        }
+}
+
 int lint_all(struct catalog *c, struct error *e)
 {
     check_acme(c);
     check_snis(c);
     check_plugins(c);
     check_routes(c);
+    check_updated(c);
     return check_twins(c) ? error_memory(e) : 0;
 }

@@ -55,6 +55,9 @@ static const struct {
     /* Plugins that nothing here enforces. */
     {"plugins: [{name: cors}, {name: key-auth}]\n",
      "2:18: note: plugins[1]: plugin 'cors': not checked, not enforced here\n"},
+    {"services: [{host: h, updated_at: 5, routes: [{paths: [/], updated_at: x}]}]\n",
+     "2:71: warning: services[1].routes[1].updated_at: expected seconds since 1970, and has no "
+     "effect here\n"},
     /* Routes behind others. */
     {"routes:\n- {name: a, hosts: [x, Y], paths: [/]}\n- {hosts: [y, x], paths: [/], protocols: "
      "[http]}\n- {hosts: [x], paths: [/]}\n",
