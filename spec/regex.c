@@ -30,7 +30,7 @@ static const struct {
 } escapes[] = {
     {"123456789gk", "a back-reference"},       {"K", "a match reset"},
     {"G", "an anchor of the last match"},      {"QE", "a quoted part"},
-    {"CRXZhHVNce", "an escape of PCRE alone"},
+    {"0oCRXZhHVNce", "an escape of PCRE alone"},
 };
 
 static const char *escape_of(char c)

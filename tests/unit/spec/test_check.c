@@ -386,6 +386,7 @@ static const struct {
     {"/\\Qa.b\\E", "a quoted part"},
     {"/a(?#comment)", "a comment"},
     {"/\\R", "an escape of PCRE alone"},
+    {"/\\07\\o{7}", "an escape of PCRE alone"},
 };
 
 static void test_regexes(void)
