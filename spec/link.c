@@ -112,6 +112,21 @@ static const char *id_of_plugin(const struct catalog *c, uint32_t ordinal)
     return resolve_id_of(c, (struct catalog_ref){ordinal, ENTITY_PLUGIN});
 }
 
+static void report_second_use(struct catalog *c, uint32_t second, uint32_t first)
+{
+    const struct plugin *plugins = c->structs[ENTITY_PLUGIN];
+    struct buf line = BUF_INIT(PATH_MAX_BYTES);
+
+    problems_print_line(c->problems, plugins[second].entity.place, plugins[first].entity.place,
+                        &line);
+    catalog_problem(c, (struct catalog_ref){second, ENTITY_PLUGIN}, PROBLEM_ERROR,
+                    plugins[second].entity.place, "",
+                    "plugin '%.*s' is declared twice for the same place: first in %.*s",
+                    STR_ARG(str_slice(plugins[second].name.value, 0, VALUE_SHOWN_MAX)),
+                    STR_ARG(buf_view(&line)));
+    buf_free(&line);
+}
+
 static void check_plugins(struct lookup *l)
 {
     struct catalog *c = l->catalog;
@@ -125,7 +140,6 @@ static void check_plugins(struct lookup *l)
     }
     for (uint32_t i = 0; i < count; i++) {
         uint32_t at = (uint32_t)hash_use(&plugins[i], l->seed) & t.mask;
-        const struct plugin *first;
 
         if (!plugins[i].name.value.ptr)
             continue;
@@ -135,13 +149,8 @@ static void check_plugins(struct lookup *l)
             t.slots[at].entity = i + 1;
             continue;
         }
-        first = &plugins[t.slots[at].entity - 1];
         if (strcmp(id_of_plugin(c, t.slots[at].entity - 1), id_of_plugin(c, i)) != 0)
-            catalog_problem(c, (struct catalog_ref){i, ENTITY_PLUGIN}, PROBLEM_ERROR,
-                            plugins[i].entity.place, "",
-                            "plugin '%.*s' is declared twice for the same place: first in line %u",
-                            STR_ARG(str_slice(plugins[i].name.value, 0, VALUE_SHOWN_MAX)),
-                            first->entity.place.line);
+            report_second_use(c, i, t.slots[at].entity - 1);
     }
     free(t.slots);
 }

@@ -268,7 +268,9 @@ static void report_twin(struct catalog *c, uint32_t route, uint32_t first)
         return;
     }
     catalog_path(c, (struct catalog_ref){first, ENTITY_ROUTE}, &path);
-    buf_printf(&path, " (line %u)", routes[first].entity.place.line);
+    buf_cstr(&path, " (");
+    problems_print_line(c->problems, routes[route].entity.place, routes[first].entity.place, &path);
+    buf_char(&path, ')');
     warn(c, (struct catalog_ref){route, ENTITY_ROUTE}, routes[route].entity.place, "", 0,
          "unreachable: %.*s matches the same requests", buf_view(&path));
     buf_free(&path);

@@ -152,6 +152,14 @@ static const char *file_name(const struct problems *p, const struct problem *pro
     return problem->place.file < p->file_count ? p->files[problem->place.file] : "-";
 }
 
+void problems_print_line(const struct problems *p, struct place here, struct place there,
+                         struct buf *out)
+{
+    if (there.file != here.file && there.file < p->file_count)
+        buf_printf(out, "%s, ", p->files[there.file]);
+    buf_printf(out, "line %u", there.line);
+}
+
 /* Safe for a terminal; but quotes and backslashes within a sentence stay as they are: people, and
  * programs that know Kong's texts, look for a regex as it was written. */
 static void print_sentence(struct buf *out, struct str text)

@@ -67,6 +67,9 @@ static inline bool problems_are_enough(const struct problems *p)
 {
     return p->error_count >= PROBLEMS_COUNTED_MAX;
 }
+/* `line 8`, or `b.yaml, line 8` where that is not the file that `here` stands in. */
+void problems_print_line(const struct problems *p, struct place here, struct place there,
+                         struct buf *out);
 /* By file, line, column, path, message: one total order. Equal ones become one. */
 void problems_sort(struct problems *p);
 

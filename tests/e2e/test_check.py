@@ -154,6 +154,21 @@ class Warnings(Cli):
         self.assertEqual((1, False), (done.returncode, "warning" in done.stdout))
 
 
+    def test_other_file(self):
+        """The place of the first one names its file where it is another."""
+        paths = []
+        for name in ("a.yaml", "b.yaml"):
+            paths.append(os.path.join(self.folder, name))
+            with open(paths[-1], "w", encoding="utf-8") as f:
+                f.write('_format_version: "3.0"\nroutes:\n- hosts: [a.test]\n')
+        done = self.run_verb("check", *paths)
+        self.assertEqual(0, done.returncode)
+        self.assertEqual(
+            f"{paths[1]}:3:3: warning: routes[1]: unreachable: routes[1] ({paths[0]}, line 3) "
+            "matches the same requests\n",
+            done.stdout,
+        )
+
     def test_dangling(self):
         """An id or key that is not there: a warning, an error if strict, and a block in the plan."""
         absent = "11111111-1111-4111-8111-111111111111"
