@@ -57,6 +57,7 @@ class Pebble:
         self.process = None
         self.dns = None
         self.starts = 0
+        self.is_ready = False  # it has answered since its last start, and was not told to stop
         os.makedirs(self.folder, exist_ok=True)
         self.log = os.path.join(self.folder, "pebble.log")
         self.certificate, self.key = make_server_certificate(self.folder)
@@ -80,6 +81,7 @@ class Pebble:
                 self.stop()
                 continue
             if self.process.poll() is None and self.dns.poll() is None:
+                self.is_ready = True
                 return self
             self.stop()
         raise RuntimeError(f"Pebble does not start, see {self.log}")
@@ -131,6 +133,7 @@ class Pebble:
         self.starts += 1
 
     def stop(self):
+        self.is_ready = False
         processes.stop(self.process, bound=1)
         processes.stop(self.dns, bound=1)
 
@@ -139,6 +142,7 @@ class Pebble:
         self.stop()
         self._spawn()
         processes.wait_until("Pebble answers again", lambda: self.is_answering(5))
+        self.is_ready = True
 
     def get(self, path, bound=10, port=None):
         url = f"https://localhost:{port or self.management}{path}"
@@ -154,6 +158,13 @@ class Pebble:
         except OSError:
             return False
         return True
+
+    def is_locked_up(self, bound):
+        """It runs and does not answer; one that is stopped or started meanwhile is not meant."""
+        starts = self.starts
+        if not self.is_ready or self.is_answering(bound):
+            return False
+        return self.is_ready and self.starts == starts and self.process.poll() is None
 
     def root(self, number=0):
         """PEM of the root that the next certificates lead to."""
@@ -196,7 +207,7 @@ class Watchdog:
             if pebble.process is None or pebble.process.poll() is not None:
                 if not self.restart:
                     continue
-            elif pebble.is_answering(self.bound):
+            elif not pebble.is_locked_up(self.bound):
                 continue
             if self._ending.is_set():
                 return
