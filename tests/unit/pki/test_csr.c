@@ -24,7 +24,7 @@ static void requests(void)
         {"www.example.com", KEY_P384, true, GEN_DNS, "www.example.com", 15},
         {"www.example.com", KEY_RSA_2048, true, GEN_DNS, "www.example.com", 15},
         {LABEL_32 "." LABEL_32, KEY_P256, false, GEN_DNS, LABEL_32 "." LABEL_32, 65},
-        {LABEL_32 "." LABEL_32 + 1, KEY_P256, true, GEN_DNS, LABEL_32 "." LABEL_32 + 1, 64},
+        {&(LABEL_32 "." LABEL_32)[1], KEY_P256, true, GEN_DNS, &(LABEL_32 "." LABEL_32)[1], 64},
         {"192.0.2.7", KEY_P256, true, GEN_IPADD, "\xc0\x00\x02\x07", 4},
         {"2001:db8::7", KEY_P256, true, GEN_IPADD, "\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x07",
          16},
