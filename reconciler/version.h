@@ -4,7 +4,7 @@
 /* The one place that says which reconcert this is: `version`, the man page, Server, User-Agent. */
 #define VERSION_TEXT "0.1.0"
 #define VERSION_PRODUCT "reconcert/" VERSION_TEXT
-#define VERSION_DATE "November 24, 2026" /* of the man page; fixed: the same tree, the same bytes \
-                                          */
+/* Of the man page; fixed: the same tree, the same bytes. */
+#define VERSION_DATE "November 24, 2026"
 
 #endif

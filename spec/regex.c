@@ -28,8 +28,8 @@ static const struct {
     const char *letters;
     const char *what;
 } escapes[] = {
-    {"123456789gk", "a back-reference"},       {"K", "a match reset"},
-    {"G", "an anchor of the last match"},      {"QE", "a quoted part"},
+    {"123456789gk", "a back-reference"},         {"K", "a match reset"},
+    {"G", "an anchor of the last match"},        {"QE", "a quoted part"},
     {"0oCRXZhHVNce", "an escape of PCRE alone"},
 };
 

@@ -13,7 +13,6 @@
 #define ARRAY_LENGTH(a) (sizeof(a) / sizeof((a)[0]))
 
 /* A state that only a mistake of ours can reach. Never for anything from outside. */
-#define BUG(why)                                                                                   \
-    (fprintf(stderr, "reconcert: bug: %s (%s:%d)\n", why, __FILE__, __LINE__), abort())
+#define BUG(why) (fprintf(stderr, "reconcert: bug: %s (%s:%d)\n", why, __FILE__, __LINE__), abort())
 
 #endif

@@ -10,16 +10,17 @@
 /*
  * The messages between supervisor, control and workers: one SOCK_SEQPACKET pair each, made by the
  * supervisor and kept for the life of the slot, whoever dies at either end. All of it is host byte
- * order between processes of one binary or of two builds of it (upgrade): CHANNEL_FORMAT says which.
+ * order between processes of one binary or of two builds of it (upgrade): CHANNEL_FORMAT says
+ * which.
  *
  * Sessions. Either end may be replaced while old messages still wait in the socket. So control
  * numbers its relation to a slot: RESET{session} starts it, and every later message of both ends
  * carries that number. A worker that starts sends HELLO with session 0 and drops everything until a
- * RESET; on RESET it forgets the segments it was sent (it serves on with what it has mapped until the
- * next MANIFEST) and answers HELLO{session}. Control, on a HELLO{0}, sends RESET with the next number
- * (one of an older session is passed over: that worker has a newer RESET still to read); on HELLO of
- * the right one it sends all live segments and the manifest.
- * Messages of another session are dropped by both.
+ * RESET; on RESET it forgets the segments it was sent (it serves on with what it has mapped until
+ * the next MANIFEST) and answers HELLO{session}. Control, on a HELLO{0}, sends RESET with the next
+ * number (one of an older session is passed over: that worker has a newer RESET still to read); on
+ * HELLO of the right one it sends all live segments and the manifest. Messages of another session
+ * are dropped by both.
  */
 #define CHANNEL_FORMAT 1
 
@@ -28,7 +29,7 @@
 #define CHANNEL_ANSWER_MAX 512 /* a key authorization: token "." thumbprint */
 #define CHANNEL_SEGMENTS_MAX 96
 #define CHANNEL_TICKET_KEYS 3
-#define CHANNEL_TICKET_KEY_SIZE 80 /* 16 name, 32 AES, 32 HMAC: SSL_CTX_set_tlsext_ticket_keys's */
+#define CHANNEL_TICKET_KEY_SIZE 80 /* SSL_CTX_set_tlsext_ticket_keys: name 16, AES 32, HMAC 32 */
 
 enum channel_type {
     /* both ways between control and worker */
@@ -45,8 +46,8 @@ enum channel_type {
     CHANNEL_SNI_SEEN,   /* `name`: a handshake that only the default certificate covered */
     CHANNEL_TOKEN_MISS, /* `token`: asked for by a gated `name`, not in the snapshot */
     /* control to supervisor */
-    CHANNEL_READY,        /* the first generation stands: from now on my death is a restart */
-    CHANNEL_WORKER_KILL,  /* `slot` (`pid`; 0 = unknown) does not acknowledge: kill -9 and replace */
+    CHANNEL_READY,       /* the first generation stands: from now on my death is a restart */
+    CHANNEL_WORKER_KILL, /* `slot` (`pid`; 0 = unknown) does not acknowledge: kill -9 and replace */
     CHANNEL_WORKER_READY, /* `slot`, `pid` serves the newest generation */
     /* supervisor to control */
     CHANNEL_STOP, /* finish: no new orders, flush storage, exit 0 */
@@ -105,7 +106,10 @@ int channel_send(int channel, const struct channel_message *m, int fd, struct er
  */
 int channel_receive(int channel, struct channel_message *m, int *fd, struct error *e) MUST_CHECK;
 
-/* A non-blocking, close-on-exec SOCK_SEQPACKET pair with send buffers that hold a few hundred messages. */
+/*
+ * A non-blocking, close-on-exec SOCK_SEQPACKET pair with send buffers that hold a few hundred
+ * messages.
+ */
 int channel_pair(int ends[2], struct error *e) MUST_CHECK;
 
 #endif

@@ -16,11 +16,14 @@ int64_t clock_now(void);       /* unix seconds, CLOCK_REALTIME */
 int64_t clock_now_ms(void);    /* unix milliseconds */
 int64_t clock_steady_ms(void); /* CLOCK_MONOTONIC milliseconds, for deadlines */
 
-/* RFC 3339 in UTC, "2026-11-24T02:57:00Z"; years outside 0..9999 are clamped. `out` holds CLOCK_TEXT_SIZE. */
+/*
+ * RFC 3339 in UTC, "2026-11-24T02:57:00Z"; years outside 0..9999 are clamped. `out` holds
+ * CLOCK_TEXT_SIZE.
+ */
 const char *clock_print(int64_t seconds, char *out);
 /*
- * RFC 3339 date-time with Z or an offset, lower-case t and z too, fractions cut off (RFC 3339 §5.6).
- * 0, or -1 when it is anything else.
+ * RFC 3339 date-time with Z or an offset, lower-case t and z too, fractions cut off (RFC 3339
+ * §5.6). 0, or -1 when it is anything else.
  */
 int clock_parse(struct str text, int64_t *seconds) MUST_CHECK;
 

@@ -19,9 +19,9 @@ struct http_request {
     struct str url;
     struct str content_type; /* of the body; STR_NONE without one */
     struct str body;
-    struct str accept;       /* STR_NONE sends no Accept */
-    size_t body_max;         /* bytes of answer that are let in */
-    int64_t timeout_ms;      /* for the whole exchange */
+    struct str accept;  /* STR_NONE sends no Accept */
+    size_t body_max;    /* bytes of answer that are let in */
+    int64_t timeout_ms; /* for the whole exchange */
 };
 
 /* The answer, its headers already picked out by name; an absent header is STR_NONE. */

@@ -30,10 +30,11 @@ void json_out_array(struct json_out *j);
 void json_out_end(struct json_out *j); /* closes the innermost one */
 void json_out_key(struct json_out *j, const char *key);
 void json_out_key_str(struct json_out *j, struct str key);
-void json_out_str(struct json_out *j, struct str s); /* ptr NULL prints null */
+void json_out_str(struct json_out *j, struct str s);   /* ptr NULL prints null */
 void json_out_cstr(struct json_out *j, const char *s); /* NULL prints null */
 void json_out_int(struct json_out *j, int64_t n);
-void json_out_double(struct json_out *j, double n); /* shortest text that reads back the same; inf and nan print null */
+/* The shortest text that reads back the same; inf and nan print null. */
+void json_out_double(struct json_out *j, double n);
 void json_out_bool(struct json_out *j, bool b);
 void json_out_null(struct json_out *j);
 void json_out_time(struct json_out *j, int64_t seconds); /* RFC 3339 text */

@@ -9,15 +9,15 @@
  * A growing array on the heap: `struct vec(int) numbers = {0};`. The fields are for reading;
  * vec_push makes room and appends. Element pointers move when it grows.
  */
-#define vec(type)                                                                                  \
-    {                                                                                              \
-        type *items;                                                                               \
-        size_t len;                                                                                \
-        size_t cap;                                                                                \
+#define vec(type)    \
+    {                \
+        type *items; \
+        size_t len;  \
+        size_t cap;  \
     }
 
 /* Room for one more item; 0, or -1 when memory is out (v unchanged). */
-#define vec_reserve(v)                                                                             \
+#define vec_reserve(v) \
     ((v)->len < (v)->cap ? 0 : vec_grow((void **)&(v)->items, &(v)->cap, sizeof(*(v)->items)))
 
 /* Appends; 0, or -1 when memory is out (v unchanged). */

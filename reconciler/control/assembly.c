@@ -102,8 +102,8 @@ static int open_events(struct control *c, const struct assembly_calls *calls, st
 static int map_counters(struct control *c, struct error *e)
 {
     for (size_t i = 0; i < c->options->worker_count; i++) {
-        void *page = mmap(NULL, COUNTERS_PAGE_SIZE, PROT_READ, MAP_SHARED,
-                          c->options->counters[i], 0);
+        void *page =
+            mmap(NULL, COUNTERS_PAGE_SIZE, PROT_READ, MAP_SHARED, c->options->counters[i], 0);
         if (page == MAP_FAILED)
             return error_set(e, ERROR_IO, "cannot map a page of counters");
         c->counters[i] = page;
@@ -188,9 +188,7 @@ static int open_status(struct control *c, const struct assembly_calls *calls, st
         .listener_count = c->options->status_count,
         .prefix = c->options->settings->prefix,
         .product = VERSION_PRODUCT,
-        .source = {.context = c,
-                   .print = calls->status.print,
-                   .is_busy = calls->status.is_busy}};
+        .source = {.context = c, .print = calls->status.print, .is_busy = calls->status.is_busy}};
 
     c->status = status_new(&options, e);
     if (!c->status)
@@ -285,4 +283,3 @@ void assembly_close(struct control *c)
     if (c->base)
         event_base_free(c->base);
 }
-

@@ -24,7 +24,8 @@ struct assembly_calls {
 };
 
 /* Opens everything. -1 with *e: close it all the same. */
-int assembly_open(struct control *c, const struct assembly_calls *calls, struct error *e) MUST_CHECK;
+int assembly_open(struct control *c, const struct assembly_calls *calls,
+                  struct error *e) MUST_CHECK;
 /* Ends the job thread, then frees all that is there, in order. */
 void assembly_close(struct control *c);
 

@@ -18,8 +18,7 @@ static void drop_if_unused(const struct authorities *a, struct authority_use *us
         destroy(use);
 }
 
-int authorities_use(struct authorities *a, const struct authority_options *options,
-                    struct error *e)
+int authorities_use(struct authorities *a, const struct authority_options *options, struct error *e)
 {
     struct authority_use *before = a->current, *use;
     struct authority_options with;

@@ -44,7 +44,7 @@ static void disown(struct str s)
 static int copy_options(struct authority *a, const struct authority_options *options)
 {
     struct authority_options *o = &a->options;
-    struct str *const strings[] = {&o->directory, &o->api_uri,     &o->email,
+    struct str *const strings[] = {&o->directory,   &o->api_uri, &o->email,
                                    &o->account_key, &o->eab_kid, &o->eab_hmac_key};
     size_t done = 0;
 
@@ -212,7 +212,9 @@ static void on_key_made(void *context)
         a->options.changed(a->options.context);
 }
 
-/* The stored account, unless the file names another key; else the file's key; else one of our own. */
+/*
+ * The stored account, unless the file names another key; else the file's key; else one of our own.
+ */
 static int begin(struct authority *a, struct error *e)
 {
     const struct authority_options *o = &a->options;

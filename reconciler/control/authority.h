@@ -29,20 +29,25 @@ struct authority_options {
     struct str directory;      /* everything here is copied */
     struct str api_uri;        /* as the file has it: part of Kong's storage key */
     struct str email;
-    bool apart;                /* the settings name the directory */
-    struct str account_key;    /* the file's: PEM or JWK; STR_NONE = ours to make */
+    bool apart;             /* the settings name the directory */
+    struct str account_key; /* the file's: PEM or JWK; STR_NONE = ours to make */
     struct str eab_kid, eab_hmac_key;
-    void (*changed)(void *context); /* it got on: orders may be asked again. Never from within a call */
+    /* It got on: orders may be asked again. Never from within a call. */
+    void (*changed)(void *context);
     void *context;
 };
 
-struct authority *authority_new(const struct authority_options *options, struct error *e) MUST_CHECK;
+struct authority *authority_new(const struct authority_options *options,
+                                struct error *e) MUST_CHECK;
 void authority_free(struct authority *a); /* its orders go first; NULL is fine */
 
 /* Is it the CA and account that these options ask for? */
 bool authority_is(const struct authority *a, const struct authority_options *options);
 
-/* Does what the session asks for; *wake_ms (unix ms) is lowered to when it wants to be called again. */
+/*
+ * Does what the session asks for; *wake_ms (unix ms) is lowered to when it wants to be called
+ * again.
+ */
 void authority_run(struct authority *a, int64_t now_ms, int64_t *wake_ms);
 void authority_reply(struct authority *a, const struct httpc_done *done, int64_t now_ms);
 

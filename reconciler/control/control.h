@@ -17,16 +17,20 @@ struct control_options {
     int supervisor;           /* channel to the supervisor */
     int lifeline;             /* end of file: the supervisor is gone, leave */
     int watch;                /* reading end of reconcert-watch's lines */
-    int todo;                 /* control/todo.h: only that is done, then all ends; -1 = everything, for ever */
+    int todo; /* control/todo.h: only that is done, then all ends; -1 = everything, for ever */
     size_t worker_count;
     int workers[CONTROL_WORKERS_MAX];  /* channels */
     int counters[CONTROL_WORKERS_MAX]; /* memfds of base/counters.h */
     size_t status_count;
     int status[CONTROL_LISTENERS_MAX]; /* listening sockets of status_listen */
-    bool is_restart; /* an earlier control of this supervisor was ready before: start from the last good file */
+    bool is_restart; /* an earlier control of this supervisor was ready before: start from the last
+                        good file */
 };
 
-/* Returns the process' exit code: 0 after CHANNEL_STOP or a gone supervisor, 1 when starting failed. */
+/*
+ * Returns the process' exit code: 0 after CHANNEL_STOP or a gone supervisor, 1 when starting
+ * failed.
+ */
 int control_run(const struct control_options *options);
 
 #endif

@@ -25,9 +25,9 @@ static const struct {
 static struct credential *parse(struct chain_pool *chains, const struct source_set *certificate,
                                 const struct source_set *key, struct error *e)
 {
-    return credential_from_pem(
-        chains, (struct str){certificate->files[0].data, certificate->files[0].len},
-        (struct str){key->files[0].data, key->files[0].len}, e);
+    return credential_from_pem(chains,
+                               (struct str){certificate->files[0].data, certificate->files[0].len},
+                               (struct str){key->files[0].data, key->files[0].len}, e);
 }
 
 static int load(struct chain_pool *chains, char *certificate, char *key, struct credential **out,

@@ -41,9 +41,9 @@ struct fleet *fleet_new(const struct fleet_options *options, struct error *e) MU
 void fleet_free(struct fleet *f); /* NULL is fine */
 
 /*
- * Makes these segments (newest first, at most CHANNEL_SEGMENTS_MAX) the current generation and sends
- * every worker what it lacks. Workers that come later get it too. -1 with *e when descriptors are out:
- * the workers then serve the generation that they have.
+ * Makes these segments (newest first, at most CHANNEL_SEGMENTS_MAX) the current generation and
+ * sends every worker what it lacks. Workers that come later get it too. -1 with *e when descriptors
+ * are out: the workers then serve the generation that they have.
  */
 int fleet_publish(struct fleet *f, uint64_t generation, const struct fleet_segment *newest_first,
                   size_t count, struct error *e) MUST_CHECK;
@@ -51,13 +51,15 @@ int fleet_publish(struct fleet *f, uint64_t generation, const struct fleet_segme
 /*
  * Calls done(context) once every live worker, and at least one, has acknowledged `generation` or a
  * later one; at once if that is so already. Live is one that has said HELLO in the present session;
- * a slot that has said nothing since fleet_new counts as one that is late: a predecessor's worker may
- * serve there.
+ * a slot that has said nothing since fleet_new counts as one that is late: a predecessor's worker
+ * may serve there.
  */
 int fleet_when_acknowledged(struct fleet *f, uint64_t generation, void (*done)(void *context),
                             void *context) MUST_CHECK;
 
-/* The answer to token_missed; `answer` STR_NONE: there is none. Dropped when the channel is full. */
+/*
+ * The answer to token_missed; `answer` STR_NONE: there is none. Dropped when the channel is full.
+ */
 void fleet_answer_token(struct fleet *f, size_t slot, struct str host, struct str token,
                         struct str answer);
 

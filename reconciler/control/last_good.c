@@ -94,9 +94,9 @@ int last_good_read(const char *prefix, struct source_set **set, struct error *e)
 
     if (asprintf(&path, "%s/%s", prefix, LAST_GOOD) < 0)
         return error_memory(e);
-    rc = source_read(&(struct source_options){.paths = &path, .path_count = 1,
-                                              .max_bytes = LAST_GOOD_MAX},
-                     &whole, e);
+    rc = source_read(
+        &(struct source_options){.paths = &path, .path_count = 1, .max_bytes = LAST_GOOD_MAX},
+        &whole, e);
     if (rc == 0) {
         all = (struct str){whole->files[0].data, whole->files[0].len};
         while (rc == 0 && all.len && count < SOURCE_TEXTS_MAX)

@@ -14,7 +14,8 @@ struct spec_detail;
 
 /*
  * From settings to a checked model: what `check`, `diff`, `explain` and the daemon's reload have in
- * common. Touches files (through io/source) and, for {vault://env/...}, the environment it is given.
+ * common. Touches files (through io/source) and, for {vault://env/...}, the environment it is
+ * given.
  */
 
 struct loaded_file {
@@ -24,35 +25,37 @@ struct loaded_file {
 
 /* One reading of the declarative files. Owned by the caller: load_free. */
 struct loaded {
-    struct arena *arena;     /* model and whatever is derived from it; excluded from dumps, wiped */
-    struct model *model;     /* NULL when the file was refused */
+    struct arena *arena; /* model and whatever is derived from it; excluded from dumps, wiped */
+    struct model *model; /* NULL when the file was refused */
     struct problems problems; /* errors and warnings, sorted; outlives the model */
     struct loaded_file *files;
     size_t file_count;
-    char sha256[65]; /* of all files: the configuration's hash */
-    struct spec_detail *detail; /* for spec/kong_error.h and spec/flatten.h; NULL unless asked for */
+    char sha256[65];            /* of all files: the configuration's hash */
+    struct spec_detail *detail; /* for kong_error.h and flatten.h of spec; NULL unless asked for */
 };
 
 struct load_options {
     const struct settings *settings;
     char *const *environment; /* for references and decK's variables; NULL = none is found */
-    int64_t now;      /* that CA certificates must not have expired at */
-    bool keep_detail; /* of a refused file too */
-    bool lint;        /* warn of what is valid and yet useless */
+    int64_t now;              /* that CA certificates must not have expired at */
+    bool keep_detail;         /* of a refused file too */
+    bool lint;                /* warn of what is valid and yet useless */
 };
 
 /* Reads the files named by the settings. -1 only if they cannot be read (ERROR_IO, ERROR_LIMIT). */
 int load_sources(const struct settings *s, struct source_set **set, struct error *e) MUST_CHECK;
 
 /*
- * Parses and checks `set`. 0 with *loaded set, whether the file is good (model set) or refused (model
- * NULL, problems filled); -1 with *e on memory. `set` may be freed afterwards. Safe on any thread.
+ * Parses and checks `set`. 0 with *loaded set, whether the file is good (model set) or refused
+ * (model NULL, problems filled); -1 with *e on memory. `set` may be freed afterwards. Safe on any
+ * thread.
  */
 int load_parse(const struct source_set *set, const struct load_options *options,
                struct loaded **loaded, struct error *e) MUST_CHECK;
 
 /* Both steps. */
-int load_files(const struct load_options *options, struct loaded **loaded, struct error *e) MUST_CHECK;
+int load_files(const struct load_options *options, struct loaded **loaded,
+               struct error *e) MUST_CHECK;
 void load_free(struct loaded *loaded); /* NULL is fine */
 
 /* "redis" etc. where this build cannot run with the file's storage; NULL where it can. */

@@ -16,8 +16,9 @@ struct chain_pool;
 struct observe_options {
     const char *storage_error; /* "" or NULL: usable */
     /*
-     * Is an order for the name being worked on? NULL: a journaled one counts as such (a reading verb
-     * cannot tell). The daemon itself takes journaled ones up again, so they do not hold it back.
+     * Is an order for the name being worked on? NULL: a journaled one counts as such (a reading
+     * verb cannot tell). The daemon itself takes journaled ones up again, so they do not hold it
+     * back.
      */
     bool (*is_ordering)(void *context, struct str name);
     void *context;
@@ -31,7 +32,9 @@ void observe_name(const struct store_name *n, const struct observe_options *opti
 int observe_store(struct store *store, const struct observe_options *options, struct arena *arena,
                   struct observed **observed, struct error *e) MUST_CHECK;
 
-/* The state under a prefix as a reading verb sees it: no lock, no write, a server may be running. */
+/*
+ * The state under a prefix as a reading verb sees it: no lock, no write, a server may be running.
+ */
 struct observation {
     struct store *store;
     struct chain_pool *chains;

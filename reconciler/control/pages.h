@@ -21,7 +21,7 @@ struct pages {
     const struct conditions *conditions;
     const struct counters *const *counters; /* one a worker slot */
     size_t worker_count;
-    size_t current_workers;  /* that serve the newest generation */
+    size_t current_workers; /* that serve the newest generation */
     uint64_t generation_number;
 };
 

@@ -69,7 +69,9 @@ void publisher_free(struct publisher *p)
 
 /* ---- segments ---- */
 
-/* The stack takes `fd`. When it is full, everything is merged here and now: better late than not. */
+/*
+ * The stack takes `fd`. When it is full, everything is merged here and now: better late than not.
+ */
 static const struct stack_segment *push(struct publisher *p, int fd, uint64_t size, struct error *e)
 {
     const struct stack_segment *entry = NULL;

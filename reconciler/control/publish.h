@@ -24,7 +24,8 @@ struct publish_options {
     struct index *index;
     struct fleet *fleet;
     struct job_thread *jobs;
-    void (*ready)(void *context); /* a merge is done: call publish_deliver when nobody else owns the index */
+    /* A merge is done: call publish_deliver when nobody else owns the index. */
+    void (*ready)(void *context);
     void *context;
 };
 

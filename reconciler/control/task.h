@@ -37,11 +37,11 @@ struct task {
     enum key_type key_type;
     bool is_renewal;
     enum task_state state;
-    int64_t wait_ms;    /* unix ms */
+    int64_t wait_ms; /* unix ms */
     int64_t started_at;
-    uint64_t number;    /* never used twice: the cookie of its requests */
-    struct buf key;     /* packed */
-    char *url;          /* of the order; NULL = not known */
+    uint64_t number; /* never used twice: the cookie of its requests */
+    struct buf key;  /* packed */
+    char *url;       /* of the order; NULL = not known */
     bool key_is_saved;
     struct acme_order *order; /* NULL until the key is saved */
     bool is_publishing;

@@ -47,8 +47,8 @@ int saved_compare(const struct saved_plan *saved, const struct plan *fresh, int6
 /* For `run --approve`: first certificates, overrides and retirements wait; renewals never do. */
 bool saved_needs_approval(const struct action *a);
 /*
- * True if `a` needs no approval, or stands in `saved` as it is. Several plans that were approved may
- * be one here: a name may then be there more than once.
+ * True if `a` needs no approval, or stands in `saved` as it is. Several plans that were approved
+ * may be one here: a name may then be there more than once.
  */
 bool saved_covers(const struct saved_plan *saved, const struct action *a);
 

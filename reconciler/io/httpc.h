@@ -25,7 +25,8 @@ struct httpc_options {
     struct resolver *resolver;
     const char *trusted_certificate; /* PEM file of the only roots to trust; NULL = the system's */
     const char *user_agent;
-    void (*ready)(void *context); /* there is something for httpc_next; called once a turn of the loop */
+    /* There is something for httpc_next; called once a turn of the loop. */
+    void (*ready)(void *context);
     void *context;
 };
 
@@ -33,9 +34,9 @@ struct httpc *httpc_new(const struct httpc_options *options, struct error *e) MU
 void httpc_free(struct httpc *h); /* what is under way is dropped; NULL is fine */
 
 /*
- * Starts a request; everything it points to is copied. `cookie` comes back with the answer. GETs follow
- * redirects: https only, and to private addresses only if the first address was one.
- * -1 with *e when it cannot even start (bad URL, memory): nothing comes back then.
+ * Starts a request; everything it points to is copied. `cookie` comes back with the answer. GETs
+ * follow redirects: https only, and to private addresses only if the first address was one. -1 with
+ * *e when it cannot even start (bad URL, memory): nothing comes back then.
  */
 int httpc_send(struct httpc *h, const struct http_request *request, uint64_t cookie,
                struct error *e) MUST_CHECK;

@@ -90,8 +90,8 @@ static void on_state(void *arg, ares_socket_t fd, int readable, int writable)
     short what = (short)(EV_PERSIST | (readable ? EV_READ : 0) | (writable ? EV_WRITE : 0));
 
     LIST_FOREACH(s, &r->sockets, link)
-        if (s->fd == fd)
-            break;
+    if (s->fd == fd)
+        break;
     if (s)
         drop_socket(s);
     if (!readable && !writable)
@@ -110,9 +110,8 @@ static void on_state(void *arg, ares_socket_t fd, int readable, int writable)
 struct resolver *resolver_new(struct event_base *base, const struct resolve_options *options,
                               struct error *e)
 {
-    struct ares_options with = {.timeout = RESOLVE_TRY_MS,
-                                .tries = RESOLVE_TRIES,
-                                .sock_state_cb = on_state};
+    struct ares_options with = {
+        .timeout = RESOLVE_TRY_MS, .tries = RESOLVE_TRIES, .sock_state_cb = on_state};
     struct resolver *r = calloc(1, sizeof(*r));
     int rc;
 
@@ -232,9 +231,8 @@ void resolver_find(struct resolver *r, const char *host,
                    void (*found)(void *context, const char *addresses, const struct error *e),
                    void *context)
 {
-    const struct ares_addrinfo_hints hints = {.ai_family = AF_UNSPEC,
-                                              .ai_socktype = SOCK_STREAM,
-                                              .ai_flags = ARES_AI_ENVHOSTS};
+    const struct ares_addrinfo_hints hints = {
+        .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = ARES_AI_ENVHOSTS};
     const char *known = find_remembered(r, host);
     struct question *q;
     struct error e;
@@ -267,17 +265,10 @@ static const struct {
     unsigned bits;
     unsigned char prefix[16];
 } private_blocks[] = {
-    {AF_INET, 8, {0}},
-    {AF_INET, 8, {10}},
-    {AF_INET, 10, {100, 64}},
-    {AF_INET, 8, {127}},
-    {AF_INET, 16, {169, 254}},
-    {AF_INET, 12, {172, 16}},
-    {AF_INET, 16, {192, 168}},
-    {AF_INET, 4, {240}},
-    {AF_INET6, 127, {0}}, /* :: and ::1 */
-    {AF_INET6, 7, {0xfc}},
-    {AF_INET6, 10, {0xfe, 0x80}},
+    {AF_INET, 8, {0}},         {AF_INET, 8, {10}},           {AF_INET, 10, {100, 64}},
+    {AF_INET, 8, {127}},       {AF_INET, 16, {169, 254}},    {AF_INET, 12, {172, 16}},
+    {AF_INET, 16, {192, 168}}, {AF_INET, 4, {240}},          {AF_INET6, 127, {0}}, /* :: and ::1 */
+    {AF_INET6, 7, {0xfc}},     {AF_INET6, 10, {0xfe, 0x80}},
 };
 
 static bool in_block(const unsigned char *address, const unsigned char *prefix, unsigned bits)

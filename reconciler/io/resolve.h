@@ -23,18 +23,23 @@ struct resolve_options {
 
 struct resolver *resolver_new(struct event_base *base, const struct resolve_options *options,
                               struct error *e) MUST_CHECK;
-void resolver_free(struct resolver *r); /* pending callbacks are called with an error first; NULL is fine */
+/* Pending callbacks are called with an error first; NULL is fine. */
+void resolver_free(struct resolver *r);
 
 /*
- * Calls found(context, addresses, NULL) with a comma list as CURLOPT_RESOLVE wants it ("192.0.2.1,[2001:db8::1]",
- * in the system's order of preference), or found(context, NULL, error). Possibly at once, before it returns.
- * Literals come back as they are; localhost and what ends in .localhost is loopback (RFC 6761 §6.3).
+ * Calls found(context, addresses, NULL) with a comma list as CURLOPT_RESOLVE wants it
+ * ("192.0.2.1,[2001:db8::1]", in the system's order of preference), or found(context, NULL, error).
+ * Possibly at once, before it returns. Literals come back as they are; localhost and what ends in
+ * .localhost is loopback (RFC 6761 §6.3).
  */
 void resolver_find(struct resolver *r, const char *host,
                    void (*found)(void *context, const char *addresses, const struct error *e),
                    void *context);
 
-/* Is this a loopback, private, link-local or otherwise not public address (RFC 6890)? `address` without brackets. */
+/*
+ * Is this a loopback, private, link-local or otherwise not public address (RFC 6890)? `address`
+ * without brackets.
+ */
 bool resolve_is_private(const char *address);
 
 #endif

@@ -16,7 +16,10 @@ char *url_relative(const char *base, struct str location, struct error *e) MUST_
 int url_connect_to(const char *url, const char *proxy, char **host, char **port,
                    struct error *e) MUST_CHECK;
 
-/* The proxy that the environment (https_proxy, all_proxy, no_proxy) wants for an https URL, or NULL. */
+/*
+ * The proxy that the environment (https_proxy, all_proxy, no_proxy) wants for an https URL, or
+ * NULL.
+ */
 const char *url_proxy(const char *url);
 
 #endif

@@ -5,12 +5,15 @@
 
 #include "reconciler/control/routes.h"
 
-#define TEXTS(...)                                                                                 \
-    {                                                                                              \
-        .items = (const struct text[]){__VA_ARGS__},                                               \
-        .count = sizeof((const struct text[]){__VA_ARGS__}) / sizeof(struct text), .is_set = true  \
+#define TEXTS(...)                                                                                \
+    {                                                                                             \
+        .items = (const struct text[]){__VA_ARGS__},                                              \
+        .count = sizeof((const struct text[]){__VA_ARGS__}) / sizeof(struct text), .is_set = true \
     }
-#define TEXT(s) {.value = STR_INIT(s)}
+#define TEXT(s)              \
+    {                        \
+        .value = STR_INIT(s) \
+    }
 
 static struct arena *arena;
 

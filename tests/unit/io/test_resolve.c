@@ -12,16 +12,35 @@ static const struct {
     const char *address;
     bool is_private;
 } addresses[] = {
-    {"127.0.0.1", true},      {"10.1.2.3", true},         {"172.16.0.1", true},
-    {"172.31.255.255", true}, {"172.32.0.1", false},      {"172.15.255.255", false},
-    {"192.168.9.9", true},    {"192.169.0.1", false},     {"169.254.169.254", true},
-    {"100.64.0.1", true},     {"100.63.255.255", false},  {"100.128.0.0", false},
-    {"0.0.0.0", true},        {"255.255.255.255", true},  {"9.255.255.255", false},
-    {"11.0.0.0", false},      {"::1", true},              {"::", true},
-    {"::2", false},           {"fc00::1", true},          {"fdff::1", true},
-    {"fe00::1", false},       {"fe80::1", true},          {"fec0::1", false},
-    {"2606:4700::1", false},  {"::ffff:10.0.0.1", true},  {"::ffff:9.9.9.9", false},
-    {"8.8.8.8", false},       {"not an address", false},
+    {"127.0.0.1", true},
+    {"10.1.2.3", true},
+    {"172.16.0.1", true},
+    {"172.31.255.255", true},
+    {"172.32.0.1", false},
+    {"172.15.255.255", false},
+    {"192.168.9.9", true},
+    {"192.169.0.1", false},
+    {"169.254.169.254", true},
+    {"100.64.0.1", true},
+    {"100.63.255.255", false},
+    {"100.128.0.0", false},
+    {"0.0.0.0", true},
+    {"255.255.255.255", true},
+    {"9.255.255.255", false},
+    {"11.0.0.0", false},
+    {"::1", true},
+    {"::", true},
+    {"::2", false},
+    {"fc00::1", true},
+    {"fdff::1", true},
+    {"fe00::1", false},
+    {"fe80::1", true},
+    {"fec0::1", false},
+    {"2606:4700::1", false},
+    {"::ffff:10.0.0.1", true},
+    {"::ffff:9.9.9.9", false},
+    {"8.8.8.8", false},
+    {"not an address", false},
 };
 
 static void test_private(void)
@@ -69,8 +88,8 @@ static void test_targets(void)
     for (size_t i = 0; i < ARRAY_LENGTH(targets); i++) {
         struct error e;
         char *host = NULL, *port = NULL;
-        CU_ASSERT_EQUAL_FATAL(
-            url_connect_to(targets[i].url, targets[i].proxy, &host, &port, &e), 0);
+        CU_ASSERT_EQUAL_FATAL(url_connect_to(targets[i].url, targets[i].proxy, &host, &port, &e),
+                              0);
         CU_ASSERT_STRING_EQUAL(host, targets[i].host);
         CU_ASSERT_STRING_EQUAL(port, targets[i].port);
         free(host);
