@@ -299,7 +299,7 @@ static void receive_signals(struct supervisor *s)
             send_signal(s->crew.control.pid, SIGHUP);
             break;
         case SIGUSR2:
-            if (s->phase == PHASE_RUN && s->crew.was_ready && s->crew.todo < 0)
+            if (s->phase == PHASE_RUN && s->crew.was_ready && s->crew.errand < 0)
                 upgrade_begin(&s->upgrade, &s->crew);
             break;
         default: /* SIGUSR1 would reopen log files, of which there are none */
@@ -445,8 +445,8 @@ int supervisor_run(const struct settings *settings, const struct supervisor_opti
     log_open("supervisor", settings->log_level, settings->acme_log_format);
     s.crew.environment = o->environment;
     s.crew.arguments = o->arguments;
-    if (o->todo > 0)
-        s.crew.todo = o->todo;
+    if (o->errand > 0)
+        s.crew.errand = o->errand;
     raise_open_files();
     if (copy_settings(&s.crew.settings, settings, &e) || crew_find_programs(&s.crew, &e) ||
         open_signals(&s, &e) || crew_open(&s.crew, &e)) {

@@ -16,7 +16,7 @@ struct settings;
  * else (LIST is base/descriptor.h's):
  *
  *   reconcert control --fds=LIST [--again]     supervisor, lifeline, settings, watch (absent where
- * no file is watched), todo (absent in `run`), status.I, channel.I, counters.I reconcert worker
+ * no file is watched), errand (absent in `run`), status.I, channel.I, counters.I reconcert worker
  * --fds=LIST --slot=N channel, lifeline, settings, counters, listen.I reconcert resume --fds=LIST
  * [--probe] -- ARGUMENTS... supervisor_resume: the new binary takes over reconcert-watch
  * --lifeline=N -- PATH... lines on stdout: "ready", "changed"
@@ -54,7 +54,7 @@ struct supervisor_options {
      * 0, or a memfd with all that control may do: it then says CHANNEL_STOP when that is done, and
      * supervisor_run ends with 0. No upgrade meanwhile. The caller's to close.
      */
-    int todo;
+    int errand;
 };
 
 /* Not SIGTERM: a service manager may send that to all of our processes, and it means to drain. */

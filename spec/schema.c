@@ -137,13 +137,13 @@ static bool check_missing(struct schema_context *c, struct schema_view *v, unsig
 /* Fields that are given, and those that must not be left out. */
 static uint64_t fields_to_check(const struct schema_context *c, const struct schema_view *v)
 {
-    uint64_t todo = v->given | c->index->required[v->record->number];
+    uint64_t rest = v->given | c->index->required[v->record->number];
 
     if (v->variant)
         for (unsigned k = 0; k < v->variant->count; k++)
             if (v->variant->overrides[k].with->flags & SCHEMA_REQUIRED)
-                todo |= (uint64_t)1 << v->variant->overrides[k].field;
-    return todo;
+                rest |= (uint64_t)1 << v->variant->overrides[k].field;
+    return rest;
 }
 
 static void check_field(struct schema_context *c, struct schema_view *v, unsigned i, void *into,
@@ -166,8 +166,8 @@ static void check_field(struct schema_context *c, struct schema_view *v, unsigne
 void schema_check_view(struct schema_context *c, struct schema_view *v, void *into,
                        const struct schema_frame *at)
 {
-    for (uint64_t todo = fields_to_check(c, v); todo; todo &= todo - 1)
-        check_field(c, v, (unsigned)__builtin_ctzll(todo), into, at);
+    for (uint64_t rest = fields_to_check(c, v); rest; rest &= rest - 1)
+        check_field(c, v, (unsigned)__builtin_ctzll(rest), into, at);
     if (!v->record->rules_last)
         rule_check(c, v, at);
     if (v->variant && v->variant->check)

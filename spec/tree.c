@@ -58,8 +58,11 @@ static void locate(const struct tree *t, uint32_t *line, uint32_t *column)
 }
 
 static int refuse_with(struct tree *t, enum error_kind kind, uint32_t line, uint32_t column,
-                       const char *text)
+                       const char *format, va_list args)
 {
+    char text[ERROR_MESSAGE_MAX];
+
+    vsnprintf(text, sizeof(text), format, args);
     error_set(t->error, kind, "%s", text);
     t->error->line = line;
     t->error->column = column;
@@ -70,14 +73,14 @@ static int refuse_with(struct tree *t, enum error_kind kind, uint32_t line, uint
 int tree_refuse(struct tree *t, enum error_kind kind, uint32_t line, uint32_t column,
                 const char *format, ...)
 {
-    char text[ERROR_MESSAGE_MAX];
     va_list args;
+    int rc;
 
-    va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
-    va_end(args);
     locate(t, &line, &column);
-    return refuse_with(t, kind, line, column, text);
+    va_start(args, format);
+    rc = refuse_with(t, kind, line, column, format, args);
+    va_end(args);
+    return rc;
 }
 
 /* The same for a place of the file. */
@@ -86,13 +89,13 @@ static int refuse(struct tree *t, enum error_kind kind, uint32_t line, uint32_t 
 static int refuse(struct tree *t, enum error_kind kind, uint32_t line, uint32_t column,
                   const char *format, ...)
 {
-    char text[ERROR_MESSAGE_MAX];
     va_list args;
+    int rc;
 
     va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
+    rc = refuse_with(t, kind, line, column, format, args);
     va_end(args);
-    return refuse_with(t, kind, line, column, text);
+    return rc;
 }
 
 int tree_string(struct tree *t, struct str text, struct document_node *node)

@@ -15,7 +15,7 @@
 #include "reconciler/cli/verb.h"
 #include "reconciler/control/approval.h"
 #include "reconciler/control/status.h"
-#include "reconciler/control/todo.h"
+#include "reconciler/control/errand.h"
 #include "reconciler/core/simulate.h"
 #include "reconciler/supervisor.h"
 
@@ -133,15 +133,15 @@ static void say_why(const struct action *deed, const struct action *now, int64_t
 }
 
 /* The worst of all deeds, by the state as it is now. `is_last`: what is not done gets a line. */
-static int look_again(const struct command *c, const struct plan *todo, bool is_last,
+static int look_again(const struct command *c, const struct plan *errand, bool is_last,
                       enum outcome *worst)
 {
     struct dry_run d;
     int code = dry_run_open(&d, c, 1);
 
     *worst = OUTCOME_DONE;
-    for (size_t i = 0; code == VERB_DONE && i < todo->count; i++) {
-        const struct action *deed = &todo->items[i], *now = plan_find(d.plan, deed->name);
+    for (size_t i = 0; code == VERB_DONE && i < errand->count; i++) {
+        const struct action *deed = &errand->items[i], *now = plan_find(d.plan, deed->name);
         enum outcome outcome = judge(deed, now);
 
         if (outcome > *worst)
@@ -181,7 +181,7 @@ static int check_server(const struct dry_run *d, struct str page, struct error *
     return rc;
 }
 
-static int wait_for_server(const struct command *c, const struct plan *todo)
+static int wait_for_server(const struct command *c, const struct plan *errand)
 {
     int64_t deadline = clock_steady_ms() + APPLY_WAIT_MS;
     enum outcome worst;
@@ -190,7 +190,7 @@ static int wait_for_server(const struct command *c, const struct plan *todo)
     for (;;) {
         bool is_last = clock_steady_ms() >= deadline;
 
-        code = look_again(c, todo, is_last, &worst);
+        code = look_again(c, errand, is_last, &worst);
         if (code != VERB_DONE || worst == OUTCOME_DONE)
             return code;
         if (is_last || worst == OUTCOME_FAILED)
@@ -203,7 +203,7 @@ static int wait_for_server(const struct command *c, const struct plan *todo)
 
 static int put_into_memfd(const struct buf *text, struct error *e)
 {
-    int fd = memfd_create("todo", MFD_CLOEXEC);
+    int fd = memfd_create("errand", MFD_CLOEXEC);
     size_t at = 0;
 
     while (fd >= 0 && at < text->len) {
@@ -221,20 +221,20 @@ static int put_into_memfd(const struct buf *text, struct error *e)
     return -1;
 }
 
-static int do_it(const struct command *c, const struct dry_run *d, const struct plan *todo,
+static int do_it(const struct command *c, const struct dry_run *d, const struct plan *errand,
                  const struct buf *text, struct error *e)
 {
     struct supervisor_options options = {.environment = c->environment, .arguments = c->arguments};
     enum outcome worst;
     int code;
 
-    options.todo = put_into_memfd(text, e);
-    if (options.todo < 0)
+    options.errand = put_into_memfd(text, e);
+    if (options.errand < 0)
         return -1;
     code = supervisor_run(&d->settings, &options);
-    close(options.todo);
+    close(options.errand);
     if (code == VERB_DONE)
-        code = look_again(c, todo, true, &worst);
+        code = look_again(c, errand, true, &worst);
     return code == VERB_DONE && worst != OUTCOME_DONE ? VERB_FAILED : code;
 }
 
@@ -244,24 +244,24 @@ static int do_it(const struct command *c, const struct dry_run *d, const struct 
  * What of the saved plan is still to be done. An order that is under way counts: a server is at it,
  * or one that died has left it to be finished.
  */
-static int list_deeds(const struct saved_plan *saved, const struct dry_run *d, struct plan *todo,
+static int list_deeds(const struct saved_plan *saved, const struct dry_run *d, struct plan *errand,
                       struct error *e)
 {
     struct action *items = arena_array(d->loaded->arena, saved->count, sizeof(*items));
 
-    *todo = (struct plan){.items = items};
+    *errand = (struct plan){.items = items};
     if (!items)
         return error_memory(e);
     for (size_t i = 0; i < saved->count; i++) {
         const struct action *fresh = plan_find(d->plan, saved->items[i].name);
-        struct action *deed = &items[todo->count];
+        struct action *deed = &items[errand->count];
 
         if (!fresh || fresh->wanted != saved->items[i].action)
             continue;
         *deed = *fresh;
         if (fresh->action == PLAN_WAIT && fresh->reason == REASON_ORDER_OPEN)
             deed->action = fresh->wanted;
-        todo->count += todo_is_deed(deed);
+        errand->count += errand_is_deed(deed);
     }
     return 0;
 }
@@ -269,7 +269,7 @@ static int list_deeds(const struct saved_plan *saved, const struct dry_run *d, s
 struct work {
     const struct command *c;
     const struct dry_run *d;
-    const struct plan *todo;
+    const struct plan *errand;
     const struct source_set *set; /* the plan as it was read */
 };
 
@@ -297,13 +297,13 @@ static int do_with_server(const struct work *w, struct buf *page, struct error *
     if (wait_for_reload(w->d, page, e) ||
         approval_bring(&w->d->settings, (struct str){file->data, file->len}, e))
         return -1;
-    return wait_for_server(w->c, w->todo);
+    return wait_for_server(w->c, w->errand);
 }
 
 static int act(const struct work *w, struct error *e)
 {
-    struct buf text = BUF_INIT(TODO_BYTES_MAX), page = BUF_INIT(STATUS_BODY_MAX);
-    size_t count = todo_print(w->todo, &text);
+    struct buf text = BUF_INIT(ERRAND_BYTES_MAX), page = BUF_INIT(STATUS_BODY_MAX);
+    size_t count = errand_print(w->errand, &text);
     int code = -1;
 
     if (text.failed)
@@ -313,7 +313,7 @@ static int act(const struct work *w, struct error *e)
     else if (output_buf(&text, e))
         code = -1;
     else if (ask_server(w->d->settings.prefix, "/status.json", &page, e))
-        code = do_it(w->c, w->d, w->todo, &text, e);
+        code = do_it(w->c, w->d, w->errand, &text, e);
     else
         code = do_with_server(w, &page, e);
     buf_free(&text);
@@ -324,7 +324,7 @@ static int act(const struct work *w, struct error *e)
 static int compare_and_act(const struct command *c, const struct saved_plan *saved,
                            const struct source_set *set, int64_t max_age)
 {
-    struct plan *rest, todo;
+    struct plan *rest, errand;
     struct dry_run d;
     struct error e;
     int code = dry_run_open(&d, c, 1);
@@ -332,8 +332,8 @@ static int compare_and_act(const struct command *c, const struct saved_plan *sav
     if (code == VERB_DONE) {
         code = -1;
         if (saved_compare(saved, d.plan, d.now, max_age, d.loaded->arena, &rest, &e) == 0 &&
-            list_deeds(saved, &d, &todo, &e) == 0)
-            code = act(&(struct work){c, &d, &todo, set}, &e);
+            list_deeds(saved, &d, &errand, &e) == 0)
+            code = act(&(struct work){c, &d, &errand, set}, &e);
         if (code < 0) {
             output_error(&e);
             code = VERB_FAILED;

@@ -84,7 +84,7 @@ static int run_control(const struct child *c, struct error *e)
     o->supervisor = get(c, DESCRIPTOR_SUPERVISOR);
     o->lifeline = get(c, DESCRIPTOR_LIFELINE);
     o->watch = get(c, DESCRIPTOR_WATCH);
-    o->todo = get(c, DESCRIPTOR_TODO);
+    o->errand = get(c, DESCRIPTOR_ERRAND);
     o->is_restart = c->is_again;
     if (get_all(c, DESCRIPTOR_CHANNEL, o->workers, CONTROL_WORKERS_MAX, &o->worker_count, e) ||
         get_all(c, DESCRIPTOR_COUNTERS, o->counters, CONTROL_WORKERS_MAX, &counters, e) ||

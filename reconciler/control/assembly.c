@@ -12,7 +12,7 @@
 #include "reconciler/control/default_pair.h"
 #include "reconciler/control/journal.h"
 #include "reconciler/control/publish.h"
-#include "reconciler/control/todo.h"
+#include "reconciler/control/errand.h"
 #include "reconciler/io/httpc.h"
 #include "reconciler/io/job.h"
 #include "reconciler/io/resolve.h"
@@ -204,11 +204,11 @@ static bool is_ordering(void *context, struct str name)
     return issuance_has(context, name);
 }
 
-static int open_todo(struct control *c, struct error *e)
+static int open_errand(struct control *c, struct error *e)
 {
-    if (c->options->todo >= 0)
-        c->todo = todo_read(c->options->todo, e);
-    return c->options->todo >= 0 && !c->todo ? -1 : 0;
+    if (c->options->errand >= 0)
+        c->errand = errand_read(c->options->errand, e);
+    return c->options->errand >= 0 && !c->errand ? -1 : 0;
 }
 
 int assembly_open(struct control *c, const struct assembly_calls *calls, struct error *e)
@@ -222,7 +222,7 @@ int assembly_open(struct control *c, const struct assembly_calls *calls, struct 
         return -1;
     c->jobs = job_start(c->base, e);
     if (!c->jobs || open_client(c, calls, e) || open_publishing(c, calls, e) ||
-        open_orders(c, calls, e) || open_status(c, calls, e) || open_todo(c, e) ||
+        open_orders(c, calls, e) || open_status(c, calls, e) || open_errand(c, e) ||
         default_pair_load(s, c->chains, clock_now(), c->state.defaults, e))
         return -1;
     c->state.settings = s;
@@ -234,7 +234,7 @@ int assembly_open(struct control *c, const struct assembly_calls *calls, struct 
     c->state.observe = (struct observe_options){
         .storage_error = c->storage_error, .is_ordering = is_ordering, .context = c->issuance};
     c->pass = (struct pass){.state = &c->state,
-                            .todo = c->todo,
+                            .errand = c->errand,
                             .journal = c->journal,
                             .issuance = c->issuance,
                             .chains = c->chains,
@@ -260,7 +260,7 @@ void assembly_close(struct control *c)
     declared_free(c->declared);
     generation_free(c->generation);
     load_free(c->refused);
-    todo_free(c->todo);
+    errand_free(c->errand);
     approval_free(c->approval);
     budget_free(c->pass.budget);
     credential_unref(c->state.defaults[0]);

@@ -217,7 +217,7 @@ static void on_reloaded(void *context)
 /* What `apply` does has been approved. */
 static bool needs_approval(const struct control *c)
 {
-    return !c->todo && settings_approve(c->options->settings);
+    return !c->errand && settings_approve(c->options->settings);
 }
 
 static void start_reload(struct control *c)
@@ -283,12 +283,12 @@ static void carry_out_plan(struct control *c, int64_t now)
 }
 
 /* What `apply` was to do has been tried, and nothing is on its way any more: everything ends. */
-static void finish_todo(struct control *c)
+static void finish_errand(struct control *c)
 {
     const struct channel_message m = {.type = CHANNEL_STOP};
     struct error e;
 
-    if (!c->todo || c->is_done || c->plan.plan || c->wants_reload || c->wants_sweep ||
+    if (!c->errand || c->is_done || c->plan.plan || c->wants_reload || c->wants_sweep ||
         issuance_queued(c->issuance) || issuance_running(c->issuance) ||
         journal_is_busy(c->journal))
         return;
@@ -319,7 +319,7 @@ static void turn(struct control *c)
     announce(c);
     if (next)
         in_seconds(c->due, next - now);
-    finish_todo(c);
+    finish_errand(c);
     if ((c->wants_reload || c->wants_sweep) && !c->plan.plan)
         start_reload(c);
     else

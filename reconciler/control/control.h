@@ -17,7 +17,7 @@ struct control_options {
     int supervisor;           /* channel to the supervisor */
     int lifeline;             /* end of file: the supervisor is gone, leave */
     int watch;                /* reading end of reconcert-watch's lines */
-    int todo; /* control/todo.h: only that is done, then all ends; -1 = everything, for ever */
+    int errand; /* control/errand.h: only that is done, then all ends; -1 = everything, for ever */
     size_t worker_count;
     int workers[CONTROL_WORKERS_MAX];  /* channels */
     int counters[CONTROL_WORKERS_MAX]; /* memfds of base/counters.h */

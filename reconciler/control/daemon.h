@@ -46,7 +46,7 @@ struct control {
     unsigned hashing;              /* configurations whose hash is being computed */
     struct loaded *refused;        /* the newest file, if it was refused */
     struct pass pass;
-    struct todo *todo;           /* NULL: `run` */
+    struct errand *errand;       /* NULL: `run` */
     struct approval *approval;   /* NULL: none is needed, or never looked */
     struct generation_plan plan; /* being carried out */
     size_t plan_cursor;
@@ -62,7 +62,7 @@ struct control {
     unsigned restless; /* polls in a row that found the file being written */
     bool wants_announcement;
     bool is_stopping;
-    bool is_done; /* with the todo, and the supervisor knows */
+    bool is_done; /* with the errand, and the supervisor knows */
 };
 
 #endif

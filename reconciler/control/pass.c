@@ -8,7 +8,7 @@
 #include "reconciler/base/vec.h"
 #include "reconciler/control/issuance.h"
 #include "reconciler/control/journal.h"
-#include "reconciler/control/todo.h"
+#include "reconciler/control/errand.h"
 #include "reconciler/pki/certificate.h"
 #include "reconciler/pki/chain.h"
 #include "reconciler/pki/credential.h"
@@ -167,7 +167,7 @@ static int set_due(const struct generation_state *state, const struct action *a,
 
 static void carry_out(struct pass *p, const struct action *a, int64_t now)
 {
-    if (p->todo && !todo_allows(p->todo, a))
+    if (p->errand && !errand_allows(p->errand, a))
         return;
     switch (a->action) {
     case PLAN_ISSUE:
@@ -354,7 +354,7 @@ void pass_seen(struct pass *p, struct str name, int64_t now)
                             .u.demand = {.last_seen_at = now}};
     struct desired_name room;
 
-    if (p->todo || !p->generation || !p->generation->desired->acme ||
+    if (p->errand || !p->generation || !p->generation->desired->acme ||
         !desired_on_demand(p->generation->desired, &demand, &room) ||
         (n && n->last_seen_at > now - PASS_DEMAND_SECONDS) || issuance_has(p->issuance, name) ||
         issuance_queued(p->issuance) >= PASS_DEMANDS_MAX)

@@ -12,7 +12,7 @@ struct chain_pool;
 struct issuance;
 struct issuance_result;
 struct journal;
-struct todo;
+struct errand;
 
 /*
  * Carries plans out (design 1): one name or all of them, and what became of orders. It remembers
@@ -24,8 +24,9 @@ struct pass {
     struct journal *journal;
     struct issuance *issuance;
     struct chain_pool *chains;
-    struct budget *budget;   /* what is left of the CA's limits; NULL: none are known */
-    const struct todo *todo; /* NULL, or all that may be done: everything else is left as it is */
+    struct budget *budget; /* what is left of the CA's limits; NULL: none are known */
+    const struct errand
+        *errand; /* NULL, or all that may be done: everything else is left as it is */
     void *context;
     void (*storage_failed)(void *context, const struct error *e); /* nothing can be written down */
 };

@@ -77,7 +77,8 @@ static void append(struct plan *plan, struct action *items, const struct action 
 }
 
 int saved_compare(const struct saved_plan *saved, const struct plan *fresh, int64_t now,
-                  int64_t max_age_seconds, struct arena *arena, struct plan **todo, struct error *e)
+                  int64_t max_age_seconds, struct arena *arena, struct plan **errand,
+                  struct error *e)
 {
     struct plan *plan = arena_alloc(arena, sizeof(*plan));
     struct action *items = arena_array(arena, saved->count, sizeof(*items));
@@ -100,7 +101,7 @@ int saved_compare(const struct saved_plan *saved, const struct plan *fresh, int6
     }
     if (differing)
         return refuse(first, plan_find(fresh, first->name), differing, e);
-    *todo = plan;
+    *errand = plan;
     return 0;
 }
 

@@ -31,7 +31,7 @@ void crew_init(struct crew *c)
                        .watch_program = -1,
                        .settings_fd = -1,
                        .worker_settings_fd = -1,
-                       .todo = -1,
+                       .errand = -1,
                        .control.restart.due_ms = RESTART_NEVER,
                        .watcher.restart.due_ms = RESTART_NEVER};
     unset_pair(c->lifeline);
@@ -230,8 +230,8 @@ int crew_start_control(struct crew *c, int64_t now_ms, struct error *e)
     rc = give(&fds, rc, DESCRIPTOR_LIFELINE, DESCRIPTOR_ONLY, c->lifeline[CREW_FAR]);
     rc = give(&fds, rc, DESCRIPTOR_SETTINGS, DESCRIPTOR_ONLY, c->settings_fd);
     rc = give(&fds, rc, DESCRIPTOR_WATCH, DESCRIPTOR_ONLY, c->watch[CREW_NEAR]);
-    if (c->todo >= 0)
-        rc = give(&fds, rc, DESCRIPTOR_TODO, DESCRIPTOR_ONLY, c->todo);
+    if (c->errand >= 0)
+        rc = give(&fds, rc, DESCRIPTOR_ERRAND, DESCRIPTOR_ONLY, c->errand);
     for (size_t i = 0; i < c->listeners.status_count; i++)
         rc = give(&fds, rc, DESCRIPTOR_STATUS, (int)i, c->listeners.status[i]);
     for (size_t i = 0; i < c->slot_count; i++) {

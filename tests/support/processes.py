@@ -106,11 +106,11 @@ def children_of(pid):
 
 def tree_of(pid):
     """`pid` and all that descend from it."""
-    todo, found = [pid], []
-    while todo:
-        next_one = todo.pop()
+    queue, found = [pid], []
+    while queue:
+        next_one = queue.pop()
         found.append(next_one)
-        todo += children_of(next_one)
+        queue += children_of(next_one)
     return found
 
 

@@ -88,11 +88,11 @@ def e2e_tests(build, cases):
     sys.path.insert(0, E2E)
     os.environ["RECONCERT_BUILD"] = build
     os.environ["RECONCERT_CASES"] = cases
-    todo = [unittest.defaultTestLoader.discover(E2E, "test_*.py", E2E)]
-    while todo:
-        for item in todo.pop():
+    queue = [unittest.defaultTestLoader.discover(E2E, "test_*.py", E2E)]
+    while queue:
+        for item in queue.pop():
             if isinstance(item, unittest.TestSuite):
-                todo.append(item)
+                queue.append(item)
                 continue
             name = item.id()
             command = [sys.executable, os.path.join(E2E, "one.py"), name]

@@ -81,20 +81,20 @@ static void expect(const struct saved_plan *saved, const struct action *items, s
 {
     struct plan fresh = {.items = items, .count = count};
     struct arena *arena = arena_new(NULL);
-    struct plan *todo = NULL;
+    struct plan *errand = NULL;
     char actual[512] = "";
     struct error e;
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(arena);
-    if (saved_compare(saved, &fresh, now, AGE, arena, &todo, &e)) {
+    if (saved_compare(saved, &fresh, now, AGE, arena, &errand, &e)) {
         CU_ASSERT_EQUAL(e.kind, ERROR_INVALID);
         CU_ASSERT_STRING_EQUAL(e.message, expected);
         if (strcmp(e.message, expected) != 0)
             fprintf(stderr, "%s\n", e.message);
     } else {
-        for (size_t i = 0; i < todo->count; i++)
+        for (size_t i = 0; i < errand->count; i++)
             snprintf(actual + strlen(actual), sizeof(actual) - strlen(actual), "%.*s ",
-                     STR_ARG(todo->items[i].name));
+                     STR_ARG(errand->items[i].name));
         CU_ASSERT_STRING_EQUAL(actual, expected);
     }
     arena_free(arena);

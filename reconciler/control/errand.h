@@ -1,5 +1,5 @@
-#ifndef CONTROL_TODO_H
-#define CONTROL_TODO_H
+#ifndef CONTROL_ERRAND_H
+#define CONTROL_ERRAND_H
 
 #include <stdbool.h>
 
@@ -13,19 +13,19 @@
  * where it replaces a declared certificate.
  */
 
-#define TODO_BYTES_MAX ((size_t)1 << 30)
+#define ERRAND_BYTES_MAX ((size_t)1 << 30)
 
-struct todo;
+struct errand;
 
 /* Does anything happen by it? Keeping, waiting and blocks are no deeds. */
-bool todo_is_deed(const struct action *a);
+bool errand_is_deed(const struct action *a);
 /* The deeds of a plan, sorted as it is. Returns their number; failure shows as out->failed. */
-size_t todo_print(const struct plan *plan, struct buf *out);
+size_t errand_print(const struct plan *plan, struct buf *out);
 
-/* What todo_print wrote, from a descriptor of which no offset is moved. NULL with *e. */
-struct todo *todo_read(int fd, struct error *e) MUST_CHECK;
-void todo_free(struct todo *t); /* NULL is fine */
+/* What errand_print wrote, from a descriptor of which no offset is moved. NULL with *e. */
+struct errand *errand_read(int fd, struct error *e) MUST_CHECK;
+void errand_free(struct errand *t); /* NULL is fine */
 /* True if `a` is no deed, or stands in it just so. */
-bool todo_allows(const struct todo *t, const struct action *a);
+bool errand_allows(const struct errand *t, const struct action *a);
 
 #endif

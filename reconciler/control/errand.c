@@ -1,4 +1,4 @@
-#include "reconciler/control/todo.h"
+#include "reconciler/control/errand.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,26 +11,26 @@ struct deed {
     bool overrides;
 };
 
-struct todo {
+struct errand {
     struct deed *items; /* sorted by name */
     size_t count;
     struct buf text;
 };
 
-bool todo_is_deed(const struct action *a)
+bool errand_is_deed(const struct action *a)
 {
     return a->action == PLAN_ISSUE || a->action == PLAN_RENEW || a->action == PLAN_ADOPT ||
            a->action == PLAN_RETIRE;
 }
 
-size_t todo_print(const struct plan *plan, struct buf *out)
+size_t errand_print(const struct plan *plan, struct buf *out)
 {
     size_t count = 0;
 
     for (size_t i = 0; i < plan->count; i++) {
         const struct action *a = &plan->items[i];
 
-        if (!todo_is_deed(a))
+        if (!errand_is_deed(a))
             continue;
         buf_printf(out, "%s%s ", plan_action_name(a->action), a->overrides ? "+" : "");
         buf_str(out, a->name);
@@ -72,10 +72,10 @@ static int parse_line(struct str line, struct deed *deed)
     if (deed->overrides)
         word.len--;
     as.action = deed->action = plan_action_from(word);
-    return deed->name.len && todo_is_deed(&as) ? 0 : -1;
+    return deed->name.len && errand_is_deed(&as) ? 0 : -1;
 }
 
-static int parse(struct todo *t, struct error *e)
+static int parse(struct errand *t, struct error *e)
 {
     struct str rest = buf_view(&t->text);
     size_t lines = 0;
@@ -96,23 +96,23 @@ static int parse(struct todo *t, struct error *e)
     return 0;
 }
 
-struct todo *todo_read(int fd, struct error *e)
+struct errand *errand_read(int fd, struct error *e)
 {
-    struct todo *t = calloc(1, sizeof(*t));
+    struct errand *t = calloc(1, sizeof(*t));
 
     if (!t) {
         error_memory(e);
         return NULL;
     }
-    t->text = BUF_INIT(TODO_BYTES_MAX);
+    t->text = BUF_INIT(ERRAND_BYTES_MAX);
     if (read_all(fd, &t->text, e) || parse(t, e)) {
-        todo_free(t);
+        errand_free(t);
         return NULL;
     }
     return t;
 }
 
-void todo_free(struct todo *t)
+void errand_free(struct errand *t)
 {
     if (!t)
         return;
@@ -126,11 +126,11 @@ static int compare_name(const void *key, const void *item)
     return str_compare(*(const struct str *)key, ((const struct deed *)item)->name);
 }
 
-bool todo_allows(const struct todo *t, const struct action *a)
+bool errand_allows(const struct errand *t, const struct action *a)
 {
     const struct deed *deed;
 
-    if (!todo_is_deed(a))
+    if (!errand_is_deed(a))
         return true;
     deed = bsearch(&a->name, t->items, t->count, sizeof(*t->items), compare_name);
     return deed && deed->action == a->action && (!a->overrides || deed->overrides);

@@ -1,4 +1,4 @@
-#include "reconciler/control/todo.h"
+#include "reconciler/control/errand.h"
 
 #include <CUnit/Basic.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 
 static int make_fd(struct str text)
 {
-    int fd = memfd_create("todo", MFD_CLOEXEC);
+    int fd = memfd_create("errand", MFD_CLOEXEC);
 
     CU_ASSERT_EQUAL_FATAL(write(fd, text.ptr, text.len), (ssize_t)text.len);
     return fd;
@@ -38,22 +38,22 @@ static void test_round_trip(void)
     };
     const struct action milder = make_action(PLAN_ISSUE, "c.test", false);
     struct buf text = BUF_INIT(TEXT_MAX);
-    struct todo *todo;
+    struct errand *errand;
     struct error e;
     int fd;
 
-    CU_ASSERT_EQUAL(todo_print(&plan, &text), 5);
+    CU_ASSERT_EQUAL(errand_print(&plan, &text), 5);
     CU_ASSERT_STRING_EQUAL(text.data, "adopt a.test\nissue+ c.test\nissue d.test\nrenew f.test\n"
                                       "retire g.test\n");
     fd = make_fd(buf_view(&text));
-    todo = todo_read(fd, &e);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(todo);
+    errand = errand_read(fd, &e);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(errand);
     for (size_t i = 0; i < plan.count; i++)
-        CU_ASSERT_TRUE(todo_allows(todo, &items[i]));
-    CU_ASSERT_TRUE(todo_allows(todo, &milder));
+        CU_ASSERT_TRUE(errand_allows(errand, &items[i]));
+    CU_ASSERT_TRUE(errand_allows(errand, &milder));
     for (size_t i = 0; i < ARRAY_LENGTH(others); i++)
-        CU_ASSERT_FALSE(todo_allows(todo, &others[i]));
-    todo_free(todo);
+        CU_ASSERT_FALSE(errand_allows(errand, &others[i]));
+    errand_free(errand);
     close(fd);
     buf_free(&text);
 }
@@ -83,29 +83,29 @@ static void test_texts(void)
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         int fd = make_fd(str_from(rows[i].text));
         struct error e = {0};
-        struct todo *todo = todo_read(fd, &e);
+        struct errand *errand = errand_read(fd, &e);
 
-        if ((todo != NULL) != rows[i].is_fine)
+        if ((errand != NULL) != rows[i].is_fine)
             CU_FAIL(rows[i].text);
         CU_ASSERT_EQUAL(e.kind, rows[i].is_fine ? ERROR_NONE : ERROR_SYNTAX);
-        todo_free(todo);
+        errand_free(errand);
         close(fd);
     }
-    todo_free(NULL);
+    errand_free(NULL);
 }
 
 static void test_unreadable(void)
 {
     struct error e;
 
-    CU_ASSERT_PTR_NULL(todo_read(-1, &e));
+    CU_ASSERT_PTR_NULL(errand_read(-1, &e));
     CU_ASSERT_EQUAL(e.kind, ERROR_IO);
 }
 
 int main(void)
 {
     CU_initialize_registry();
-    CU_pSuite suite = CU_add_suite("todo", NULL, NULL);
+    CU_pSuite suite = CU_add_suite("errand", NULL, NULL);
     CU_ADD_TEST(suite, test_round_trip);
     CU_ADD_TEST(suite, test_texts);
     CU_ADD_TEST(suite, test_unreadable);
