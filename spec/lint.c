@@ -85,15 +85,45 @@ static void check_acme(struct catalog *c)
              STR(""));
 }
 
+/* --- what this build cannot do --- */
+
+static void check_storage(struct catalog *c)
+{
+    const struct acme *acme = c->context->found_acme;
+
+    if (acme && acme->enabled && acme->storage != ACME_STORAGE_SHM)
+        catalog_problem(c, c->acme, PROBLEM_NOTE, acme->storage_place, "config.storage",
+                        "not in this build yet: run takes 'shm' alone, which survives restarts "
+                        "here");
+}
+
 /* --- names that need a wildcard certificate --- */
 
-/* May the gate let names through that the pattern "*.x" stands for? */
-static bool gate_covers(const struct acme *acme, struct str pattern)
+static int compare_texts(const void *a, const void *b)
+{
+    return str_compare(((const struct text *)a)->value, ((const struct text *)b)->value);
+}
+
+/* The SNIs "*.x" of declared certificates, sorted, on the heap; ptr NULL when memory is out. */
+static struct texts declared_wildcards(const struct catalog *c)
+{
+    const struct sni *snis = c->structs[ENTITY_SNI];
+    struct text *items = malloc((c->filled[ENTITY_SNI] + 1) * sizeof(*items));
+    size_t count = 0;
+
+    for (uint32_t i = 0; items && i < c->filled[ENTITY_SNI]; i++)
+        if (str_starts(snis[i].name.value, STR("*.")))
+            items[count++] = snis[i].name;
+    if (items)
+        qsort(items, count, sizeof(*items), compare_texts);
+    return (struct texts){.items = items, .count = count};
+}
+
+/* May the gate's domains let names through that the pattern "*.x" stands for? */
+static bool domains_cover(const struct acme *acme, struct str pattern)
 {
     struct str suffix = str_slice(pattern, 1, pattern.len);
 
-    if (acme->allow_any_domain)
-        return true;
     for (size_t i = 0; i < acme->domains.count; i++) {
         struct str domain = acme->domains.items[i].value;
 
@@ -104,18 +134,25 @@ static bool gate_covers(const struct acme *acme, struct str pattern)
 }
 
 static void check_wildcards(struct catalog *c, struct catalog_ref ref, const struct texts *names,
-                            const char *field)
+                            const char *list, const struct texts *declared)
 {
     const struct acme *acme = c->context->found_acme;
 
     for (size_t i = 0; acme && acme->enabled && i < names->count; i++) {
         const struct text *name = &names->items[i];
+        char field[FIELD_MAX];
 
-        if (str_starts(name->value, STR("*.")) && gate_covers(acme, name->value))
-            warn(c, ref, name->place, field, i + 1,
-                 "'%.*s' would need a wildcard certificate, which http-01 cannot get: each name "
-                 "gets its own, once it is first asked for",
-                 name->value);
+        if (!str_starts(name->value, STR("*.")) ||
+            (!acme->allow_any_domain && !domains_cover(acme, name->value)) ||
+            bsearch(name, declared->items, declared->count, sizeof(*name), compare_texts))
+            continue;
+        snprintf(field, sizeof(field), "%s[%zu]", list, i + 1);
+        /* Who allows any domain wants just that. */
+        catalog_problem(c, ref, acme->allow_any_domain ? PROBLEM_NOTE : PROBLEM_WARNING,
+                        name->place, field,
+                        "'%.*s' would need a wildcard certificate, which http-01 cannot get: each "
+                        "name gets its own, once it is first asked for",
+                        STR_ARG(str_slice(name->value, 0, TEXT_SHOWN_MAX)));
     }
 }
 
@@ -166,11 +203,6 @@ static void check_plugins(struct catalog *c)
 }
 
 /* --- routes --- */
-
-static int compare_texts(const void *a, const void *b)
-{
-    return str_compare(((const struct text *)a)->value, ((const struct text *)b)->value);
-}
 
 /* A list in an order that does not depend on how it was written. */
 static void print_sorted(struct buf *out, const struct texts *list)
@@ -361,21 +393,26 @@ static void check_paths(struct catalog *c, uint32_t i)
                  "Kong's router refuses the brace in '%.*s': write \\{", paths->items[k].value);
 }
 
-static void check_routes(struct catalog *c)
+static int check_routes(struct catalog *c)
 {
     const struct route *routes = c->structs[ENTITY_ROUTE];
+    struct texts declared = declared_wildcards(c);
 
+    if (!declared.items)
+        return -1;
     for (uint32_t i = 0; i < c->filled[ENTITY_ROUTE]; i++) {
         struct catalog_ref ref = {i, ENTITY_ROUTE};
 
-        check_wildcards(c, ref, &routes[i].hosts, "hosts");
-        check_wildcards(c, ref, &routes[i].snis, "snis");
+        check_wildcards(c, ref, &routes[i].hosts, "hosts", &declared);
+        check_wildcards(c, ref, &routes[i].snis, "snis", &declared);
         check_paths(c, i);
         if (!is_served(&routes[i]))
             warn(c, ref, routes[i].entity.place, "", 0,
                  "unreachable: its service '%.*s' is not enabled",
                  routes[i].service->name.ptr ? routes[i].service->name : STR("without a name"));
     }
+    free((void *)declared.items);
+    return 0;
 }
 
 /* Kong looks at created_at and not at updated_at; nobody uses either. */
@@ -399,7 +436,7 @@ int lint_all(struct catalog *c, struct error *e)
     check_acme(c);
     check_snis(c);
     check_plugins(c);
-    check_routes(c);
+    check_storage(c);
     check_updated(c);
-    return check_twins(c) ? error_memory(e) : 0;
+    return check_routes(c) || check_twins(c) ? error_memory(e) : 0;
 }

@@ -32,6 +32,9 @@ static const struct {
      "2:12: warning: plugins[1].config.tos_accepted: the terms of Let's Encrypt are not accepted, "
      "so no account will be made: see https://letsencrypt.org/repository/\n"},
     {"plugins: [{name: acme, config: {account_email: a@b, tos_accepted: true}}]\n", ""},
+    {ACME "allow_any_domain: true, storage: consul}}]\n",
+     "2:116: note: plugins[1].config.storage: not in this build yet: run takes 'shm' alone, which "
+     "survives restarts here\n"},
     {"plugins: [{name: acme, config: {account_email: a@b, api_uri: "
      "'https://notletsencrypt.org/x'}}]\n",
      ""},
@@ -40,7 +43,10 @@ static const struct {
      "3:19: warning: routes[1].hosts[1]: '*.b.c.d'" WILD
      "3:30: warning: routes[1].hosts[2]: '*.c.d'" WILD},
     {ACME "allow_any_domain: true}}]\nroutes: [{snis: ['*.x'], protocols: [https]}]\n",
-     "3:18: warning: routes[1].snis[1]: '*.x'" WILD},
+     "3:18: note: routes[1].snis[1]: '*.x'" WILD},
+    {ACME "domains: ['*.d']}}]\nroutes: [{hosts: ['*.b.d', '*.c.d']}]\ncertificates: [{cert: c, "
+          "key: k, snis: [{name: a.d}, {name: '*.c.d'}]}]\n",
+     "3:19: warning: routes[1].hosts[1]: '*.b.d'" WILD},
     {ACME "domains: ['*.c']}, enabled: false}]\nroutes: [{hosts: ['*.c']}]\n", ""},
     {"routes: [{hosts: ['*.c']}]\n", ""},
     /* SNIs that no handshake can name. */
