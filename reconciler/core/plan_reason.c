@@ -51,7 +51,8 @@ static const char *const sentences[REASON_COUNT] = {
     [REASON_TOS] = "Let's Encrypt's terms of service must be accepted before an account is "
                    "registered: set config.tos_accepted to true "
                    "(https://letsencrypt.org/repository/)",
-    [REASON_STORAGE_UNSUPPORTED] = "the storage that the file names cannot be used by this build",
+    [REASON_STORAGE_UNSUPPORTED] =
+        "the storage that the file names cannot be used by this build, which takes shm",
 };
 
 const char *plan_reason_id(enum plan_reason reason)

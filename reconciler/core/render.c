@@ -155,7 +155,7 @@ static int print_group(const struct verb *verb, const struct plan *plan, struct 
     return 0;
 }
 
-static void print_summary(const struct plan *plan, struct buf *out)
+static void print_summary(const struct plan *plan, int64_t now, struct buf *out)
 {
     char text[CLOCK_TEXT_SIZE];
 
@@ -166,7 +166,8 @@ static void print_summary(const struct plan *plan, struct buf *out)
         buf_printf(out, "  %s: %zu\n", verbs[i].title, plan->counts[verbs[i].action]);
     buf_printf(out, "  Override: %zu\n", plan->override_count);
     if (plan->next_at)
-        buf_printf(out, "Next: %s\n", clock_print(plan->next_at, text));
+        buf_printf(out, "Next: %s\n",
+                   plan->next_at <= now ? "now" : clock_print(plan->next_at, text));
 }
 
 int render_plan_text(const struct plan *plan, const struct render_options *options, struct buf *out)
@@ -176,7 +177,7 @@ int render_plan_text(const struct plan *plan, const struct render_options *optio
 
     for (size_t i = 0; i < ARRAY_LENGTH(verbs) && !rc; i++)
         rc = print_group(&verbs[i], plan, &s);
-    print_summary(plan, out);
+    print_summary(plan, options->now, out);
     buf_free(&s.sentence);
     return rc || out->failed ? -1 : 0;
 }
