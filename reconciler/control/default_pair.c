@@ -30,21 +30,26 @@ static struct credential *parse(struct chain_pool *chains, const struct source_s
                                (struct str){key->files[0].data, key->files[0].len}, e);
 }
 
+static int read_file(char *path, const char *setting, struct source_set **out, struct error *e)
+{
+    const struct source_options options = {
+        .paths = &path, .path_count = 1, .max_bytes = DEFAULT_PAIR_FILE_MAX};
+
+    if (source_read(&options, out, e))
+        return error_prefix(e, "%s: %.200s", setting, path);
+    return (*out)->count ? 0 : error_set(e, ERROR_INVALID, "%s: %.200s: is empty", setting, path);
+}
+
 static int load(struct chain_pool *chains, char *certificate, char *key, struct credential **out,
                 struct error *e)
 {
-    struct source_options options = {
-        .paths = &certificate, .path_count = 1, .max_bytes = DEFAULT_PAIR_FILE_MAX};
     struct source_set *first = NULL, *second = NULL;
-    int rc = source_read(&options, &first, e);
+    int rc = read_file(certificate, "ssl_cert", &first, e);
 
-    options.paths = &key;
     if (rc == 0)
-        rc = source_read(&options, &second, e);
-    if (rc == 0 && !(*out = parse(chains, first, second, e))) {
-        rc = -1;
-        snprintf(e->file, sizeof(e->file), "%s", certificate);
-    }
+        rc = read_file(key, "ssl_cert_key", &second, e);
+    if (rc == 0 && !(*out = parse(chains, first, second, e)))
+        rc = error_prefix(e, "ssl_cert: %.200s", certificate);
     source_free(first);
     source_free(second);
     return rc;

@@ -11,6 +11,7 @@
 #include "reconciler/io/url.h"
 
 #define HTTPC_CONNECTIONS_PER_HOST 2
+#define TRUST_HINT "; acme_trusted_certificate names who is trusted"
 
 /* The headers that somebody asks for, Link apart since it may come several times. */
 enum kept { KEPT_CONTENT_TYPE, KEPT_LOCATION, KEPT_NONCE, KEPT_RETRY_AFTER, KEPT_DATE, KEPT_COUNT };
@@ -167,14 +168,16 @@ static enum error_kind kind_of(CURLcode code)
 /* What the two buffers' limits mean is clearer than libcurl's "failed writing". */
 static void explain_failure(struct transfer *t, CURLcode code, struct error *e)
 {
+    const char *text = t->curl_error[0] ? t->curl_error : curl_easy_strerror(code);
+
     if (t->reply_body.failed)
         error_set(e, ERROR_LIMIT, "the answer has more than %zu bytes", t->reply_body.max);
     else if (t->reply_head.failed)
         error_set(e, ERROR_LIMIT, "the answer has more than %zu bytes of headers",
                   HTTPC_HEADERS_MAX);
     else
-        error_set(e, kind_of(code), "%s",
-                  t->curl_error[0] ? t->curl_error : curl_easy_strerror(code));
+        error_set(e, kind_of(code), "%s%s", text,
+                  strstr(text, "SSL certificate problem") ? TRUST_HINT : "");
 }
 
 /* ---- redirects ---- */
