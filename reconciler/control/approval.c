@@ -144,6 +144,16 @@ int approval_read(const struct settings *s, const struct approval *before, struc
     return l.failed ? -1 : 0;
 }
 
+bool approval_is_awaited(const struct settings *s, const struct approval *before,
+                         const struct error *e)
+{
+    const char *named = settings_approve_file(s);
+
+    if (!named || strcmp(e->file, named) != 0 || (before && before->sha256[FILE_NAMED][0]))
+        return false;
+    return access(named, F_OK) && errno == ENOENT;
+}
+
 /* ---- bringing it ---- */
 
 static int write_all(int fd, struct str text, struct error *e)

@@ -20,6 +20,10 @@ struct approval {
  */
 int approval_read(const struct settings *s, const struct approval *before, struct approval **next,
                   struct error *e) MUST_CHECK;
+/* Whether `e` says no more than that the file of the setting has never been there: it is awaited.
+ */
+bool approval_is_awaited(const struct settings *s, const struct approval *before,
+                         const struct error *e);
 void approval_free(struct approval *a); /* NULL is fine */
 
 /* apply: puts a plan, as diff --out wrote it, where a server with this prefix looks for it. */

@@ -15,10 +15,11 @@ static const char *const names[CONDITION_COUNT] = {
     [CONDITION_CERTIFICATE] = "certificate_unusable",
     [CONDITION_ACCOUNT] = "account_unusable",
     [CONDITION_APPROVAL] = "approval_unusable",
+    [CONDITION_APPROVAL_AWAITED] = "approval_file_awaited",
     [CONDITION_PUBLISH] = "publish_failed",
 };
 
-void condition_set(struct conditions *c, enum condition_id id, const char *text)
+static void set(struct conditions *c, enum condition_id id, const char *text, int level)
 {
     struct condition *x = &c->items[id];
 
@@ -28,8 +29,18 @@ void condition_set(struct conditions *c, enum condition_id id, const char *text)
         x->since = clock_now();
     x->is_set = true;
     snprintf(x->text, sizeof(x->text), "%s", text);
-    log_event(LOG_ERROR, "condition_set",
+    log_event(level, "condition_set",
               LOG_FIELDS(log_cstr("condition", names[id]), log_cstr("text", text)));
+}
+
+void condition_set(struct conditions *c, enum condition_id id, const char *text)
+{
+    set(c, id, text, LOG_ERROR);
+}
+
+void condition_note(struct conditions *c, enum condition_id id, const char *text)
+{
+    set(c, id, text, LOG_NOTICE);
 }
 
 void condition_clear(struct conditions *c, enum condition_id id)

@@ -10,15 +10,16 @@
 /* What is wrong with the server as a whole, and since when: shown by status, logged when it
  * changes. */
 enum condition_id {
-    CONDITION_FILE_UNREADABLE, /* missing, or cannot be read: the old generation serves on */
-    CONDITION_FILE_REFUSED,    /* invalid: the same */
-    CONDITION_LAST_GOOD,       /* started from the last good file instead of the present one */
-    CONDITION_STORAGE,         /* the write-read probe failed: no order is sent */
-    CONDITION_STORAGE_DAMAGED, /* records were lost to corruption */
-    CONDITION_CERTIFICATE,     /* a declared certificate cannot be used */
-    CONDITION_ACCOUNT,         /* no account at the CA */
-    CONDITION_APPROVAL,        /* the plan that approves cannot be read, or is none */
-    CONDITION_PUBLISH,         /* a generation could not be announced to the workers */
+    CONDITION_FILE_UNREADABLE,  /* missing, or cannot be read: the old generation serves on */
+    CONDITION_FILE_REFUSED,     /* invalid: the same */
+    CONDITION_LAST_GOOD,        /* started from the last good file instead of the present one */
+    CONDITION_STORAGE,          /* the write-read probe failed: no order is sent */
+    CONDITION_STORAGE_DAMAGED,  /* records were lost to corruption */
+    CONDITION_CERTIFICATE,      /* a declared certificate cannot be used */
+    CONDITION_ACCOUNT,          /* no account at the CA */
+    CONDITION_APPROVAL,         /* the plan that approves cannot be read, or is none */
+    CONDITION_APPROVAL_AWAITED, /* it is not there yet: no fault */
+    CONDITION_PUBLISH,          /* a generation could not be announced to the workers */
     CONDITION_COUNT
 };
 
@@ -34,6 +35,8 @@ struct conditions {
 
 /* Logs a change, not a repetition. */
 void condition_set(struct conditions *c, enum condition_id id, const char *text);
+/* The same for what is no fault, but has to be known. */
+void condition_note(struct conditions *c, enum condition_id id, const char *text);
 void condition_clear(struct conditions *c, enum condition_id id);
 /* [{"condition","since","text"}] */
 void condition_print(const struct conditions *c, struct json_out *j);

@@ -206,8 +206,9 @@ static const struct settings_row rows[] = {
      "whether first certificates, overrides and retirements wait for approval: off, on = until "
      "`apply` brings a plan that has them, or the file of such a plan beside that",
      false,
-     &(const struct setting_type){
-         .kind = SETTING_TEXT, .at = offsetof(struct settings, acme_approve), .check = rule_path}},
+     &(const struct setting_type){.kind = SETTING_TEXT,
+                                  .at = offsetof(struct settings, acme_approve),
+                                  .check = rule_approve}},
     {"acme_limits", "",
      "limits of CAs, over those that are known, a comma list: the beginning of the directory's "
      "URL, then any of orders=300/3h domain=50/7d set=5/7d failures=5/1h renewals=exempt "

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "reconciler/base/attr.h"
 #include "reconciler/base/buf.h"
 
 #define SHOWN_MAX 100 /* bytes of a refused value that are shown */
@@ -130,4 +131,14 @@ int rule_path(struct str value, struct error *e)
     if (value.len >= PATH_MAX)
         return rule_refuse(value, "is longer than a path may be", e);
     return 0;
+}
+
+int rule_approve(struct str value, struct error *e)
+{
+    static const char *const words[] = {"true", "false", "yes", "no", "1", "0"};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
+        if (str_equal_nocase(value, str_from(words[i])))
+            return rule_refuse(value, "is neither on, off nor the path of a plan", e);
+    return rule_path(value, e);
 }

@@ -96,6 +96,8 @@ static const struct {
     {"acme_poll_interval = 0", "acme_poll_interval", "number"},
     {"acme_poll_interval = 86401", "acme_poll_interval", "number"},
     {"acme_start_with_last_good = yes", "acme_start_with_last_good", "on or off"},
+    {"acme_approve = yes", "acme_approve", "neither on, off nor the path"},
+    {"acme_approve = False", "acme_approve", "neither on, off nor the path"},
     {"acme_local_copy = 1", "acme_local_copy", "on or off"},
     {"acme_log_format = xml", "acme_log_format", "text, json"},
     {"acme_sever = x", "acme_sever", "did you mean acme_server?"},
