@@ -38,7 +38,9 @@ struct supervisor {
     int signals; /* signalfd */
     enum phase phase;
     int64_t kill_ms; /* in PHASE_DRAIN */
-    int code;        /* what to exit with */
+    int stop_signal; /* what stops us, and when it came */
+    int64_t stop_ms;
+    int code; /* what to exit with */
     unsigned start_deaths;
     struct upgrade upgrade;
 };
@@ -122,12 +124,12 @@ static void fail_start(struct supervisor *s, int code)
 
 /* ---- deaths ---- */
 
-/* How we ask is nothing to worry about. */
-static void log_death(const char *child, pid_t pid, int status)
+/* How we ask is nothing to worry about, nor is a start that was refused: the child has said why. */
+static void log_death(const char *child, pid_t pid, int status, bool is_refusal)
 {
     bool is_asked = WIFSIGNALED(status) &&
                     (WTERMSIG(status) == SIGTERM || WTERMSIG(status) == SUPERVISOR_HURRY_SIGNAL);
-    bool is_worry = WIFSIGNALED(status) ? !is_asked : WEXITSTATUS(status) != 0;
+    bool is_worry = WIFSIGNALED(status) ? !is_asked : WEXITSTATUS(status) != 0 && !is_refusal;
 
     log_event(is_worry ? LOG_WARN : LOG_INFO, "child_died",
               LOG_FIELDS(log_cstr("child", child), log_int("child_pid", pid),
@@ -177,7 +179,7 @@ static bool on_slot_died(struct supervisor *s, pid_t pid, int status)
         if (pid != slot->worker.pid && pid != slot->old_pid)
             continue;
         snprintf(name, sizeof(name), "worker-%zu", i);
-        log_death(name, pid, status);
+        log_death(name, pid, status, false);
         if (pid == slot->old_pid) {
             on_old_worker_died(s, slot);
         } else {
@@ -195,16 +197,16 @@ static void on_died(struct supervisor *s, pid_t pid, int status)
     const char *name;
 
     if (pid == s->crew.control.pid) {
-        log_death("control", pid, status);
+        log_death("control", pid, status, s->phase == PHASE_RUN && !s->crew.was_ready);
         on_control_died(s, status);
     } else if (pid == s->crew.watcher.pid) {
-        log_death("watcher", pid, status);
+        log_death("watcher", pid, status, false);
         s->crew.watcher.pid = 0;
         restart_died(&s->crew.watcher.restart, clock_steady_ms());
     } else if (!on_slot_died(s, pid, status)) {
         name = upgrade_died(&s->upgrade, &s->crew, pid, status, s->phase != PHASE_RUN);
         if (name)
-            log_death(name, pid, status);
+            log_death(name, pid, status, false);
     }
 }
 
@@ -271,8 +273,20 @@ static void receive_messages(struct supervisor *s)
         log_failure(LOG_ERROR, "channel_broken", &e, NULL);
 }
 
+/* timeout(1) and terminals reach the process and its group: one wish that comes twice. */
+static bool is_echo(const struct supervisor *s, int number)
+{
+    return number == s->stop_signal && clock_steady_ms() < s->stop_ms + SUPERVISOR_ECHO_MS;
+}
+
 static void on_stop_signal(struct supervisor *s, int number)
 {
+    if (s->phase == PHASE_DRAIN && is_echo(s, number))
+        return;
+    if (s->phase == PHASE_RUN) {
+        s->stop_signal = number;
+        s->stop_ms = clock_steady_ms();
+    }
     if (s->phase == PHASE_DRAIN)
         kill_all(s, "a second signal");
     else if (s->phase == PHASE_RUN && number == SIGINT)

@@ -61,6 +61,7 @@ struct supervisor_options {
 #define SUPERVISOR_HURRY_SIGNAL SIGALRM
 #define SUPERVISOR_DRAIN_MS 30000 /* SIGTERM, SIGQUIT: until what still runs is killed */
 #define SUPERVISOR_QUICK_MS 3000  /* SIGINT: the same */
+#define SUPERVISOR_ECHO_MS 1000   /* the same signal once more within this is no second one */
 #define SUPERVISOR_START_TRIES 5  /* deaths by a signal before the first CHANNEL_READY */
 #define SUPERVISOR_PROBE_MS 10000 /* for a new binary to show that it reads our state */
 

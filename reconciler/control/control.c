@@ -450,11 +450,16 @@ static void on_supervisor(int fd, short what, void *arg)
         stop(c);
 }
 
-/* A file that is refused at the start: every problem, as `check` prints them. */
-static int refuse_to_start(const struct reload *r)
+/* A file that is refused at the start: every problem, as `check` prints them, or as the log has it.
+ */
+static int refuse_to_start(const struct control *c, const struct reload *r)
 {
     struct buf out = BUF_INIT((size_t)16 << 20);
 
+    if (c->options->settings->acme_log_format == LOG_JSON) {
+        intake_log_refused(r);
+        return 1;
+    }
     if (r->outcome == RELOAD_REFUSED)
         problems_print_text(&r->new_refused->problems, &out);
     else if (r->error.file[0])
@@ -498,7 +503,7 @@ static int load_first(struct control *c)
     if (r->outcome == RELOAD_READY)
         intake_take(c, r);
     else
-        code = refuse_to_start(r);
+        code = refuse_to_start(c, r);
     reload_fini(r);
     return code;
 }
@@ -566,7 +571,10 @@ int control_run(const struct control_options *options)
     c->options = options;
     c->lock = -1;
     if (assembly_open(c, &calls, &e)) {
-        fprintf(stderr, "reconcert: %s\n", e.message);
+        if (options->settings->acme_log_format == LOG_JSON)
+            log_failure(LOG_CRIT, "start_failed", &e, NULL);
+        else
+            fprintf(stderr, "reconcert: %s\n", e.message);
     } else {
         code = load_first(c);
         if (code == 0) {

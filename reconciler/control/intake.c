@@ -11,6 +11,9 @@
 #include "reconciler/control/last_good.h"
 #include "reconciler/io/job.h"
 
+/* Blocked names that get a line in the log; further ones are counted. */
+#define INTAKE_BLOCKED_LOGGED 24
+
 /* The CA and account that the generation asks for. */
 static int use_authority(struct control *c, struct error *e)
 {
@@ -50,6 +53,19 @@ static void log_problems(const struct problems *p)
     }
 }
 
+void intake_log_refused(const struct reload *r)
+{
+    struct error e = r->error;
+
+    if (r->outcome == RELOAD_REFUSED) {
+        log_problems(&r->new_refused->problems);
+        error_set(&e, ERROR_INVALID, "the file has %zu error%s",
+                  r->new_refused->problems.error_count,
+                  r->new_refused->problems.error_count == 1 ? "" : "s");
+    }
+    log_failure(LOG_CRIT, "start_failed", &e, NULL);
+}
+
 static void note_refused(struct control *c, struct reload *r)
 {
     char text[ERROR_MESSAGE_MAX];
@@ -60,6 +76,7 @@ static void note_refused(struct control *c, struct reload *r)
     snprintf(text, sizeof(text), "the file has %zu error%s; the generation before it serves on",
              c->refused->problems.error_count, c->refused->problems.error_count == 1 ? "" : "s");
     condition_set(&c->conditions, CONDITION_FILE_REFUSED, text);
+    condition_clear(&c->conditions, CONDITION_FILE_UNREADABLE);
     log_problems(&c->refused->problems);
 }
 
@@ -185,19 +202,30 @@ static void take_plan(struct control *c, struct reload *r)
 /* The first look finds a file that cannot be used: nothing is approved then. */
 static const struct saved_plan nothing_approved;
 
-static void take_approval(struct control *c, struct reload *r)
+static void say_approval(struct control *c, const struct error *e)
 {
+    const struct settings *s = c->options->settings;
     char text[ERROR_MESSAGE_MAX];
 
+    if (e->kind == ERROR_NONE) {
+        condition_clear(&c->conditions, CONDITION_APPROVAL);
+        condition_clear(&c->conditions, CONDITION_APPROVAL_AWAITED);
+    } else if (approval_is_awaited(s, c->approval, e)) {
+        snprintf(text, sizeof(text), "waits for %.200s", settings_approve_file(s));
+        condition_note(&c->conditions, CONDITION_APPROVAL_AWAITED, text);
+        condition_clear(&c->conditions, CONDITION_APPROVAL);
+    } else {
+        snprintf(text, sizeof(text), "%.200s: %.300s", e->file, e->message);
+        condition_set(&c->conditions, CONDITION_APPROVAL, text);
+        condition_clear(&c->conditions, CONDITION_APPROVAL_AWAITED);
+    }
+}
+
+static void take_approval(struct control *c, struct reload *r)
+{
     if (!r->needs_approval)
         return;
-    if (r->approval_error.kind != ERROR_NONE) {
-        snprintf(text, sizeof(text), "%.200s: %.300s", r->approval_error.file,
-                 r->approval_error.message);
-        condition_set(&c->conditions, CONDITION_APPROVAL, text);
-    } else {
-        condition_clear(&c->conditions, CONDITION_APPROVAL);
-    }
+    say_approval(c, &r->approval_error);
     if (r->approval) {
         approval_free(c->approval);
         c->approval = r->approval;
@@ -222,6 +250,28 @@ static void log_held(const struct control *c)
         count += plan->items[i].reason == REASON_APPROVAL;
     if (count)
         log_event(LOG_NOTICE, "approval_awaited", LOG_FIELDS(log_int("names", (int64_t)count)));
+}
+
+/* Once for each change too: what will never be done as things stand, and so is never tried. */
+static void log_blocked(const struct plan *plan, int64_t now)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; plan && i < plan->count; i++) {
+        const struct action *a = &plan->items[i];
+        struct buf why = BUF_INIT(ERROR_MESSAGE_MAX);
+
+        if (a->action != PLAN_BLOCK || count++ >= INTAKE_BLOCKED_LOGGED)
+            continue;
+        plan_reason_print(a, now, &why);
+        log_event(LOG_WARN, "certificate_blocked",
+                  LOG_FIELDS(log_str("name", a->name), log_str("because", buf_view(&why))));
+        buf_free(&why);
+    }
+    if (count > INTAKE_BLOCKED_LOGGED)
+        log_event(LOG_WARN, "certificates_blocked",
+                  LOG_FIELDS(log_int("names", (int64_t)count),
+                             log_int("not_listed", (int64_t)(count - INTAKE_BLOCKED_LOGGED))));
 }
 
 static void look_again(struct control *c)
@@ -255,11 +305,13 @@ void intake_take(struct control *c, struct reload *r)
         break;
     case RELOAD_UNSUPPORTED:
         condition_set(&c->conditions, CONDITION_FILE_REFUSED, r->error.message);
+        condition_clear(&c->conditions, CONDITION_FILE_UNREADABLE);
         break;
     case RELOAD_READY:
         take_generation(c, r);
         take_plan(c, r);
         log_held(c);
+        log_blocked(c->plan.plan, r->now);
         break;
     case RELOAD_SWEPT:
         take_plan(c, r);

@@ -8,5 +8,7 @@
  * takes is set to NULL in `r`; the caller frees the rest.
  */
 void intake_take(struct control *c, struct reload *r);
+/* Why the first load came to nothing, as events. */
+void intake_log_refused(const struct reload *r);
 
 #endif

@@ -179,7 +179,9 @@ void plan_reason_print(const struct action *a, int64_t now, struct buf *out)
         return;
     case REASON_NOT_PUBLIC:
         fault = public_ca_refuses(a->name);
-        buf_printf(out, "no public CA certifies this name: %s", fault ? fault : "it is not public");
+        buf_printf(out,
+                   "no public CA certifies this name: %s; acme_server can name a CA of your own",
+                   fault ? fault : "it is not public");
         return;
     case REASON_NOT_DECLARED:
         buf_cstr(out, "the file no longer asks for it");

@@ -1,5 +1,6 @@
 """Edits of the file while the server runs."""
 
+import json
 import os
 import shutil
 import signal
@@ -67,6 +68,29 @@ class Names(Case):
         s.wait_fingerprint("d.test", lambda seen: seen != before)
 
 
+    def test_blocked_names_are_told(self):
+        """Once for each change, so that nobody waits for what is not tried."""
+        names = [f"n{i:02}.internal" for i in range(30)]
+        s = self.server(document(names[:1], acme={"tos_accepted": True}), settings=SLOW_POLL)
+        s.start()
+        told = wait_until("it is told", lambda: s.events("certificate_blocked"))
+        self.assertEqual([names[0]], [e["name"] for e in told])
+        self.assertIn("no public CA certifies this name: ", told[0]["because"])
+        self.assertIn("acme_server can name a CA of your own", told[0]["because"])
+        s.write(document(names, acme={"tos_accepted": True}))
+        rest = wait_until("the rest is counted", lambda: s.events("certificates_blocked"))
+        self.assertEqual([("30", "6")], [(e["names"], e["not_listed"]) for e in rest])
+        self.assertEqual(1 + 24, len(s.events("certificate_blocked")))
+
+    def test_a_second_server(self):
+        """It says who is there: the process that can be told to stop."""
+        s = self.server(document([]))
+        s.start()
+        done = s.verb("run")
+        self.assertEqual(1, done.returncode)
+        self.assertIn(f"are in use; process {s.process.pid} uses ", done.stderr)
+
+
 class StandardInput(Case):
     def test_it_is_read_once_and_kept(self):
         """What came by a pipe is gone from it: looks and a new control find it all the same."""
@@ -119,12 +143,46 @@ class BadFile(Case):
         self.assertIn("kong.yaml:5:", text)
         self.assertIn("services[1].port", text)
 
+    def test_at_start_in_json(self):
+        """Then each line is an object, why it did not start among them."""
+        refused = [
+            ({}, "the file has 3 errors", BAD),
+            ({"ssl_cert": "/none.pem", "ssl_cert_key": "/none.key"}, "ssl_cert: /none.pem: ", document([])),
+        ]
+        for i, (settings, text, file) in enumerate(refused):
+            s = self.server(file, settings={"acme_log_format": "json", **settings}, name=f"json-{i}")
+            s.spawn()
+            self.assertEqual(1, s.process.wait(20))
+            events = [json.loads(line) for line in s.log_text().splitlines()]
+            failed = [e for e in events if e["event"] == "start_failed"]
+            self.assertEqual([("crit", True)], [(e["level"], text in e["error"]) for e in failed], failed)
+            self.assertEqual(3 if file == BAD else 0, sum(e["event"] == "config_problem" for e in events))
+            self.assertNotIn("child_died", [e["event"] for e in events])
+
     def test_missing_at_start(self):
         s = self.server(document([]))
         os.unlink(s.file)
         s.spawn()
         self.assertEqual(1, s.process.wait(20))
         self.assertIn("kong.yaml", s.log_text())
+
+    def test_a_file_of_settings_at_start(self):
+        """Which setting, and which file, says the refusal: whatever the server needs to have."""
+        empty = os.path.join(self.folder, "empty.pem")
+        with open(empty, "w", encoding="utf-8") as f:
+            f.write("no PEM\n")
+        refused = [
+            ({"ssl_cert": "/none.pem", "ssl_cert_key": "/none.key"}, "ssl_cert: /none.pem: cannot open: "),
+            ({"ssl_cert": empty, "ssl_cert_key": "/none.key"}, "ssl_cert_key: /none.key: cannot open: "),
+            ({"ssl_cert": empty, "ssl_cert_key": empty}, f"ssl_cert: {empty}: "),
+            ({"acme_trusted_certificate": "/none.pem"}, "acme_trusted_certificate: /none.pem: cannot open: "),
+            ({"acme_trusted_certificate": empty}, f"acme_trusted_certificate: {empty}: holds no certificate"),
+        ]
+        for i, (settings, text) in enumerate(refused):
+            s = self.server(document([]), settings=settings, name=f"refused-{i}")
+            s.spawn()
+            self.assertEqual(1, s.process.wait(20))
+            self.assertIn(f"reconcert: {text}", s.log_text())
 
     def test_last_good_at_start(self):
         ca, s = self.pair(document(["a.test"]), settings={"acme_start_with_last_good": "on"})
@@ -149,8 +207,14 @@ class BadFile(Case):
         os.rename(s.file, s.file + ".away")
         wait_until("it is a condition", lambda: s.status_json()["conditions"])
         self.assertNotEqual(s.fingerprint(), s.fingerprint("a.test"))
+        s.write(BAD)  # it can be read again: one condition takes the other's place
+
+        def conditions():
+            return [c["condition"] for c in s.status_json()["conditions"]]
+
+        wait_until("it is refused", lambda: conditions() == ["file_refused"])
         os.rename(s.file + ".away", s.file)
-        wait_until("its return is seen", lambda: not s.status_json()["conditions"])
+        wait_until("its return is seen", lambda: not conditions())
         self.assertEqual(1, ca.handled()["new-order"])
 
 

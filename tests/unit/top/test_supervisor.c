@@ -315,7 +315,8 @@ static void test_quick_end(void)
     CU_ASSERT_EQUAL(supervised_start_ready(&s, NULL, stubborn), 0);
     kill(s.pid, SIGTERM);
     CU_ASSERT_TRUE(supervised_logs(&s, "stopping"));
-    kill(s.pid, SIGTERM);
+    kill(s.pid, SIGTERM); /* as timeout(1) sends it twice */
+    kill(s.pid, SIGINT);
     CU_ASSERT_TRUE(supervised_logs(&s, "a second signal"));
     CU_ASSERT_EQUAL(supervised_wait(&s, 20000), 0);
     supervised_close(&s);
