@@ -99,11 +99,8 @@ static int take_unknown(struct reading *r, const struct statement *st, struct er
              near ? "?" : "");
     if (!st->is_assignment && !str_starts(st->name, STR(OWN_PREFIX)))
         return note(r, st->name, why, e);
-    rule_refuse(st->name, "is no setting", e);
-    if (near)
-        snprintf(e->message + strlen(e->message), sizeof(e->message) - strlen(e->message),
-                 "; did you mean %s?", offer);
-    return -1;
+    return error_set(e, ERROR_USAGE, "is no setting%s%s%s%s", near ? "; did you mean " : "", offer,
+                     near ? "?" : "", st->layer ? st->layer : "");
 }
 
 /* Kong's word for "not set". */

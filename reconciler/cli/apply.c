@@ -137,7 +137,7 @@ static int look_again(const struct command *c, const struct plan *errand, bool i
                       enum outcome *worst)
 {
     struct dry_run d;
-    int code = dry_run_open(&d, c, 1);
+    int code = dry_run_reopen(&d, c, 1);
 
     *worst = OUTCOME_DONE;
     for (size_t i = 0; code == VERB_DONE && i < errand->count; i++) {
@@ -271,6 +271,7 @@ struct work {
     const struct dry_run *d;
     const struct plan *errand;
     const struct source_set *set; /* the plan as it was read */
+    const struct buf *text;       /* the errand, as it is told */
 };
 
 /* Asks again and again while the server has not taken the file yet that we have read. */
@@ -295,27 +296,27 @@ static int do_with_server(const struct work *w, struct buf *page, struct error *
     const struct source_file *file = &w->set->files[0];
 
     if (wait_for_reload(w->d, page, e) ||
-        approval_bring(&w->d->settings, (struct str){file->data, file->len}, e))
+        approval_bring(&w->d->settings, (struct str){file->data, file->len}, e) ||
+        output_buf(w->text, e))
         return -1;
     return wait_for_server(w->c, w->errand);
 }
 
-static int act(const struct work *w, struct error *e)
+static int act(struct work *w, struct error *e)
 {
     struct buf text = BUF_INIT(ERRAND_BYTES_MAX), page = BUF_INIT(STATUS_BODY_MAX);
     size_t count = errand_print(w->errand, &text);
     int code = -1;
 
+    w->text = &text;
     if (text.failed)
         error_memory(e);
     else if (!count)
         code = output_data(STR("Nothing to do.\n"), e) ? -1 : VERB_DONE;
-    else if (output_buf(&text, e))
-        code = -1;
-    else if (ask_server(w->d->settings.prefix, "/status.json", &page, e))
-        code = do_it(w->c, w->d, w->errand, &text, e);
-    else
+    else if (ask_server(w->d->settings.prefix, "/status.json", &page, e) == 0)
         code = do_with_server(w, &page, e);
+    else
+        code = output_buf(&text, e) ? -1 : do_it(w->c, w->d, w->errand, &text, e);
     buf_free(&text);
     buf_free(&page);
     return code;
@@ -333,7 +334,7 @@ static int compare_and_act(const struct command *c, const struct saved_plan *sav
         code = -1;
         if (saved_compare(saved, d.plan, d.now, max_age, d.loaded->arena, &rest, &e) == 0 &&
             list_deeds(saved, &d, &errand, &e) == 0)
-            code = act(&(struct work){c, &d, &errand, set}, &e);
+            code = act(&(struct work){.c = c, .d = &d, .errand = &errand, .set = set}, &e);
         if (code < 0) {
             output_error(&e);
             code = VERB_FAILED;

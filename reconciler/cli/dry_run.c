@@ -89,7 +89,7 @@ static void say_storage(const struct dry_run *d)
     buf_free(&text);
 }
 
-int dry_run_open(struct dry_run *d, const struct command *c, size_t first_file)
+int dry_run_reopen(struct dry_run *d, const struct command *c, size_t first_file)
 {
     const char *against = c->options->values[OPTION_AGAINST];
     struct error e;
@@ -113,9 +113,16 @@ int dry_run_open(struct dry_run *d, const struct command *c, size_t first_file)
         output_error(&e);
         return VERB_FAILED;
     }
-    if (!d->against)
-        say_storage(d);
     return VERB_DONE;
+}
+
+int dry_run_open(struct dry_run *d, const struct command *c, size_t first_file)
+{
+    int code = dry_run_reopen(d, c, first_file);
+
+    if (code == VERB_DONE && !d->against)
+        say_storage(d);
+    return code;
 }
 
 void dry_run_close(struct dry_run *d)

@@ -34,6 +34,8 @@ struct dry_run {
  * unreadable, and where this build cannot use the storage that the file names.
  */
 int dry_run_open(struct dry_run *d, const struct command *c, size_t first_file);
+/* The same without a word about the state: for who has heard it before. */
+int dry_run_reopen(struct dry_run *d, const struct command *c, size_t first_file);
 void dry_run_close(struct dry_run *d);
 
 #endif

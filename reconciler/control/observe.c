@@ -61,7 +61,10 @@ int observe_store(struct store *store, const struct observe_options *options, st
 
 static int take_value(void *context, const struct value *v, struct error *e)
 {
-    return store_apply(context, v, e);
+    struct observation *o = context;
+
+    o->is_present = true;
+    return store_apply(o->store, v, e);
 }
 
 int observation_open(const struct settings *s, struct observation *o, struct error *e)
@@ -82,9 +85,8 @@ int observation_open(const struct settings *s, struct observation *o, struct err
         return error_memory(e);
     }
     storage = storage_open(&options, &why);
-    if (!storage || storage_load(storage, take_value, o->store, &problems, &why))
+    if (!storage || storage_load(storage, take_value, o, &problems, &why))
         memcpy(o->storage_error, why.message, sizeof(o->storage_error));
-    o->is_present = store_count(o->store) > 0;
     storage_problems_free(&problems);
     storage_close(storage);
     return 0;

@@ -2,9 +2,11 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,7 +14,8 @@
 
 #include "reconciler/base/buf.h"
 
-#define DEFER_ACCEPT_S 1 /* nginx' value for `deferred` */
+#define LISTENERS_FREE_PORTS 1024 /* and above: for everybody (ip(7)) */
+#define DEFER_ACCEPT_S 1          /* nginx' value for `deferred` */
 
 union address {
     struct sockaddr any;
@@ -36,6 +39,11 @@ static int fail(struct error *e, int number, const struct settings_listen *l)
 
     print_address(l, &text);
     error_errno(e, ERROR_IO, number, "cannot listen on %s", text.data ? text.data : "an address");
+    if (number == EACCES && l->port && l->port < LISTENERS_FREE_PORTS) {
+        size_t len = strlen(e->message);
+        snprintf(e->message + len, sizeof(e->message) - len,
+                 "; ports below %d need root or CAP_NET_BIND_SERVICE", LISTENERS_FREE_PORTS);
+    }
     buf_free(&text);
     return -1;
 }
@@ -214,6 +222,40 @@ static void probe(const struct settings_listens *list, struct buf *in_use, size_
     }
 }
 
+/* Who holds the prefix, as its lock says it: the supervisor whose control has written that. 0:
+ * none.
+ */
+static long owner_of(const char *prefix)
+{
+    char path[PATH_MAX];
+    long control = 0, parent = 0;
+    FILE *f;
+
+    snprintf(path, sizeof(path), "%s/lock", prefix);
+    f = fopen(path, "re");
+    if (f && fscanf(f, "%18ld", &control) != 1)
+        control = 0;
+    if (f)
+        fclose(f);
+    snprintf(path, sizeof(path), "/proc/%ld/stat", control);
+    f = control > 0 ? fopen(path, "re") : NULL;
+    if (f && fscanf(f, "%*d (%*[^)]) %*c %18ld", &parent) != 1)
+        parent = 0;
+    if (f)
+        fclose(f);
+    return parent;
+}
+
+static void say_owner(const char *prefix, struct error *e)
+{
+    long owner = owner_of(prefix);
+    size_t len = strlen(e->message);
+
+    if (owner > 1)
+        snprintf(e->message + len, sizeof(e->message) - len, "; process %ld uses %.60s", owner,
+                 prefix);
+}
+
 static int refuse_in_use(const struct settings *s, struct error *e)
 {
     struct buf text = BUF_INIT(64 * 2 * SETTINGS_LISTEN_MAX);
@@ -226,6 +268,8 @@ static int refuse_in_use(const struct settings *s, struct error *e)
                   text.len > 400 ? " ..." : "");
     else if (count)
         error_set(e, ERROR_IN_USE, "address %s is in use", text.data ? text.data : "");
+    if (count)
+        say_owner(s->prefix, e);
     buf_free(&text);
     return count ? -1 : 0;
 }

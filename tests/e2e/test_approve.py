@@ -59,7 +59,8 @@ class Approve(Case):
     def test_apply_without_a_server(self):
         """Who applies has approved, whatever the settings say; a server then finds it done."""
         _, s = self.pair(document(["a.test"]), {"acme_approve": "on"})
-        self.assertEqual(0, s.verb("apply", self.plan(s)).returncode)
+        done = s.verb("apply", self.plan(s))
+        self.assertEqual((0, 1), (done.returncode, done.stderr.count("there is no state under")))
         s.start()
         s.wait_valid(["a.test"])
 
@@ -110,7 +111,8 @@ class Approve(Case):
         s.start([f"--approve={plan}"])
         self.wait_held(s, "a.test", "issue")
         conditions = {c["condition"]: c["text"] for c in s.status_json()["conditions"]}
-        self.assertIn(plan, conditions["approval_unusable"])
+        self.assertEqual({"approval_file_awaited": f"waits for {plan}"}, conditions)
+        self.assertEqual([], [e for e in s.events("condition_set") if e["level"] == "error"])
         told = s.verb("explain", "--set", f"acme_approve={plan}", "a.test")
         self.assertEqual((0, True), (told.returncode, "nobody has approved it" in told.stdout))
         self.assertIn(plan, told.stderr)
@@ -181,4 +183,5 @@ class Approve(Case):
     def test_wrong_usage(self):
         _, s = self.pair(document(["a.test"]))
         self.assertEqual(64, s.verb("run", "--approve=").returncode)
+        self.assertEqual(64, s.verb("run", "--approve=yes").returncode)
         self.assertEqual(64, s.verb("diff", "--approve").returncode)
