@@ -37,7 +37,7 @@ static int read_file(char *path, const char *setting, struct source_set **out, s
 
     if (source_read(&options, out, e))
         return error_prefix(e, "%s: %.200s", setting, path);
-    return (*out)->count ? 0 : error_set(e, ERROR_INVALID, "%s: %.200s: is empty", setting, path);
+    return 0;
 }
 
 static int load(struct chain_pool *chains, char *certificate, char *key, struct credential **out,
