@@ -26,13 +26,25 @@ quoted() {
     sed 's/^/    /'
 }
 
-propose() {
-    rm -f "$plan" # an older one must not be taken for this one's
-    if ! problems=$("$reconcert" check --now "$now" "$@"); then
+# refuse CODE: what check said becomes the comment. Without problems of the file, it could not run.
+refuse() {
+    if [ "$1" -eq 1 ] && [ -n "$problems" ]; then
         printf '%s\n' "$problems"
         printf '%s\n' "$problems" | quoted 'The file is invalid' >"$comment"
-        return 1
+    else
+        printf '%s\n' "$said" | quoted 'Could not be checked' >"$comment"
     fi
+    [ "$1" -ne 64 ] || return 64
+    return 1
+}
+
+propose() {
+    rm -f "$plan" # an older one must not be taken for this one's
+    problems=$("$reconcert" check --now "$now" "$@" 2>"$comment")
+    code=$?
+    said=$(cat "$comment")
+    [ -z "$said" ] || printf '%s\n' "$said" >&2
+    [ "$code" -eq 0 ] || refuse "$code" || return
     "$reconcert" diff --now "$now" --format markdown --out "$plan" "$@" >"$comment" || return 1
     "$reconcert" diff --now "$now" --exit-code "$@" 2>/dev/null
     case $? in

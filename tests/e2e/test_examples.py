@@ -81,8 +81,8 @@ class Gitops(Readme):
         with open(os.path.join(self.folder, "kong.yaml"), "w", encoding="utf-8") as f:
             f.write(text)
 
-    def pipeline(self, *arguments):
-        environment = server.clean_environment({"RECONCERT": server.BINARY})
+    def pipeline(self, *arguments, program=server.BINARY):
+        environment = server.clean_environment({"RECONCERT": program})
         if "-c" not in arguments:
             environment["KONG_PREFIX"] = os.path.join(self.folder, "prefix")
         return subprocess.run(
@@ -113,6 +113,19 @@ class Gitops(Readme):
             self.assertEqual(1, done.returncode)
             self.assertIn("acount_email: unknown field", done.stdout)
             self.assert_shown(self.comment(), "gitops", "README.md")
+
+    def test_unchecked(self):
+        """A check that could not be made is not a file that is invalid."""
+        for code, words, arguments, program in (
+            (1, "No such file", ["absent.yaml"], server.BINARY),
+            (64, "unknown option", ["--strickt", "kong.yaml"], server.BINARY),
+            (1, "not found", ["kong.yaml"], os.path.join(self.folder, "absent")),
+        ):
+            done = self.pipeline("propose", *arguments, program=program)
+            self.assertEqual(code, done.returncode)
+            self.assertIn("### Could not be checked\n", self.comment())
+            self.assertIn(words, self.comment())
+            self.assertIn(words, done.stderr)
 
     def test_blocked(self):
         self.put(text_of("gitops", "kong.yaml").replace("example.com", "shop.localhost"))
