@@ -2,7 +2,8 @@
 """`make run`: a CA of your own, kong.yaml, and reconcert on its default ports.
 
 Everything lies under build/run, which is emptied first: the CA forgets all when it ends, so we must
-too. Ctrl-C ends all of it. With other ports: run.py --plain 8080 --tls 9443 --status 8017.
+too. Ctrl-C ends all of it. Beside another one: run.py --plain 8080 --tls 9443 --status 8017 --folder
+build/run2.
 """
 
 import argparse
@@ -25,6 +26,8 @@ from pebble import Pebble, Watchdog  # noqa: E402
 
 BINARY = os.path.join(TOP, "build", "reconcert")
 PLAIN, TLS, STATUS = 8000, 8443, 8007
+BESIDE = "--plain 8080 --tls 9443 --status 8017 --folder build/run2"
+HINT = f"make run: beside it: python3 examples/local/run.py {BESIDE}"
 UNSETTLED = {"pending", "due"}
 LOOK_EVERY = 0.25
 
@@ -36,6 +39,11 @@ def say(text):
 def short(path):
     """A path as a person in the top folder types it."""
     return os.path.relpath(path, TOP)
+
+
+def is_local(name):
+    """Does curl find it on this machine by itself?"""
+    return name == "localhost" or name.endswith(".localhost")
 
 
 def owner_of(port):
@@ -93,10 +101,11 @@ class Place:
         except OSError:
             lock.seek(0)
             who = lock.read().strip()
-            sys.exit(f"make run: {short(self.folder)} is in use by another make run (pid {who})")
+            sys.exit(f"make run: {short(self.folder)} is in use by another make run (pid {who})\n{HINT}")
         taken = [port for port in (self.plain, self.tls, self.status) if not is_free(port)]
         if taken:
-            sys.exit("\n".join(f"make run: port {p} is in use{owner_of(p)}" for p in taken))
+            lines = [f"make run: port {p} is in use{owner_of(p)}" for p in taken]
+            sys.exit("\n".join([*lines, HINT]))
         lock.truncate(0)
         lock.write(f"{os.getpid()}\n")
         lock.flush()
@@ -111,11 +120,16 @@ class Place:
         with open(self.roots, "a", encoding="ascii") as f:
             f.write(root)
 
+    def written(self):
+        """The file as messages are to name it: all commands shown run in the top folder."""
+        inside = os.path.commonpath([TOP, self.file]) == TOP
+        return short(self.file) if inside else self.file
+
     def write_configuration(self, ca):
         lines = [
             "# Written by `make run`; gone with the next one. What is not here is the default.",
             f"prefix = {self.folder}/prefix",
-            f"declarative_config = {self.file}",
+            f"declarative_config = {self.written()}",
             f"acme_server = {ca.url}",
             f"acme_trusted_certificate = {ca.certificate}",
         ]
@@ -127,7 +141,7 @@ class Place:
 
 
 def greet(place, ca):
-    say(f"CA            {ca.url} (Pebble, log in {short(ca.log)})")
+    say(f"CA            {ca.url} (Pebble, log {short(ca.log)})")
     say(f"your file     {short(place.file)}: edit it while this runs")
     say(f"what is next  {short(BINARY)} diff -c {short(place.configuration)}")
     say("to stop       Ctrl-C\n")
@@ -148,7 +162,8 @@ def show_table(place, name):
     say("")
     subprocess.run([BINARY, "status", "-c", place.configuration], check=False)
     if name:
-        say(f"\ncurl --cacert {short(place.roots)} https://{name}:{place.tls}/\n")
+        resolve = "" if is_local(name) else f"--resolve {name}:{place.tls}:127.0.0.1 "
+        say(f"\ncurl --cacert {short(place.roots)} {resolve}https://{name}:{place.tls}/\n")
 
 
 class Show:

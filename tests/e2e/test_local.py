@@ -89,6 +89,7 @@ class MakeRun(Case):
             )  # fmt: skip
             self.assertEqual(1, done.returncode)
             self.assertIn("in use", done.stderr)
+            self.assertIn("--folder", done.stderr)
         self.assertEqual(before, sorted(os.listdir(self.run_folder)), "the first is left alone")
         self.assertIsNone(self.process.poll())
 
@@ -104,9 +105,10 @@ class MakeRun(Case):
             f.write(document(names, certificates=[declared("d.test")]))
 
     def test_closed_terminal_ends_it(self):
-        self.put("a.localhost")
+        self.put("a.example.com")
         self.begin()
-        self.wait_text(r"(?m)^.*a\.localhost.*valid.*$")
+        url = r"https://a\.example\.com:"
+        self.wait_text(rf"curl --cacert \S+ --resolve a\.example\.com:\d+:127\.0\.0\.1 {url}\d+/")
         family = processes.tree_of(self.process.pid)
         self.process.send_signal(signal.SIGHUP)
         self.assertEqual(0, self.process.wait(40))
