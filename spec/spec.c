@@ -115,7 +115,9 @@ static int parse_source(struct loading *l, size_t i, struct str bytes, const str
 
     if (!is_known) {
         problems_add(l->problems, PROBLEM_ERROR, (struct place){(uint32_t)i, 0, 0}, STR(""),
-                     "unknown file type: %s. (Accepted types: json, yaml)", l->sources[i].name);
+                     "unknown file type: %s. (Accepted types: json, yaml); rename it, or give it "
+                     "on standard input: -",
+                     l->sources[i].name);
         return -1;
     }
     if (syntax == SPEC_JSON)

@@ -25,7 +25,9 @@ static int refuse_errno(const char *prefix, long number, struct error *e)
     case ENOENT:
     case ENOTDIR:
     case ECONNREFUSED:
-        return error_set(e, ERROR_IO, "no server is running with prefix %s", prefix);
+        return error_set(
+            e, ERROR_IO,
+            "no server is running with prefix %s (-c or --set prefix=... names another)", prefix);
     case EACCES:
     case EPERM:
         return error_set(e, ERROR_IO,

@@ -122,6 +122,9 @@ static void print_summary(const struct command *c, const struct settings *s,
     }
     if (loaded->model && note_http01_port(s, loaded->model, &line))
         output_note(buf_view(&line));
+    buf_clear(&line);
+    if (loaded->model && note_closed_gate(loaded->model, &line))
+        output_note(buf_view(&line));
     buf_free(&line);
 }
 

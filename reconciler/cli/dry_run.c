@@ -4,6 +4,7 @@
 
 #include "reconciler/cli/against.h"
 #include "reconciler/cli/input.h"
+#include "reconciler/cli/note.h"
 #include "reconciler/cli/output.h"
 #include "reconciler/control/limits.h"
 #include "reconciler/core/render.h"
@@ -68,6 +69,15 @@ static int make_plan(struct dry_run *d, struct error *e)
     return fit_budget(d, plan, e);
 }
 
+static void say_gate(const struct dry_run *d)
+{
+    struct buf text = BUF_INIT(OUTPUT_LINE_MAX);
+
+    if (note_closed_gate(d->loaded->model, &text))
+        output_note(buf_view(&text));
+    buf_free(&text);
+}
+
 /* What the plan was made against is part of the answer. */
 static void say_storage(const struct dry_run *d)
 {
@@ -77,7 +87,9 @@ static void say_storage(const struct dry_run *d)
     if (!d->loaded->model->acme || !d->loaded->model->acme->enabled)
         return;
     if (unsupported)
-        buf_printf(&text, "storage \"%s\" is not in this build yet: what it holds is not seen",
+        buf_printf(&text,
+                   "storage \"%s\" is not in this build yet: what it holds is not seen, and run "
+                   "takes shm alone",
                    unsupported);
     else if (d->observation.storage_error[0])
         buf_printf(&text, "the state under %s cannot be read: %s", d->settings.prefix,
@@ -120,6 +132,8 @@ int dry_run_open(struct dry_run *d, const struct command *c, size_t first_file)
 {
     int code = dry_run_reopen(d, c, first_file);
 
+    if (code == VERB_DONE)
+        say_gate(d);
     if (code == VERB_DONE && !d->against)
         say_storage(d);
     return code;

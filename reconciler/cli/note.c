@@ -44,6 +44,19 @@ bool note_http01_port(const struct settings *s, const struct model *model, struc
     if (port)
         buf_printf(out, "forward it to %u, or ", port);
     buf_printf(out, "set proxy_listen=0.0.0.0:%d, ...", HTTP01_PORT);
+    if (port)
+        buf_printf(out, "; port_maps=%d:%u says that it is forwarded", HTTP01_PORT, port);
+    return true;
+}
+
+bool note_closed_gate(const struct model *model, struct buf *out)
+{
+    const struct acme *acme = model->acme;
+
+    if (!acme || !acme->enabled || acme->domains.count || acme->allow_any_domain)
+        return false;
+    buf_cstr(out, "the acme plugin lets no name through: list some in its domains, or set "
+                  "allow_any_domain");
     return true;
 }
 

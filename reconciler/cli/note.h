@@ -19,6 +19,9 @@
  */
 bool note_http01_port(const struct settings *s, const struct model *model, struct buf *out);
 
+/* Where the acme plugin manages nothing, since no name can pass its gate. */
+bool note_closed_gate(const struct model *model, struct buf *out);
+
 /*
  * True, with the sentence appended, where the folder lies on a file system that is gone with the
  * machine or the container: what was obtained would be ordered again. `run` alone says it.

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "reconciler/base/attr.h"
 #include "reconciler/cli/nearest.h"
 #include "reconciler/cli/output.h"
 
@@ -45,7 +46,8 @@ static const struct verb rows[] = {
         .summary = "say what is wrong with the file, and where",
         .description =
             "Prints every problem of the file to standard output, a line each: file, line and "
-            "column, path, what is wrong. How many there are goes to standard error. Nothing else "
+            "column, path, what is wrong. Lists count from one: routes[1] is the first. How many "
+            "there are goes to standard error. Nothing else "
             "is read, written or asked. Warnings speak of what is valid and yet does not do what "
             "it seems to: a certificate that has expired or is not for its SNI, a chain that does "
             "not lead upward, a route that is never reached, a name that can never match. As sarif "
@@ -101,7 +103,9 @@ static const struct verb rows[] = {
             "PLAN is what diff --out has written, and a person has approved. A fresh plan is made "
             "first: if it has another action for any name in PLAN, or PLAN is too old, nothing is "
             "done. What has happened meanwhile is not done again, so a second apply does nothing. "
-            "What PLAN does not hold is not done, not even a renewal that is due by now. Without "
+            "What PLAN does not hold is not done, not even a renewal that is due by now. Each "
+            "action is printed; a plus behind it, as in issue+, says that the name's declared "
+            "certificate is overridden. Without "
             "FILE and without the setting declarative_config, the files are those that PLAN was "
             "made from.\n"
             "\n"
@@ -157,7 +161,8 @@ static const struct verb rows[] = {
         .operands = "",
         .summary = "show the certificates of the running server",
         .description =
-            "Asks the server that runs with the same prefix, over the socket control.sock in it, "
+            "Asks the server that runs with the same prefix (status_listen plays no part), over "
+            "the socket control.sock in it, "
             "and prints its names with state, issuer, expiry and what comes next, the problems of "
             "its file, and whatever else is not as it should be. With --verbose, each name's key, "
             "CA and places in the file follow it.",
@@ -250,14 +255,41 @@ void verb_print_formats(const struct verb *v, const char *separator, struct buf 
         }
 }
 
+/* What people type who come from Kong. */
+static const char *instead_of(const char *name)
+{
+    static const struct {
+        const char *theirs, *ours;
+    } words[] = {
+        {"config", "check FILE does what 'kong config parse' did"},
+        {"parse", "check FILE does what 'kong config parse' did"},
+        {"validate", "it is check"},
+        {"start", "it is run, which stays in the foreground"},
+        {"restart", "stop run with SIGTERM, and start it again"},
+        {"stop", "run ends by SIGTERM"},
+        {"quit", "run ends by SIGTERM"},
+        {"reload", "run watches the file, and takes each change by itself"},
+        {"health", "it is status"},
+        {"db_export", "check --flatten FILE prints the entities"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
+        if (strcmp(words[i].theirs, name) == 0)
+            return words[i].ours;
+    return NULL;
+}
+
 static int refuse_verb(const char *name, struct error *e)
 {
+    const char *ours = instead_of(name);
     char quoted[ERROR_PATH_MAX];
     const char *near = NULL;
 
     for (const struct verb *v = rows; v->name; v++)
         nearest_offer(str_from(name), v->name, &near);
     output_quote(name, quoted, sizeof(quoted));
+    if (ours)
+        return error_set(e, ERROR_USAGE, "unknown verb \"%s\": %s", quoted, ours);
     if (near)
         return error_set(e, ERROR_USAGE, "unknown verb \"%s\", did you mean %s?", quoted, near);
     return error_set(e, ERROR_USAGE, "unknown verb \"%s\"", quoted);

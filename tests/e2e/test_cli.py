@@ -21,6 +21,8 @@ REFUSED = [
     (["chek"], 'unknown verb "chek", did you mean check?', None),
     (["stat"], 'unknown verb "stat", did you mean status?', None),
     (["preflight"], 'unknown verb "preflight"', None),
+    (["health"], 'unknown verb "health": it is status', None),
+    (["stop"], 'unknown verb "stop": run ends by SIGTERM', None),
     (["simulate", "--days=0", "f"], '--days takes a number from 1 to 3660, not "0"', "simulate"),
     (["simulate", "--days=3661", "f"], '--days takes a number from 1 to 3660, not "3661"', "simulate"),
     (
@@ -458,7 +460,10 @@ class Status(Cli):
             prefix = os.path.join(self.folder, f"p{id(make)}")
             make(prefix)
             done = self.run_verb("status", environment={"KONG_PREFIX": prefix})
-            self.assertEqual(f"reconcert: no server is running with prefix {prefix}\n", done.stderr)
+            hint = "(-c or --set prefix=... names another)"
+            self.assertEqual(
+                f"reconcert: no server is running with prefix {prefix} {hint}\n", done.stderr
+            )
             self.assertEqual((1, ""), (done.returncode, done.stdout))
 
     def leave_socket(self, prefix):

@@ -248,6 +248,14 @@ class Settings(File):
             self.assertEqual(64, done.returncode, setting)
             self.assertIn(setting.split("=")[0], done.stderr)
 
+    def test_note_on_closed_gate(self):
+        closed = document([])
+        for verb in ("check", "diff"):
+            done = self.run_verb(verb, self.put(closed))
+            self.assertEqual(0, done.returncode)
+            self.assertIn("note: the acme plugin lets no name through", done.stderr)
+            self.assertNotIn("through", self.run_verb(verb, self.put(document(["a.test"]))).stderr)
+
     def test_note_on_port_80(self):
         path = self.put(document(["a.example.com"]))
         self.assertIn("http-01 asks port 80", self.run_verb("check", path).stderr)

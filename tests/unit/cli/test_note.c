@@ -3,8 +3,9 @@
 #include "reconciler/base/attr.h"
 #include "reconciler/cli/note.h"
 
-#define SAYS_8000 \
-    "http-01 asks port 80 of each name; forward it to 8000, or set proxy_listen=0.0.0.0:80, ..."
+#define SAYS_8000                                                                                  \
+    "http-01 asks port 80 of each name; forward it to 8000, or set proxy_listen=0.0.0.0:80, ...; " \
+    "port_maps=80:8000 says that it is forwarded"
 #define SAYS_NOTHING_PLAIN "http-01 asks port 80 of each name; set proxy_listen=0.0.0.0:80, ..."
 
 static const struct acme enabled = {.enabled = true}, disabled = {.enabled = false};

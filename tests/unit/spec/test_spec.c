@@ -33,7 +33,8 @@ static const struct {
      "-:1:1: _format_version: required field missing\n-:1:2: a: unknown field\n"
      "-:1:8: a: key given twice: first in line 1, column 2\n-:1:8: a: unknown field\n"},
     {"kong", GOOD_YAML, SPEC_BY_NAME,
-     "kong: unknown file type: kong. (Accepted types: json, yaml)\n"},
+     "kong: unknown file type: kong. (Accepted types: json, yaml); rename it, or give it on "
+     "standard input: -\n"},
     {"kong", GOOD_YAML, SPEC_YAML, ""},
     {"kong", GOOD_JSON, SPEC_JSON, ""},
     {"", GOOD_YAML, SPEC_BY_NAME, ""},
