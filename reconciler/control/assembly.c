@@ -116,7 +116,7 @@ static int map_counters(struct control *c, struct error *e)
 }
 
 /* Found out now: with a file that helps nobody every order would fail, and be tried again. */
-static int check_trusted(const char *path, struct error *e)
+static int check_trusted(const char *setting, const char *path, struct error *e)
 {
     const struct source_options options = {
         .paths = (char *[]){(char *)path}, .path_count = 1, .max_bytes = ASSEMBLY_TRUSTED_MAX};
@@ -135,30 +135,51 @@ static int check_trusted(const char *path, struct error *e)
                         : 0;
     }
     source_free(set);
-    return rc ? error_prefix(e, "acme_trusted_certificate: %.200s", path) : 0;
+    return rc ? error_prefix(e, "%s: %.200s", setting, path) : 0;
+}
+
+/* Kong's comma list: libcurl takes the system's roots and one file. *path is the caller's. */
+static int read_trusted(const char *list, char **path, bool *system, struct error *e)
+{
+    struct str rest = str_from(list);
+
+    while (rest.len) {
+        struct str item = str_trim(str_cut(rest, ',', &rest));
+        if (str_equal(item, STR("system")))
+            *system = true;
+        else if (item.len && *path)
+            return error_set(e, ERROR_USAGE,
+                             "lua_ssl_trusted_certificate: takes one file, beside system");
+        else if (item.len && !(*path = str_dup(item)))
+            return error_memory(e);
+    }
+    return *path ? check_trusted("lua_ssl_trusted_certificate", *path, e) : 0;
 }
 
 static int open_client(struct control *c, const struct assembly_calls *calls, struct error *e)
 {
     const struct settings *s = c->options->settings;
-    const char *trusted = s->acme_trusted_certificate;
+    const char *own = s->acme_trusted_certificate;
+    char *listed = NULL;
+    bool system = false;
 
-    if (!trusted && s->lua_ssl_trusted_certificate &&
-        strcmp(s->lua_ssl_trusted_certificate, "system") != 0)
-        trusted = s->lua_ssl_trusted_certificate;
-    if (s->acme_trusted_certificate && check_trusted(s->acme_trusted_certificate, e))
-        return -1;
+    if (own ? check_trusted("acme_trusted_certificate", own, e)
+            : read_trusted(s->lua_ssl_trusted_certificate, &listed, &system, e))
+        goto out;
     c->resolver = resolver_new(
         c->base,
         &(struct resolve_options){.servers = s->dns_resolver, .hosts_file = s->dns_hostsfile}, e);
     if (c->resolver)
         c->httpc = httpc_new(&(struct httpc_options){.base = c->base,
                                                      .resolver = c->resolver,
-                                                     .trusted_certificate = trusted,
+                                                     .trusted_certificate = own ? own : listed,
+                                                     .trusts_system = system,
                                                      .user_agent = VERSION_PRODUCT,
                                                      .ready = calls->http,
                                                      .context = c},
                              e);
+out:
+    free(listed);
     return c->httpc ? 0 : -1;
 }
 

@@ -347,10 +347,10 @@ static void configure(struct transfer *t)
     curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
     curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers);
     curl_easy_setopt(t->easy, CURLOPT_PROXY, t->proxy ? t->proxy : "");
-    if (h->trusted_certificate) {
+    if (h->trusted_certificate)
         curl_easy_setopt(t->easy, CURLOPT_CAINFO, h->trusted_certificate);
+    if (h->trusted_certificate && !h->options.trusts_system)
         curl_easy_setopt(t->easy, CURLOPT_CAPATH, NULL);
-    }
 }
 
 static void on_resolved(void *context, const char *addresses, const struct error *e);

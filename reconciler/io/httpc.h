@@ -23,7 +23,8 @@ struct httpc;
 struct httpc_options {
     struct event_base *base;
     struct resolver *resolver;
-    const char *trusted_certificate; /* PEM file of the only roots to trust; NULL = the system's */
+    const char *trusted_certificate; /* PEM file of roots to trust; NULL = the system's alone */
+    bool trusts_system;              /* beside those in the file */
     const char *user_agent;
     /* There is something for httpc_next; called once a turn of the loop. */
     void (*ready)(void *context);

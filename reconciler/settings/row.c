@@ -130,7 +130,7 @@ static const struct settings_row rows[] = {
      &(const struct setting_type){.kind = SETTING_SWITCH,
                                   .at = offsetof(struct settings, ssl_prefer_server_ciphers)}},
     {"lua_ssl_trusted_certificate", "system",
-     "PEM files of the authorities that are trusted, a comma list; `system` = the system's", false,
+     "authorities that are trusted, a comma list: `system` = the system's, and one PEM file", false,
      &(const struct setting_type){.kind = SETTING_TEXT,
                                   .at = offsetof(struct settings, lua_ssl_trusted_certificate),
                                   .check = rule_path}},

@@ -2,6 +2,7 @@
 
 import time
 
+import processes
 import server
 from fake_ca import Drop, Reply
 from harness import Case, document
@@ -224,6 +225,14 @@ class Trouble(Case):
         s.start()
         wait_until("it is said", lambda: s.status_json()["conditions"] or s.state("a.test") == "failing", 60)
         s.fingerprint()
+
+    def test_trusted_beside_the_system(self):
+        ports = processes.free_port(), processes.free_port()
+        ca = self.pebble(ports[0])
+        trusted = {"lua_ssl_trusted_certificate": f"system, {ca.certificate}"}
+        s = self.server(document(["a.test"]), ca, trusted, ports=ports, trusted="")
+        s.start()
+        s.wait_valid(["a.test"])
 
     def test_account_that_the_ca_forgot(self):
         """A restarted Pebble knows nobody: a new account is made, and issuing goes on."""

@@ -176,6 +176,8 @@ class BadFile(Case):
             ({"ssl_cert": empty, "ssl_cert_key": "/none.key"}, "ssl_cert_key: /none.key: cannot open: "),
             ({"ssl_cert": empty, "ssl_cert_key": empty}, f"ssl_cert: {empty}: "),
             ({"acme_trusted_certificate": "/none.pem"}, "acme_trusted_certificate: /none.pem: cannot open: "),
+            ({"lua_ssl_trusted_certificate": f"system,{empty}"}, f"lua_ssl_trusted_certificate: {empty}: holds no"),
+            ({"lua_ssl_trusted_certificate": "/a,/b"}, "lua_ssl_trusted_certificate: takes one file, beside system"),
             ({"acme_trusted_certificate": empty}, f"acme_trusted_certificate: {empty}: holds no certificate"),
         ]
         for i, (settings, text) in enumerate(refused):
