@@ -19,7 +19,7 @@ static const char *const names[CONDITION_COUNT] = {
     [CONDITION_PUBLISH] = "publish_failed",
 };
 
-static void set(struct conditions *c, enum condition_id id, const char *text, int level)
+static void set(struct conditions *c, enum condition_id id, const char *text, enum log_level level)
 {
     struct condition *x = &c->items[id];
 
