@@ -2,6 +2,9 @@
 
 #include <cap-ng.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <seccomp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -33,16 +36,13 @@ static const int calls[] = {
     SCMP_SYS(shutdown),
     SCMP_SYS(close),
     SCMP_SYS(getsockopt),
-    SCMP_SYS(setsockopt),
     SCMP_SYS(getsockname),
     SCMP_SYS(getpeername),
     SCMP_SYS(epoll_wait),
     SCMP_SYS(epoll_pwait),
     SCMP_SYS(epoll_ctl),
     SCMP_SYS(poll),
-    SCMP_SYS(fcntl),
     SCMP_SYS(fstat),
-    SCMP_SYS(newfstatat),
     SCMP_SYS(munmap),
     SCMP_SYS(mremap),
     SCMP_SYS(madvise),
@@ -60,10 +60,40 @@ static const int calls[] = {
     SCMP_SYS(restart_syscall),
     SCMP_SYS(getpid),
     SCMP_SYS(gettid),
-    SCMP_SYS(tgkill),
     SCMP_SYS(exit),
     SCMP_SYS(exit_group),
 };
+
+/*
+ * The rest is allowed for what we do with it alone. fcntl could have the kernel send signals in our
+ * name (F_SETOWN, F_SETSIG), setsockopt could steer what other workers' sockets are given.
+ */
+static int add_narrow_rules(scmp_filter_ctx filter)
+{
+    const struct {
+        int call;
+        unsigned count;
+        struct scmp_arg_cmp arguments[2];
+    } rules[] = {
+        /* Memory, but none that could be executed. */
+        {SCMP_SYS(mmap), 1, {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)}},
+        {SCMP_SYS(mprotect), 1, {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)}},
+        {SCMP_SYS(fcntl), 1, {SCMP_A1(SCMP_CMP_EQ, F_GET_SEALS)}},
+        {SCMP_SYS(fcntl), 1, {SCMP_A1(SCMP_CMP_EQ, F_GETFD)}},
+        {SCMP_SYS(fcntl), 1, {SCMP_A1(SCMP_CMP_EQ, F_GETFL)}},
+        {SCMP_SYS(setsockopt),
+         2,
+         {SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP), SCMP_A2(SCMP_CMP_EQ, TCP_NODELAY)}},
+        /* abort() */
+        {SCMP_SYS(tgkill), 1, {SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid())}},
+    };
+    int error = 0;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(rules) && !error; i++)
+        error = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, rules[i].call, rules[i].count,
+                                       rules[i].arguments);
+    return error;
+}
 
 static int add_rules(scmp_filter_ctx filter)
 {
@@ -71,14 +101,7 @@ static int add_rules(scmp_filter_ctx filter)
 
     for (size_t i = 0; i < ARRAY_LENGTH(calls) && !error; i++)
         error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
-    /* Memory, but none that could be executed. */
-    if (!error)
-        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
-                                 SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-    if (!error)
-        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
-                                 SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-    return error;
+    return error ? error : add_narrow_rules(filter);
 }
 
 static int filter_calls(struct error *e)

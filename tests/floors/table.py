@@ -113,7 +113,7 @@ EXTRA_SYMBOLS = {
     "pki": "pthread_mutex_init pthread_mutex_destroy pthread_mutex_lock pthread_mutex_unlock".split(),
     # A segment is sealed memory; nothing that has a name in a file system.
     "snapshot": """memfd_create mmap munmap mprotect madvise mlock munlock ftruncate fcntl fcntl64
-        fallocate close fstat fstat64 sysconf pwrite pwrite64 pread pread64 write getpagesize
+        fallocate close syscall sysconf pwrite pwrite64 pread pread64 write getpagesize
         getrandom""".split(),
     # A segment's descriptor; pages of keys that are left out of core dumps.
     "store": "close mmap munmap madvise mlock munlock".split(),

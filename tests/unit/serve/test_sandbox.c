@@ -3,12 +3,18 @@
 #include <CUnit/Basic.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,7 +31,9 @@ enum {
     CAN_OPEN = 4,
     CAN_CONNECT = 8,
     CAN_EXECUTE = 16,
-    CANNOT_WORK = 32
+    CANNOT_WORK = 32,
+    CAN_SIGNAL = 64,
+    CAN_LOOK = 128
 };
 
 static bool is_denied(long result)
@@ -33,8 +41,46 @@ static bool is_denied(long result)
     return result < 0 && errno == EPERM;
 }
 
+/* Every way to have a signal sent to another process, or in its name. */
+static bool can_signal(int fd)
+{
+    static const int commands[] = {F_SETOWN, F_SETSIG, F_SETFL, F_SETLEASE, F_NOTIFY, F_DUPFD};
+    const pid_t other = getppid();
+    const int on = 1;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(commands); i++)
+        if (!is_denied(fcntl(fd, commands[i], 0)))
+            return true;
+    return !is_denied(syscall(SYS_tgkill, other, other, 0)) || !is_denied(kill(other, 0)) ||
+           !is_denied(syscall(SYS_tkill, other, 0)) ||
+           !is_denied(syscall(SYS_rt_sigqueueinfo, other, 0, NULL)) ||
+           !is_denied(syscall(SYS_pidfd_open, other, 0)) || !is_denied(ioctl(fd, FIOASYNC, &on));
+}
+
+static bool can_look(void)
+{
+    struct stat st;
+
+    return !is_denied(stat("/etc/passwd", &st)) || !is_denied(fstatat(0, "", &st, AT_EMPTY_PATH)) ||
+           !is_denied(access("/etc/passwd", F_OK));
+}
+
+/* What it must still be able to do, and how abort() ends it. */
+static bool can_work(int fd)
+{
+    struct stat st;
+    const int on = 1;
+    void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return page != MAP_FAILED && write(STDERR_FILENO, "", 0) == 0 &&
+           syscall(SYS_fstat, fd, &st) == 0 && fcntl(fd, F_GET_SEALS) >= 0 &&
+           !is_denied(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on))) &&
+           syscall(SYS_tgkill, getpid(), gettid(), 0) == 0;
+}
+
 static int look_around(void)
 {
+    const int fd = memfd_create("segment", MFD_ALLOW_SEALING), size = 1;
     char name[] = "true";
     char *const arguments[] = {name, NULL}, *const environment[] = {NULL};
     struct error e;
@@ -53,8 +99,12 @@ static int look_around(void)
     if (HAS_FILTER && (page != MAP_FAILED ||
                        !is_denied(execve("/bin/true", arguments, environment)) || fork() >= 0))
         report |= CAN_EXECUTE;
-    page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (page == MAP_FAILED || write(STDERR_FILENO, "", 0) < 0)
+    if (HAS_FILTER &&
+        (can_signal(fd) || !is_denied(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size)))))
+        report |= CAN_SIGNAL;
+    if (HAS_FILTER && can_look())
+        report |= CAN_LOOK;
+    if (!can_work(fd))
         report |= CANNOT_WORK;
     return report;
 }
@@ -73,6 +123,22 @@ static void test_sandbox(void)
     CU_ASSERT_EQUAL(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 0);
     if (!HAS_FILTER)
         fprintf(stderr, "skipped: the system call filter, under a sanitizer\n");
+}
+
+/* The one signal that it sends itself. */
+static void test_abort(void)
+{
+    int status = 0;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        struct error e;
+        if (sandbox_enter(&e) == 0)
+            abort();
+        _exit(0);
+    }
+    CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+    CU_ASSERT(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
 }
 
 /* The status file of a sandboxed child, read from outside. */
@@ -123,8 +189,10 @@ static void test_privileges(void)
 
 int main(void)
 {
-    CU_TestInfo tests[] = {
-        {"sandbox", test_sandbox}, {"privileges", test_privileges}, CU_TEST_INFO_NULL};
+    CU_TestInfo tests[] = {{"sandbox", test_sandbox},
+                           {"abort", test_abort},
+                           {"privileges", test_privileges},
+                           CU_TEST_INFO_NULL};
     CU_SuiteInfo suites[] = {{.pName = "sandbox", .pTests = tests}, CU_SUITE_INFO_NULL};
 
     if (CU_initialize_registry() || CU_register_suites(suites))
