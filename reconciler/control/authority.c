@@ -23,6 +23,8 @@ struct authority {
     bool is_abandoned;
     bool failed;
     struct error error;
+    bool is_troubled;
+    struct error trouble; /* the last error, until it can be used again */
     struct acme_session *session;
 };
 
@@ -103,8 +105,6 @@ static void fail(struct authority *a, const struct error *e)
 {
     a->failed = true;
     a->error = *e;
-    log_failure(LOG_ERROR, "account_unusable", e,
-                LOG_FIELDS(log_str("directory", a->options.directory)));
 }
 
 /* ---- the account key ---- */
@@ -352,6 +352,17 @@ const struct error *authority_error(const struct authority *a)
     if (a->failed)
         return &a->error;
     return a->session ? acme_session_error(a->session) : NULL;
+}
+
+const struct error *authority_trouble(struct authority *a)
+{
+    const struct error *e = authority_error(a);
+
+    if (e)
+        a->trouble = *e;
+    if (e || (a->session && acme_session_is_ready(a->session)))
+        a->is_troubled = e != NULL;
+    return a->is_troubled ? &a->trouble : NULL;
 }
 
 void authority_retry(struct authority *a, int64_t now)

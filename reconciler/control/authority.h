@@ -55,6 +55,8 @@ void authority_reply(struct authority *a, const struct httpc_done *done, int64_t
 struct acme_session *authority_session(struct authority *a);
 /* Why it cannot be used, or NULL: no key, or the session failed. */
 const struct error *authority_error(const struct authority *a);
+/* The same while it tries again too: NULL once it can be used. */
+const struct error *authority_trouble(struct authority *a);
 /* Begins again after an error, if the CA has not named a later time. */
 void authority_retry(struct authority *a, int64_t now);
 

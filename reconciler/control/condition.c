@@ -6,20 +6,32 @@
 #include "reconciler/base/clock.h"
 #include "reconciler/base/log.h"
 
-static const char *const names[CONDITION_COUNT] = {
-    [CONDITION_FILE_UNREADABLE] = "file_unreadable",
-    [CONDITION_FILE_REFUSED] = "file_refused",
-    [CONDITION_LAST_GOOD] = "last_good_file",
-    [CONDITION_STORAGE] = "storage_unusable",
-    [CONDITION_STORAGE_DAMAGED] = "storage_damaged",
-    [CONDITION_CERTIFICATE] = "certificate_unusable",
-    [CONDITION_ACCOUNT] = "account_unusable",
-    [CONDITION_APPROVAL] = "approval_unusable",
-    [CONDITION_APPROVAL_AWAITED] = "approval_file_awaited",
-    [CONDITION_PUBLISH] = "publish_failed",
+/* What is no fault has to be known all the same. */
+static const struct {
+    const char *name;
+    enum condition_level level;
+} rows[CONDITION_COUNT] = {
+    [CONDITION_FILE_UNREADABLE] = {"file_unreadable", CONDITION_FAULT},
+    [CONDITION_FILE_REFUSED] = {"file_refused", CONDITION_FAULT},
+    [CONDITION_LAST_GOOD] = {"last_good_file", CONDITION_FAULT},
+    [CONDITION_STORAGE] = {"storage_unusable", CONDITION_FAULT},
+    [CONDITION_STORAGE_DAMAGED] = {"storage_damaged", CONDITION_FAULT},
+    [CONDITION_CERTIFICATE] = {"certificate_unusable", CONDITION_FAULT},
+    [CONDITION_ACCOUNT] = {"account_unusable", CONDITION_FAULT},
+    [CONDITION_APPROVAL] = {"approval_unusable", CONDITION_FAULT},
+    [CONDITION_APPROVAL_AWAITED] = {"approval_file_awaited", CONDITION_NOTE},
+    [CONDITION_PUBLISH] = {"publish_failed", CONDITION_FAULT},
 };
 
-static void set(struct conditions *c, enum condition_id id, const char *text, enum log_level level)
+static const struct {
+    const char *name;
+    enum log_level log;
+} levels[] = {
+    [CONDITION_FAULT] = {"fault", LOG_ERROR},
+    [CONDITION_NOTE] = {"note", LOG_NOTICE},
+};
+
+void condition_set(struct conditions *c, enum condition_id id, const char *text)
 {
     struct condition *x = &c->items[id];
 
@@ -29,18 +41,8 @@ static void set(struct conditions *c, enum condition_id id, const char *text, en
         x->since = clock_now();
     x->is_set = true;
     snprintf(x->text, sizeof(x->text), "%s", text);
-    log_event(level, "condition_set",
-              LOG_FIELDS(log_cstr("condition", names[id]), log_cstr("text", text)));
-}
-
-void condition_set(struct conditions *c, enum condition_id id, const char *text)
-{
-    set(c, id, text, LOG_ERROR);
-}
-
-void condition_note(struct conditions *c, enum condition_id id, const char *text)
-{
-    set(c, id, text, LOG_NOTICE);
+    log_event(levels[rows[id].level].log, "condition_set",
+              LOG_FIELDS(log_cstr("condition", rows[id].name), log_cstr("text", text)));
 }
 
 void condition_clear(struct conditions *c, enum condition_id id)
@@ -48,7 +50,7 @@ void condition_clear(struct conditions *c, enum condition_id id)
     if (!c->items[id].is_set)
         return;
     c->items[id] = (struct condition){0};
-    log_event(LOG_NOTICE, "condition_cleared", LOG_FIELDS(log_cstr("condition", names[id])));
+    log_event(LOG_NOTICE, "condition_cleared", LOG_FIELDS(log_cstr("condition", rows[id].name)));
 }
 
 void condition_print(const struct conditions *c, struct json_out *j)
@@ -58,7 +60,8 @@ void condition_print(const struct conditions *c, struct json_out *j)
         if (!c->items[id].is_set)
             continue;
         json_out_object(j);
-        json_out_member_cstr(j, "condition", names[id]);
+        json_out_member_cstr(j, "condition", rows[id].name);
+        json_out_member_cstr(j, "level", levels[rows[id].level].name);
         json_out_member_time(j, "since", c->items[id].since);
         json_out_member_cstr(j, "text", c->items[id].text);
         json_out_end(j);

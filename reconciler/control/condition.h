@@ -8,7 +8,7 @@
 #include "reconciler/base/json_out.h"
 
 /* What is wrong with the server as a whole, and since when: shown by status, logged when it
- * changes. */
+ * changes. Each has a row in condition.c: its name, and whether it is a fault. */
 enum condition_id {
     CONDITION_FILE_UNREADABLE,  /* missing, or cannot be read: the old generation serves on */
     CONDITION_FILE_REFUSED,     /* invalid: the same */
@@ -23,6 +23,11 @@ enum condition_id {
     CONDITION_COUNT
 };
 
+enum condition_level {
+    CONDITION_FAULT, /* somebody has to do something: `status --exit-code` says so */
+    CONDITION_NOTE   /* has to be known, and is as it should be */
+};
+
 struct condition {
     bool is_set;
     int64_t since;
@@ -35,10 +40,8 @@ struct conditions {
 
 /* Logs a change, not a repetition. */
 void condition_set(struct conditions *c, enum condition_id id, const char *text);
-/* The same for what is no fault, but has to be known. */
-void condition_note(struct conditions *c, enum condition_id id, const char *text);
 void condition_clear(struct conditions *c, enum condition_id id);
-/* [{"condition","since","text"}] */
+/* [{"condition","level","since","text"}] */
 void condition_print(const struct conditions *c, struct json_out *j);
 
 #endif

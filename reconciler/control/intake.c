@@ -212,7 +212,7 @@ static void say_approval(struct control *c, const struct error *e)
         condition_clear(&c->conditions, CONDITION_APPROVAL_AWAITED);
     } else if (approval_is_awaited(s, c->approval, e)) {
         snprintf(text, sizeof(text), "waits for %.200s", settings_approve_file(s));
-        condition_note(&c->conditions, CONDITION_APPROVAL_AWAITED, text);
+        condition_set(&c->conditions, CONDITION_APPROVAL_AWAITED, text);
         condition_clear(&c->conditions, CONDITION_APPROVAL);
     } else {
         snprintf(text, sizeof(text), "%.200s: %.300s", e->file, e->message);

@@ -47,7 +47,7 @@ int issuance_prefer(struct issuance *i, struct str chain, struct error *e)
 
 const struct error *issuance_account_error(const struct issuance *i)
 {
-    return i->authorities.current ? authority_error(i->authorities.current->authority) : NULL;
+    return i->authorities.current ? authority_trouble(i->authorities.current->authority) : NULL;
 }
 
 /* ---- batches ---- */

@@ -103,7 +103,7 @@ void issuance_deliver(struct issuance *i);
 struct httpc_done;
 void issuance_reply(struct issuance *i, const struct httpc_done *done);
 
-/* Why the CA cannot be used at the moment, or NULL. */
+/* Why the CA could not be used when it was last tried, or NULL. */
 const struct error *issuance_account_error(const struct issuance *i);
 size_t issuance_queued(const struct issuance *i);
 size_t issuance_running(const struct issuance *i);

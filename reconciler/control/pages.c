@@ -216,21 +216,29 @@ static void print_problems(const struct pages *p, struct json_out *j)
     json_out_end(j);
 }
 
-static unsigned print_everything(const struct pages *p, int64_t now, struct buf *out)
+/* What is wrong, and the names: the same on both pages. */
+static void print_state(const struct pages *p, int64_t now, struct json_out *j)
+{
+    json_out_key(j, "problems");
+    print_problems(p, j);
+    json_out_key(j, "conditions");
+    condition_print(p->conditions, j);
+    json_out_key(j, "certificates");
+    print_certificates(p, now, j);
+}
+
+static unsigned print_ours(const struct pages *p, bool is_whole, int64_t now, struct buf *out)
 {
     struct json_out j = json_out_pretty(out);
 
     json_out_object(&j);
     json_out_member_int(&j, "format", PAGES_FORMAT);
-    json_out_member_int(&j, "generation", (int64_t)p->generation_number);
-    json_out_key(&j, "config");
-    print_config(*p->generation, &j);
-    json_out_key(&j, "problems");
-    print_problems(p, &j);
-    json_out_key(&j, "conditions");
-    condition_print(p->conditions, &j);
-    json_out_key(&j, "certificates");
-    print_certificates(p, now, &j);
+    if (is_whole) {
+        json_out_member_int(&j, "generation", (int64_t)p->generation_number);
+        json_out_key(&j, "config");
+        print_config(*p->generation, &j);
+    }
+    print_state(p, now, &j);
     json_out_end(&j);
     buf_char(out, '\n');
     return 200;
@@ -238,24 +246,14 @@ static unsigned print_everything(const struct pages *p, int64_t now, struct buf 
 
 unsigned pages_print(const struct pages *p, enum status_page page, int64_t now, struct buf *out)
 {
-    struct json_out j;
-
     switch (page) {
     case STATUS_PAGE_STATUS:
         return print_status(p, out);
     case STATUS_PAGE_READY:
         return print_ready(p, out);
     case STATUS_PAGE_EVERYTHING:
-        return print_everything(p, now, out);
     case STATUS_PAGE_CERTIFICATES:
-        j = json_out_pretty(out);
-        json_out_object(&j);
-        json_out_member_int(&j, "format", PAGES_FORMAT);
-        json_out_key(&j, "certificates");
-        print_certificates(p, now, &j);
-        json_out_end(&j);
-        buf_char(out, '\n');
-        return 200;
+        return print_ours(p, page == STATUS_PAGE_EVERYTHING, now, out);
     case STATUS_PAGE_COUNT:
         break;
     }

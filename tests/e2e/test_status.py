@@ -20,7 +20,9 @@ class Status(Case):
         s.start()
         s.wait_valid(["a.test"])
         page = s.ask_status("/certificates").json
-        self.assertEqual(({"format", "certificates"}, 1), (set(page), page["format"]))
+        self.assertEqual(
+            ({"format", "problems", "conditions", "certificates"}, 1), (set(page), page["format"])
+        )
         entry = page["certificates"][0]
         self.assertEqual(CERTIFICATE, set(entry))
         self.assertEqual({"action", "at", "because"}, set(entry["next"]))
@@ -34,6 +36,22 @@ class Status(Case):
         )
         self.assertEqual(page["certificates"], whole["certificates"])
         self.assertEqual(([], []), (whole["problems"], whole["conditions"]))
+
+    def test_problems_and_conditions(self):
+        """Both pages have them; a condition says whether it is a fault."""
+        s = self.server(document(certificates=[declared("d.test")]))
+        s.start()
+        s.write("_format_version: [\n")
+        server.processes.wait_until(
+            "it is a condition", lambda: s.ask_status("/certificates").json["conditions"]
+        )
+        page, whole = s.ask_status("/certificates").json, s.status_json()
+        [condition] = page["conditions"]
+        self.assertEqual({"condition", "level", "since", "text"}, set(condition))
+        self.assertEqual(("file_refused", "fault"), (condition["condition"], condition["level"]))
+        self.assertEqual("error", page["problems"][0]["severity"])
+        for key in ("problems", "conditions"):
+            self.assertEqual(page[key], whole[key])
 
     def test_kongs_shapes(self):
         s = self.server(document(certificates=[declared("d.test")]))
