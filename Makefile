@@ -38,7 +38,7 @@ LINK_ALL := -Wl,--start-group $(ARCHIVES) -Wl,--end-group
 
 .SECONDARY: # keep the tests' objects
 .PHONY: all deps deps-dev run test unit unit-programs conformance e2e bench soak fuzz check-asan \
-        check-clang floors complexity install clean
+        check-clang print-syntax-check floors complexity install clean
 all: $(BUILD)/reconcert $(BUILD)/reconcert-watch
 
 $(BUILD)/%.o: %.c
@@ -131,6 +131,10 @@ check-asan: deps
 check-clang: deps-dev
 	@find spec reconciler tests -name '*.c' -print0 | xargs -0 -n 8 clang -fsyntax-only \
 	  -std=gnu17 -D_GNU_SOURCE -I. $(WARNINGS) && echo "clang: no warnings"
+
+# The compiler as above, for sources that follow, to check and no more.
+print-syntax-check:
+	@echo $(CC) -fsyntax-only -std=gnu17 -D_GNU_SOURCE -I. $(OPTIMISE) $(WARNINGS)
 
 # libFuzzer: tests/fuzz/fuzz_x.c with its corpus in tests/fuzz/x; FUZZ='fuzz_json' picks some.
 FUZZ_SECONDS ?= 60

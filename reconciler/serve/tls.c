@@ -61,6 +61,23 @@ static bool set_protocols(SSL_CTX *context, const struct tls_options *o)
                                          has12 && !has13 ? TLS1_2_VERSION : TLS1_3_VERSION);
 }
 
+/*
+ * The hybrid of ML-KEM and X25519 first, where the linked OpenSSL has it (3.5 on): what is recorded
+ * today is not read by tomorrow's computers. An older one refuses a list with a name that it does
+ * not know.
+ */
+static bool set_groups(SSL_CTX *context)
+{
+    static const char *const lists[] = {"X25519MLKEM768:X25519:P-256:P-384", "X25519:P-256:P-384"};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(lists); i++) {
+        if (SSL_CTX_set1_groups_list(context, lists[i]) == 1)
+            return true;
+        ERR_clear_error();
+    }
+    return false;
+}
+
 static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
                    const unsigned char *in, unsigned int in_len, void *context)
 {
@@ -234,8 +251,7 @@ static int configure(struct tls *t)
     SSL_CTX_set_tlsext_servername_callback(c, on_servername);
     /* Level 1 as Kong's own OpenSSL has it: Debian's 2 would refuse declared RSA-1024 ones. */
     SSL_CTX_set_security_level(c, 1);
-    return set_protocols(c, &t->options) && set_ciphers(c, &t->options) &&
-           SSL_CTX_set1_groups_list(c, "X25519:P-256:P-384") &&
+    return set_protocols(c, &t->options) && set_ciphers(c, &t->options) && set_groups(c) &&
            SSL_CTX_set_session_id_context(c, id, sizeof(id) - 1) &&
            /* One: each costs an encryption and bytes, and a resumption brings the next. */
            SSL_CTX_set_num_tickets(c, 1) && SSL_CTX_set_tlsext_ticket_key_evp_cb(c, on_ticket) &&

@@ -236,16 +236,20 @@ def main():
     rounds = list(names(options.scale, count_operations(command)))
     if options.words:
         rounds = [r for r in rounds if any(r.startswith(w) for w in options.words)]
-    passed = failed = 0
+    passed = failed = skipped = 0
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         tests = [run_tests.Test(r, [*command, "--one", r], BOUND, run_tests.read_one) for r in rounds]
+        if not options.words or "debian13" in options.words:
+            other = [sys.executable, os.path.join(HERE, "debian13.py"), options.build]
+            tests.append(run_tests.Test("debian13", other, 2 * BOUND, run_tests.read_one))
         running = {pool.submit(run_tests.run, t, t.bound): t for t in tests}
         for done in concurrent.futures.as_completed(running):
             outcome, seconds = done.result()
             passed, failed = passed + outcome.passed, failed + outcome.failed
+            skipped += outcome.skipped
             if outcome.failed or outcome.text or not running[done].name.startswith("kill_"):
                 run_tests.show(running[done], outcome, seconds)
-    print(f"{passed} passed, {failed} failed")
+    print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed or passed == 0 else 0
 
 
