@@ -16,6 +16,7 @@
 /* A certificate entity has up to two pairs, of different key types. */
 enum pair { PAIR_FIRST, PAIR_ALT, PAIR_COUNT };
 static const char *const pair_fields[PAIR_COUNT] = {"cert", "cert_alt"};
+static const char *const key_fields[PAIR_COUNT] = {"key", "key_alt"};
 
 struct leaf {
     struct certificate_view views[PAIR_COUNT]; /* der.ptr NULL: not there, or unreadable */
@@ -86,17 +87,14 @@ static void check_step(const struct inspection *x, const struct subject *s,
 }
 
 /* 1: the next certificate is in *view; 0: no more; -1: unreadable, or memory, in *e. */
-static int read_next(const struct inspection *x, struct str pem, size_t *at,
+static int read_next(const struct inspection *x, struct pem_reader *reader,
                      struct certificate_view *view, struct error *e)
 {
     struct pem_block block;
     unsigned char *room;
     ptrdiff_t len;
-    int found;
+    int found = pem_next(reader, &block, e);
 
-    do {
-        found = pem_next(pem, at, &block, e);
-    } while (found == 1 && !str_ends(block.label, STR("CERTIFICATE")));
     if (found != 1)
         return found;
     room = arena_alloc(x->arena, pem_size_max(&block));
@@ -108,15 +106,45 @@ static int read_next(const struct inspection *x, struct str pem, size_t *at,
     return 1;
 }
 
+static void say_skipped(const struct inspection *x, const struct subject *s,
+                        const struct pem_reader *reader)
+{
+    struct buf text = BUF_INIT(ERROR_MESSAGE_MAX);
+
+    if (reader->skipped) {
+        pem_print_skipped(reader, &text);
+        catalog_problem(x->catalog, s->ref, PROBLEM_WARNING, s->place, s->field, "%.*s",
+                        STR_ARG(buf_view(&text)));
+    }
+    buf_free(&text);
+}
+
+/* What a reader of `kind` passes over in a text of which it takes the first block. */
+static void check_skipped(const struct inspection *x, struct catalog_ref ref,
+                          const struct text *text, const char *field, enum pem_kind kind)
+{
+    const struct subject s = {.ref = ref, .place = text->place, .field = field};
+    struct pem_reader reader = PEM_READER(kind, text->value);
+    struct pem_block block;
+    struct error ignored;
+
+    if (!text->value.ptr)
+        return;
+    while (pem_next(&reader, &block, &ignored) == 1)
+        continue;
+    say_skipped(x, &s, &reader);
+}
+
 static int check_chain(const struct inspection *x, const struct subject *s, struct str pem,
                        struct certificate_view *leaf, struct error *e)
 {
     struct certificate_view views[2] = {0};
+    struct pem_reader reader = PEM_READER(PEM_CERTIFICATE, pem);
     char room[WHO_SIZE];
-    size_t at = 0, count = 0;
+    size_t count = 0;
     int found;
 
-    while ((found = read_next(x, pem, &at, &views[count % 2], e)) == 1) {
+    while ((found = read_next(x, &reader, &views[count % 2], e)) == 1) {
         const struct certificate_view *view = &views[count % 2];
 
         check_dates(x, s, view, count);
@@ -135,6 +163,7 @@ static int check_chain(const struct inspection *x, const struct subject *s, stru
     if (found < 0)
         catalog_problem(x->catalog, s->ref, PROBLEM_WARNING, s->place, s->field,
                         "%s cannot be read: %s", who(count, room), e->message);
+    say_skipped(x, s, &reader);
     return 0;
 }
 
@@ -142,6 +171,7 @@ static int check_certificate(const struct inspection *x, uint32_t i, struct erro
 {
     const struct certificate *c = &x->model->certificates[i];
     const struct text *const texts[PAIR_COUNT] = {&c->cert, &c->cert_alt};
+    const struct text *const keys[PAIR_COUNT] = {&c->key, &c->key_alt};
 
     for (int pair = 0; pair < PAIR_COUNT && !c->unresolved.ptr; pair++) {
         const struct subject s = {.ref = {i, ENTITY_CERTIFICATE},
@@ -151,8 +181,23 @@ static int check_certificate(const struct inspection *x, uint32_t i, struct erro
         if (texts[pair]->value.ptr &&
             check_chain(x, &s, texts[pair]->value, &x->leaves[i].views[pair], e))
             return -1;
+        check_skipped(x, s.ref, keys[pair], key_fields[pair], PEM_PRIVATE_KEY);
     }
     return 0;
+}
+
+static void check_others(const struct inspection *x)
+{
+    for (uint32_t i = 0; i < x->model->ca_certificate_count; i++)
+        check_skipped(x, (struct catalog_ref){i, ENTITY_CA_CERTIFICATE},
+                      &x->model->ca_certificates[i].cert, "cert", PEM_CERTIFICATE);
+    for (uint32_t i = 0; i < x->model->key_count; i++) {
+        const struct key *key = &x->model->keys[i];
+        const struct catalog_ref ref = {i, ENTITY_KEY};
+
+        check_skipped(x, ref, &key->private_key, "pem.private_key", PEM_PRIVATE_KEY);
+        check_skipped(x, ref, &key->public_key, "pem.public_key", PEM_PUBLIC_KEY);
+    }
 }
 
 /* "www.*" is covered by any name that begins so; no certificate can bear it as it is. */
@@ -226,6 +271,7 @@ int inspect_certificates(struct loaded *l, int64_t now, struct error *e)
             return -1;
     for (uint32_t i = 0; i < l->model->sni_count; i++)
         check_sni(&x, i);
+    check_others(&x);
     problems_sort(&l->problems);
     return 0;
 }

@@ -9,7 +9,7 @@
 /*
  * Warnings about declared certificates, which spec cannot give: they need the clock and what the
  * certificates say. Expired or not yet valid; a chain that does not lead upward, is too long, or
- * cannot be read; an SNI that the certificate does not cover.
+ * cannot be read; an SNI that the certificate does not cover; what is passed over in a PEM text.
  */
 
 /*

@@ -122,14 +122,12 @@ static int check_trusted(const char *setting, const char *path, struct error *e)
         .paths = (char *[]){(char *)path}, .path_count = 1, .max_bytes = ASSEMBLY_TRUSTED_MAX};
     struct source_set *set = NULL;
     struct pem_block block;
-    size_t at = 0;
-    int rc = source_read(&options, &set, e), got = 0;
+    int rc = source_read(&options, &set, e);
 
     if (rc == 0) {
-        struct str text = {set->files[0].data, set->files[0].len};
-        while ((got = pem_next(text, &at, &block, e)) == 1)
-            if (str_ends(block.label, STR("CERTIFICATE")))
-                break;
+        struct pem_reader reader =
+            PEM_READER(PEM_CERTIFICATE, ((struct str){set->files[0].data, set->files[0].len}));
+        int got = pem_next(&reader, &block, e);
         rc = got < 0    ? -1
              : got == 0 ? error_set(e, ERROR_INVALID, "holds no certificate in PEM")
                         : 0;

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "reconciler/base/log.h"
 #include "reconciler/io/source.h"
 #include "reconciler/pki/credential.h"
+#include "reconciler/pki/pem.h"
 #include "reconciler/storage/directory.h"
 
 #define DEFAULT_PAIR_DIRECTORY "ssl"
@@ -22,12 +24,32 @@ static const struct {
     {KEY_P256, "reconcert-default-ecdsa.crt", "reconcert-default-ecdsa.key"},
 };
 
+/* The next block would be taken for the one that was meant: not without a word. */
+static void tell_skipped(const char *setting, enum pem_kind kind, struct str text)
+{
+    struct pem_reader reader = PEM_READER(kind, text);
+    struct buf said = BUF_INIT(ERROR_MESSAGE_MAX);
+    struct pem_block block;
+    struct error ignored;
+
+    while (pem_next(&reader, &block, &ignored) == 1)
+        continue;
+    pem_print_skipped(&reader, &said);
+    if (said.len)
+        log_event(LOG_WARN, "pem_block_skipped",
+                  LOG_FIELDS(log_cstr("setting", setting), log_str("text", buf_view(&said))));
+    buf_free(&said);
+}
+
 static struct credential *parse(struct chain_pool *chains, const struct source_set *certificate,
                                 const struct source_set *key, struct error *e)
 {
-    return credential_from_pem(chains,
-                               (struct str){certificate->files[0].data, certificate->files[0].len},
-                               (struct str){key->files[0].data, key->files[0].len}, e);
+    const struct str pem = {certificate->files[0].data, certificate->files[0].len};
+    const struct str key_pem = {key->files[0].data, key->files[0].len};
+
+    tell_skipped("ssl_cert", PEM_CERTIFICATE, pem);
+    tell_skipped("ssl_cert_key", PEM_PRIVATE_KEY, key_pem);
+    return credential_from_pem(chains, pem, key_pem, e);
 }
 
 static int read_file(char *path, const char *setting, struct source_set **out, struct error *e)

@@ -350,50 +350,39 @@ static int check_leaf(const struct certificate_view *leaf, enum key_type key_typ
     return 0;
 }
 
-/* One block of an issued chain, parsed; its DER lives in `der` from its end on. */
-static int read_block(const struct pem_block *block, struct buf *der, struct certificate_view *view,
-                      struct error *e)
-{
-    char *room = buf_reserve(der, pem_size_max(block));
-    ptrdiff_t len;
-
-    if (!str_equal(block->label, STR("CERTIFICATE")))
-        return error_set(e, ERROR_PROTOCOL, "the issued chain holds something else");
-    if (!room)
-        return error_set(e, ERROR_PROTOCOL, "the issued chain is too long");
-    len = pem_decode(block, (unsigned char *)room, e);
-    if (len < 0 || certificate_parse((struct str){room, (size_t)len}, view, e)) {
-        e->kind = ERROR_PROTOCOL;
-        return error_prefix(e, "the issued chain");
-    }
-    return 0;
-}
-
 int certificate_check_issued(struct str pem, enum key_type key_type, struct str key,
                              struct str name, char **top_issuer, struct error *e)
 {
+    struct pem_reader reader = PEM_READER(PEM_CERTIFICATE, pem);
     struct buf der = BUF_INIT(CERTIFICATE_DER_MAX);
     struct certificate_view view = {0};
-    struct pem_block block;
-    size_t at = 0, count = 0;
+    size_t count = 0;
     int result = -1, found;
 
-    while ((found = pem_next(pem, &at, &block, e)) == 1) {
+    while (buf_clear(&der), (found = pem_read(&reader, &der, e)) == 1) {
         if (count == CHAIN_CERTIFICATES_MAX + 1) {
             error_set(e, ERROR_PROTOCOL, "the issued chain has more than %d certificates",
                       CHAIN_CERTIFICATES_MAX + 1);
             goto out;
         }
-        buf_clear(&der);
-        if (read_block(&block, &der, &view, e) ||
-            (count == 0 && check_leaf(&view, key_type, key, name, e)))
+        if (certificate_parse(buf_view(&der), &view, e)) {
+            found = -1;
+            break;
+        }
+        if (count == 0 && check_leaf(&view, key_type, key, name, e))
             goto out;
         count++;
     }
-    if (found < 0 || count == 0) {
-        if (found == 0)
-            error_set(e, ERROR_PROTOCOL, "the issued chain holds no certificate");
+    if (found < 0) {
         e->kind = ERROR_PROTOCOL;
+        error_prefix(e, "the issued chain");
+        goto out;
+    }
+    /* A CA answers with certificates alone (RFC 8555 §9.1): what is passed over may be one. */
+    if (count == 0 || reader.skipped) {
+        error_set(e, ERROR_PROTOCOL,
+                  count ? "the issued chain holds something else"
+                        : "the issued chain holds no certificate");
         goto out;
     }
     if (top_issuer)

@@ -19,27 +19,10 @@
 static int read_first(struct str pem, struct buf *der, struct certificate_view *view,
                       struct error *e)
 {
+    struct pem_reader reader = PEM_READER(PEM_CERTIFICATE, pem);
     struct pem_block block;
-    size_t at = 0;
-    ptrdiff_t len;
-    char *room;
-    int found;
 
-    do {
-        found = pem_next(pem, &at, &block, e);
-    } while (found == 1 && !str_ends(block.label, STR("CERTIFICATE")));
-    if (found < 0)
-        return -1;
-    if (found == 0)
-        return error_set(e, ERROR_CRYPTO, "no certificate in the PEM text");
-    room = buf_reserve(der, pem_size_max(&block));
-    if (!room)
-        return error_set(e, ERROR_LIMIT, "it is longer than %zu bytes", der->max);
-    len = pem_decode(&block, (unsigned char *)room, e);
-    if (len < 0)
-        return -1;
-    buf_commit(der, (size_t)len);
-    return certificate_parse(buf_view(der), view, e);
+    return pem_read_first(&reader, der, &block, e) ? -1 : certificate_parse(buf_view(der), view, e);
 }
 
 int pki_check_certificate(void *context, struct str cert, struct str key, const char **field,
@@ -109,23 +92,18 @@ const char *pki_certificate_algorithm(void *context, struct str cert)
 static EVP_PKEY *read_public(struct str pem)
 {
     struct buf der = BUF_INIT(CHECK_PUBLIC_KEY_MAX);
+    struct pem_reader reader = PEM_READER(PEM_PUBLIC_KEY, pem);
     struct pem_block block;
     struct error e;
-    size_t at = 0;
-    ptrdiff_t len;
     EVP_PKEY *key = NULL;
-    char *room;
     const unsigned char *p;
 
-    if (pem_next(pem, &at, &block, &e) != 1)
-        return NULL;
-    room = buf_reserve(&der, pem_size_max(&block));
-    len = room ? pem_decode(&block, (unsigned char *)room, &e) : -1;
-    p = (const unsigned char *)room;
-    if (len > 0 && str_equal(block.label, STR("PUBLIC KEY")))
-        key = d2i_PUBKEY(NULL, &p, (long)len);
-    else if (len > 0 && str_equal(block.label, STR("RSA PUBLIC KEY")))
-        key = d2i_PublicKey(EVP_PKEY_RSA, NULL, &p, (long)len);
+    if (pem_read_first(&reader, &der, &block, &e) == 0) {
+        p = (const unsigned char *)der.data;
+        key = str_starts(block.label, STR("RSA"))
+                  ? d2i_PublicKey(EVP_PKEY_RSA, NULL, &p, (long)der.len)
+                  : d2i_PUBKEY(NULL, &p, (long)der.len);
+    }
     ERR_clear_error();
     buf_free(&der);
     return key;

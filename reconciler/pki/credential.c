@@ -105,35 +105,19 @@ void credential_rebind(struct credential *c, struct str leaf, struct str key, vo
 
 /* ---- from PEM ---- */
 
-/* Every CERTIFICATE block's DER, one behind the other; *leaf_len is the first one's. */
+/* Every certificate's DER, one behind the other; *leaf_len is the first one's. */
 static int read_certificates(struct str pem, struct buf *der, size_t *leaf_len, struct error *e)
 {
+    struct pem_reader reader = PEM_READER(PEM_CERTIFICATE, pem);
     struct pem_block block;
-    size_t at = 0;
     int found;
 
-    *leaf_len = 0;
-    while ((found = pem_next(pem, &at, &block, e)) == 1) {
-        char *room;
-        ptrdiff_t len;
-
-        /* OpenSSL's readers take the old and the trusted label for certificates too. */
-        if (!str_ends(block.label, STR("CERTIFICATE")))
-            continue;
-        room = buf_reserve(der, pem_size_max(&block));
-        if (!room)
-            return error_set(e, ERROR_LIMIT, "a certificate chain of more than %zu bytes",
-                             CHAIN_BYTES_MAX);
-        len = pem_decode(&block, (unsigned char *)room, e);
-        if (len < 0)
-            return -1;
-        buf_commit(der, (size_t)len);
-        if (!*leaf_len)
-            *leaf_len = der->len;
-    }
-    if (found < 0)
+    if (pem_read_first(&reader, der, &block, e))
         return -1;
-    return *leaf_len ? 0 : error_set(e, ERROR_CRYPTO, "no certificate in the PEM text");
+    *leaf_len = der->len;
+    while ((found = pem_read(&reader, der, e)) == 1)
+        continue;
+    return found;
 }
 
 /* A PEM chain taken apart. */

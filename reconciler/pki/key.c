@@ -197,18 +197,6 @@ static int pack_slowly(struct str der, enum key_type *type, struct buf *packed, 
     return result;
 }
 
-/* The first private key block; 1, 0 there is none, -1 with *e. */
-static int find_block(struct str pem, struct pem_block *block, struct error *e)
-{
-    size_t at = 0;
-    int found;
-
-    while ((found = pem_next(pem, &at, block, e)) == 1)
-        if (str_ends(block->label, STR("PRIVATE KEY")))
-            return 1;
-    return found;
-}
-
 static int pack_der(struct str label, struct str der, enum key_type *type, struct buf *packed,
                     struct stated_point *stated, struct error *e)
 {
@@ -239,29 +227,15 @@ static int pack_pem(struct str pem, enum key_type *type, struct buf *packed,
                     struct stated_point *stated, struct error *e)
 {
     struct buf der = BUF_SECRET(KEY_PEM_MAX);
+    struct pem_reader reader = PEM_READER(PEM_PRIVATE_KEY, pem);
     struct pem_block block;
-    ptrdiff_t len;
-    char *room;
-    int result = -1, found = find_block(pem, &block, e);
+    int result = pem_read_first(&reader, &der, &block, e);
 
-    if (found < 0)
-        return -1;
-    if (found == 0)
-        return error_set(e, ERROR_CRYPTO, "no private key in the PEM text");
-    if (str_starts(block.label, STR("ENCRYPTED")))
-        return error_set(e, ERROR_INVALID, "it is encrypted; passphrases are not supported");
-    room = buf_reserve(&der, pem_size_max(&block));
-    if (!room) {
-        error_set(e, ERROR_LIMIT, "the private key is too long");
-        goto out;
-    }
-    len = pem_decode(&block, (unsigned char *)room, e);
-    if (len < 0)
-        goto out;
-    buf_commit(&der, (size_t)len);
+    if (result == 0 && str_starts(block.label, STR("ENCRYPTED")))
+        result = error_set(e, ERROR_INVALID, "it is encrypted; passphrases are not supported");
     stated->len = 0;
-    result = pack_der(block.label, buf_view(&der), type, packed, stated, e);
-out:
+    if (result == 0)
+        result = pack_der(block.label, buf_view(&der), type, packed, stated, e);
     buf_free(&der);
     return result;
 }

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "reconciler/pki/der.h"
+
 #define PEM_LINE 64
 #define PEM_DIGIT 0x40
 #define PEM_BLANK 1
@@ -11,56 +13,189 @@ static const char begin_mark[] = "-----BEGIN ";
 static const char end_mark[] = "-----END ";
 static const char dashes[] = "-----";
 
+static const char byte_order_mark[] = "\xef\xbb\xbf";
+
+/* As OpenSSL's readers name them. A label that no row has is of no kind. */
+static const struct {
+    struct str label;
+    enum pem_kind kind;
+} labels[] = {
+    {STR_INIT("CERTIFICATE"), PEM_CERTIFICATE},
+    {STR_INIT("X509 CERTIFICATE"), PEM_CERTIFICATE},
+    {STR_INIT("TRUSTED CERTIFICATE"), PEM_CERTIFICATE},
+    {STR_INIT("PRIVATE KEY"), PEM_PRIVATE_KEY},
+    {STR_INIT("ENCRYPTED PRIVATE KEY"), PEM_PRIVATE_KEY},
+    {STR_INIT("EC PRIVATE KEY"), PEM_PRIVATE_KEY},
+    {STR_INIT("RSA PRIVATE KEY"), PEM_PRIVATE_KEY},
+    {STR_INIT("DSA PRIVATE KEY"), PEM_PRIVATE_KEY},
+    {STR_INIT("PUBLIC KEY"), PEM_PUBLIC_KEY},
+    {STR_INIT("RSA PUBLIC KEY"), PEM_PUBLIC_KEY},
+};
+
+static const char *const kind_names[] = {
+    [PEM_CERTIFICATE] = "certificate",
+    [PEM_PRIVATE_KEY] = "private key",
+    [PEM_PUBLIC_KEY] = "public key",
+};
+
+static bool is_of_kind(struct str label, enum pem_kind kind)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(labels); i++)
+        if (str_equal(label, labels[i].label))
+            return labels[i].kind == kind;
+    return false;
+}
+
+/* Capitals, digits, blanks and hyphens (RFC 7468 §3 takes more): such a text is nobody's secret. */
+static bool is_label(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+        if (!(c >= 'A' && c <= 'Z') && !(c >= '0' && c <= '9') && c != ' ' && c != '-')
+            return false;
+    }
+    return text.len && text.len <= PEM_LABEL_MAX;
+}
+
 /* The rest of a boundary line from `at`: its label; *next is where the following line starts. */
 static bool read_boundary(struct str text, size_t at, struct str *label, size_t *next)
 {
     size_t end = str_find(text, '\n', at);
     struct str line = str_trim(str_slice(text, at, end));
 
+    *next = end < text.len ? end + 1 : text.len;
     if (!str_ends(line, str_from(dashes)))
         return false;
     *label = str_slice(line, 0, line.len - strlen(dashes));
-    *next = end < text.len ? end + 1 : text.len;
-    return label->len && label->len <= PEM_LABEL_MAX && str_find(*label, '\r', 0) == label->len;
+    return is_label(*label);
 }
 
-/* Where `mark` stands at a line's start, from `at` on; text.len where it does not. */
+/* Where `mark` stands from `at` on; text.len where it does not. */
 static size_t find_mark(struct str text, size_t at, const char *mark)
 {
-    size_t len = strlen(mark);
+    const char *hit =
+        at < text.len ? memmem(text.ptr + at, text.len - at, mark, strlen(mark)) : NULL;
 
-    while (at < text.len) {
-        const char *hit = memmem(text.ptr + at, text.len - at, mark, len);
-
-        if (!hit)
-            break;
-        at = (size_t)(hit - text.ptr);
-        if (at == 0 || hit[-1] == '\n')
-            return at;
-        at += len;
-    }
-    return text.len;
+    return hit ? (size_t)(hit - text.ptr) : text.len;
 }
 
-int pem_next(struct str text, size_t *at, struct pem_block *block, struct error *e)
+/* At a line's start, or behind a byte order mark there: files with one each may be put together. */
+static bool starts_line(struct str text, size_t at)
 {
-    size_t begin = find_mark(text, *at, begin_mark), body, end, next;
-    struct str label, end_label;
+    size_t mark = strlen(byte_order_mark);
 
-    if (begin >= text.len)
-        return 0;
-    if (!read_boundary(text, begin + strlen(begin_mark), &label, &body))
-        return error_set(e, ERROR_SYNTAX, "broken BEGIN line");
-    end = find_mark(text, body, end_mark);
-    if (end >= text.len)
+    if (at >= mark && memcmp(text.ptr + at - mark, byte_order_mark, mark) == 0)
+        at -= mark;
+    return at == 0 || text.ptr[at - 1] == '\n';
+}
+
+static size_t find_end(struct str text, size_t at)
+{
+    do {
+        at = find_mark(text, at, end_mark);
+    } while (at < text.len && text.ptr[at - 1] != '\n' && (at += strlen(end_mark)));
+    return at;
+}
+
+static void skip(struct pem_reader *r, struct str label)
+{
+    if (!r->skipped++)
+        r->skipped_label = label;
+}
+
+/* The next block of any kind. */
+static int next_block(struct pem_reader *r, struct pem_block *block, struct error *e)
+{
+    struct str label = STR_NONE, end_label;
+    size_t begin, body, end;
+
+    for (;;) {
+        begin = find_mark(r->text, r->at, begin_mark);
+        if (begin >= r->text.len)
+            return 0;
+        if (read_boundary(r->text, begin + strlen(begin_mark), &label, &body) &&
+            starts_line(r->text, begin))
+            break;
+        skip(r, STR_NONE);
+        r->at = body;
+    }
+    end = find_end(r->text, body);
+    if (end >= r->text.len)
         return error_set(e, ERROR_SYNTAX, "BEGIN line without its END line");
-    if (!read_boundary(text, end + strlen(end_mark), &end_label, &next) ||
+    if (!read_boundary(r->text, end + strlen(end_mark), &end_label, &r->at) ||
         !str_equal(label, end_label))
         return error_set(e, ERROR_SYNTAX, "BEGIN and END lines with different labels");
     block->label = label;
-    block->base64 = str_slice(text, body, end);
-    *at = next;
+    block->base64 = str_slice(r->text, body, end);
     return 1;
+}
+
+int pem_next(struct pem_reader *r, struct pem_block *block, struct error *e)
+{
+    int found;
+
+    while ((found = next_block(r, block, e)) == 1) {
+        if (is_of_kind(block->label, r->kind))
+            return 1;
+        skip(r, block->label);
+    }
+    return found;
+}
+
+static int append(const struct pem_block *block, enum pem_kind kind, struct buf *der,
+                  struct error *e)
+{
+    char *room = buf_reserve(der, pem_size_max(block));
+    ptrdiff_t len;
+
+    if (!room)
+        return error_set(e, ERROR_LIMIT, "the %s is longer than %zu bytes", kind_names[kind],
+                         der->max);
+    len = pem_decode(block, (unsigned char *)room, e);
+    if (len < 0)
+        return -1;
+    buf_commit(der, (size_t)len);
+    return 0;
+}
+
+int pem_read(struct pem_reader *r, struct buf *der, struct error *e)
+{
+    struct pem_block block;
+    int found = pem_next(r, &block, e);
+
+    return found == 1 && append(&block, r->kind, der, e) ? -1 : found;
+}
+
+int pem_read_first(struct pem_reader *r, struct buf *der, struct pem_block *block, struct error *e)
+{
+    int found = pem_next(r, block, e);
+
+    if (found < 0)
+        return -1;
+    if (found == 1)
+        return append(block, r->kind, der, e);
+    error_set(e, ERROR_CRYPTO, "no %s in the PEM text", kind_names[r->kind]);
+    if (r->skipped) {
+        struct buf why = BUF_INIT(ERROR_MESSAGE_MAX);
+        pem_print_skipped(r, &why);
+        error_set(e, ERROR_CRYPTO, "no %s in the PEM text: %.*s", kind_names[r->kind],
+                  STR_ARG(buf_view(&why)));
+        buf_free(&why);
+    }
+    return -1;
+}
+
+void pem_print_skipped(const struct pem_reader *r, struct buf *out)
+{
+    if (!r->skipped)
+        return;
+    if (r->skipped_label.ptr)
+        buf_printf(out, "'%.*s' is passed over, which is no %s", STR_ARG(r->skipped_label),
+                   kind_names[r->kind]);
+    else
+        buf_cstr(out, "a BEGIN line is passed over that does not stand alone in its line");
+    if (r->skipped > 1)
+        buf_printf(out, " (and %zu more)", r->skipped - 1);
 }
 
 size_t pem_size_max(const struct pem_block *block)
@@ -168,6 +303,17 @@ static bool skip_headers(struct str *body)
     return true;
 }
 
+/* Behind a TRUSTED CERTIFICATE comes what OpenSSL is to trust it for. */
+static ptrdiff_t cut_trust(const struct pem_block *block, const unsigned char *der, ptrdiff_t len)
+{
+    struct str cursor = {(const char *)der, (size_t)len};
+    struct der_element certificate;
+
+    if (!str_equal(block->label, STR("TRUSTED CERTIFICATE")) || !der_next(&cursor, &certificate))
+        return len;
+    return (ptrdiff_t)certificate.whole.len;
+}
+
 ptrdiff_t pem_decode(const struct pem_block *block, unsigned char *out, struct error *e)
 {
     struct str body = block->base64;
@@ -178,7 +324,8 @@ ptrdiff_t pem_decode(const struct pem_block *block, unsigned char *out, struct e
         return error_set(e, ERROR_INVALID, "it is encrypted; passphrases are not supported");
     p = (const unsigned char *)body.ptr;
     len = decode(p, p + body.len, out);
-    return len >= 0 ? len : error_set(e, ERROR_SYNTAX, "its text is not base64");
+    return len >= 0 ? cut_trust(block, out, len)
+                    : error_set(e, ERROR_SYNTAX, "its text is not base64");
 }
 
 static void encode(const unsigned char *in, size_t len, char *out)

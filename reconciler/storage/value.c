@@ -280,17 +280,15 @@ static const cJSON *own_part(struct reading *r, const cJSON *object)
     return number_of(r, own, "format") == JSON_FORMAT ? own : NULL;
 }
 
-/* The DER of the next block with this label, or STR_NONE. */
-static struct str next_der(struct reading *r, struct str pem, size_t *at, const char *label)
+/* The DER of the next block of the reader's kind, or STR_NONE. */
+static struct str next_der(struct reading *r, struct pem_reader *reader)
 {
     struct pem_block block;
     unsigned char *der;
     ptrdiff_t len;
-    int found;
+    int found = pem_next(reader, &block, r->e);
 
-    while ((found = pem_next(pem, at, &block, r->e)) == 1) {
-        if (!str_equal_cstr(block.label, label))
-            continue;
+    if (found == 1) {
         der = arena_alloc(r->arena, pem_size_max(&block));
         if (!der) {
             refuse(r, ERROR_MEMORY, "value", "out of memory");
@@ -300,7 +298,6 @@ static struct str next_der(struct reading *r, struct str pem, size_t *at, const 
         if (len >= 0)
             return (struct str){(const char *)der, (size_t)len};
         found = -1;
-        break;
     }
     r->failed = r->failed || found < 0;
     return STR_NONE;
@@ -311,18 +308,19 @@ static void read_certificates(struct reading *r, struct str pem)
 {
     struct value_credential *c = &r->v->u.credential;
     char *chain = arena_alloc(r->arena, pem.len);
+    struct pem_reader reader = PEM_READER(PEM_CERTIFICATE, pem);
     struct str der;
-    size_t at = 0, len = 0;
+    size_t len = 0;
 
     if (!chain) {
         refuse(r, ERROR_MEMORY, "cert", "out of memory");
         return;
     }
-    c->leaf = next_der(r, pem, &at, "CERTIFICATE");
+    c->leaf = next_der(r, &reader);
     if (!c->leaf.ptr)
         refuse(r, ERROR_INVALID, "cert", "no certificate in it");
     /* What is decoded is never longer than its text. */
-    while (!r->failed && (der = next_der(r, pem, &at, "CERTIFICATE")).ptr) {
+    while (!r->failed && (der = next_der(r, &reader)).ptr) {
         memcpy(chain + len, der.ptr, der.len);
         len += der.len;
     }
@@ -398,9 +396,9 @@ static void read_order(struct reading *r, const cJSON *object)
 {
     struct value_order *o = &r->v->u.order;
     struct str state = text_of(r, object, "state");
-    size_t at = 0;
+    struct pem_reader reader = PEM_READER(PEM_PRIVATE_KEY, text_of(r, object, "key"));
 
-    o->key = next_der(r, text_of(r, object, "key"), &at, "PRIVATE KEY");
+    o->key = next_der(r, &reader);
     o->url = text_of(r, object, "url");
     o->account_url = text_of(r, object, "account_url");
     o->started_at = number_of(r, object, "started_at");

@@ -82,6 +82,23 @@ class Warnings(Cli):
             out = self.check({"cert": cert, "key": key_text, "snis": [{"name": "a.test"}]})
             self.assertIn(says, out) if says else self.assertEqual("", out)
 
+    def test_what_stands_around_a_pem_block(self):
+        """As OpenSSL's readers take it, and nothing is passed over without a word."""
+        bom = "\N{BYTE ORDER MARK}"
+        leaf, key, root = self.issued("a.test")
+        parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
+        stray = "a BEGIN line is passed over that does not stand alone in its line"
+        for cert, key_text, says in (
+            (bom + leaf + bom + root, bom + key, None),
+            ("\r\nsubject=a\r\n" + leaf.replace("\n", " \r\n") + root, "\n\n" + key, None),
+            (leaf + key + root, key, "cert: 'PRIVATE KEY' is passed over, which is no certificate"),
+            (leaf + root, parameters + key, "key: 'EC PARAMETERS' is passed over, which is no private key"),
+            (leaf + " " + root, key, f"cert: {stray}"),
+        ):  # fmt: skip
+            out = self.check({"cert": cert, "key": key_text, "snis": [{"name": "a.test"}]})
+            self.assertEqual(1 if says else 0, len(out.splitlines()), out)
+            self.assertIn(f": warning: certificates[1].{says}" if says else "", out)
+
     def issued(self, name):
         """A leaf, its key and the CA above it, as PEM texts."""
         def openssl(*words):

@@ -64,12 +64,15 @@ class Certificates(Case):
         pair = self_signed("mine.test")
         paths = [os.path.join(self.folder, name) for name in ("c.pem", "k.pem")]
         for path, text in zip(paths, pair):
-            with open(path, "w", encoding="ascii") as f:
-                f.write(text)
+            with open(path, "w", encoding="utf-8-sig") as f:
+                f.write(text + self_signed("other.test")[1])
         settings = {"ssl_cert": paths[0], "ssl_cert_key": paths[1]}
         s = self.server(document([]), settings=settings)
         s.start()
         self.assertEqual(fingerprint_of(pair), s.fingerprint("unknown.test"))
+        (skipped,) = s.events("pem_block_skipped")
+        self.assertEqual("ssl_cert", skipped["setting"])
+        self.assertEqual("'PRIVATE KEY' is passed over, which is no certificate", skipped["text"])
 
     def test_two_kinds_in_one_entity(self):
         """cert and cert_alt: which one is served is the client's to say."""

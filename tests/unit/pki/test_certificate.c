@@ -246,6 +246,17 @@ static void issued(void)
         -1);
     CU_ASSERT_EQUAL(
         certificate_check_issued(STR(""), type, buf_view(&key), STR("a.test"), NULL, &e), -1);
+    buf_clear(&longer);
+    buf_cstr(&longer, "\xef\xbb\xbf");
+    buf_str(&longer, buf_view(&pem));
+    CU_ASSERT_EQUAL(
+        certificate_check_issued(buf_view(&longer), type, buf_view(&key), STR("a.test"), NULL, &e),
+        0);
+    buf_cstr(&longer, "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n");
+    CU_ASSERT_EQUAL(
+        certificate_check_issued(buf_view(&longer), type, buf_view(&key), STR("a.test"), NULL, &e),
+        -1);
+    CU_ASSERT_STRING_EQUAL(e.message, "the issued chain holds something else");
     buf_free(&key);
     buf_free(&pem);
     buf_free(&longer);

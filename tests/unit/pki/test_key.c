@@ -157,12 +157,15 @@ static void prints_like_openssl(void)
     }
 }
 
-/* SEC1 as `openssl ecparam -genkey` writes it, with parameters ahead, and without the public half.
+/*
+ * SEC1 as `openssl ecparam -genkey` writes it, behind a byte order mark and parameters, and without
+ * the public half.
  */
 static void odd_pems(void)
 {
     static const char parameters[] =
-        "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n";
+        "\xef\xbb\xbf-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC "
+        "PARAMETERS-----\n";
     struct buf pem = BUF_SECRET(KEY_PEM_MAX), packed = BUF_SECRET(KEY_PACKED_MAX);
     struct buf bare = BUF_SECRET(KEY_PACKED_MAX), leaf = leaf_of(keys[0]);
     enum key_type type;

@@ -7,50 +7,185 @@
 #include "reconciler/pki/der.h"
 #include "reconciler/pki/pem.h"
 
+#define BLOCK(label) "-----BEGIN " label "-----\nAAAA\n-----END " label "-----\n"
+#define BOM "\xef\xbb\xbf"
+
+/* As OpenSSL's reader takes them; what it passes over in silence is counted here. */
 static void finds_blocks(void)
 {
     static const struct {
         const char *what, *text;
         int found[3]; /* of the calls, one after the other */
         const char *labels[2];
+        size_t skipped;
+        const char *skipped_label;
     } rows[] = {
-        {"nothing", "", {0}, {NULL}},
-        {"prose", "no PEM here -----BEGIN X-----", {0}, {NULL}},
-        {"one", "-----BEGIN A-----\nAAAA\n-----END A-----\n", {1, 0}, {"A"}},
-        {"one without a last line end", "-----BEGIN A-----\nAAAA\n-----END A-----", {1, 0}, {"A"}},
-        {"CRLF", "-----BEGIN A B-----\r\nAAAA\r\n-----END A B-----\r\n", {1, 0}, {"A B"}},
-        {"blanks behind the lines",
-         "-----BEGIN A----- \t\nAAAA\n-----END A-----  \n",
+        {"nothing", "", {0}, {NULL}, 0, NULL},
+        {"one", BLOCK("CERTIFICATE"), {1, 0}, {"CERTIFICATE"}, 0, NULL},
+        {"one without a last line end",
+         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----",
          {1, 0},
-         {"A"}},
-        {"two and text around",
-         "subject=x\n-----BEGIN A-----\nAAAA\n-----END A-----\nissuer=y\n-----BEGIN B-----\nAAAA\n"
-         "-----END B-----\nbye",
+         {"CERTIFICATE"},
+         0,
+         NULL},
+        {"CRLF",
+         "-----BEGIN X509 CERTIFICATE-----\r\nAAAA\r\n-----END X509 CERTIFICATE-----\r\n",
+         {1, 0},
+         {"X509 CERTIFICATE"},
+         0,
+         NULL},
+        {"blanks behind the lines",
+         "-----BEGIN CERTIFICATE----- \t\nAAAA \n-----END CERTIFICATE-----  \n",
+         {1, 0},
+         {"CERTIFICATE"},
+         0,
+         NULL},
+        {"empty lines before", "\n \r\n\n" BLOCK("CERTIFICATE"), {1, 0}, {"CERTIFICATE"}, 0, NULL},
+        {"a byte order mark", BOM BLOCK("CERTIFICATE"), {1, 0}, {"CERTIFICATE"}, 0, NULL},
+        {"files with one each, put together",
+         BOM BLOCK("CERTIFICATE") BOM BLOCK("TRUSTED CERTIFICATE"),
          {1, 1, 0},
-         {"A", "B"}},
-        {"empty body", "-----BEGIN A-----\n-----END A-----\n", {1, 0}, {"A"}},
-        {"no end", "-----BEGIN A-----\nAAAA\n", {-1}, {NULL}},
-        {"another end", "-----BEGIN A-----\nAAAA\n-----END B-----\n", {-1}, {NULL}},
-        {"broken first line", "-----BEGIN A----\nAAAA\n-----END A-----\n", {-1}, {NULL}},
-        {"no label", "-----BEGIN -----\nAAAA\n-----END -----\n", {-1}, {NULL}},
-        {"end in the middle of a line", "-----BEGIN A-----\nAAAA-----END A-----\n", {-1}, {NULL}},
-        {"indented", "  -----BEGIN A-----\nAAAA\n-----END A-----\n", {0}, {NULL}},
+         {"CERTIFICATE", "TRUSTED CERTIFICATE"},
+         0,
+         NULL},
+        {"text around",
+         "subject=x\n" BLOCK("CERTIFICATE") "issuer=y\n" BLOCK("CERTIFICATE") "bye",
+         {1, 1, 0},
+         {"CERTIFICATE", "CERTIFICATE"},
+         0,
+         NULL},
+        {"other blocks",
+         BLOCK("EC PARAMETERS") BLOCK("EC PRIVATE KEY") BLOCK("CERTIFICATE"),
+         {1, 0},
+         {"CERTIFICATE"},
+         2,
+         "EC PARAMETERS"},
+        {"no block of the kind", BLOCK("PRIVATE KEY"), {0}, {NULL}, 1, "PRIVATE KEY"},
+        {"a label of no kind",
+         BLOCK("ATTRIBUTE CERTIFICATE"),
+         {0},
+         {NULL},
+         1,
+         "ATTRIBUTE CERTIFICATE"},
+        {"empty body",
+         "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n",
+         {1, 0},
+         {"CERTIFICATE"},
+         0,
+         NULL},
+        {"no end", "-----BEGIN CERTIFICATE-----\nAAAA\n", {-1}, {NULL}, 0, NULL},
+        {"another end",
+         "-----BEGIN CERTIFICATE-----\nAAAA\n-----END B-----\n",
+         {-1},
+         {NULL},
+         0,
+         NULL},
+        {"end in the middle of a line",
+         "-----BEGIN CERTIFICATE-----\nAAAA-----END CERTIFICATE-----\n",
+         {-1},
+         {NULL},
+         0,
+         NULL},
+        {"broken first line",
+         "-----BEGIN CERTIFICATE----\nAAAA\n-----END CERTIFICATE-----\n" BLOCK("CERTIFICATE"),
+         {1, 0},
+         {"CERTIFICATE"},
+         1,
+         NULL},
+        {"more behind the first line",
+         "-----BEGIN CERTIFICATE----- x\nAAAA\n-----END CERTIFICATE-----\n",
+         {0},
+         {NULL},
+         1,
+         NULL},
+        {"no label", "-----BEGIN -----\nAAAA\n-----END -----\n", {0}, {NULL}, 1, NULL},
+        {"indented", "  " BLOCK("CERTIFICATE"), {0}, {NULL}, 1, NULL},
+        {"in prose", "no PEM here -----BEGIN CERTIFICATE-----", {0}, {NULL}, 1, NULL},
     };
 
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-        size_t at = 0;
+        struct pem_reader reader = PEM_READER(PEM_CERTIFICATE, str_from(rows[i].text));
 
         for (size_t k = 0; k < 3; k++) {
             struct pem_block block;
             struct error e;
-            int found = pem_next(str_from(rows[i].text), &at, &block, &e);
+            int found = pem_next(&reader, &block, &e);
 
             CU_ASSERT_EQUAL(found, rows[i].found[k]);
             if (found != 1)
                 break;
             CU_ASSERT_TRUE(str_equal_cstr(block.label, rows[i].labels[k]));
         }
+        CU_ASSERT_EQUAL(reader.skipped, rows[i].skipped);
+        CU_ASSERT_TRUE(str_equal(reader.skipped_label, str_from(rows[i].skipped_label)));
     }
+}
+
+static void says_what_it_skips(void)
+{
+    static const struct {
+        const char *text, *said;
+    } rows[] = {
+        {BLOCK("PRIVATE KEY"), ""},
+        {BLOCK("EC PARAMETERS") BLOCK("EC PRIVATE KEY"),
+         "'EC PARAMETERS' is passed over, which is no private key"},
+        {BLOCK("CERTIFICATE") BLOCK("X") BLOCK("PRIVATE KEY"),
+         "'CERTIFICATE' is passed over, which is no private key (and 1 more)"},
+        {" " BLOCK("PRIVATE KEY"),
+         "a BEGIN line is passed over that does not stand alone in its line"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct pem_reader reader = PEM_READER(PEM_PRIVATE_KEY, str_from(rows[i].text));
+        struct buf said = BUF_INIT(256);
+        struct pem_block block;
+        struct error e;
+
+        while (pem_next(&reader, &block, &e) == 1)
+            continue;
+        pem_print_skipped(&reader, &said);
+        CU_ASSERT_TRUE(str_equal_cstr(buf_view(&said), rows[i].said));
+        buf_free(&said);
+    }
+}
+
+static void none_of_the_kind(void)
+{
+    struct pem_reader reader = PEM_READER(PEM_CERTIFICATE, STR(BLOCK("PRIVATE KEY")));
+    struct buf der = BUF_INIT(64);
+    struct pem_block block;
+    struct error e;
+
+    CU_ASSERT_EQUAL(pem_read_first(&reader, &der, &block, &e), -1);
+    CU_ASSERT_EQUAL(e.kind, ERROR_CRYPTO);
+    CU_ASSERT_STRING_EQUAL(e.message, "no certificate in the PEM text: 'PRIVATE KEY' is passed "
+                                      "over, which is no certificate");
+    buf_free(&der);
+}
+
+/* What OpenSSL puts behind a certificate that it trusts is not the certificate's. */
+static void trust_is_cut_off(void)
+{
+    struct pem_reader reader = PEM_READER(
+        PEM_CERTIFICATE, STR("-----BEGIN TRUSTED CERTIFICATE-----\nMAMCAQEwAA==\n-----END TRUSTED "
+                             "CERTIFICATE-----"));
+    struct buf der = BUF_INIT(64);
+    struct error e;
+
+    CU_ASSERT_EQUAL(pem_read(&reader, &der, &e), 1);
+    CU_ASSERT_TRUE(str_equal(buf_view(&der), STR("\x30\x03\x02\x01\x01")));
+    buf_free(&der);
+}
+
+static void no_room(void)
+{
+    struct pem_reader reader = PEM_READER(PEM_CERTIFICATE, STR(BLOCK("CERTIFICATE")));
+    struct buf der = BUF_INIT(2);
+    struct error e;
+
+    CU_ASSERT_EQUAL(pem_read(&reader, &der, &e), -1);
+    CU_ASSERT_EQUAL(e.kind, ERROR_LIMIT);
+    buf_free(&der);
 }
 
 static ptrdiff_t decode(const char *text, unsigned char *out)
@@ -124,13 +259,14 @@ static void round_trips(void)
         bytes[i] = (unsigned char)(i * 37 + 11);
     for (size_t len = 0; len <= sizeof(bytes); len++) {
         struct buf text = BUF_INIT(1024);
+        struct pem_reader reader;
         struct pem_block block;
         struct error e;
-        size_t at = 0;
 
-        pem_append(&text, "X", (struct str){(char *)bytes, len});
-        CU_ASSERT_EQUAL_FATAL(pem_next(buf_view(&text), &at, &block, &e), 1);
-        CU_ASSERT_EQUAL(at, text.len);
+        pem_append(&text, "PUBLIC KEY", (struct str){(char *)bytes, len});
+        reader = PEM_READER(PEM_PUBLIC_KEY, buf_view(&text));
+        CU_ASSERT_EQUAL_FATAL(pem_next(&reader, &block, &e), 1);
+        CU_ASSERT_EQUAL(reader.at, text.len);
         CU_ASSERT_EQUAL(pem_decode(&block, back, &e), (ptrdiff_t)len);
         CU_ASSERT_TRUE(pem_size_max(&block) >= len);
         CU_ASSERT_EQUAL(memcmp(back, bytes, len), 0);
@@ -234,6 +370,10 @@ int main(void)
         return 1;
     suite = CU_add_suite("pki pem and der", NULL, NULL);
     CU_add_test(suite, "finds blocks", finds_blocks);
+    CU_add_test(suite, "says what it skips", says_what_it_skips);
+    CU_add_test(suite, "none of the kind", none_of_the_kind);
+    CU_add_test(suite, "trust is cut off", trust_is_cut_off);
+    CU_add_test(suite, "no room", no_room);
     CU_add_test(suite, "decodes", decodes);
     CU_add_test(suite, "headers", headers);
     CU_add_test(suite, "round trips", round_trips);
