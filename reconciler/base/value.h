@@ -85,6 +85,7 @@ struct value_failure {
     int64_t retry_at; /* stated by the CA; 0 = none */
     enum error_kind kind;
     bool permanent;
+    bool waived;     /* somebody wants it tried again at once; the try has not ended yet */
     struct str text; /* the CA's own words */
 };
 

@@ -69,8 +69,9 @@ static void prepare(CURL *easy, const char *socket, const char *url, struct buf 
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, body);
 }
 
-static int get(int directory, const char *prefix, const char *path, struct buf *body,
-               struct error *e)
+/* `text` NULL: a GET, else it is posted. */
+static int perform(int directory, const char *prefix, const char *path, const struct str *text,
+                   struct buf *body, struct error *e)
 {
     char socket[ASK_PATH_MAX], url[ASK_PATH_MAX];
     CURL *easy = curl_easy_init();
@@ -84,6 +85,10 @@ static int get(int directory, const char *prefix, const char *path, struct buf *
     snprintf(socket, sizeof(socket), "/proc/self/fd/%d/%s", directory, STATUS_SOCKET);
     snprintf(url, sizeof(url), "http://localhost%s", path);
     prepare(easy, socket, url, body);
+    if (text) {
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long)text->len);
+        curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, text->len ? text->ptr : "");
+    }
     code = curl_easy_perform(easy);
     if (code != CURLE_OK)
         refuse_curl(easy, code, body, prefix, e);
@@ -95,7 +100,8 @@ static int get(int directory, const char *prefix, const char *path, struct buf *
     return rc;
 }
 
-int ask_server(const char *prefix, const char *path, struct buf *body, struct error *e)
+static int ask(const char *prefix, const char *path, const struct str *text, struct buf *body,
+               struct error *e)
 {
     int directory = open(prefix, O_PATH | O_DIRECTORY | O_CLOEXEC), number = errno;
     char shown[ERROR_PATH_MAX];
@@ -104,9 +110,20 @@ int ask_server(const char *prefix, const char *path, struct buf *body, struct er
     output_quote(prefix, shown, sizeof(shown));
     if (directory < 0)
         return refuse_errno(shown, number, e);
-    rc = get(directory, shown, path, body, e);
+    rc = perform(directory, shown, path, text, body, e);
     close(directory);
     return rc;
+}
+
+int ask_server(const char *prefix, const char *path, struct buf *body, struct error *e)
+{
+    return ask(prefix, path, NULL, body, e);
+}
+
+int ask_server_to(const char *prefix, const char *path, struct str text, struct buf *body,
+                  struct error *e)
+{
+    return ask(prefix, path, &text, body, e);
 }
 
 static int get_url(CURL *easy, const char *url, const char *shown, struct buf *body,

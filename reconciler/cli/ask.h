@@ -16,6 +16,10 @@
  */
 int ask_server(const char *prefix, const char *path, struct buf *body, struct error *e) MUST_CHECK;
 
+/* The same by POST, with `text` as the request's body. */
+int ask_server_to(const char *prefix, const char *path, struct str text, struct buf *body,
+                  struct error *e) MUST_CHECK;
+
 /*
  * GET `url` (http or https), for a server that runs elsewhere. The same, but no redirect is
  * followed and no proxy asked.

@@ -1,4 +1,5 @@
 #include "reconciler/cli/dry_run.h"
+#include "reconciler/cli/input.h"
 #include "reconciler/cli/output.h"
 #include "reconciler/cli/verb.h"
 #include "reconciler/control/approval.h"
@@ -27,10 +28,9 @@ static int hold(const struct dry_run *d, const struct plan **plan, struct approv
 }
 
 static int print(const struct dry_run *d, const struct plan *plan, const struct command *c,
-                 struct error *e)
+                 struct str name, struct error *e)
 {
     struct buf out = BUF_INIT(EXPLAIN_OUTPUT_MAX);
-    struct str name = str_from(c->operands[0]);
     const struct explain_options options = {
         .model = d->loaded->model,
         .desired = d->desired,
@@ -52,15 +52,23 @@ int explain_command(const struct command *c)
 {
     struct approval *approval = NULL;
     const struct plan *plan;
+    struct arena *arena = arena_new(NULL);
     struct dry_run d;
+    struct str name;
     struct error e;
-    int code = dry_run_open(&d, c, 1);
+    int code = input_name(c, arena, &name);
 
-    if (code == VERB_DONE && (hold(&d, &plan, &approval, &e) || print(&d, plan, c, &e))) {
+    if (code != VERB_DONE) {
+        arena_free(arena);
+        return code;
+    }
+    code = dry_run_open(&d, c, 1);
+    if (code == VERB_DONE && (hold(&d, &plan, &approval, &e) || print(&d, plan, c, name, &e))) {
         output_error(&e);
         code = VERB_FAILED;
     }
     approval_free(approval);
     dry_run_close(&d);
+    arena_free(arena);
     return code;
 }

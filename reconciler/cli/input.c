@@ -7,6 +7,7 @@
 
 #include "reconciler/base/clock.h"
 #include "reconciler/cli/output.h"
+#include "reconciler/core/explain.h"
 #include "reconciler/control/limits.h"
 #include "reconciler/core/render.h"
 
@@ -153,4 +154,20 @@ int input_load(const struct command *c, const struct settings *s, struct loaded 
 int64_t input_now(const struct command *c)
 {
     return option_seen(c->options, OPTION_NOW) ? c->options->now : clock_now();
+}
+
+int input_name(const struct command *c, struct arena *arena, struct str *name)
+{
+    char quoted[ERROR_PATH_MAX];
+    struct error e;
+
+    *name = arena ? explain_normal_name(str_from(c->operands[0]), arena) : STR_NONE;
+    if (name->ptr && explain_is_name(*name))
+        return VERB_DONE;
+    if (name->ptr)
+        error_set(&e, ERROR_USAGE, "\"%s\" is no host name",
+                  output_quote(c->operands[0], quoted, sizeof(quoted)));
+    else
+        error_memory(&e);
+    return verb_refuse(c->verb, &e);
 }

@@ -38,6 +38,12 @@ int input_load(const struct command *c, const struct settings *s, struct loaded 
 /* `kong.yaml: 3 errors, 1 warning` without an end of line. */
 void input_print_summary(const struct loaded *loaded, struct buf *out);
 
+/*
+ * The first operand as a name, in lower case, in `arena` (NULL: memory was out). What can be no
+ * name is a usage error.
+ */
+int input_name(const struct command *c, struct arena *arena, struct str *name);
+
 /* --now, or the clock's. */
 int64_t input_now(const struct command *c);
 

@@ -29,6 +29,11 @@ static const struct verb rows[] = {
             "One server a prefix: a second one says who is there, and ends. What was obtained is "
             "kept under the prefix, so a restart orders nothing again.\n"
             "\n"
+            "SIGHUP reads the file now, even one that seems not to have changed. SIGUSR2 replaces "
+            "the program by the one that lies at its path by now, without a dropped connection and "
+            "under the same pid. SIGTERM, SIGQUIT and SIGINT end it once what is under way is "
+            "finished. All of them go to the process that was started, not to its children.\n"
+            "\n"
             "With --approve, first certificates, overrides and retirements wait until somebody has "
             "approved a plan that has them: what diff --out writes, carried out by apply, or put "
             "where --approve=PLAN looks. It is looked at whenever it changes. Until then the names "
@@ -170,6 +175,25 @@ static const struct verb rows[] = {
         .formats = TEXT_JSON,
         .exits = {{VERB_DONE, "printed"}, {VERB_FAILED, "no server answered"}},
         .run = status_command,
+    },
+    {
+        .name = "retry",
+        .operands = "NAME|--all",
+        .summary = "try again at once what failed and waits for its next try",
+        .description =
+            "Takes the wait off NAME, or off every name that failed: its own after failures, one "
+            "that the CA asked for, and that of a refusal. The CA's limits hold on: what does not "
+            "fit them waits. Prints each name with what becomes of it now. The server that runs "
+            "with the same prefix does it; the failures are counted on, so that a try that fails "
+            "again is followed by the longer wait. Where no server runs, the next one tries at "
+            "once.",
+        .operand_max = 1,
+        .options = EVERY | READS | FORMAT | OPTION_BIT(OPTION_ALL),
+        .formats = TEXT_JSON,
+        .exits = {{VERB_DONE, "asked for, or nothing failed"},
+                  {VERB_FAILED, "nothing asks for NAME, or the server or the storage cannot be "
+                                "used"}},
+        .run = retry_command,
     },
     {
         .name = "schema",

@@ -87,6 +87,7 @@ int diff_command(const struct command *c);
 int apply_command(const struct command *c);
 int explain_command(const struct command *c);
 int simulate_command(const struct command *c);
+int retry_command(const struct command *c);
 int status_command(const struct command *c);
 int schema_command(const struct command *c);
 int version_command(const struct command *c);

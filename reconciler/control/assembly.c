@@ -230,14 +230,15 @@ static int open_orders(struct control *c, const struct assembly_calls *calls, st
 
 static int open_status(struct control *c, const struct assembly_calls *calls, struct error *e)
 {
-    const struct status_options options = {
+    struct status_options options = {
         .base = c->base,
         .listeners = c->options->status,
         .listener_count = c->options->status_count,
         .prefix = c->options->settings->prefix,
         .product = VERSION_PRODUCT,
-        .source = {.context = c, .print = calls->status.print, .is_busy = calls->status.is_busy}};
+        .source = calls->status};
 
+    options.source.context = c;
     c->status = status_new(&options, e);
     if (!c->status)
         return -1;

@@ -12,13 +12,13 @@
 #include "reconciler/base/clock.h"
 #include "reconciler/base/log.h"
 #include "reconciler/cli/note.h"
+#include "reconciler/control/answer.h"
 #include "reconciler/control/assembly.h"
 #include "reconciler/control/daemon.h"
 #include "reconciler/control/fleet.h"
 #include "reconciler/control/intake.h"
 #include "reconciler/control/issuance.h"
 #include "reconciler/control/journal.h"
-#include "reconciler/control/pages.h"
 #include "reconciler/control/publish.h"
 #include "reconciler/control/status.h"
 #include "reconciler/io/httpc.h"
@@ -373,34 +373,6 @@ static void on_hangup(int fd, short what, void *arg)
     look_soon(arg);
 }
 
-/* ---- the status pages ---- */
-
-static bool is_page_busy(void *context, enum status_page page)
-{
-    const struct control *c = context;
-
-    if (page == STATUS_PAGE_STATUS)
-        return c->hashing && c->generation && !c->generation->md5[0];
-    return c->is_lent && page >= STATUS_PAGE_CERTIFICATES;
-}
-
-static unsigned print_page(void *context, enum status_page page, struct buf *out)
-{
-    const struct control *c = context;
-    const struct pages pages = {
-        .pass = &c->pass,
-        .generation = (const struct generation *const *)&c->generation,
-        .refused = &c->refused,
-        .conditions = &c->conditions,
-        .counters = c->counters,
-        .worker_count = c->options->worker_count,
-        .current_workers = fleet_current(c->fleet),
-        .generation_number = publish_count(c->publisher),
-    };
-
-    return pages_print(&pages, page, clock_now(), out);
-}
-
 /* ---- beginning and end ---- */
 
 static void stop(struct control *c)
@@ -551,7 +523,7 @@ static const struct assembly_calls calls = {
                  .failed = on_failed,
                  .storage_failed = on_storage_failed,
                  .storage_works = on_storage_works},
-    .status = {.print = print_page, .is_busy = is_page_busy},
+    .status = {.print = answer_print, .is_busy = answer_is_busy, .retry = answer_retry},
 };
 
 int control_run(const struct control_options *options)

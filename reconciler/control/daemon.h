@@ -13,7 +13,8 @@
 #include "reconciler/control/pass.h"
 #include "reconciler/control/reload.h"
 
-/* What the control process consists of. Private to control.c, assembly.c and intake.c. */
+/* What the control process consists of. Private to control.c, assembly.c, intake.c
+ * and answer.c. */
 
 struct seen_names vec(char *);
 

@@ -50,6 +50,12 @@ const struct error *issuance_account_error(const struct issuance *i)
     return i->authorities.current ? authority_trouble(i->authorities.current->authority) : NULL;
 }
 
+void issuance_retry(struct issuance *i)
+{
+    if (i->authorities.current)
+        authority_retry(i->authorities.current->authority, INT64_MAX);
+}
+
 /* ---- batches ---- */
 
 static void release(struct task *t, void *context)

@@ -105,6 +105,8 @@ void issuance_reply(struct issuance *i, const struct httpc_done *done);
 
 /* Why the CA could not be used when it was last tried, or NULL. */
 const struct error *issuance_account_error(const struct issuance *i);
+/* The CA is tried again at once, even where it has named a later time. */
+void issuance_retry(struct issuance *i);
 size_t issuance_queued(const struct issuance *i);
 size_t issuance_running(const struct issuance *i);
 

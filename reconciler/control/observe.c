@@ -31,6 +31,7 @@ void observe_name(const struct store_name *n, const struct observe_options *opti
         out->retry_at = n->failure->retry_at;
         out->failure_kind = n->failure->kind;
         out->failure_permanent = n->failure->permanent;
+        out->failure_waived = n->failure->waived;
         out->failure_text = n->failure->text;
     }
     out->order_open =
@@ -67,22 +68,28 @@ static int take_value(void *context, const struct value *v, struct error *e)
     return store_apply(o->store, v, e);
 }
 
-int observation_open(const struct settings *s, struct observation *o, struct error *e)
+int observation_new(const struct settings *s, struct observation *o, struct error *e)
 {
-    const struct storage_options options = {
-        .kind = STORAGE_FILE, .prefix = s->prefix, .read_only = true};
     const struct store_options which = {.apart = s->acme_server != NULL,
                                         .directory = str_from(s->acme_server)};
-    struct storage_problems problems = {0};
-    struct storage *storage;
-    struct error why;
 
     *o = (struct observation){.chains = chain_pool_new()};
     if (o->chains)
         o->store = store_new(&which, o->chains);
-    if (!o->store) {
+    return o->store ? 0 : error_memory(e);
+}
+
+int observation_open(const struct settings *s, struct observation *o, struct error *e)
+{
+    const struct storage_options options = {
+        .kind = STORAGE_FILE, .prefix = s->prefix, .read_only = true};
+    struct storage_problems problems = {0};
+    struct storage *storage;
+    struct error why;
+
+    if (observation_new(s, o, e)) {
         observation_close(o);
-        return error_memory(e);
+        return -1;
     }
     storage = storage_open(&options, &why);
     if (!storage || storage_load(storage, take_value, o, &problems, &why))

@@ -42,6 +42,8 @@ struct observation {
     char storage_error[ERROR_MESSAGE_MAX]; /* "" or why it could not be read */
 };
 
+/* An empty one, to be filled; close it either way. -1: memory. */
+int observation_new(const struct settings *s, struct observation *o, struct error *e) MUST_CHECK;
 /* 0 also when nothing is there; -1 on memory only. */
 int observation_open(const struct settings *s, struct observation *o, struct error *e) MUST_CHECK;
 void observation_close(struct observation *o);

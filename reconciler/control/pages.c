@@ -120,6 +120,8 @@ static void print_name(const struct pages *p, struct str name, const struct desi
         observe_name(n, &state->observe, &observed);
         which.observed = &observed;
     }
+    if (!desired && !n)
+        return;
     a = generation_decide(state, *p->generation, &which, options->now);
     if (a.action != PLAN_NOTHING && a.action != PLAN_RETIRE)
         render_certificate_json(&a, options, j);
@@ -254,8 +256,37 @@ unsigned pages_print(const struct pages *p, enum status_page page, int64_t now, 
     case STATUS_PAGE_EVERYTHING:
     case STATUS_PAGE_CERTIFICATES:
         return print_ours(p, page == STATUS_PAGE_EVERYTHING, now, out);
+    case STATUS_PAGE_RETRY:
     case STATUS_PAGE_COUNT:
         break;
     }
     return 404;
+}
+
+unsigned pages_print_failed(const struct pages *p, struct str name, int64_t now, struct buf *out)
+{
+    const struct generation *g = *p->generation;
+    const struct render_options options = {.model = g ? g->loaded->model : NULL,
+                                           .desired = g ? g->desired : NULL,
+                                           .now = now};
+    struct json_out j = json_out_pretty(out);
+    struct store_name *const *names;
+    struct desired_name room;
+    size_t count = 0;
+
+    json_out_object(&j);
+    json_out_member_int(&j, "format", PAGES_FORMAT);
+    json_out_key(&j, "certificates");
+    json_out_array(&j);
+    if (g && name.len)
+        print_name(p, name, pass_find_desired(p->pass, name, now, &room), &options, &j);
+    names = g && !name.len ? store_sorted(p->pass->state->store, &count) : NULL;
+    for (size_t i = 0; names && i < count; i++)
+        if (names[i]->failure)
+            print_name(p, names[i]->name, pass_find_desired(p->pass, names[i]->name, now, &room),
+                       &options, &j);
+    json_out_end(&j);
+    json_out_end(&j);
+    buf_char(out, '\n');
+    return 200;
 }

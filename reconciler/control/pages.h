@@ -27,5 +27,8 @@ struct pages {
 
 /* Appends the page; returns its HTTP status. */
 unsigned pages_print(const struct pages *p, enum status_page page, int64_t now, struct buf *out);
+/* The same for STATUS_PAGE_RETRY: `name`, or all that failed where it is empty, as in
+ * /certificates. */
+unsigned pages_print_failed(const struct pages *p, struct str name, int64_t now, struct buf *out);
 
 #endif

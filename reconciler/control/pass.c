@@ -26,6 +26,7 @@ struct errand {
     struct pass *pass;
     bool closes_order;
     bool is_stored; /* a new certificate: said aloud once it is durable */
+    bool is_retry;  /* decided with the others that are due, the most urgent first */
     char name[];
 };
 
@@ -53,6 +54,14 @@ static void log_stored(const struct pass *p, struct str name)
                    log_cstr("not_after", clock_print(n->credential->facts.not_after, until))));
 }
 
+static void due_now(struct pass *p, struct str name)
+{
+    struct store_name *n = store_find(p->state->store, name);
+
+    if (n && store_due_set(p->state->store, n, clock_now()))
+        log_event(LOG_ERROR, "due_failed", LOG_FIELDS(log_str("name", name)));
+}
+
 /* What was to be recorded is durable, or is not: either way the name is decided again. */
 static void on_recorded(void *context, const struct error *e)
 {
@@ -66,7 +75,11 @@ static void on_recorded(void *context, const struct error *e)
         x->pass->storage_failed(x->pass->context, e);
     else if (x->is_stored)
         log_stored(x->pass, name);
-    pass_name(x->pass, name, clock_now());
+    x->pass->retries -= x->is_retry;
+    if (x->is_retry && !e)
+        due_now(x->pass, name);
+    else
+        pass_name(x->pass, name, clock_now());
     if (!had_overridden && index_overrides(x->pass->state->index, name))
         log_event(LOG_NOTICE, "declared_certificate_overridden", LOG_FIELDS(log_str("name", name)));
     free(x);
@@ -82,6 +95,8 @@ static void record(struct pass *p, const struct value *values, size_t count, str
     log_failure(LOG_CRIT, "record_failed", &e, LOG_FIELDS(log_str("name", values[0].name)));
     if (x && x->closes_order)
         issuance_close(p->issuance, str_from(x->name));
+    if (x)
+        p->retries -= x->is_retry;
     free(x);
 }
 
@@ -499,4 +514,36 @@ void pass_forgive(struct pass *p)
         v = gone_value(VALUE_FAILURE, v.apart, v.directory, v.name);
         record(p, &v, 1, errand_new(p, names[i]->name));
     }
+}
+
+static void waive(struct pass *p, const struct store_name *n)
+{
+    struct errand *x;
+    struct value v;
+
+    if (!store_failure_value(p->state->store, n, &v) || issuance_has(p->issuance, n->name))
+        return;
+    x = errand_new(p, n->name);
+    if (x) {
+        x->is_retry = true;
+        p->retries++;
+    }
+    log_event(LOG_NOTICE, "retry_asked",
+              LOG_FIELDS(log_str("name", n->name), log_int("failures", v.u.failure.count)));
+    v.u.failure.waived = true;
+    record(p, &v, 1, x);
+}
+
+void pass_retry(struct pass *p, struct str name)
+{
+    const struct store_name *n = name.len ? store_find(p->state->store, name) : NULL;
+    struct store_name *const *names;
+    size_t count = 0;
+
+    issuance_retry(p->issuance);
+    if (n)
+        waive(p, n);
+    names = name.len ? NULL : store_sorted(p->state->store, &count);
+    for (size_t i = 0; names && i < count; i++)
+        waive(p, names[i]);
 }

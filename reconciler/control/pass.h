@@ -27,6 +27,7 @@ struct pass {
     struct budget *budget; /* what is left of the CA's limits; NULL: none are known */
     const struct errand
         *errand; /* NULL, or all that may be done: everything else is left as it is */
+    size_t retries; /* asked for, and not recorded yet */
     void *context;
     void (*storage_failed)(void *context, const struct error *e); /* nothing can be written down */
 };
@@ -54,6 +55,11 @@ void pass_failed(struct pass *p, const struct issuance_result *result, const str
                  bool is_resumable, int64_t now);
 /* The file has changed: what the CA refused for good may be tried again. */
 void pass_forgive(struct pass *p);
+/*
+ * Somebody wants what failed to be tried at once: `name`, or all where it is empty. The wait is
+ * recorded as taken off, then the names are due: the CA's limits hold on. Counted in `retries`.
+ */
+void pass_retry(struct pass *p, struct str name);
 /* A handshake for a name that only the default certificate covers (design 5.4). */
 void pass_seen(struct pass *p, struct str name, int64_t now);
 

@@ -25,11 +25,14 @@ static const char *const paths[STATUS_PAGE_COUNT] = {
     [STATUS_PAGE_READY] = "/status/ready",
     [STATUS_PAGE_CERTIFICATES] = "/certificates",
     [STATUS_PAGE_EVERYTHING] = "/status.json",
+    [STATUS_PAGE_RETRY] = "/retry",
 };
 
 struct waiting {
     struct http_conn *conn;
     enum status_page page;
+    bool is_begun; /* what is to be done for it has been asked for */
+    char name[STATUS_NAME_MAX + 1];
 };
 
 struct status {
@@ -69,21 +72,46 @@ static void reply_message(struct http_conn *conn, unsigned status, const char *m
     buf_free(&body);
 }
 
-static void answer(struct status *s, struct http_conn *conn, enum status_page page)
+/* False while the source is busy with it. */
+static bool is_ready(struct status *s, struct waiting *w)
+{
+    const struct status_source *source = &s->options.source;
+
+    if (source->is_busy(source->context, w->page))
+        return false;
+    if (w->page != STATUS_PAGE_RETRY || w->is_begun)
+        return true;
+    w->is_begun = true;
+    source->retry(source->context, str_from(w->name));
+    return !source->is_busy(source->context, w->page);
+}
+
+static void answer(struct status *s, const struct waiting *w)
 {
     struct buf body = BUF_INIT(STATUS_BODY_MAX);
     unsigned status;
 
-    if (page == STATUS_PAGE_READY && s->is_draining) {
-        reply_message(conn, 503, "draining", NULL);
+    if (w->page == STATUS_PAGE_READY && s->is_draining) {
+        reply_message(w->conn, 503, "draining", NULL);
         return;
     }
-    status = s->options.source.print(s->options.source.context, page, &body);
+    status =
+        s->options.source.print(s->options.source.context, w->page, str_from(w->name), &body);
     if (body.failed)
-        reply_message(conn, 500, "An unexpected error occurred", NULL);
+        reply_message(w->conn, 500, "An unexpected error occurred", NULL);
     else
-        reply_json(conn, status, buf_view(&body), NULL);
+        reply_json(w->conn, status, buf_view(&body), NULL);
     buf_free(&body);
+}
+
+static void answer_soon(struct status *s, struct waiting *w)
+{
+    if (is_ready(s, w))
+        answer(s, w);
+    else if (s->waiting_count == STATUS_WAITING_MAX)
+        reply_message(w->conn, 503, "busy", NULL);
+    else
+        s->waiting[s->waiting_count++] = *w;
 }
 
 /* ---- requests ---- */
@@ -113,26 +141,43 @@ static void post_ready(struct status *s, struct http_conn *conn, struct str body
     http_conn_reply(conn, &r);
 }
 
+static void post_retry(struct status *s, struct http_conn *conn, struct str name)
+{
+    struct waiting w = {.conn = conn, .page = STATUS_PAGE_RETRY};
+
+    if (name.len > STATUS_NAME_MAX) {
+        reply_message(conn, 400, "the name is too long", NULL);
+        return;
+    }
+    if (name.len)
+        memcpy(w.name, name.ptr, name.len);
+    answer_soon(s, &w);
+}
+
+static const char *const allowed[STATUS_PAGE_COUNT] = {
+    [STATUS_PAGE_READY] = "GET, HEAD, POST",
+    [STATUS_PAGE_RETRY] = "POST",
+};
+
 static void handle(void *context, struct http_conn *conn, const struct http1_request *request)
 {
     struct status *s = context;
     bool is_get = str_equal(request->method, STR("GET")) || request->is_head;
+    bool is_post = str_equal(request->method, STR("POST"));
     enum status_page page;
 
-    if (!find_page(request->path, &page)) {
+    if (!find_page(request->path, &page) ||
+        (page == STATUS_PAGE_RETRY && http_conn_peer(conn)->sa_family != AF_UNIX))
         reply_message(conn, 404, "Not found", NULL);
-    } else if (page == STATUS_PAGE_READY && str_equal(request->method, STR("POST"))) {
+    else if (page == STATUS_PAGE_READY && is_post)
         post_ready(s, conn, request->body);
-    } else if (!is_get) {
+    else if (page == STATUS_PAGE_RETRY && is_post)
+        post_retry(s, conn, request->body);
+    else if (!is_get || page == STATUS_PAGE_RETRY)
         reply_message(conn, 405, "Method not allowed",
-                      page == STATUS_PAGE_READY ? "GET, HEAD, POST" : "GET, HEAD");
-    } else if (!s->options.source.is_busy(s->options.source.context, page)) {
-        answer(s, conn, page);
-    } else if (s->waiting_count == STATUS_WAITING_MAX) {
-        reply_message(conn, 503, "busy", NULL);
-    } else {
-        s->waiting[s->waiting_count++] = (struct waiting){.conn = conn, .page = page};
-    }
+                      allowed[page] ? allowed[page] : "GET, HEAD");
+    else
+        answer_soon(s, &(struct waiting){.conn = conn, .page = page});
 }
 
 static void refuse(void *context, struct http_conn *conn, unsigned status, const char *message,
@@ -157,11 +202,13 @@ static void closed(void *context, struct http_conn *conn)
 void status_resume(struct status *s)
 {
     while (s->waiting_count) {
-        struct waiting w = s->waiting[0];
-        if (s->options.source.is_busy(s->options.source.context, w.page))
+        struct waiting w;
+
+        if (!is_ready(s, &s->waiting[0]))
             return;
+        w = s->waiting[0];
         s->waiting[0] = s->waiting[--s->waiting_count];
-        answer(s, w.conn, w.page);
+        answer(s, &w);
     }
 }
 

@@ -24,14 +24,22 @@ enum status_page {
     STATUS_PAGE_READY,        /* /status/ready: Kong's */
     STATUS_PAGE_CERTIFICATES, /* /certificates */
     STATUS_PAGE_EVERYTHING,   /* /status.json: what `reconcert status` prints */
+    STATUS_PAGE_RETRY,        /* POST /retry, over control.sock alone: does it, then tells */
     STATUS_PAGE_COUNT
 };
 
+#define STATUS_NAME_MAX 255 /* of a name in the body of POST /retry; none = all */
+
 struct status_source {
     void *context;
-    /* Appends the page's JSON; returns the HTTP status. Not called while is_busy. */
-    unsigned (*print)(void *context, enum status_page page, struct buf *out);
+    /*
+     * Appends the page's JSON; returns the HTTP status. Not called while is_busy. `name` is what
+     * STATUS_PAGE_RETRY is about, empty for all that failed.
+     */
+    unsigned (*print)(void *context, enum status_page page, struct str name, struct buf *out);
     bool (*is_busy)(void *context, enum status_page page);
+    /* Called once before the page tells what came of it, when it is not busy. */
+    void (*retry)(void *context, struct str name);
 };
 
 struct status_options {

@@ -1,11 +1,12 @@
 #include "reconciler/core/explain.h"
 
+#include <string.h>
+
 #include "reconciler/base/json_out.h"
 #include "reconciler/core/explain_chain.h"
 #include "reconciler/core/render.h"
 
-/* As people write names: blanks around, a scheme's host and port, upper case, a final dot. */
-static struct str normal_name(struct str name, struct arena *arena)
+struct str explain_normal_name(struct str name, struct arena *arena)
 {
     struct str rest, copy;
 
@@ -21,6 +22,14 @@ static struct str normal_name(struct str name, struct arena *arena)
     for (size_t i = 0; copy.ptr && i < copy.len; i++)
         ((char *)copy.ptr)[i] = str_lower(copy.ptr[i]);
     return copy;
+}
+
+bool explain_is_name(struct str name)
+{
+    for (size_t i = 0; i < name.len; i++)
+        if (!str_is_ascii_lower_host(str_slice(name, i, i + 1)) && !strchr("*:[]", name.ptr[i]))
+            return false;
+    return name.len > 0;
 }
 
 static const struct observed_name *find_observed(const struct observed *observed, struct str name)
@@ -59,7 +68,7 @@ static int look(struct explain_subject *s, struct str name)
     const struct explain_options *o = s->options;
 
     s->arena = arena_new(NULL);
-    s->name = s->arena ? normal_name(name, s->arena) : STR_NONE;
+    s->name = s->arena ? explain_normal_name(name, s->arena) : STR_NONE;
     if (!s->name.ptr)
         return -1;
     s->desired = desired_find(o->desired, s->name);

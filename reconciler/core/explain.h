@@ -44,6 +44,14 @@ struct explain_choice explain_choose(const struct model *model, struct str name,
                                      const struct observed_name *observed, int64_t now);
 
 /*
+ * A name as people write it, as the file has it: in lower case, without blanks around, a final dot
+ * or a port. In `arena`; ptr NULL: out of memory.
+ */
+struct str explain_normal_name(struct str name, struct arena *arena) MUST_CHECK;
+/* Could a normal name be a host name, a pattern of them, or an address? */
+bool explain_is_name(struct str name);
+
+/*
  * The chain for `name` as given by a person: any case, a trailing dot and a port are forgiven, a
  * wildcard and an IP literal are explained too. 0, or -1 (memory, or the buffer is full).
  */

@@ -345,6 +345,8 @@ static void say_failures(struct explain_subject *s)
     }
     if (o->retry_at)
         print_time(out, "; the CA asks to wait until ", o->retry_at);
+    if (o->failure_waived)
+        buf_cstr(out, "; somebody asked for another try at once (reconcert retry)");
 }
 
 /* Why a certificate is renewed when it is renewed. */

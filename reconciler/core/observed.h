@@ -33,6 +33,7 @@ struct observed_name {
     int64_t retry_at;  /* stated by the CA (Retry-After); 0 = none */
     enum error_kind failure_kind;
     bool failure_permanent;
+    bool failure_waived;     /* somebody wants it tried again at once */
     struct str failure_text; /* the CA's own words */
 
     bool order_open; /* an order of ours is under way or journaled */

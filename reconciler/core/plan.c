@@ -153,7 +153,7 @@ static void hold_back(struct action *a, const struct policy *policy, bool storag
         put_off(a, REASON_ORDER_OPEN, 0);
     else if (!storage_usable)
         put_off(a, REASON_STORAGE, now + POLICY_STORAGE_RETRY_SECONDS);
-    else if (a->observed)
+    else if (a->observed && !a->observed->failure_waived)
         respect_failures(a, policy, now);
 }
 

@@ -14,7 +14,8 @@ enum packed_flag {
     FLAG_REVOKED = 1 << 1,
     FLAG_CHAIN = 1 << 2,
     FLAG_PERMANENT = 1 << 3,
-    FLAG_RENEWED = 1 << 4
+    FLAG_RENEWED = 1 << 4,
+    FLAG_WAIVED = 1 << 5
 };
 
 struct cursor {
@@ -190,6 +191,7 @@ static void read_failure(struct cursor *at, unsigned flags, struct value_failure
     f->kind = error_kind_from(word);
     f->text = take_text(at, VALUE_TEXT_MAX);
     f->permanent = (flags & FLAG_PERMANENT) != 0;
+    f->waived = (flags & FLAG_WAIVED) != 0;
 }
 
 static bool has_chain(const struct value *v)
@@ -205,7 +207,10 @@ static unsigned flags_of(const struct value *v)
         return (v->u.credential.active ? FLAG_ACTIVE : 0u) |
                (v->u.credential.revoked ? FLAG_REVOKED : 0u) |
                (v->u.credential.renewed ? FLAG_RENEWED : 0u) | (has_chain(v) ? FLAG_CHAIN : 0u);
-    return v->type == VALUE_FAILURE && v->u.failure.permanent ? FLAG_PERMANENT : 0u;
+    if (v->type == VALUE_FAILURE)
+        return (v->u.failure.permanent ? FLAG_PERMANENT : 0u) |
+               (v->u.failure.waived ? FLAG_WAIVED : 0u);
+    return 0;
 }
 
 int packed_write(const struct value *v, struct buf *out)

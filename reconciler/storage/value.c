@@ -149,6 +149,8 @@ static void write_failure(const struct value_failure *f, struct json_out *j)
     json_out_member_int(j, "retry_at", f->retry_at);
     json_out_member_cstr(j, "kind", error_kind_name(f->kind));
     json_out_member_bool(j, "permanent", f->permanent);
+    if (f->waived)
+        json_out_member_bool(j, "waived", true);
     json_out_member_str(j, "text", f->text);
 }
 
@@ -419,6 +421,7 @@ static void read_failure(struct reading *r, const cJSON *object)
     f->retry_at = number_of(r, object, "retry_at");
     f->kind = error_kind_from(text_of(r, object, "kind").ptr);
     f->permanent = flag_of(r, object, "permanent");
+    f->waived = flag_of(r, object, "waived");
     f->text = text_of(r, object, "text");
 }
 

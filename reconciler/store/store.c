@@ -268,6 +268,7 @@ static int apply_failure(struct store_name *n, const struct value *v, struct err
                                 .retry_at = from->retry_at,
                                 .kind = from->kind,
                                 .permanent = from->permanent,
+                                .waived = from->waived,
                                 .text = copy_text(from->text)};
     if (!f->text.ptr) {
         free(f);
@@ -485,8 +486,13 @@ bool store_failure_value(const struct store *s, const struct store_name *n, stru
     if (!f)
         return false;
     begin_value(s, n, VALUE_FAILURE, v);
-    v->u.failure =
-        (struct value_failure){f->count, f->failed_at, f->retry_at, f->kind, f->permanent, f->text};
+    v->u.failure = (struct value_failure){.count = f->count,
+                                          .failed_at = f->failed_at,
+                                          .retry_at = f->retry_at,
+                                          .kind = f->kind,
+                                          .permanent = f->permanent,
+                                          .waived = f->waived,
+                                          .text = f->text};
     return true;
 }
 

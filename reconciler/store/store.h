@@ -25,6 +25,7 @@ struct store_failure {
     int64_t retry_at; /* stated by the CA; 0 = none */
     enum error_kind kind;
     bool permanent;
+    bool waived; /* as in struct value_failure */
     struct str text;
 };
 

@@ -67,12 +67,13 @@ static void make_fields(struct value_sample *s, uint64_t seed, size_t size)
                                           (int64_t)next(&seed)};
         break;
     case VALUE_FAILURE:
-        v->u.failure = (struct value_failure){(unsigned)next(&seed) % 100,
-                                              (int64_t)next(&seed),
-                                              (int64_t)next(&seed),
-                                              ERROR_CHALLENGE,
-                                              seed & 1,
-                                              str_from(s->text)};
+        v->u.failure = (struct value_failure){.count = (unsigned)next(&seed) % 100,
+                                              .failed_at = (int64_t)next(&seed),
+                                              .retry_at = (int64_t)next(&seed),
+                                              .kind = ERROR_CHALLENGE,
+                                              .permanent = seed & 1,
+                                              .waived = seed & 2,
+                                              .text = str_from(s->text)};
         break;
     case VALUE_DEMAND:
         v->u.demand.last_seen_at = (int64_t)next(&seed);
@@ -158,9 +159,9 @@ void value_sample_print(const struct value *v, struct buf *out)
         break;
     case VALUE_FAILURE:
         print_text(out, "text", f->text);
-        buf_printf(out, " count=%u failed=%lld retry=%lld kind=%s permanent=%d", f->count,
-                   (long long)f->failed_at, (long long)f->retry_at, error_kind_name(f->kind),
-                   f->permanent);
+        buf_printf(out, " count=%u failed=%lld retry=%lld kind=%s permanent=%d waived=%d",
+                   f->count, (long long)f->failed_at, (long long)f->retry_at,
+                   error_kind_name(f->kind), f->permanent, f->waived);
         break;
     default:
         /* One number each, at the same place. */

@@ -111,6 +111,12 @@ static void failing_renewal(struct scene *s)
                                 "acme-challenge/abc: Connection \"refused\"\x1b[2J");
 }
 
+static void retry_asked(struct scene *s)
+{
+    failing_renewal(s);
+    s->there.failure_waived = true;
+}
+
 static void expired_alone(struct scene *s)
 {
     failing_renewal(s);
@@ -393,6 +399,7 @@ static const struct {
     {"kept-other-key", "www.shop.com", kept_other_key},
     {"due", "www.shop.com", due},
     {"failing-renewal", "www.shop.com", failing_renewal},
+    {"retry-asked", "www.shop.com", retry_asked},
     {"expired-alone", "www.shop.com", expired_alone},
     {"expired-overriding", "www.shop.com", expired_overriding},
     {"revoked-under-wildcard", "www.shop.com", revoked},

@@ -103,6 +103,24 @@ static void revoked(void)
     check(decide(NULL, &o), PLAN_NOTHING, PLAN_NOTHING, REASON_NOT_DECLARED, 0, "revoked");
 }
 
+/* Somebody wants another try: no wait that failures brought holds, everything else does. */
+static void waived(void)
+{
+    struct observed_name o = {.name = STR("a.test"),
+                              .failures = 3,
+                              .failed_at = NOW - 1,
+                              .retry_at = NOW + DAY,
+                              .failure_waived = true};
+
+    check(decide(&wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING, NOW, "failing");
+    o.failure_permanent = true;
+    check(decide(&wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING, NOW, "failing");
+    check(plan_decide(&wanted, &o, &policy, false, NOW), PLAN_WAIT, PLAN_ISSUE, REASON_STORAGE,
+          NOW + POLICY_STORAGE_RETRY_SECONDS, "failing");
+    o.order_open = true;
+    check(decide(&wanted, &o), PLAN_WAIT, PLAN_ISSUE, REASON_ORDER_OPEN, 0, "failing");
+}
+
 static void adopted(void)
 {
     struct observed_name o = aged(10);
@@ -512,6 +530,7 @@ int main(void)
         {"nothing there", nothing_there},
         {"by age", by_age},
         {"revoked", revoked},
+        {"waived", waived},
         {"adopted", adopted},
         {"other directory", other_directory},
         {"other key type", other_key_type},

@@ -1,0 +1,46 @@
+#include "reconciler/control/answer.h"
+
+#include <event2/event.h>
+
+#include "reconciler/base/clock.h"
+#include "reconciler/control/daemon.h"
+#include "reconciler/control/fleet.h"
+#include "reconciler/control/pages.h"
+#include "reconciler/control/publish.h"
+
+bool answer_is_busy(void *context, enum status_page page)
+{
+    const struct control *c = context;
+
+    if (page == STATUS_PAGE_STATUS)
+        return c->hashing && c->generation && !c->generation->md5[0];
+    if (page == STATUS_PAGE_RETRY && c->pass.retries)
+        return true;
+    return c->is_lent && page >= STATUS_PAGE_CERTIFICATES;
+}
+
+void answer_retry(void *context, struct str name)
+{
+    struct control *c = context;
+
+    pass_retry(&c->pass, name);
+    event_active(c->turn, EV_TIMEOUT, 0);
+}
+
+unsigned answer_print(void *context, enum status_page page, struct str name, struct buf *out)
+{
+    const struct control *c = context;
+    const struct pages pages = {
+        .pass = &c->pass,
+        .generation = (const struct generation *const *)&c->generation,
+        .refused = &c->refused,
+        .conditions = &c->conditions,
+        .counters = c->counters,
+        .worker_count = c->options->worker_count,
+        .current_workers = fleet_current(c->fleet),
+        .generation_number = publish_count(c->publisher),
+    };
+
+    return page == STATUS_PAGE_RETRY ? pages_print_failed(&pages, name, clock_now(), out)
+                                     : pages_print(&pages, page, clock_now(), out);
+}

@@ -1,0 +1,14 @@
+#ifndef CONTROL_ANSWER_H
+#define CONTROL_ANSWER_H
+
+#include <stdbool.h>
+
+#include "reconciler/control/status.h"
+
+/* What control answers to those who ask it: the functions of its status_source. `context` is the
+ * struct control. */
+unsigned answer_print(void *context, enum status_page page, struct str name, struct buf *out);
+bool answer_is_busy(void *context, enum status_page page);
+void answer_retry(void *context, struct str name);
+
+#endif
