@@ -45,6 +45,8 @@ int acme_account_payload(const struct acme_account *a, const struct acme_directo
     struct buf binding = BUF_INIT(ACME_STRING_MAX);
     int result = -1;
 
+    if (!d->new_account)
+        return error_set(e, ERROR_PROTOCOL, "the CA's directory has no newAccount");
     if (!request.only_existing) {
         if (check_conditions(a, d, e))
             return -1;
@@ -77,9 +79,9 @@ static int take_account(struct acme_account *a, const struct acme_directory *d,
     acme_message_free(&m);
     if (status == ACME_STATUS_GONE || status == ACME_STATUS_INVALID)
         return refuse(e, "the account is deactivated or revoked", "");
-    url = acme_url_resolve(reply->location, str_from(d->new_account));
+    url = acme_url_resolve(reply->location, str_from(d->new_account), "Location", e);
     if (!url)
-        return error_set(e, ERROR_PROTOCOL, "the CA names no usable URL of the account");
+        return error_prefix(e, "the CA names no usable URL of the account");
     free(a->url);
     a->url = url;
     a->is_new = reply->status == 201;

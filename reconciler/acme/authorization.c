@@ -33,25 +33,40 @@ static enum acme_verdict refuse_offer(const struct acme_authorization_message *m
     return ACME_VERDICT_FAILED;
 }
 
+static int replace(char **to, struct str from)
+{
+    char *copy;
+
+    if (!from.len)
+        return 0;
+    copy = str_dup(from);
+    if (!copy)
+        return -1;
+    free(*to);
+    *to = copy;
+    return 0;
+}
+
 static enum acme_verdict keep_challenge(struct acme_authorization *a,
                                         const struct acme_authorization_message *m, struct error *e)
 {
-    char *token = str_dup(m->token), *url = str_dup(m->challenge_url);
+    bool is_answered =
+        m->challenge_status != ACME_STATUS_PENDING && m->challenge_status != ACME_STATUS_UNKNOWN;
 
-    if (!token || !url) {
-        free(token);
-        free(url);
+    if (replace(&a->token, m->token) || replace(&a->challenge_url, m->challenge_url)) {
         error_memory(e);
         return ACME_VERDICT_FAILED;
     }
-    free(a->token);
-    free(a->challenge_url);
-    a->token = token;
-    a->challenge_url = url;
-    /* One that is being looked at was answered in an earlier life; it only has to stay answerable.
+    /*
+     * One that is being looked at was answered in an earlier life; it only has to stay answerable.
+     * Where that went wrong so far, the CA is told once more.
      */
-    a->needs_challenge =
-        m->challenge_status == ACME_STATUS_PENDING || m->challenge_status == ACME_STATUS_UNKNOWN;
+    a->needs_challenge = !is_answered || (a->has_reason && !a->is_told && a->challenge_url);
+    a->is_told |= is_answered;
+    if (a->has_reason)
+        acme_problem_of_object(&m->problem, ERROR_CHALLENGE, e);
+    else
+        e->kind = ERROR_NONE;
     return ACME_VERDICT_TO_PROVE;
 }
 
@@ -59,12 +74,14 @@ static enum acme_verdict judge(struct acme_authorization *a,
                                const struct acme_authorization_message *m, struct error *e)
 {
     a->status = m->status;
+    a->has_reason = false;
     if (m->status == ACME_STATUS_VALID)
         return ACME_VERDICT_PROVEN;
     if (m->status == ACME_STATUS_GONE) {
         error_set(e, ERROR_CHALLENGE, "the authorization is expired, deactivated or revoked");
         return ACME_VERDICT_FAILED;
     }
+    a->has_reason = acme_problem_is_set(&m->problem);
     if (m->status == ACME_STATUS_INVALID || m->challenge_status == ACME_STATUS_INVALID) {
         acme_problem_of_object(&m->problem, ERROR_CHALLENGE, e);
         return ACME_VERDICT_FAILED;

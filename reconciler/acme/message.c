@@ -4,6 +4,7 @@
 #include <cjson/cJSON.h>
 #include <string.h>
 
+#include "reconciler/acme/problem.h"
 #include "reconciler/acme/url.h"
 #include "reconciler/base/json_out.h"
 #include "reconciler/pki/certificate.h"
@@ -13,66 +14,69 @@
 
 /* ---- in ---- */
 
+#define ANSWER "the CA's answer: "
+
 static int refuse(struct error *e, const char *what)
 {
-    return error_set(e, ERROR_PROTOCOL, "the CA's answer: %s", what);
+    return error_set(e, ERROR_PROTOCOL, ANSWER "%s", what);
 }
 
-/* One string from behind its quote; the index behind its end, 0 if it is unfit. */
-static size_t scan_string(struct str body, size_t at)
+/* One string from behind its quote, to behind its end. */
+static int scan_string(struct str body, size_t at, size_t *end, struct error *e)
 {
     const size_t start = at;
 
     for (; at < body.len && body.ptr[at] != '"'; at++) {
         /* cJSON would end the string at a NUL, and something else would be read than was sent. */
-        if (str_starts(str_slice(body, at, body.len), STR("\\u0000")) ||
-            at - start >= ACME_STRING_MAX)
-            return 0;
+        if (str_starts(str_slice(body, at, body.len), STR("\\u0000")))
+            return refuse(e, "a NUL in a string");
+        if (at - start >= ACME_STRING_MAX)
+            return error_set(e, ERROR_PROTOCOL, ANSWER "a string of more than %zu bytes",
+                             ACME_STRING_MAX);
         if (body.ptr[at] == '\\')
             at++;
     }
-    return at < body.len ? at + 1 : 0;
+    *end = at + 1;
+    return at < body.len ? 0 : refuse(e, "a string without end");
 }
 
 /*
  * What cJSON 1.7 does not hold to: depth (its own limit is 1000), NUL, the length of a string. The
  * grammar itself is left to it.
  */
-static const char *scan(struct str body)
+static int scan(struct str body, struct error *e)
 {
     int depth = 0;
 
     if (memchr(body.ptr, 0, body.len))
-        return "a NUL byte";
+        return refuse(e, "a NUL byte");
     for (size_t i = 0; i < body.len;) {
         char c = body.ptr[i++];
 
         if (c == '[' || c == '{') {
             if (++depth > ACME_JSON_DEPTH_MAX)
-                return "nested too deep";
+                return error_set(e, ERROR_PROTOCOL, ANSWER "nested too deep, more than %d",
+                                 ACME_JSON_DEPTH_MAX);
         } else if (c == ']' || c == '}') {
             depth--;
-        } else if (c == '"') {
-            i = scan_string(body, i);
-            if (!i)
-                return "a string that is too long, has a NUL or no end";
+        } else if (c == '"' && scan_string(body, i, &i, e)) {
+            return -1;
         }
     }
-    return NULL;
+    return 0;
 }
 
 int acme_message_parse(struct str body, struct acme_message *m, struct error *e)
 {
-    const char *why, *end = NULL;
+    const char *end = NULL;
     cJSON *root;
 
     if (body.len > ACME_BODY_MAX)
-        return refuse(e, "too long");
+        return error_set(e, ERROR_PROTOCOL, ANSWER "too long, more than %zu bytes", ACME_BODY_MAX);
     if (!str_trim(body).len)
         return refuse(e, "empty");
-    why = scan(body);
-    if (why)
-        return refuse(e, why);
+    if (scan(body, e))
+        return -1;
     root = cJSON_ParseWithLengthOpts(body.ptr, body.len, &end, 0);
     if (!root)
         return refuse(e, "not JSON");
@@ -117,6 +121,12 @@ static enum acme_status status_of(const cJSON *object)
     return ACME_STATUS_UNKNOWN;
 }
 
+/* Something is left to be done at it, or to be waited for. */
+static bool is_open(enum acme_status status)
+{
+    return status == ACME_STATUS_PENDING || status == ACME_STATUS_UNKNOWN;
+}
+
 static void read_problem(const cJSON *object, struct acme_problem *out)
 {
     const cJSON *sub =
@@ -156,66 +166,102 @@ int acme_message_directory(const struct acme_message *m, struct acme_directory_m
             cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(meta, "externalAccountRequired")),
     };
 
-    if (!acme_url_is_usable(found.new_nonce) || !acme_url_is_usable(found.new_account) ||
-        !acme_url_is_usable(found.new_order))
-        return error_set(
-            e, ERROR_PROTOCOL,
-            "not an ACME directory: newNonce, newAccount and newOrder must be https URLs");
+    if (acme_url_check(found.new_nonce, "newNonce", e) ||
+        acme_url_check(found.new_order, "newOrder", e) ||
+        (found.new_account.ptr && acme_url_check(found.new_account, "newAccount", e)))
+        return error_prefix(e, "not an ACME directory");
     *out = found;
+    return 0;
+}
+
+/* What a pending order is for: too many of them, or one that nobody should ask, cannot be met. */
+static int read_authorizations(const cJSON *list, struct acme_order_message *out, struct error *e)
+{
+    bool is_needed = is_open(out->status);
+    const cJSON *item;
+
+    cJSON_ArrayForEach(item, list)
+    {
+        struct str url = cJSON_IsString(item) ? str_from(item->valuestring) : STR_NONE;
+
+        if (out->authorization_count == ACME_AUTHORIZATIONS_MAX) {
+            if (is_needed)
+                return error_set(e, ERROR_PROTOCOL,
+                                 ANSWER "an order with too many authorizations, more than %d",
+                                 ACME_AUTHORIZATIONS_MAX);
+            break;
+        }
+        if (acme_url_is_usable(url))
+            out->authorizations[out->authorization_count++] = url;
+        else if (is_needed)
+            return acme_url_check(url, ANSWER "an authorization", e);
+    }
+    return 0;
+}
+
+/* A URL that only one state needs; STR_NONE where it is unfit, and that state is not reached. */
+static int read_url(struct str url, const char *what, bool is_needed, struct str *out,
+                    struct error *e)
+{
+    if (url.ptr && is_needed && acme_url_check(url, what, e))
+        return -1;
+    *out = acme_url_is_usable(url) ? url : STR_NONE;
     return 0;
 }
 
 int acme_message_order(const struct acme_message *m, struct acme_order_message *out,
                        struct error *e)
 {
-    const cJSON *item, *list = cJSON_GetObjectItemCaseSensitive(m->root, "authorizations");
-    struct acme_order_message found = {.status = status_of(m->root),
-                                       .finalize = text(m->root, "finalize"),
-                                       .certificate = text(m->root, "certificate")};
+    struct acme_order_message found = {.status = status_of(m->root)};
 
-    cJSON_ArrayForEach(item, list)
-    {
-        if (found.authorization_count == ACME_AUTHORIZATIONS_MAX)
-            return refuse(e, "an order with too many authorizations");
-        if (!cJSON_IsString(item) || !acme_url_is_usable(str_from(item->valuestring)))
-            return refuse(e, "an authorization that is not an https URL");
-        found.authorizations[found.authorization_count++] = str_from(item->valuestring);
-    }
-    if (found.finalize.ptr && !acme_url_is_usable(found.finalize))
-        return refuse(e, "\"finalize\" is not an https URL");
-    if (found.certificate.ptr && !acme_url_is_usable(found.certificate))
-        return refuse(e, "\"certificate\" is not an https URL");
     if (!text(m->root, "status").ptr)
         return refuse(e, "an order without status");
+    if (read_authorizations(cJSON_GetObjectItemCaseSensitive(m->root, "authorizations"), &found,
+                            e) ||
+        read_url(text(m->root, "finalize"), ANSWER "\"finalize\"",
+                 found.status == ACME_STATUS_READY, &found.finalize, e) ||
+        read_url(text(m->root, "certificate"), ANSWER "\"certificate\"",
+                 found.status == ACME_STATUS_VALID, &found.certificate, e))
+        return -1;
     read_problem(cJSON_GetObjectItemCaseSensitive(m->root, "error"), &found.problem);
     *out = found;
     return 0;
 }
 
 /* Tokens become file names, log words and URL paths elsewhere: only what RFC 8555 §8.3 allows. */
-static bool is_token(struct str token)
+static int check_token(struct str token, struct error *e)
 {
-    for (size_t i = 0; i < token.len; i++) {
-        char c = token.ptr[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-              c == '-' || c == '_'))
-            return false;
-    }
-    return token.len > 0 && token.len <= ACME_TOKEN_MAX;
+    if (!token.len)
+        return refuse(e, "a challenge without token");
+    if (token.len > ACME_TOKEN_MAX)
+        return error_set(e, ERROR_PROTOCOL,
+                         ANSWER "a challenge whose token is longer than %d bytes", ACME_TOKEN_MAX);
+    if (!jws_is_base64url(token))
+        return refuse(e, "a challenge whose token has characters that RFC 8555 does not allow");
+    return 0;
 }
 
+/* Only what there is still to do at the challenge needs its URL (to answer) and its token. */
 static int read_http01(const cJSON *challenge, struct acme_authorization_message *out,
                        struct error *e)
 {
+    struct str url = text(challenge, "url");
+    enum acme_status status = status_of(challenge);
+
     out->has_http01 = true;
-    out->challenge_status = status_of(challenge);
-    out->challenge_url = text(challenge, "url");
+    out->challenge_status = status;
     out->token = text(challenge, "token");
-    if (!acme_url_is_usable(out->challenge_url))
-        return refuse(e, "a challenge whose URL is not https");
-    if (!is_token(out->token))
-        return refuse(e, "a challenge whose token has characters that RFC 8555 does not allow");
-    return 0;
+    if (!is_open(out->status) || status == ACME_STATUS_VALID || status == ACME_STATUS_INVALID) {
+        out->challenge_url = acme_url_is_usable(url) ? url : STR_NONE;
+        out->token = STR_NONE;
+        return 0;
+    }
+    if (status != ACME_STATUS_PROCESSING && !url.ptr)
+        return refuse(e, "a challenge without URL");
+    return read_url(url, ANSWER "a challenge's URL", status != ACME_STATUS_PROCESSING,
+                    &out->challenge_url, e)
+               ? -1
+               : check_token(out->token, e);
 }
 
 int acme_message_authorization(const struct acme_message *m, struct acme_authorization_message *out,
@@ -225,6 +271,8 @@ int acme_message_authorization(const struct acme_message *m, struct acme_authori
     struct acme_authorization_message found = {.status = status_of(m->root)};
     size_t count = 0;
 
+    if (!text(m->root, "status").ptr)
+        return refuse(e, "an authorization without status");
     cJSON_ArrayForEach(challenge, list)
     {
         struct str type = text(challenge, "type");
@@ -237,11 +285,9 @@ int acme_message_authorization(const struct acme_message *m, struct acme_authori
             found.offered = type;
         if (is_http01 && !found.has_http01 && read_http01(challenge, &found, e))
             return -1;
-        if (cJSON_IsObject(error) && (is_http01 || !found.problem.type.ptr))
+        if (cJSON_IsObject(error) && (is_http01 || !acme_problem_is_set(&found.problem)))
             read_problem(error, &found.problem);
     }
-    if (!text(m->root, "status").ptr)
-        return refuse(e, "an authorization without status");
     *out = found;
     return 0;
 }

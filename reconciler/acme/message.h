@@ -42,8 +42,9 @@ struct acme_problem {
 };
 
 struct acme_directory_message {
-    struct str new_nonce, new_account, new_order; /* usable URLs */
-    struct str terms_of_service, website;         /* STR_NONE, or text for people */
+    struct str new_nonce, new_order;      /* usable URLs */
+    struct str new_account;               /* STR_NONE: who has an account may do without */
+    struct str terms_of_service, website; /* STR_NONE, or text for people */
     bool external_account_required;
 };
 
@@ -51,8 +52,7 @@ struct acme_order_message {
     enum acme_status status;
     struct str authorizations[ACME_AUTHORIZATIONS_MAX];
     size_t authorization_count;
-    struct str finalize;    /* STR_NONE where it is absent */
-    struct str certificate; /* STR_NONE before the order is valid */
+    struct str finalize, certificate; /* STR_NONE where absent, or unfit and not needed yet */
     struct acme_problem problem;
 };
 
@@ -60,12 +60,15 @@ struct acme_authorization_message {
     enum acme_status status;
     bool has_http01;
     enum acme_status challenge_status;
-    struct str challenge_url, token;
-    struct acme_problem problem; /* of http-01, else of the first challenge that has one */
-    struct str offered;          /* the first challenge type, for telling what is offered instead */
+    struct str challenge_url, token; /* STR_NONE where the challenge has come to its end */
+    struct acme_problem problem;     /* of http-01, else of the first challenge that has one */
+    struct str offered; /* the first challenge type, for telling what is offered instead */
 };
 
-/* These give -1 with ERROR_PROTOCOL where something we rely on is missing or unfit. */
+/*
+ * These give -1 with ERROR_PROTOCOL where something that the object's state needs is missing or
+ * unfit. What that state does not need may be anything.
+ */
 int acme_message_directory(const struct acme_message *m, struct acme_directory_message *out,
                            struct error *e) MUST_CHECK;
 int acme_message_order(const struct acme_message *m, struct acme_order_message *out,

@@ -3,16 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_nonce(struct str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.ptr[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-              c == '-' || c == '_'))
-            return false;
-    }
-    return s.len > 0 && s.len <= ACME_NONCE_MAX;
-}
+#include "reconciler/pki/jws.h"
 
 void acme_nonces_fini(struct acme_nonces *n)
 {
@@ -20,9 +11,22 @@ void acme_nonces_fini(struct acme_nonces *n)
         free(n->items[--n->count].text);
 }
 
+int acme_nonce_check(struct str nonce, struct error *e)
+{
+    if (!nonce.len)
+        return error_set(e, ERROR_PROTOCOL, "the CA gives no nonce");
+    if (nonce.len > ACME_NONCE_MAX)
+        return error_set(e, ERROR_PROTOCOL, "the CA's nonce has %zu bytes, more than %d", nonce.len,
+                         ACME_NONCE_MAX);
+    if (!jws_is_base64url(nonce))
+        return error_set(e, ERROR_PROTOCOL, "the CA's nonce is not base64url");
+    return 0;
+}
+
 void acme_nonces_put(struct acme_nonces *n, struct str nonce, int64_t now_ms)
 {
-    char *text = is_nonce(nonce) ? str_dup(nonce) : NULL;
+    struct error ignored;
+    char *text = acme_nonce_check(nonce, &ignored) ? NULL : str_dup(nonce);
 
     if (!text)
         return;

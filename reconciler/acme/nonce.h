@@ -6,6 +6,8 @@
 #include <stdint.h>
 
 #include "reconciler/acme/step.h"
+#include "reconciler/base/attr.h"
+#include "reconciler/base/error.h"
 #include "reconciler/base/str.h"
 
 /*
@@ -24,10 +26,9 @@ struct acme_nonces {
 };
 
 void acme_nonces_fini(struct acme_nonces *n);
-/*
- * Keeps a nonce; the oldest goes where there is no room. Anything but base64url of a sane length is
- * ignored, as §6.5.1 demands.
- */
+/* Is it base64url of a sane length (§6.5.1)? -1 with ERROR_PROTOCOL. */
+int acme_nonce_check(struct str nonce, struct error *e) MUST_CHECK;
+/* Keeps a nonce; the oldest goes where there is no room. An unfit one is ignored. */
 void acme_nonces_put(struct acme_nonces *n, struct str nonce, int64_t now_ms);
 /* The newest one that is not too old, malloc'd; NULL where there is none. */
 char *acme_nonces_take(struct acme_nonces *n, int64_t now_ms);

@@ -77,7 +77,7 @@ void acme_order_free(struct acme_order *o)
 
 static const struct acme_order_step *step_of(const struct acme_order *o)
 {
-    return &acme_order_step_table[o->state];
+    return acme_order_step_of(o->state);
 }
 
 void acme_order_go(struct acme_order *o, enum acme_order_state state)
@@ -95,6 +95,7 @@ void acme_order_go_poll(struct acme_order *o, enum acme_order_state state)
 
 void acme_order_poll_again(struct acme_order *o, struct str retry_after)
 {
+    const struct error *said;
     struct error e;
 
     o->retries = 0;
@@ -102,8 +103,9 @@ void acme_order_poll_again(struct acme_order *o, struct str retry_after)
         o->wait_until_ms = o->poll.next_ms;
         return;
     }
-    error_set(&e, ERROR_TIMEOUT, "the CA did not come to an end within %d seconds",
-              ACME_POLL_DEADLINE_MS / 1000);
+    said = acme_order_trouble(o);
+    error_set(&e, ERROR_TIMEOUT, "the CA did not come to an end within %d seconds%s%s",
+              ACME_POLL_DEADLINE_MS / 1000, said ? "; it says: " : "", said ? said->message : "");
     acme_order_fail(o, &e);
 }
 
@@ -115,7 +117,8 @@ bool acme_order_begin_anew(struct acme_order *o)
     acme_order_object_fini(&o->object);
     acme_download_fini(&o->download);
     o->is_resumed = o->is_unread = false;
-    o->finalize_tries = 0;
+    o->finalize_tries = o->answers_again = 0;
+    o->reported.kind = ERROR_NONE;
     acme_order_go(o, ACME_ORDER_CREATE);
     return true;
 }
@@ -125,12 +128,19 @@ void acme_order_clean_up(struct acme_order *o)
     const struct acme_order_object *object = &o->object;
 
     for (o->at = 0; o->at < object->authorization_count; o->at++) {
-        if (object->authorizations[o->at].status != ACME_STATUS_PENDING)
+        const struct acme_authorization *a = &object->authorizations[o->at];
+
+        if (a->status != ACME_STATUS_PENDING)
             continue;
-        acme_order_go(o, ACME_ORDER_DEACTIVATE);
+        acme_order_go(o, a->is_told ? ACME_ORDER_INSPECT : ACME_ORDER_DEACTIVATE);
         return;
     }
     acme_order_go(o, ACME_ORDER_FAILED);
+}
+
+static bool is_cleaning_up(const struct acme_order *o)
+{
+    return step_of(o)->phase == ACME_PHASE_CLEAN_UP;
 }
 
 /* Once is enough, whatever came of it. */
@@ -144,7 +154,7 @@ void acme_order_fail(struct acme_order *o, const struct error *e)
 {
     struct error why = *e;
 
-    if (o->state == ACME_ORDER_DEACTIVATE) {
+    if (is_cleaning_up(o)) {
         skip_deactivation(o);
         return;
     }
@@ -159,18 +169,18 @@ void acme_order_fail(struct acme_order *o, const struct error *e)
 }
 
 /* How long to wait before the step is tried again: what the CA asks for, our own pause at least. */
-static int64_t pause_before_retry(const struct acme_order *o, const struct error *e)
+static int64_t pause_before_retry(const struct acme_order *o, const struct error *e, int64_t ours)
 {
-    int64_t ours = (int64_t)RETRY_PAUSE_MS << o->retries;
     int64_t asked = e->retry_at ? e->retry_at * 1000 - o->now_ms : 0;
 
+    ours <<= o->retries;
     return asked > ours ? asked : ours;
 }
 
 /* What may pass by itself is tried again a few times, where the step may be repeated. */
 static void retry_or_fail(struct acme_order *o, const struct error *e, bool may_pass)
 {
-    int64_t pause = pause_before_retry(o, e);
+    int64_t pause = pause_before_retry(o, e, RETRY_PAUSE_MS);
 
     if (!may_pass || pause > RETRY_AFTER_WAITED_MS || !step_of(o)->is_repeatable ||
         o->retries == ACME_RETRIES_MAX) {
@@ -191,6 +201,11 @@ static bool passes(const struct error *e)
 {
     return e->kind == ERROR_NETWORK || e->kind == ERROR_TIMEOUT || e->kind == ERROR_CA_BROKEN ||
            (e->kind == ERROR_RATE_LIMIT && e->retry_at);
+}
+
+static bool is_success(const struct http_reply *reply)
+{
+    return reply->status >= 200 && reply->status < 300;
 }
 
 /* ---- steps ---- */
@@ -223,7 +238,7 @@ static enum acme_next next_request(struct acme_order *o, struct acme_step *step)
         return ACME_WAIT;
     }
     if (!acme_session_is_ready(o->session)) {
-        if (o->state != ACME_ORDER_DEACTIVATE)
+        if (!is_cleaning_up(o))
             return ACME_WAIT_SESSION;
         skip_deactivation(o);
         return ACME_FAILED;
@@ -264,6 +279,44 @@ enum acme_next acme_order_next(struct acme_order *o, int64_t now_ms, struct acme
     return next;
 }
 
+/* Does the CA not know (yet) what it has named itself? */
+static bool lags(const struct acme_order *o, const struct http_reply *reply)
+{
+    enum acme_lag lag = step_of(o)->lag;
+
+    if (reply->status == 404)
+        return lag != ACME_LAG_NEVER &&
+               acme_problem_peek(reply) != ACME_PROBLEM_ACCOUNT_DOES_NOT_EXIST;
+    return lag == ACME_LAG_404_OR_EMPTY && is_success(reply) && !reply->body.len;
+}
+
+/*
+ * Asks again for a while. An order of an earlier life is given up then, for a new one; a young one
+ * is kept for the next attempt.
+ */
+static void wait_out_lag(struct acme_order *o, const struct http_reply *reply)
+{
+    unsigned tries = o->retries + 1;
+    int64_t pause;
+    struct error e;
+
+    acme_problem_of_reply(reply, o->now_ms, &e);
+    if (is_success(reply))
+        snprintf(e.message, sizeof(e.message), "an empty answer (HTTP %d)", reply->status);
+    pause = pause_before_retry(o, &e, ACME_LAG_PAUSE_MS);
+    if (pause <= RETRY_AFTER_WAITED_MS && o->retries < ACME_LAG_RETRIES_MAX) {
+        o->wait_until_ms = o->now_ms + pause;
+        o->retries++;
+        return;
+    }
+    if (pause <= RETRY_AFTER_WAITED_MS && o->is_resumed && acme_order_begin_anew(o))
+        return;
+    e.kind = ERROR_CA_BROKEN;
+    e.permanent = false;
+    error_prefix(&e, "asked %u %s", tries, tries == 1 ? "time" : "times");
+    acme_order_fail(o, &e);
+}
+
 static void refuse(struct acme_order *o, const struct http_reply *reply)
 {
     const struct acme_order_step *step = step_of(o);
@@ -290,13 +343,15 @@ void acme_order_reply(struct acme_order *o, const struct http_reply *reply, int6
     if (!o->request.is_in_flight)
         return;
     answer = acme_request_reply(&o->request, o->session, reply, now_ms, &e);
-    if (o->is_abandoned && o->state != ACME_ORDER_DEACTIVATE) {
+    if (o->is_abandoned && !is_cleaning_up(o)) {
         acme_request_drop(&o->request, o->session);
         acme_order_clean_up(o);
     } else if (answer == ACME_GIVE_UP) {
         acme_order_fail(o, &e);
     } else if (answer == ACME_ANSWERED) {
-        if (reply->status >= 200 && reply->status < 300)
+        if (lags(o, reply))
+            wait_out_lag(o, reply);
+        else if (is_success(reply))
             step_of(o)->answered(o, reply);
         else
             refuse(o, reply);
@@ -309,7 +364,7 @@ void acme_order_no_reply(struct acme_order *o, const struct error *why, int64_t 
     if (!o->request.is_in_flight)
         return;
     acme_request_drop(&o->request, o->session);
-    if (o->is_abandoned && o->state != ACME_ORDER_DEACTIVATE)
+    if (o->is_abandoned && !is_cleaning_up(o))
         acme_order_clean_up(o);
     else if (!step_of(o)->refused || !step_of(o)->refused(o, ACME_PROBLEM_NONE, why))
         retry_or_fail(o, why, passes(why));
@@ -330,13 +385,12 @@ void acme_order_published(struct acme_order *o)
     token = str_dup(str_from(o->object.authorizations[o->at].token));
     if (!token || vec_push(&o->tokens, token))
         free(token); /* it stays published for good: only ever an answer of ours */
-    acme_order_step_published(o);
+    acme_order_proof_published(o);
 }
 
 void acme_order_abandon(struct acme_order *o, const struct error *why)
 {
-    if (o->state == ACME_ORDER_DONE || o->state == ACME_ORDER_FAILED ||
-        o->state == ACME_ORDER_DEACTIVATE)
+    if (acme_order_phase(o) >= ACME_PHASE_CLEAN_UP)
         return;
     o->is_abandoned = true;
     o->error = *why;
@@ -371,6 +425,15 @@ struct str acme_order_chain(const struct acme_order *o)
 const struct error *acme_order_error(const struct acme_order *o)
 {
     return o->state == ACME_ORDER_FAILED ? &o->error : NULL;
+}
+
+const struct error *acme_order_trouble(const struct acme_order *o)
+{
+    if (acme_order_phase(o) >= ACME_PHASE_CLEAN_UP)
+        return NULL;
+    if (o->object.error.kind)
+        return &o->object.error;
+    return o->reported.kind ? &o->reported : NULL;
 }
 
 /* What ends an order at the CA, or would end every further attempt at it in the same way. */

@@ -72,6 +72,8 @@ struct str acme_order_url(const struct acme_order *o); /* STR_NONE before the CA
 struct str acme_order_chain(const struct acme_order *o);
 /* NULL unless FAILED. The CA's own words, escaped; kind, permanent, retry_at. */
 const struct error *acme_order_error(const struct acme_order *o);
+/* While it is under way: what the CA reports of a try that it has not given up, or NULL. */
+const struct error *acme_order_trouble(const struct acme_order *o);
 /* After FAILED: is the order alive at the CA, so that the next attempt should resume its URL? */
 bool acme_order_is_resumable(const struct acme_order *o);
 /* How many times newOrder was sent (badNonce retries of one request count once). */

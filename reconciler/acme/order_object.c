@@ -45,6 +45,16 @@ static int keep_authorizations(struct acme_order_object *o, const struct acme_or
     return 0;
 }
 
+/* An order gets that far with every authorization valid, whatever was seen of them before. */
+static void mark_proven(struct acme_order_object *o)
+{
+    if (o->status != ACME_STATUS_READY && o->status != ACME_STATUS_PROCESSING &&
+        o->status != ACME_STATUS_VALID)
+        return;
+    for (size_t i = 0; i < o->authorization_count; i++)
+        o->authorizations[i].status = ACME_STATUS_VALID;
+}
+
 int acme_order_object_read(struct acme_order_object *o, const struct http_reply *reply,
                            struct error *e)
 {
@@ -55,12 +65,13 @@ int acme_order_object_read(struct acme_order_object *o, const struct http_reply 
     if (acme_message_parse(reply->body, &m, e) || acme_message_order(&m, &found, e))
         goto out;
     o->status = found.status;
-    if (found.problem.type.ptr || found.problem.detail.ptr)
+    if (acme_problem_is_set(&found.problem))
         acme_problem_of_object(&found.problem, ERROR_CHALLENGE, &o->error);
     result = 1;
     if (replace(&o->finalize_url, found.finalize) ||
         replace(&o->certificate_url, found.certificate) || keep_authorizations(o, &found))
         result = error_memory(e);
+    mark_proven(o);
 out:
     acme_message_free(&m);
     return result;

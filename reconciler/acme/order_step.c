@@ -12,11 +12,8 @@
 #define FINALIZE_PATIENCE                                                   \
     3 /* polls that may say "ready" behind a finalize before it is repeated \
        */
-#define AUTHORIZATION_EVERY 4 /* every so many polls ask the authorization instead of the order */
 
 /* ---- where an order goes on, by its status and by which step learnt it ---- */
-
-enum situation { AT_FIRST, VALIDATING, FINALIZING, ISSUING, SITUATIONS };
 
 enum move { AUTHORIZE, AGAIN, AWAIT_ISSUE, FINALIZE, FINALIZE_LATER, DOWNLOAD, LOST };
 
@@ -45,27 +42,7 @@ static void go_finalize(struct acme_order *o)
     acme_order_fail(o, &e);
 }
 
-static void go_authorize(struct acme_order *o)
-{
-    o->at = 0;
-    if (o->object.authorization_count)
-        acme_order_go(o, ACME_ORDER_AUTHORIZATION);
-    else /* nothing to prove: the CA will say when it is ready */
-        acme_order_go_poll(o, ACME_ORDER_VALIDATE);
-}
-
-static void go_explain(struct acme_order *o)
-{
-    o->at = 0;
-    o->error = o->object.error;
-    if (o->error.kind == ERROR_NONE)
-        error_set(&o->error, ERROR_CHALLENGE, "the CA declared the order invalid");
-    acme_order_go(o, ACME_ORDER_EXPLAIN);
-    if (!o->object.authorization_count)
-        acme_order_fail(o, &o->error);
-}
-
-static void follow(struct acme_order *o, enum situation situation, struct str retry_after)
+static void follow(struct acme_order *o, enum acme_situation situation, struct str retry_after)
 {
     enum move move = moves[o->object.status][situation];
 
@@ -75,7 +52,7 @@ static void follow(struct acme_order *o, enum situation situation, struct str re
         move = o->poll.count < FINALIZE_PATIENCE ? AGAIN : FINALIZE;
     switch (move) {
     case AUTHORIZE:
-        go_authorize(o);
+        acme_order_prove(o);
         break;
     case AGAIN:
     case FINALIZE_LATER:
@@ -94,14 +71,14 @@ static void follow(struct acme_order *o, enum situation situation, struct str re
     case LOST:
         /* Lost in an earlier life, or now, by our own attempt? */
         if (situation != AT_FIRST || !o->is_resumed || !acme_order_begin_anew(o))
-            go_explain(o);
+            acme_order_explain(o);
         break;
     }
 }
 
 /* Reads the order object of an answer and goes on by it. */
-static void read_and_follow(struct acme_order *o, enum situation situation,
-                            const struct http_reply *reply)
+void acme_order_read_and_follow(struct acme_order *o, enum acme_situation situation,
+                                const struct http_reply *reply)
 {
     struct error e;
 
@@ -111,31 +88,21 @@ static void read_and_follow(struct acme_order *o, enum situation situation,
         acme_order_garbled(o, &e);
 }
 
-static int ask(struct acme_order *o, const char *url, struct error *e)
+int acme_order_ask(struct acme_order *o, const char *url, struct error *e)
 {
     return acme_request_start(&o->request, str_from(url), STR(""), e);
 }
 
 static int ask_order(struct acme_order *o, struct error *e)
 {
-    return ask(o, o->object.url, e);
-}
-
-static struct acme_authorization *current(struct acme_order *o)
-{
-    return &o->object.authorizations[o->at];
-}
-
-static int ask_authorization(struct acme_order *o, struct error *e)
-{
-    return ask(o, current(o)->url, e);
+    return acme_order_ask(o, o->object.url, e);
 }
 
 /* ---- LOOK, CREATE ---- */
 
 static void on_look(struct acme_order *o, const struct http_reply *reply)
 {
-    read_and_follow(o, AT_FIRST, reply);
+    acme_order_read_and_follow(o, AT_FIRST, reply);
 }
 
 /* Whatever it was, the CA does not let us have it any more. */
@@ -167,9 +134,10 @@ static void on_new_order(struct acme_order *o, const struct http_reply *reply)
     struct error e;
     int read;
 
-    o->object.url = acme_url_resolve(reply->location, acme_session_new_order_url(o->session));
+    o->object.url =
+        acme_url_resolve(reply->location, acme_session_new_order_url(o->session), "Location", &e);
     if (!o->object.url) {
-        error_set(&e, ERROR_PROTOCOL, "the CA names no usable URL of the order");
+        error_prefix(&e, "the CA names no usable URL of the order");
         acme_order_fail(o, &e);
         return;
     }
@@ -189,167 +157,6 @@ void acme_order_step_saved(struct acme_order *o)
         acme_order_go(o, ACME_ORDER_LOOK);
     else
         follow(o, AT_FIRST, STR_NONE);
-}
-
-/* ---- AUTHORIZATION, PUBLISH, CHALLENGE ---- */
-
-static void next_challenge(struct acme_order *o, struct str retry_after)
-{
-    while (o->at < o->object.authorization_count && !current(o)->needs_challenge)
-        o->at++;
-    if (o->at < o->object.authorization_count) {
-        acme_order_go(o, ACME_ORDER_CHALLENGE);
-    } else {
-        acme_order_go_poll(o, ACME_ORDER_VALIDATE);
-        acme_order_poll_again(o, retry_after);
-    }
-}
-
-static void next_token(struct acme_order *o)
-{
-    while (o->at < o->object.authorization_count &&
-           (!current(o)->token || current(o)->is_published))
-        o->at++;
-    if (o->at < o->object.authorization_count) {
-        acme_order_go(o, ACME_ORDER_PUBLISH);
-        return;
-    }
-    o->at = 0;
-    next_challenge(o, STR_NONE);
-}
-
-void acme_order_step_published(struct acme_order *o)
-{
-    current(o)->is_published = true;
-    next_token(o);
-}
-
-static void next_authorization(struct acme_order *o)
-{
-    bool has_token = false;
-
-    o->at++;
-    if (o->at < o->object.authorization_count) {
-        acme_order_go(o, ACME_ORDER_AUTHORIZATION);
-        return;
-    }
-    for (size_t i = 0; i < o->object.authorization_count; i++)
-        has_token |= o->object.authorizations[i].token != NULL;
-    o->at = 0;
-    if (has_token)
-        next_token(o);
-    else /* all of them are valid already */
-        acme_order_go_poll(o, ACME_ORDER_VALIDATE);
-}
-
-static void on_authorization(struct acme_order *o, const struct http_reply *reply)
-{
-    struct error e;
-
-    switch (acme_authorization_read(current(o), reply, &e)) {
-    case ACME_VERDICT_PROVEN:
-    case ACME_VERDICT_TO_PROVE:
-        next_authorization(o);
-        break;
-    case ACME_VERDICT_FAILED:
-        /* What failed in an earlier life says little about now. */
-        if (!o->is_resumed || !acme_order_begin_anew(o))
-            acme_order_fail(o, &e);
-        break;
-    case ACME_VERDICT_GARBLED:
-        acme_order_garbled(o, &e);
-        break;
-    }
-}
-
-static int prepare_challenge(struct acme_order *o, struct error *e)
-{
-    return acme_request_start(&o->request, str_from(current(o)->challenge_url), STR("{}"), e);
-}
-
-static void on_challenge(struct acme_order *o, const struct http_reply *reply)
-{
-    o->at++;
-    next_challenge(o, reply->retry_after);
-}
-
-/* The second time, the CA may say that it is looking already. */
-static bool on_challenge_refused(struct acme_order *o, enum acme_problem_type type,
-                                 const struct error *e)
-{
-    (void)type;
-    if (!o->retries || e->kind != ERROR_PROTOCOL)
-        return false;
-    o->at++;
-    next_challenge(o, STR_NONE);
-    return true;
-}
-
-/* ---- VALIDATE, EXPLAIN ---- */
-
-/*
- * The order is what becomes ready; but some CAs leave it pending when an authorization failed,
- * so that one is asked for now and then.
- */
-static int prepare_validate(struct acme_order *o, struct error *e)
-{
-    o->polls_authorization = false;
-    if (o->poll.count % AUTHORIZATION_EVERY == 0 && o->poll.count) {
-        for (o->at = 0; o->at < o->object.authorization_count; o->at++)
-            if (current(o)->token) {
-                o->polls_authorization = true;
-                return ask_authorization(o, e);
-            }
-    }
-    return ask_order(o, e);
-}
-
-static void on_validate(struct acme_order *o, const struct http_reply *reply)
-{
-    struct error e;
-
-    if (!o->polls_authorization) {
-        read_and_follow(o, VALIDATING, reply);
-        return;
-    }
-    switch (acme_authorization_read(current(o), reply, &e)) {
-    case ACME_VERDICT_PROVEN:
-    case ACME_VERDICT_TO_PROVE:
-        acme_order_poll_again(o, reply->retry_after);
-        break;
-    case ACME_VERDICT_FAILED:
-        acme_order_fail(o, &e);
-        break;
-    case ACME_VERDICT_GARBLED:
-        acme_order_garbled(o, &e);
-        break;
-    }
-}
-
-static void next_explanation(struct acme_order *o)
-{
-    if (++o->at == o->object.authorization_count)
-        acme_order_fail(o, &o->error);
-    else
-        acme_order_go(o, ACME_ORDER_EXPLAIN);
-}
-
-static void on_explain(struct acme_order *o, const struct http_reply *reply)
-{
-    struct error e;
-
-    if (acme_authorization_read(current(o), reply, &e) == ACME_VERDICT_FAILED)
-        o->error = e;
-    next_explanation(o);
-}
-
-static bool on_explain_refused(struct acme_order *o, enum acme_problem_type type,
-                               const struct error *e)
-{
-    (void)type;
-    (void)e;
-    next_explanation(o);
-    return true;
 }
 
 /* ---- FINALIZE, ISSUE ---- */
@@ -407,7 +214,7 @@ static bool on_finalize_refused(struct acme_order *o, enum acme_problem_type typ
 
 static void on_issue(struct acme_order *o, const struct http_reply *reply)
 {
-    read_and_follow(o, ISSUING, reply);
+    acme_order_read_and_follow(o, ISSUING, reply);
 }
 
 /* ---- DOWNLOAD, ALTERNATE ---- */
@@ -420,7 +227,7 @@ static struct acme_expectation expectation(const struct acme_order *o)
 
 static int ask_chain(struct acme_order *o, const char *url, struct error *e)
 {
-    int result = ask(o, url, e);
+    int result = acme_order_ask(o, url, e);
 
     o->request.accept = "application/pem-certificate-chain";
     return result;
@@ -480,7 +287,20 @@ static bool on_alternate_refused(struct acme_order *o, enum acme_problem_type ty
     return true;
 }
 
-/* ---- DEACTIVATE ---- */
+/* ---- INSPECT, DEACTIVATE ---- */
+
+static void on_inspect(struct acme_order *o, const struct http_reply *reply)
+{
+    struct acme_authorization *a = acme_order_authorization(o);
+    struct error ignored;
+
+    if (acme_authorization_read(a, reply, &ignored) == ACME_VERDICT_GARBLED)
+        a->status = ACME_STATUS_UNKNOWN;
+    if (a->status == ACME_STATUS_PENDING)
+        acme_order_go(o, ACME_ORDER_DEACTIVATE);
+    else
+        acme_order_clean_up(o);
+}
 
 static int prepare_deactivate(struct acme_order *o, struct error *e)
 {
@@ -488,7 +308,8 @@ static int prepare_deactivate(struct acme_order *o, struct error *e)
     int result;
 
     acme_message_put_deactivation(&payload);
-    result = acme_request_start(&o->request, str_from(current(o)->url), buf_view(&payload), e);
+    result = acme_request_start(&o->request, str_from(acme_order_authorization(o)->url),
+                                buf_view(&payload), e);
     buf_free(&payload);
     return result;
 }
@@ -497,7 +318,7 @@ static int prepare_deactivate(struct acme_order *o, struct error *e)
 static void on_deactivate(struct acme_order *o, const struct http_reply *reply)
 {
     (void)reply;
-    current(o)->status = ACME_STATUS_GONE;
+    acme_order_authorization(o)->status = ACME_STATUS_GONE;
     acme_order_clean_up(o);
 }
 
@@ -512,31 +333,34 @@ static bool on_deactivate_refused(struct acme_order *o, enum acme_problem_type t
 
 /* ---- the table ---- */
 
-const struct acme_order_step acme_order_step_table[] = {
-    [ACME_ORDER_LOOK] = {ACME_PHASE_NEW_ORDER, "looking at the order", true, ask_order, on_look,
-                         on_look_refused},
+static const struct acme_order_step steps[] = {
+    [ACME_ORDER_LOOK] = {ACME_PHASE_NEW_ORDER, "looking at the order", true, ACME_LAG_404_OR_EMPTY,
+                         ask_order, on_look, on_look_refused},
     /* Repeated blindly it could make two orders. */
-    [ACME_ORDER_CREATE] = {ACME_PHASE_NEW_ORDER, "creating the order", false, prepare_new_order,
-                           on_new_order, NULL},
-    [ACME_ORDER_SAVE] = {ACME_PHASE_NEW_ORDER, "keeping the order", false, NULL, NULL, NULL},
-    [ACME_ORDER_AUTHORIZATION] = {ACME_PHASE_AUTHORIZATION, "reading the authorization", true,
-                                  ask_authorization, on_authorization, NULL},
-    [ACME_ORDER_PUBLISH] = {ACME_PHASE_PUBLISH, "publishing the token", false, NULL, NULL, NULL},
-    [ACME_ORDER_CHALLENGE] = {ACME_PHASE_CHALLENGE, "answering the challenge", true,
-                              prepare_challenge, on_challenge, on_challenge_refused},
-    [ACME_ORDER_VALIDATE] = {ACME_PHASE_VALIDATE, "validation", true, prepare_validate, on_validate,
-                             NULL},
-    [ACME_ORDER_EXPLAIN] = {ACME_PHASE_VALIDATE, "validation", true, ask_authorization, on_explain,
-                            on_explain_refused},
-    [ACME_ORDER_FINALIZE] = {ACME_PHASE_FINALIZE, "finalizing the order", true, prepare_finalize,
-                             on_finalize, on_finalize_refused},
-    [ACME_ORDER_ISSUE] = {ACME_PHASE_ISSUE, "issuance", true, ask_order, on_issue, NULL},
+    [ACME_ORDER_CREATE] = {ACME_PHASE_NEW_ORDER, "creating the order", false, ACME_LAG_NEVER,
+                           prepare_new_order, on_new_order, NULL},
+    [ACME_ORDER_SAVE] = {ACME_PHASE_NEW_ORDER, "keeping the order", false, ACME_LAG_NEVER, NULL,
+                         NULL, NULL},
+    [ACME_ORDER_FINALIZE] = {ACME_PHASE_FINALIZE, "finalizing the order", true, ACME_LAG_404,
+                             prepare_finalize, on_finalize, on_finalize_refused},
+    [ACME_ORDER_ISSUE] = {ACME_PHASE_ISSUE, "issuance", true, ACME_LAG_404_OR_EMPTY, ask_order,
+                          on_issue, NULL},
     [ACME_ORDER_DOWNLOAD] = {ACME_PHASE_DOWNLOAD, "downloading the certificate", true,
-                             prepare_download, on_download, NULL},
+                             ACME_LAG_404_OR_EMPTY, prepare_download, on_download, NULL},
     [ACME_ORDER_ALTERNATE] = {ACME_PHASE_DOWNLOAD, "downloading another chain", false,
-                              prepare_alternate, on_alternate, on_alternate_refused},
-    [ACME_ORDER_DEACTIVATE] = {ACME_PHASE_CLEAN_UP, "cleaning up", false, prepare_deactivate,
-                               on_deactivate, on_deactivate_refused},
-    [ACME_ORDER_DONE] = {ACME_PHASE_DONE, "", false, NULL, NULL, NULL},
-    [ACME_ORDER_FAILED] = {ACME_PHASE_DONE, "", false, NULL, NULL, NULL},
+                              ACME_LAG_NEVER, prepare_alternate, on_alternate,
+                              on_alternate_refused},
+    [ACME_ORDER_INSPECT] = {ACME_PHASE_CLEAN_UP, "cleaning up", false, ACME_LAG_NEVER,
+                            acme_order_ask_authorization, on_inspect, on_deactivate_refused},
+    [ACME_ORDER_DEACTIVATE] = {ACME_PHASE_CLEAN_UP, "cleaning up", false, ACME_LAG_NEVER,
+                               prepare_deactivate, on_deactivate, on_deactivate_refused},
+    [ACME_ORDER_DONE] = {ACME_PHASE_DONE, "", false, ACME_LAG_NEVER, NULL, NULL, NULL},
+    [ACME_ORDER_FAILED] = {ACME_PHASE_DONE, "", false, ACME_LAG_NEVER, NULL, NULL, NULL},
 };
+
+const struct acme_order_step *acme_order_step_of(enum acme_order_state state)
+{
+    return state >= ACME_ORDER_AUTHORIZATION && state <= ACME_ORDER_EXPLAIN
+               ? &acme_order_proof_table[state]
+               : &steps[state];
+}

@@ -87,6 +87,11 @@ static const struct row *find(struct str type)
     return NULL;
 }
 
+bool acme_problem_is_set(const struct acme_problem *p)
+{
+    return p->type.len || p->title.len || p->detail.len || p->sub_type.len || p->sub_detail.len;
+}
+
 /* The row that says most: a compound problem means what its first part means (RFC 8555 §6.7.1). */
 static const struct row *find_row(const struct acme_problem *problem)
 {

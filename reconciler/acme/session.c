@@ -280,7 +280,6 @@ static void miss_nonce(struct acme_session *s, struct error *e, int64_t now_ms)
 
 static void take_nonce(struct acme_session *s, const struct http_reply *reply, int64_t now_ms)
 {
-    size_t before = s->pool.count;
     struct error e;
 
     s->nonces_in_flight--;
@@ -290,8 +289,7 @@ static void take_nonce(struct acme_session *s, const struct http_reply *reply, i
     if (reply->status >= 400) {
         acme_problem_of_reply(reply, now_ms, &e);
         miss_nonce(s, &e, now_ms);
-    } else if (s->pool.count == before && before < ACME_NONCES_MAX) {
-        error_set(&e, ERROR_PROTOCOL, "newNonce gives none");
+    } else if (acme_nonce_check(reply->replay_nonce, &e)) {
         miss_nonce(s, &e, now_ms);
     } else {
         s->nonce_failures = 0;

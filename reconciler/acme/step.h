@@ -64,5 +64,17 @@ struct acme_step {
 #define ACME_POLL_RETRY_AFTER_MAX_MS 60000 /* a longer Retry-After of a poll is held to this */
 /* A step that may be repeated is, so often, after network errors and 5xx without Retry-After. */
 #define ACME_RETRIES_MAX 3
+/*
+ * A CA of several replicas may not know yet what it has just made (404, an empty answer): asked
+ * again so often, after this pause and then twice the last. All together 15.5 seconds.
+ */
+#define ACME_LAG_RETRIES_MAX 5
+#define ACME_LAG_PAUSE_MS 500
+/*
+ * A challenge that the CA reports an error of, and has not given up, is answered again (RFC 8555
+ * §8.2): so often, not before this long after the last answer, then twice as long.
+ */
+#define ACME_ANSWERS_AGAIN_MAX 4
+#define ACME_ANSWER_AGAIN_MS 2000
 
 #endif

@@ -4,17 +4,22 @@
 #include <string.h>
 
 #include "reconciler/acme/step.h"
+#include "reconciler/base/buf.h"
 
 static const struct str scheme = STR_INIT("https://");
+
+/* Index of the first of these characters from `at` on; url.len where there is none. */
+static size_t find_any(struct str url, const char *characters, size_t at)
+{
+    while (at < url.len && !strchr(characters, url.ptr[at]))
+        at++;
+    return at;
+}
 
 /* What lies between the scheme and the path. */
 static struct str authority_of(struct str url)
 {
-    size_t end = scheme.len;
-
-    while (end < url.len && !strchr("/?#", url.ptr[end]))
-        end++;
-    return str_slice(url, scheme.len, end);
+    return str_slice(url, scheme.len, find_any(url, "/?#", scheme.len));
 }
 
 bool acme_url_is_usable(struct str url)
@@ -30,22 +35,100 @@ bool acme_url_is_usable(struct str url)
     return authority.len && authority.ptr[0] != ':' && str_find(authority, '@', 0) == authority.len;
 }
 
-char *acme_url_resolve(struct str reference, struct str base)
+int acme_url_check(struct str url, const char *what, struct error *e)
 {
-    struct str authority;
+    if (url.len > ACME_URL_MAX)
+        return error_set(e, ERROR_PROTOCOL, "%s has %zu bytes, more than %d", what, url.len,
+                         ACME_URL_MAX);
+    return acme_url_is_usable(url) ? 0
+                                   : error_set(e, ERROR_PROTOCOL, "%s is %s", what,
+                                               url.len ? "not an https URL" : "missing");
+}
+
+/* RFC 3986 §5.2.4, in place, from `start` (the path's first byte) to the query; the new length. */
+static size_t remove_dots(char *url, size_t start, size_t len)
+{
+    size_t in = start, out = start;
+
+    while (in < len && url[in] != '?') {
+        size_t end = in + 1, part;
+
+        while (end < len && url[end] != '/' && url[end] != '?')
+            end++;
+        part = end - in - 1;
+        if (part == 2 && url[in + 1] == '.' && url[in + 2] == '.')
+            while (out > start && url[--out] != '/')
+                ;
+        if (part == 0 || part > 2 || url[in + 1] != '.' || url[end - 1] != '.') {
+            memmove(url + out, url + in, end - in);
+            out += end - in;
+        } else if (end == len || url[end] == '?') {
+            url[out++] = '/';
+        }
+        in = end;
+    }
+    memmove(url + out, url + in, len - in);
+    return out + len - in;
+}
+
+/* How much of the base stays in front of the reference (RFC 3986 §5.2.2). */
+static size_t kept_of(struct str base, struct str reference)
+{
+    size_t start = scheme.len + authority_of(base).len, path = find_any(base, "?#", start);
+
+    if (str_starts(reference, STR("//")))
+        return scheme.len - 2;
+    if (str_starts(reference, STR("/")))
+        return start;
+    if (str_starts(reference, STR("?")))
+        return path;
+    while (path > start && base.ptr[path - 1] != '/')
+        path--;
+    return path;
+}
+
+/* Does it begin with a scheme? */
+static bool is_absolute(struct str reference)
+{
+    size_t colon = find_any(reference, ":/?#", 0);
+
+    return colon < reference.len && reference.ptr[colon] == ':';
+}
+
+static char *join(struct str base, struct str reference)
+{
+    struct buf url = BUF_INIT(2 * ACME_URL_MAX + 2);
+    size_t start;
+
+    buf_str(&url, str_slice(base, 0, kept_of(base, reference)));
+    if (reference.ptr[0] != '/' && url.len == scheme.len + authority_of(base).len)
+        buf_char(&url, '/');
+    buf_str(&url, reference);
+    if (url.failed) {
+        buf_free(&url);
+        return NULL;
+    }
+    start = scheme.len + authority_of(buf_view(&url)).len;
+    if (start < url.len && url.data[start] == '/')
+        url.len = remove_dots(url.data, start, url.len);
+    url.data[url.len] = '\0';
+    return url.data;
+}
+
+char *acme_url_resolve(struct str reference, struct str base, const char *what, struct error *e)
+{
     char *url;
 
-    if (!str_starts(reference, STR("/")) || str_starts(reference, STR("//")))
-        return acme_url_is_usable(reference) ? str_dup(reference) : NULL;
-    authority = authority_of(base);
-    url = malloc(scheme.len + authority.len + reference.len + 1);
-    if (!url)
+    reference = str_slice(reference, 0, str_find(reference, '#', 0));
+    if (!reference.len || reference.len > ACME_URL_MAX || is_absolute(reference))
+        url = str_dup(reference);
+    else
+        url = join(base, reference);
+    if (!url) {
+        error_memory(e);
         return NULL;
-    memcpy(url, scheme.ptr, scheme.len);
-    memcpy(url + scheme.len, authority.ptr, authority.len);
-    memcpy(url + scheme.len + authority.len, reference.ptr, reference.len);
-    url[scheme.len + authority.len + reference.len] = '\0';
-    if (!acme_url_is_usable(str_from(url))) {
+    }
+    if (acme_url_check(str_from(url), what, e)) {
         free(url);
         return NULL;
     }

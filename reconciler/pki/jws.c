@@ -47,6 +47,14 @@ static int digit(char c)
     return hit ? (int)(hit - alphabet) : -1;
 }
 
+bool jws_is_base64url(struct str text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (digit(text.ptr[i]) < 0)
+            return false;
+    return true;
+}
+
 int jws_base64url_decode(struct str text, struct buf *out)
 {
     unsigned word = 0, bits = 0;

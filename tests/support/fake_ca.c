@@ -23,7 +23,8 @@ struct fake_order {
     char *name;
     const char *status;
     unsigned polls;
-    bool is_told[FAKE_AUTHORIZATIONS_MAX], is_deactivated[FAKE_AUTHORIZATIONS_MAX];
+    unsigned told[FAKE_AUTHORIZATIONS_MAX];
+    bool is_deactivated[FAKE_AUTHORIZATIONS_MAX];
     unsigned authorizations;
     struct buf chains[3];
 };
@@ -233,7 +234,7 @@ static const char *status_of(const struct fake_ca *ca, const struct fake_order *
         return "deactivated";
     if (ca->options.authorizations_valid)
         return "valid";
-    if (!o->is_told[i])
+    if (!o->told[i] || o->told[i] < ca->options.answers_needed)
         return "pending";
     if (ca->options.challenge_fails || !ca->published)
         return "invalid";
@@ -246,6 +247,7 @@ static void put_authorization(struct fake_ca *ca, struct http_reply *reply, unsi
     const struct fake_order *o = &ca->orders[number];
     const char *status = status_of(ca, o, i);
     bool failed = strcmp(status, "invalid") == 0;
+    bool stumbles = o->told[i] && o->told[i] < ca->options.answers_needed;
 
     buf_clear(&ca->body);
     buf_printf(&ca->body,
@@ -255,10 +257,12 @@ static void put_authorization(struct fake_ca *ca, struct http_reply *reply, unsi
                "\"token\":\"other\"},{\"type\":\"http-01\",\"url\":\"" BASE "/chall/%u-%u\","
                "\"status\":\"%s\",\"token\":\"token_%u-%u\"%s}]}",
                status, o->name, number, i,
-               strcmp(status, "pending") == 0 && o->is_told[i] ? "processing" : status, number, i,
+               strcmp(status, "pending") == 0 && o->told[i] ? "processing" : status, number, i,
                failed ? ",\"error\":{\"type\":\"urn:ietf:params:acme:error:unauthorized\","
                         "\"detail\":\"Invalid response from http://x: 404\"}"
-                      : "");
+               : stumbles ? ",\"error\":{\"type\":\"urn:ietf:params:acme:error:connection\","
+                            "\"detail\":\"nobody there\"}"
+                          : "");
     reply->status = 200;
     reply->content_type = STR("application/json");
     reply->retry_after = str_from(ca->options.retry_after);
@@ -447,7 +451,7 @@ static void on_authorization(struct fake_ca *ca, unsigned number, unsigned i, co
 
 static void on_challenge(struct fake_ca *ca, unsigned number, unsigned i, struct http_reply *reply)
 {
-    ca->orders[number].is_told[i] = true;
+    ca->orders[number].told[i]++;
     buf_clear(&ca->body);
     buf_cstr(&ca->body, "{\"type\":\"http-01\",\"status\":\"processing\"}");
     reply->status = 200;

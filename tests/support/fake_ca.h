@@ -31,7 +31,8 @@ struct fake_ca_options {
     bool authorizations_valid;
     bool challenge_fails;
     bool hides_failure;     /* the order stays pending when the challenge failed */
-    unsigned polls_pending; /* so often, after the challenge */
+    unsigned answers_needed; /* of the challenge; until then it is pending and has an error */
+    unsigned polls_pending;  /* so often, after the challenge */
     unsigned polls_processing;
     bool pending_at_once, ready_at_once, valid_at_once;
     const char *retry_after; /* on polled answers */

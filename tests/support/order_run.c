@@ -101,41 +101,50 @@ static void exchange(struct order_run *r, const struct acme_step *step)
         acme_order_no_reply(r->order, &e, r->now_ms);
 }
 
-enum acme_next order_run_to(struct order_run *r, enum acme_phase stop)
+enum acme_next order_run_turn(struct order_run *r)
 {
     struct acme_step step;
-    enum acme_next next;
+    enum acme_next next = acme_order_next(r->order, r->now_ms, &step);
 
+    switch (next) {
+    case ACME_SEND:
+        exchange(r, &step);
+        break;
+    case ACME_WAIT:
+        CU_ASSERT_TRUE(step.at_ms > r->now_ms);
+        r->waited_ms += step.at_ms - r->now_ms;
+        r->now_ms = step.at_ms;
+        break;
+    case ACME_WAIT_SESSION:
+        order_run_session(r);
+        break;
+    case ACME_SAVE:
+        CU_ASSERT_PTR_NOT_NULL(acme_order_url(r->order).ptr);
+        r->saves++;
+        acme_order_saved(r->order);
+        break;
+    case ACME_PUBLISH:
+        fake_ca_publish(r->ca, step.token, step.answer);
+        CU_ASSERT_TRUE(str_ends(step.answer, acme_session_thumbprint(r->session)));
+        r->publishes++;
+        acme_order_published(r->order);
+        break;
+    default:
+        break;
+    }
+    return next;
+}
+
+enum acme_next order_run_to(struct order_run *r, enum acme_phase stop)
+{
     for (int i = 0; i < TURNS_MAX; i++) {
+        enum acme_next next;
+
         if (acme_order_phase(r->order) == stop && stop != ACME_PHASE_DONE)
             return ACME_IN_FLIGHT;
-        next = acme_order_next(r->order, r->now_ms, &step);
-        switch (next) {
-        case ACME_SEND:
-            exchange(r, &step);
-            break;
-        case ACME_WAIT:
-            CU_ASSERT_TRUE(step.at_ms > r->now_ms);
-            r->waited_ms += step.at_ms - r->now_ms;
-            r->now_ms = step.at_ms;
-            break;
-        case ACME_WAIT_SESSION:
-            order_run_session(r);
-            break;
-        case ACME_SAVE:
-            CU_ASSERT_PTR_NOT_NULL(acme_order_url(r->order).ptr);
-            r->saves++;
-            acme_order_saved(r->order);
-            break;
-        case ACME_PUBLISH:
-            fake_ca_publish(r->ca, step.token, step.answer);
-            CU_ASSERT_TRUE(str_ends(step.answer, acme_session_thumbprint(r->session)));
-            r->publishes++;
-            acme_order_published(r->order);
-            break;
-        default:
+        next = order_run_turn(r);
+        if (next == ACME_DONE || next == ACME_FAILED || next == ACME_IN_FLIGHT)
             return next;
-        }
     }
     CU_FAIL("the order does not come to an end");
     return ACME_IN_FLIGHT;

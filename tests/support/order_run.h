@@ -32,6 +32,8 @@ void order_run_finish(struct order_run *r);
 
 /* Until the session has nothing more to do for now. */
 enum acme_next order_run_session(struct order_run *r);
+/* One step of the order. */
+enum acme_next order_run_turn(struct order_run *r);
 /* Until DONE or FAILED, or (IN_FLIGHT) before the first step of the phase `stop`. */
 enum acme_next order_run_to(struct order_run *r, enum acme_phase stop);
 enum acme_next order_run(struct order_run *r);

@@ -248,19 +248,33 @@ static void locations(void)
         {"https://ca.test/1", "https://x.test/o", "https://ca.test/1"},
         {"/1", "https://x.test:8/o?q", "https://x.test:8/1"},
         {"/1", "https://x.test", "https://x.test/1"},
-        {"//evil.test/1", "https://x.test/o", NULL},
-        {"1", "https://x.test/o", NULL},
+        {"//other.test/1", "https://x.test/o", "https://other.test/1"},
+        {"1", "https://x.test/o", "https://x.test/1"},
+        {"1", "https://x.test", "https://x.test/1"},
+        {"1?q", "https://x.test/a/b/c?d/e", "https://x.test/a/b/1?q"},
+        {"../1/./2", "https://x.test/a/b/c", "https://x.test/a/1/2"},
+        {"../../../../1", "https://x.test/a/b", "https://x.test/1"},
+        {"..", "https://x.test/a/b/c", "https://x.test/a/"},
+        {"/a/../..b/.c/...#f", "https://x.test/o", "https://x.test/..b/.c/..."},
+        {"?q=/../", "https://x.test/o?p", "https://x.test/o?q=/../"},
+        {"//user@other.test/1", "https://x.test/o", NULL},
+        {"#only", "https://x.test/o", NULL},
+        {"file:1", "https://x.test/o", NULL},
         {"", "https://x.test/o", NULL},
         {"http://ca.test/1", "https://x.test/o", NULL},
         {"/a b", "https://x.test/o", NULL},
     };
 
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-        char *url = acme_url_resolve(str_from(rows[i].reference), str_from(rows[i].base));
+        struct error e;
+        char *url =
+            acme_url_resolve(str_from(rows[i].reference), str_from(rows[i].base), "Location", &e);
 
         CU_ASSERT_EQUAL(url == NULL, rows[i].url == NULL);
         if (url && rows[i].url)
             CU_ASSERT_STRING_EQUAL(url, rows[i].url);
+        if (!url)
+            CU_ASSERT_PTR_NOT_NULL(strstr(e.message, "Location is "));
         free(url);
     }
 }

@@ -200,7 +200,7 @@ static void failures(void)
         {"newNonce gives none",
          {.path = "/nonce", .status = 200, .no_nonce = true, .body = ""},
          ERROR_PROTOCOL,
-         "gives none",
+         "gives no nonce",
          0,
          false},
         {"account refused",
