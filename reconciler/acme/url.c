@@ -45,30 +45,28 @@ int acme_url_check(struct str url, const char *what, struct error *e)
                                                url.len ? "not an https URL" : "missing");
 }
 
-/* RFC 3986 §5.2.4, in place, from `start` (the path's first byte) to the query; the new length. */
-static size_t remove_dots(char *url, size_t start, size_t len)
+/* RFC 3986 §5.2.4 for a path and what is behind it, in place; the new length. */
+static size_t remove_dots(char *path, size_t len)
 {
-    size_t in = start, out = start;
+    size_t end = find_any((struct str){path, len}, "?", 0), in = 0, out = 0;
 
-    while (in < len && url[in] != '?') {
-        size_t end = in + 1, part;
+    while (in < end) {
+        size_t next = find_any((struct str){path, end}, "/", in + 1);
+        struct str part = {path + in, next - in};
+        bool is_dot = str_equal_cstr(part, "/."), is_up = str_equal_cstr(part, "/..");
 
-        while (end < len && url[end] != '/' && url[end] != '?')
-            end++;
-        part = end - in - 1;
-        if (part == 2 && url[in + 1] == '.' && url[in + 2] == '.')
-            while (out > start && url[--out] != '/')
-                ;
-        if (part == 0 || part > 2 || url[in + 1] != '.' || url[end - 1] != '.') {
-            memmove(url + out, url + in, end - in);
-            out += end - in;
-        } else if (end == len || url[end] == '?') {
-            url[out++] = '/';
+        while (is_up && out && path[--out] != '/')
+            ;
+        if (!is_dot && !is_up) {
+            memmove(path + out, part.ptr, part.len);
+            out += part.len;
+        } else if (next == end) {
+            path[out++] = '/';
         }
-        in = end;
+        in = next;
     }
-    memmove(url + out, url + in, len - in);
-    return out + len - in;
+    memmove(path + out, path + end, len - end);
+    return out + len - end;
 }
 
 /* How much of the base stays in front of the reference (RFC 3986 §5.2.2). */
@@ -110,7 +108,7 @@ static char *join(struct str base, struct str reference)
     }
     start = scheme.len + authority_of(buf_view(&url)).len;
     if (start < url.len && url.data[start] == '/')
-        url.len = remove_dots(url.data, start, url.len);
+        url.len = start + remove_dots(url.data + start, url.len - start);
     url.data[url.len] = '\0';
     return url.data;
 }

@@ -230,10 +230,8 @@ static void put_order(struct fake_ca *ca, struct http_reply *reply, unsigned num
 
 static const char *status_of(const struct fake_ca *ca, const struct fake_order *o, unsigned i)
 {
-    if (o->is_deactivated[i])
-        return "deactivated";
-    if (ca->options.authorizations_valid)
-        return "valid";
+    if (o->is_deactivated[i] || ca->options.authorizations_valid)
+        return o->is_deactivated[i] ? "deactivated" : "valid";
     if (!o->told[i] || o->told[i] < ca->options.answers_needed)
         return "pending";
     if (ca->options.challenge_fails || !ca->published)

@@ -5,7 +5,7 @@
 
 #include "reconciler/base/attr.h"
 #include "reconciler/pki/key.h"
-#include "tests/support/order_run.h"
+#include "tests/support/order_fault.h"
 
 /*
  * What a CA, or what lies between, can do wrong: each row ends with the right kind of error, the
@@ -17,29 +17,7 @@
 
 static EVP_PKEY *account_key;
 
-#define PROBLEM(type, detail) \
-    "{\"type\":\"urn:ietf:params:acme:error:" type "\",\"detail\":\"" detail "\"}"
-#define ORDER(status, more)                                                        \
-    "{\"status\":\"" status "\",\"finalize\":\"https://ca.test/finalize/0\"," more \
-    "\"authorizations\":[\"https://ca.test/authz/0-0\"]}"
-#define AUTHORIZATION(status, challenges) \
-    "{\"status\":\"" status "\",\"challenges\":[" challenges "]}"
-#define HTTP01(token)                                                                     \
-    "{\"type\":\"http-01\",\"url\":\"https://ca.test/chall/0-0\",\"status\":\"pending\"," \
-    "\"token\":\"" token "\"}"
-
-struct fault {
-    const char *what;
-    struct fake_answer answers[2];
-    struct fake_ca_options options;
-    enum error_kind kind; /* ERROR_NONE: it ends well all the same */
-    const char *text;     /* part of the message */
-    int64_t retry_in_s;   /* retry_at, from the clock */
-    bool permanent, resumable;
-    int64_t waited_ms; /* at least */
-};
-
-static const struct fault faults[] = {
+static const struct order_fault faults[] = {
     /* ---- newOrder ---- */
     {.what = "429 with seconds",
      .answers = {{.path = "/order",
@@ -225,103 +203,6 @@ static const struct fault faults[] = {
      .kind = ERROR_CHALLENGE,
      .text = "expired"},
 
-    /* ---- what a state does not need ---- */
-    {.what = "a valid authorization whose challenge has nothing",
-     .answers = {{.path = "/authz/0-0",
-                  .status = 200,
-                  .body = AUTHORIZATION("valid", "{\"type\":\"http-01\"}")}},
-     .options = {.pending_at_once = true, .authorizations_valid = true}},
-    {.what = "an invalid authorization whose challenge has a reason and nothing else",
-     .answers = {{.path = "/authz/0-0",
-                  .status = 200,
-                  .body = AUTHORIZATION("invalid", "{\"type\":\"http-01\",\"error\":" PROBLEM(
-                                                       "dns", "NXDOMAIN") "}")}},
-     .kind = ERROR_CHALLENGE,
-     .text = "NXDOMAIN (dns)"},
-    {.what = "a pending challenge without URL",
-     .answers = {{.path = "/authz/0-0",
-                  .status = 200,
-                  .body = AUTHORIZATION("pending", "{\"type\":\"http-01\",\"token\":\"t\"}")}},
-     .kind = ERROR_PROTOCOL,
-     .text = "a challenge without URL"},
-    {.what = "a pending order with an empty certificate and a plain finalize",
-     .answers = {{.path = "/order",
-                  .status = 201,
-                  .after = true,
-                  .location = "https://ca.test/orders/0",
-                  .body = "{\"status\":\"pending\",\"certificate\":\"\",\"finalize\":"
-                          "\"http://x/\",\"authorizations\":[\"https://ca.test/authz/0-0\"]}"}}},
-    {.what = "a ready order whose authorizations are nobody's",
-     .answers = {{.path = "/orders/0",
-                  .nth = 1,
-                  .after = true,
-                  .status = 200,
-                  .body = "{\"status\":\"ready\",\"finalize\":\"https://ca.test/finalize/0\","
-                          "\"certificate\":7,\"authorizations\":[\"ftp://x\",null]}"}}},
-    {.what = "an invalid order of which nothing but the reason is left",
-     .answers = {{.path = "/orders/0",
-                  .status = 200,
-                  .body = "{\"status\":\"invalid\",\"finalize\":\"\",\"certificate\":\"x\","
-                          "\"authorizations\":{},\"error\":" PROBLEM("caa", "CAA says no") "}"},
-                 {.path = "/authz/0-0", .nth = 2, .status = 200, .body = "{}"}},
-     .kind = ERROR_CA_REFUSED,
-     .text = "CAA says no (caa)",
-     .permanent = true},
-    {.what = "the order's own reason is not lost to an authorization that has none",
-     .answers = {{.path = "/orders/0",
-                  .status = 200,
-                  .body = ORDER("invalid", "\"error\":" PROBLEM("caa", "CAA says no") ",")},
-                 {.path = "/authz/0-0",
-                  .nth = 2,
-                  .status = 200,
-                  .body = AUTHORIZATION("deactivated", "")}},
-     .kind = ERROR_CA_REFUSED,
-     .text = "CAA says no (caa)",
-     .permanent = true},
-    {.what = "a valid order with a plain certificate URL",
-     .answers = {{.path = "/orders/0",
-                  .status = 200,
-                  .body = ORDER("valid", "\"certificate\":\"http://x/\",")}},
-     .kind = ERROR_PROTOCOL,
-     .text = "\"certificate\" is not an https URL"},
-
-    /* ---- what replicas do not know yet ---- */
-    {.what = "an authorization that is not there yet",
-     .answers = {{.path = "/authz/0-0", .nth = 1, .status = 404, .body = ""}},
-     .waited_ms = 500},
-    {.what = "a challenge that is not there yet",
-     .answers = {{.path = "/chall/0-0",
-                  .nth = 1,
-                  .status = 404,
-                  .body = PROBLEM("malformed", "no such challenge")}},
-     .waited_ms = 500},
-    {.what = "an order that is not there yet",
-     .answers = {{.path = "/orders/0", .nth = 1, .status = 404, .body = PROBLEM("malformed", "")}},
-     .waited_ms = 500},
-    {.what = "an order that is empty at first, and then accepted",
-     .answers = {{.path = "/orders/0", .nth = 1, .status = 200, .body = ""},
-                 {.path = "/orders/0", .nth = 1, .status = 202, .body = ""}},
-     .waited_ms = 1500},
-    {.what = "a finalize that is not there yet",
-     .answers = {{.path = "/finalize/0", .nth = 1, .status = 404, .body = ""}},
-     .waited_ms = 500},
-    {.what = "a certificate that is not there yet",
-     .answers = {{.path = "/cert/0-0", .nth = 1, .status = 404, .body = ""},
-                 {.path = "/cert/0-0", .nth = 1, .status = 202, .retry_after = "3", .body = ""}},
-     .waited_ms = 3500},
-    {.what = "a certificate that is not there for long",
-     .answers = {{.path = "/cert/0-0", .status = 404, .body = PROBLEM("malformed", "gone?")}},
-     .kind = ERROR_CA_BROKEN,
-     .text = "asked 6 times: the CA does not take the request: gone? (malformed)",
-     .resumable = true,
-     .waited_ms = 15500},
-    {.what = "an authorization that comes in an hour",
-     .answers = {{.path = "/authz/0-0", .status = 202, .retry_after = "3600", .body = ""}},
-     .kind = ERROR_CA_BROKEN,
-     .text = "asked 1 time: an empty answer (HTTP 202)",
-     .retry_in_s = 3600,
-     .resumable = true},
-
     /* ---- challenge and validation ---- */
     {.what = "a challenge that counts as answered already",
      .options = {.polls_pending = 1},
@@ -499,47 +380,17 @@ static const struct fault faults[] = {
                  {.path = "/authz/0-0", .nth = 1, .status = 502, .no_nonce = true, .body = ""}}},
 };
 
-static void check(const struct fault *f)
-{
-    struct fake_ca_options options = f->options;
-    struct order_run r;
-    enum acme_next end;
-    const struct error *e;
-
-    options.knows_account = true;
-    order_run_start(&r, account_key, &options);
-    fake_ca_script(r.ca, f->answers, f->answers[1].path ? 2 : f->answers[0].path ? 1 : 0);
-    order_run_order(&r, "www.example.com", NULL, options.has_alternates ? "Alternate 2" : NULL);
-    end = order_run(&r);
-    e = acme_order_error(r.order);
-    if ((e ? e->kind : ERROR_NONE) != f->kind || (e && f->text && !strstr(e->message, f->text))) {
-        printf("\n%s: %s %s\n%s", f->what, e ? error_kind_name(e->kind) : "done",
-               e ? e->message : "", fake_ca_log(r.ca));
-        CU_FAIL("another end");
-    }
-    CU_ASSERT_EQUAL(end, f->kind ? ACME_FAILED : ACME_DONE);
-    CU_ASSERT_TRUE(fake_ca_orders(r.ca) <= 1);
-    CU_ASSERT_TRUE(r.waited_ms >= f->waited_ms);
-    if (e) {
-        CU_ASSERT_EQUAL(e->permanent, f->permanent);
-        CU_ASSERT_EQUAL(acme_order_is_resumable(r.order), f->resumable);
-        CU_ASSERT_EQUAL(e->retry_at, f->retry_in_s ? ORDER_RUN_NOW_MS / 1000 + f->retry_in_s : 0);
-        CU_ASSERT_PTR_NULL(acme_order_chain(r.order).ptr);
-    }
-    order_run_finish(&r);
-}
-
 static void all_faults(void)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(faults); i++)
-        check(&faults[i]);
+        order_fault_check(account_key, &faults[i]);
 }
 
 /* Bodies that are too big to write down. */
 static void big_bodies(void)
 {
     static char deep[2 * DEPTH + 64], huge[HUGE + 1], words[HUGE + 1];
-    struct fault rows[] = {
+    struct order_fault rows[] = {
         {.what = "deep JSON",
          .answers = {{.path = "/orders/0", .status = 200, .body = deep}},
          .kind = ERROR_PROTOCOL,
@@ -569,7 +420,7 @@ static void big_bodies(void)
     memset(words + len, 'x', HUGE / 2);
     memcpy(words + len + HUGE / 2, "\"}", 3);
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
-        check(&rows[i]);
+        order_fault_check(account_key, &rows[i]);
 }
 
 /* The CA's words reach a terminal only escaped, and cut to size. */
