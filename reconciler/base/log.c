@@ -7,6 +7,7 @@
 #include "buf.h"
 #include "clock.h"
 #include "json_out.h"
+#include "log_sink.h"
 
 #define LOG_LINE_MAX ((size_t)64 << 10)
 
@@ -14,7 +15,9 @@ static struct {
     const char *process;
     enum log_level level;
     enum log_format format;
-} state = {"reconcert", LOG_NOTICE, LOG_KEY_VALUE};
+    struct log_sink sink;
+    uint64_t dropped; /* lines, since the last one that told it */
+} state = {"reconcert", LOG_NOTICE, LOG_KEY_VALUE, .sink.fd = STDERR_FILENO};
 
 static const char *const level_names[] = {"debug", "info", "notice", "warn", "error", "crit"};
 
@@ -38,6 +41,12 @@ void log_open(const char *process, enum log_level level, enum log_format format)
     state.process = process;
     state.level = level;
     state.format = format;
+    log_sink_open(&state.sink, STDERR_FILENO);
+}
+
+void log_detach(void)
+{
+    log_sink_detach(STDERR_FILENO);
 }
 
 int log_level_from(const char *word, enum log_level *level)
@@ -122,26 +131,50 @@ static void print_json(struct buf *line, enum log_level level, const char *event
     json_out_end(&j);
 }
 
+static void print_line(struct buf *line, enum log_level level, const char *event,
+                       const struct log_field *fields, const struct log_field *more)
+{
+    if (state.format == LOG_JSON)
+        print_json(line, level, event, fields, more);
+    else
+        print_text(line, level, event, fields, more);
+    buf_char(line, '\n');
+    if (line->failed && line->len)
+        line->data[line->len - 1] = '\n'; /* too long: cut */
+}
+
+void log_flush(void)
+{
+    struct buf line = BUF_INIT(LOG_LINE_MAX);
+
+    if (!state.dropped)
+        return;
+    print_line(&line, LOG_WARN, "log_dropped", LOG_FIELDS(log_int("lines", (int64_t)state.dropped)),
+               NULL);
+    if (line.len && log_sink_write(&state.sink, buf_view(&line), false))
+        state.dropped = 0;
+    buf_free(&line);
+}
+
+/* One write a line: lines of several processes do not mix. */
 static void write_line(enum log_level level, const char *event, const struct log_field *fields,
                        const struct log_field *more)
 {
     struct buf line = BUF_INIT(LOG_LINE_MAX);
-    ssize_t written;
 
     if (!log_enabled(level))
         return;
-    if (state.format == LOG_JSON)
-        print_json(&line, level, event, fields, more);
-    else
-        print_text(&line, level, event, fields, more);
-    buf_char(&line, '\n');
-    if (line.data) {
-        /* One write a line: lines of several processes do not mix. A log that cannot be
-         * written has nowhere to be reported. */
-        written = write(STDERR_FILENO, line.data, line.len);
-        (void)written;
-    }
+    log_flush();
+    print_line(&line, level, event, fields, more);
+    /* While one that stands before it is not written, nothing is: what is missing is told first. */
+    if (state.dropped || !line.len || !log_sink_write(&state.sink, buf_view(&line), true))
+        state.dropped++;
     buf_free(&line);
+}
+
+void log_last_words(struct str text)
+{
+    log_sink_insist(&state.sink, text, LOG_LAST_WORDS_MS);
 }
 
 void log_event(enum log_level level, const char *event, const struct log_field *fields)

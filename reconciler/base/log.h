@@ -12,9 +12,14 @@
  * One event a line on stderr: `2026-11-24T02:57:00Z notice certificate_stored name=a.example ...`,
  * or the same as a JSON object. Written only where an error stops travelling. Text values are
  * escaped here, so callers hand over what they got from outside as it is.
- * The level and the format are the only mutable globals of the program.
+ * Who reads it, or reads it no more, never holds up who writes (base/log_sink.h): what there is no
+ * room for is dropped, counted, and told with `log_dropped` before the next line.
+ * What is kept here are the only mutable globals of the program.
  */
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_NOTICE, LOG_WARN, LOG_ERROR, LOG_CRIT };
+
+#define LOG_FLUSH_SECONDS 1 /* between two calls of log_flush in what runs on */
+#define LOG_LAST_WORDS_MS 5000
 
 enum log_format { LOG_KEY_VALUE, LOG_JSON };
 
@@ -34,6 +39,13 @@ struct log_field log_int(const char *key, int64_t value);
 
 /* `process` is printed with each line ("control", "worker-1" ...); kept as a pointer. */
 void log_open(const char *process, enum log_level level, enum log_format format);
+/* Before log_open, for the first of several processes: stderr of this one and its children becomes
+ * one that does not wait, and stays as it is for whoever else has it (log_sink_detach). */
+void log_detach(void);
+/* From time to time: tells what was dropped, if somebody reads again. */
+void log_flush(void);
+/* Text of a process that ends with it: waits up to LOG_LAST_WORDS_MS for its reader. */
+void log_last_words(struct str text);
 /* Kong's log_level words: debug info notice warn error crit (alert and emerg count as crit). */
 int log_level_from(const char *word, enum log_level *level) MUST_CHECK;
 bool log_enabled(enum log_level level);

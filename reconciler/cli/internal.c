@@ -1,9 +1,11 @@
 #include "reconciler/cli/internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "reconciler/base/descriptor.h"
+#include "reconciler/base/log.h"
 #include "reconciler/cli/output.h"
 #include "reconciler/cli/verb.h"
 #include "reconciler/control/control.h"
@@ -123,6 +125,7 @@ _Static_assert(SETTINGS_LISTEN_MAX <= WORKER_LISTENERS_MAX, "a worker takes ever
 static int run_worker(const struct child *c, struct error *e)
 {
     struct worker_listener listeners[SETTINGS_LISTEN_MAX];
+    char name[32];
     const struct worker_options options = {
         .slot = (unsigned)c->slot,
         .channel = get(c, DESCRIPTOR_CHANNEL),
@@ -138,6 +141,8 @@ static int run_worker(const struct child *c, struct error *e)
         .product = VERSION_PRODUCT,
     };
 
+    snprintf(name, sizeof(name), "worker-%u", options.slot);
+    log_open(name, c->settings.log_level, c->settings.acme_log_format);
     return list_listeners(c, listeners, e) ? -1 : worker_run(&options);
 }
 

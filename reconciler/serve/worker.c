@@ -22,7 +22,7 @@
 struct worker {
     const struct worker_options *options;
     struct event_base *base;
-    struct event lifeline, quit, terminate, hurry, bound;
+    struct event lifeline, quit, terminate, hurry, bound, tick;
     struct counters *counters; /* a page, shared or our own */
     struct edge *edge;
     struct session *session;
@@ -119,6 +119,14 @@ static void on_signal(evutil_socket_t number, short what, void *context)
     drain(context, number == SIGALRM);
 }
 
+static void on_tick(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    (void)context;
+    log_flush();
+}
+
 /* Nobody writes to it: what makes it readable is the supervisor's end. */
 static void on_lifeline(evutil_socket_t fd, short what, void *context)
 {
@@ -172,12 +180,16 @@ static int ignore_signals(struct error *e)
 
 static int add_events(struct worker *w, struct error *e)
 {
+    const struct timeval tick = {.tv_sec = LOG_FLUSH_SECONDS};
+
     evsignal_assign(&w->quit, w->base, SIGQUIT, on_signal, w);
     evsignal_assign(&w->terminate, w->base, SIGTERM, on_signal, w);
     evsignal_assign(&w->hurry, w->base, SIGALRM, on_signal, w);
+    event_assign(&w->tick, w->base, -1, EV_PERSIST, on_tick, w);
     event_assign(&w->bound, w->base, -1, 0, on_bound, w);
     event_assign(&w->lifeline, w->base, w->options->lifeline, EV_READ, on_lifeline, w);
     if (event_add(&w->quit, NULL) || event_add(&w->terminate, NULL) || event_add(&w->hurry, NULL) ||
+        event_add(&w->tick, &tick) ||
         (w->options->lifeline >= 0 && event_add(&w->lifeline, NULL)))
         return error_set(e, ERROR_IO, "events cannot be added");
     return 0;
