@@ -21,6 +21,7 @@
 #include "reconciler/settings.h"
 #include "supervisor/crew.h"
 #include "supervisor/handover.h"
+#include "supervisor/pulse.h"
 #include "supervisor/upgrade.h"
 
 #define EXIT_FAILED 1
@@ -42,6 +43,7 @@ struct supervisor {
     int64_t stop_ms;
     int code; /* what to exit with */
     unsigned start_deaths;
+    struct pulse pulse; /* control's */
     struct upgrade upgrade;
 };
 
@@ -260,7 +262,9 @@ static void receive_messages(struct supervisor *s)
     while ((got = channel_receive(s->crew.supervisor[CREW_NEAR], &m, &fd, &e)) > 0) {
         if (fd >= 0)
             close(fd);
-        if (m.type == CHANNEL_READY)
+        if (m.type == CHANNEL_BEAT)
+            pulse_felt(&s->pulse, clock_steady_ms());
+        else if (m.type == CHANNEL_READY)
             on_ready(s);
         else if (m.type == CHANNEL_STOP && s->phase == PHASE_RUN)
             stop(s, "everything is done", SUPERVISOR_HURRY_SIGNAL, SUPERVISOR_QUICK_MS);
@@ -344,8 +348,11 @@ static void start_due(struct supervisor *s, int64_t now)
 
     if (s->phase != PHASE_RUN)
         return;
-    if (is_due(&c->control, now) && crew_start_control(c, now, &e))
-        put_off(&c->control, &e, now);
+    if (is_due(&c->control, now)) {
+        pulse_felt(&s->pulse, now);
+        if (crew_start_control(c, now, &e))
+            put_off(&c->control, &e, now);
+    }
     for (size_t i = 0; i < c->slot_count; i++)
         if (is_due(&c->slots[i].worker, now) && crew_start_worker(c, i, now, &e))
             put_off(&c->slots[i].worker, &e, now);
@@ -353,8 +360,26 @@ static void start_due(struct supervisor *s, int64_t now)
         put_off(&c->watcher, &e, now);
 }
 
+/* One that stands still (SIGSTOP, a hang) neither renews nor hears us. One of an older binary,
+ * which leaves anyway, may not beat. */
+static void kill_silent(struct supervisor *s, int64_t now)
+{
+    const pid_t pid = s->crew.control.pid;
+
+    if (!pid || s->upgrade.stage == UPGRADE_CONTROL_LEAVES) {
+        pulse_felt(&s->pulse, now);
+    } else if (pulse_is_lost(&s->pulse, now)) {
+        log_event(LOG_ERROR, "control_silent",
+                  LOG_FIELDS(log_int("child_pid", pid), log_int("ms", PULSE_LOST_MS)));
+        pulse_felt(&s->pulse, now);
+        send_signal(pid, SIGKILL);
+    }
+}
+
 static void kill_due(struct supervisor *s, int64_t now)
 {
+    if (s->phase == PHASE_RUN)
+        kill_silent(s, now);
     if (s->phase == PHASE_DRAIN && s->kill_ms <= now)
         kill_all(s, "the bound is over");
     upgrade_kill_due(&s->upgrade, &s->crew, now);
@@ -378,6 +403,7 @@ static int64_t next_due(const struct supervisor *s)
     int64_t at = upgrade_next_due(&s->upgrade);
 
     if (s->phase == PHASE_RUN) {
+        sooner(&at, s->pulse.looked_ms + PULSE_LOOK_MS);
         sooner_start(&at, &s->crew.control);
         sooner_start(&at, &s->crew.watcher);
         for (size_t i = 0; i < s->crew.slot_count; i++)
@@ -419,6 +445,7 @@ static int run(struct supervisor *s)
         int64_t now = clock_steady_ms();
         kill_due(s, now);
         start_due(s, now);
+        log_flush();
         if (wait_for_something(s))
             return EXIT_FAILED;
         receive_messages(s);
@@ -456,6 +483,7 @@ int supervisor_run(const struct settings *settings, const struct supervisor_opti
     int code = EXIT_FAILED;
 
     crew_init(&s.crew);
+    log_detach();
     log_open("supervisor", settings->log_level, settings->acme_log_format);
     s.crew.environment = o->environment;
     s.crew.arguments = o->arguments;
@@ -509,6 +537,7 @@ int supervisor_resume(int argc, char *const *argv, char *const *environment)
     int state, code = EXIT_FAILED;
 
     crew_init(&s.crew);
+    log_detach();
     log_open("supervisor", LOG_NOTICE, LOG_KEY_VALUE);
     s.crew.environment = environment;
     state = parse_resume(argc, argv, &s, &is_probe, &e);

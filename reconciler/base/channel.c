@@ -18,6 +18,7 @@ static size_t message_size(uint32_t type)
     case CHANNEL_RESET:
     case CHANNEL_DRAIN:
     case CHANNEL_READY:
+    case CHANNEL_BEAT:
     case CHANNEL_STOP:
         return head;
     case CHANNEL_HELLO:

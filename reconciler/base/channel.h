@@ -51,6 +51,8 @@ enum channel_type {
     CHANNEL_WORKER_READY, /* `slot`, `pid` serves the newest generation */
     /* supervisor to control */
     CHANNEL_STOP, /* finish: no new orders, flush storage, exit 0 */
+    /* control to supervisor; behind the others, whose numbers two builds share in an upgrade */
+    CHANNEL_BEAT, /* every second, from the start on: I go on */
 };
 
 struct channel_message {

@@ -29,13 +29,16 @@
 #include "reconciler/version.h"
 
 /* A full plan even without an event: what a missed one would have told is seen then. */
-#define ASSEMBLY_SWEEP_SECONDS 3600
+#define ASSEMBLY_SWEEP_MS 3600000
 /* A system's bundle has about 220 KiB. */
 #define ASSEMBLY_TRUSTED_MAX ((uint64_t)16 << 20)
 
 static int take_value(void *context, const struct value *v, struct error *e)
 {
-    return store_apply(context, v, e);
+    struct control *c = context;
+
+    heart_beat(&c->heart); /* a million of them take a while */
+    return store_apply(c->store, v, e);
 }
 
 static int open_storage(struct control *c, struct error *e)
@@ -56,7 +59,7 @@ static int open_storage(struct control *c, struct error *e)
     if (!c->store)
         return error_memory(e);
     c->storage = storage_open(&options, e);
-    if (!c->storage || storage_load(c->storage, take_value, c->store, &problems, e))
+    if (!c->storage || storage_load(c->storage, take_value, c, &problems, e))
         rc = -1;
     for (size_t i = 0; i < problems.len; i++)
         log_failure(LOG_ERROR, "storage_damaged", &problems.items[i], NULL);
@@ -82,20 +85,26 @@ static int listen_to(struct control *c, int fd, short what, event_callback_fn ca
     return 0;
 }
 
+static int repeat(struct control *c, int64_t ms, event_callback_fn call)
+{
+    const struct timeval every = {ms / 1000, ms % 1000 * 1000};
+    struct event *event = event_new(c->base, -1, EV_PERSIST, call, c);
+
+    if (!event || event_add(event, &every))
+        return -1;
+    c->events[c->event_count++] = event;
+    return 0;
+}
+
 static int open_events(struct control *c, const struct assembly_calls *calls, struct error *e)
 {
-    const struct timeval sweep = {ASSEMBLY_SWEEP_SECONDS, 0};
-    struct event *hourly;
-
     c->turn = evtimer_new(c->base, calls->turn, c);
     c->due = evtimer_new(c->base, calls->turn, c);
     c->poll = evtimer_new(c->base, calls->poll, c);
     c->storage_retry = evtimer_new(c->base, calls->storage_retry, c);
-    hourly = event_new(c->base, -1, EV_PERSIST, calls->sweep, c);
-    if (hourly)
-        c->events[c->event_count++] = hourly;
-    if (!c->turn || !c->due || !c->poll || !c->storage_retry || !hourly ||
-        event_add(hourly, &sweep) || listen_to(c, SIGHUP, EV_SIGNAL, calls->hangup) ||
+    if (!c->turn || !c->due || !c->poll || !c->storage_retry ||
+        repeat(c, ASSEMBLY_SWEEP_MS, calls->sweep) || repeat(c, HEART_BEAT_MS, calls->beat) ||
+        listen_to(c, SIGHUP, EV_SIGNAL, calls->hangup) ||
         listen_to(c, SIGTERM, EV_SIGNAL, calls->terminate) ||
         listen_to(c, c->options->lifeline, EV_READ, calls->lifeline) ||
         listen_to(c, c->options->supervisor, EV_READ, calls->supervisor))

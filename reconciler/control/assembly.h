@@ -13,7 +13,8 @@
 
 /* Whom the parts call; all get the struct control. */
 struct assembly_calls {
-    event_callback_fn turn, poll, sweep, storage_retry, hangup, terminate, lifeline, supervisor;
+    event_callback_fn turn, poll, sweep, beat, storage_retry, hangup, terminate, lifeline,
+        supervisor;
     void (*wake)(void *context);
     void (*look)(void *context); /* the watcher has seen something */
     void (*http)(void *context); /* answers can be taken from httpc */

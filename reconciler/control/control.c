@@ -15,6 +15,7 @@
 #include "reconciler/control/answer.h"
 #include "reconciler/control/assembly.h"
 #include "reconciler/control/daemon.h"
+#include "reconciler/control/first_load.h"
 #include "reconciler/control/fleet.h"
 #include "reconciler/control/intake.h"
 #include "reconciler/control/issuance.h"
@@ -373,6 +374,14 @@ static void on_hangup(int fd, short what, void *arg)
     look_soon(arg);
 }
 
+static void on_beat(int fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    heart_beat(&((struct control *)arg)->heart);
+    log_flush();
+}
+
 /* ---- beginning and end ---- */
 
 static void stop(struct control *c)
@@ -422,64 +431,6 @@ static void on_supervisor(int fd, short what, void *arg)
         stop(c);
 }
 
-/* A file that is refused at the start: every problem, as `check` prints them, or as the log has it.
- */
-static int refuse_to_start(const struct control *c, const struct reload *r)
-{
-    struct buf out = BUF_INIT((size_t)16 << 20);
-
-    if (c->options->settings->acme_log_format == LOG_JSON) {
-        intake_log_refused(r);
-        return 1;
-    }
-    if (r->outcome == RELOAD_REFUSED)
-        problems_print_text(&r->new_refused->problems, &out);
-    else if (r->error.file[0])
-        buf_printf(&out, "reconcert: %s: %s\n", r->error.file, r->error.message);
-    else
-        buf_printf(&out, "reconcert: %s\n", r->error.message);
-    fputs(buf_view(&out).ptr, stderr);
-    buf_free(&out);
-    return 1;
-}
-
-/* The first generation, before the loop turns. 0, or the exit code. */
-static int load_first(struct control *c)
-{
-    bool may_fall_back = c->options->is_restart || c->options->settings->acme_start_with_last_good;
-    struct reload *r = &c->reload;
-    int code = 0;
-
-    *r = (struct reload){
-        .state = &c->state, .needs_approval = needs_approval(c), .now = clock_now()};
-    reload_run(r);
-    if (r->outcome != RELOAD_READY && may_fall_back) {
-        struct reload again = {.state = &c->state,
-                               .needs_approval = r->needs_approval,
-                               .now = r->now,
-                               .from_last_good = true};
-        reload_run(&again);
-        if (again.outcome == RELOAD_READY) {
-            if (r->outcome == RELOAD_REFUSED || r->outcome == RELOAD_UNREADABLE)
-                intake_take(c, r);
-            condition_set(&c->conditions, CONDITION_LAST_GOOD,
-                          "started from the last good file, for the present one is bad");
-        }
-        if (again.outcome == RELOAD_READY) {
-            reload_fini(r);
-            *r = again;
-        } else {
-            reload_fini(&again);
-        }
-    }
-    if (r->outcome == RELOAD_READY)
-        intake_take(c, r);
-    else
-        code = refuse_to_start(c, r);
-    reload_fini(r);
-    return code;
-}
-
 /* What is worth a sentence and no problem of the file, once. */
 static void say_notes(const struct control *c)
 {
@@ -506,6 +457,7 @@ static const struct assembly_calls calls = {
     .turn = on_turn,
     .poll = on_poll,
     .sweep = on_sweep,
+    .beat = on_beat,
     .storage_retry = on_storage_retry,
     .hangup = on_hangup,
     .terminate = on_terminate,
@@ -542,13 +494,14 @@ int control_run(const struct control_options *options)
         return 1;
     c->options = options;
     c->lock = -1;
+    c->heart.channel = options->supervisor;
     if (assembly_open(c, &calls, &e)) {
         if (options->settings->acme_log_format == LOG_JSON)
             log_failure(LOG_CRIT, "start_failed", &e, NULL);
         else
             fprintf(stderr, "reconcert: %s\n", e.message);
     } else {
-        code = load_first(c);
+        code = first_load(c, needs_approval(c));
         if (code == 0) {
             if (!options->is_restart)
                 say_notes(c);

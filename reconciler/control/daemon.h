@@ -10,6 +10,7 @@
 #include "reconciler/control/condition.h"
 #include "reconciler/control/control.h"
 #include "reconciler/control/generation.h"
+#include "reconciler/control/heart.h"
 #include "reconciler/control/pass.h"
 #include "reconciler/control/reload.h"
 
@@ -23,6 +24,7 @@ struct control {
     struct event_base *base;
     struct event *events[8];
     size_t event_count;
+    struct heart heart;
     struct event *turn, *due, *storage_retry, *poll;
 
     int lock; /* of the prefix */

@@ -189,8 +189,7 @@ static int add_events(struct worker *w, struct error *e)
     event_assign(&w->bound, w->base, -1, 0, on_bound, w);
     event_assign(&w->lifeline, w->base, w->options->lifeline, EV_READ, on_lifeline, w);
     if (event_add(&w->quit, NULL) || event_add(&w->terminate, NULL) || event_add(&w->hurry, NULL) ||
-        event_add(&w->tick, &tick) ||
-        (w->options->lifeline >= 0 && event_add(&w->lifeline, NULL)))
+        event_add(&w->tick, &tick) || (w->options->lifeline >= 0 && event_add(&w->lifeline, NULL)))
         return error_set(e, ERROR_IO, "events cannot be added");
     return 0;
 }

@@ -175,7 +175,7 @@ static void tell(const struct fake *f, enum channel_type type, unsigned slot, in
     struct channel_message m = {.type = type};
     struct error e;
 
-    if (type != CHANNEL_READY) {
+    if (type == CHANNEL_WORKER_KILL || type == CHANNEL_WORKER_READY) {
         m.u.worker.slot = slot;
         m.u.worker.pid = pid;
     }
@@ -286,7 +286,8 @@ static bool control_turn(struct fake *f, size_t workers, size_t listeners)
             .fd = i < workers ? descriptor_get(&f->fds, DESCRIPTOR_CHANNEL, (int)i)
                               : descriptor_get(&f->fds, DESCRIPTOR_STATUS, (int)(i - workers)),
             .events = POLLIN};
-    if (poll(polled, n, -1) < 0 || polled[1].revents || hears_stop(f))
+    tell(f, CHANNEL_BEAT, 0, 0);
+    if (poll(polled, n, 1000) < 0 || polled[1].revents || hears_stop(f))
         return false;
     if (polled[3].revents)
         count_lines(f);

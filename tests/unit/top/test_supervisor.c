@@ -15,6 +15,7 @@
 
 #include "reconciler/base/attr.h"
 #include "reconciler/base/clock.h"
+#include "reconciler/supervisor/pulse.h"
 #include "reconciler/supervisor/restart.h"
 #include "tests/support/supervised.h"
 
@@ -41,6 +42,21 @@ static void test_restart_schedule(void)
         CU_ASSERT_EQUAL(r.due_ms, now + deaths[i].delay_ms);
         now = r.due_ms;
     }
+}
+
+static void test_pulse(void)
+{
+    struct pulse p;
+    int64_t now = 1000000;
+
+    pulse_felt(&p, now);
+    for (int64_t silent = PULSE_LOOK_MS; silent < PULSE_LOST_MS; silent += PULSE_LOOK_MS)
+        CU_ASSERT_FALSE(pulse_is_lost(&p, now += PULSE_LOOK_MS));
+    CU_ASSERT_TRUE(pulse_is_lost(&p, now += PULSE_LOOK_MS));
+    pulse_felt(&p, now);
+    CU_ASSERT_FALSE(pulse_is_lost(&p, now += PULSE_LOOK_MS));
+    /* While we stood still, all did. */
+    CU_ASSERT_FALSE(pulse_is_lost(&p, now += 100 * (int64_t)PULSE_LOST_MS));
 }
 
 /* Starts it, or ends the test. */
@@ -322,13 +338,21 @@ static void test_quick_end(void)
     supervised_close(&s);
 }
 
-/* A connection that does not end holds a drain up for its bound only. */
-static void test_drain_bound(void)
+/*
+ * A connection that does not end holds a drain up for its bound only. Meanwhile, at another server,
+ * a control that stands still is replaced, and one that goes on is not.
+ */
+static void test_bounds(void)
 {
-    struct supervised s;
+    struct supervised s, other;
     int64_t began;
+    pid_t stopped, worker;
     int held;
 
+    start(&other, NULL, NULL);
+    stopped = supervised_who(other.status_port, "info\n");
+    worker = supervised_who(other.proxy_port, "x");
+    kill(stopped, SIGSTOP);
     start(&s, NULL, NULL);
     held = supervised_connect(s.proxy_port);
     CU_ASSERT_EQUAL(send(held, "h", 1, MSG_NOSIGNAL), 1);
@@ -339,6 +363,11 @@ static void test_drain_bound(void)
     CU_ASSERT(clock_steady_ms() - began >= SUPERVISOR_DRAIN_MS);
     close(held);
     supervised_close(&s);
+    CU_ASSERT_TRUE(supervised_logs(&other, "control_silent"));
+    CU_ASSERT_TRUE(tells_in_time(&other, "again=1"));
+    CU_ASSERT_NOT_EQUAL(supervised_who(other.status_port, "info\n"), stopped);
+    CU_ASSERT_EQUAL(supervised_who(other.proxy_port, "x"), worker);
+    stop_and_close(&other);
 }
 
 static void test_reload_signal(void)
@@ -400,6 +429,7 @@ int main(int argc, char **argv)
         void (*run)(void);
     } tests[] = {
         {"restart schedule", test_restart_schedule},
+        {"pulse", test_pulse},
         {"what children get", test_children},
         {"addresses in use", test_in_use},
         {"names, ports used again", test_names_and_reuse},
@@ -409,7 +439,7 @@ int main(int argc, char **argv)
         {"unknown user", test_unknown_user},
         {"worker kill", test_worker_kill},
         {"drain", test_drain},
-        {"drain bound", test_drain_bound},
+        {"bounds of what hangs", test_bounds},
         {"quick end", test_quick_end},
         {"reload signal", test_reload_signal},
         {"lifeline", test_lifeline},
