@@ -117,7 +117,7 @@ static int take(struct reading *r, const struct statement *st, struct error *e)
     struct str value = row && row->type->is_long ? st->value : without_none(str_trim(st->value));
     char text[160];
 
-    if (st->is_assignment && kong_name_is_secret(st->name))
+    if (st->is_assignment && (kong_name_is_secret(st->name) || rule_is_pem(value)))
         return error_set(e, ERROR_USAGE,
                          "a secret on the command line is there for all users to see: "
                          "put it into the environment or a file");
@@ -198,8 +198,7 @@ static int take_assignments(struct reading *r, const char *const *assignments, s
 
         st.name = str_trim(str_cut(str_from(assignments[i]), '=', &st.value));
         if (!st.value.ptr || !st.name.len)
-            return rule_refuse(str_from(assignments[i]), "is not of the form name=value (--set)",
-                               e);
+            return error_set(e, ERROR_USAGE, "--set takes name=value");
         if (place(&st, take(r, &st, e), e))
             return -1;
     }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "reconciler/base/log.h"
@@ -41,40 +42,68 @@ static void tell_skipped(const char *setting, enum pem_kind kind, struct str tex
     buf_free(&said);
 }
 
-static struct credential *parse(struct chain_pool *chains, const struct source_set *certificate,
-                                const struct source_set *key, struct error *e)
+/* PEM text, or base64 of one; false: it must be a file's name. */
+static bool read_text(const char *value, struct buf *out)
 {
-    const struct str pem = {certificate->files[0].data, certificate->files[0].len};
-    const struct str key_pem = {key->files[0].data, key->files[0].len};
+    static const char mark[] = "-----BEGIN ";
+    struct str text = str_from(value);
+    const struct pem_block block = {.base64 = text};
+    struct error ignored;
+    ptrdiff_t len;
+    char *room;
 
-    tell_skipped("ssl_cert", PEM_CERTIFICATE, pem);
-    tell_skipped("ssl_cert_key", PEM_PRIVATE_KEY, key_pem);
-    return credential_from_pem(chains, pem, key_pem, e);
+    if (strstr(value, mark)) {
+        buf_str(out, text);
+        return true;
+    }
+    room = buf_reserve(out, pem_size_max(&block));
+    len = room ? pem_decode(&block, (unsigned char *)room, &ignored) : -1;
+    if (len < 0 || !memmem(room, (size_t)len, mark, strlen(mark)))
+        return false;
+    buf_commit(out, (size_t)len);
+    return true;
 }
 
-static int read_file(char *path, const char *setting, struct source_set **out, struct error *e)
+/* Of the value nothing is told, for it may be a key that is nearly in one of the three forms. */
+static int read_value(char *value, struct buf *out, struct error *e)
 {
     const struct source_options options = {
-        .paths = &path, .path_count = 1, .max_bytes = DEFAULT_PAIR_FILE_MAX};
+        .paths = &value, .path_count = 1, .max_bytes = DEFAULT_PAIR_FILE_MAX};
+    struct source_set *set;
 
-    if (source_read(&options, out, e))
-        return error_prefix(e, "%s: %.200s", setting, path);
-    return 0;
+    if (read_text(value, out))
+        return out->failed ? error_memory(e) : 0;
+    if (source_read(&options, &set, e)) {
+        e->file[0] = '\0';
+        return -1;
+    }
+    buf_append(out, set->files[0].data, set->files[0].len);
+    source_free(set);
+    return out->failed ? error_memory(e) : 0;
 }
 
 static int load(struct chain_pool *chains, char *certificate, char *key, struct credential **out,
                 struct error *e)
 {
-    struct source_set *first = NULL, *second = NULL;
-    int rc = read_file(certificate, "ssl_cert", &first, e);
+    struct buf first = BUF_SECRET(DEFAULT_PAIR_FILE_MAX),
+               second = BUF_SECRET(DEFAULT_PAIR_FILE_MAX);
+    const char *setting = "ssl_cert";
+    int rc = read_value(certificate, &first, e);
 
-    if (rc == 0)
-        rc = read_file(key, "ssl_cert_key", &second, e);
-    if (rc == 0 && !(*out = parse(chains, first, second, e)))
-        rc = error_prefix(e, "ssl_cert: %.200s", certificate);
-    source_free(first);
-    source_free(second);
-    return rc;
+    if (rc == 0) {
+        setting = "ssl_cert_key";
+        rc = read_value(key, &second, e);
+    }
+    if (rc == 0) {
+        tell_skipped("ssl_cert", PEM_CERTIFICATE, buf_view(&first));
+        tell_skipped("ssl_cert_key", PEM_PRIVATE_KEY, buf_view(&second));
+        setting = "ssl_cert and ssl_cert_key";
+        *out = credential_from_pem(chains, buf_view(&first), buf_view(&second), e);
+        rc = *out ? 0 : -1;
+    }
+    buf_free(&first);
+    buf_free(&second);
+    return rc ? error_prefix(e, "%s", setting) : 0;
 }
 
 /* By rename, so that half a file is never found again. */
@@ -165,6 +194,7 @@ int default_pair_load(const struct settings *s, struct chain_pool *chains, int64
     if (!s->ssl_cert_count)
         return load_or_make(s, chains, now, pair, e);
     for (size_t i = 0; rc == 0 && i < s->ssl_cert_count && i < 2; i++)
-        rc = load(chains, s->ssl_cert[i], s->ssl_cert_key[i], &pair[i], e);
+        if (load(chains, s->ssl_cert[i], s->ssl_cert_key[i], &pair[i], e))
+            rc = s->ssl_cert_count > 1 ? error_prefix(e, "pair %zu", i + 1) : -1;
     return rc;
 }

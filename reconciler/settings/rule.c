@@ -46,6 +46,8 @@ int rule_url(struct str value, struct error *e)
         if (value.ptr[i] <= ' ' || value.ptr[i] > '~')
             return rule_refuse(value, "has characters that a URL may not have", e);
     host = str_cut(str_slice(value, strlen(scheme), value.len), '/', &rest);
+    if (str_find(host, '@', 0) < host.len)
+        return error_set(e, ERROR_USAGE, "is a URL with a user or password in it");
     if (!is_made_of(host, "-._:[]"))
         return rule_refuse(value, "has no host that can be asked", e);
     return 0;
@@ -124,12 +126,21 @@ int rule_plugin(struct str value, struct error *e)
                : rule_refuse(value, "is not the name of a plugin", e);
 }
 
+bool rule_is_pem(struct str value)
+{
+    static const char mark[] = "-----BEGIN ";
+
+    return (value.len && memmem(value.ptr, value.len, mark, strlen(mark))) ||
+           str_starts(value, STR("LS0tLS1CRUdJTi")); /* base64 of the mark */
+}
+
+/* What is no path may be a key: it is not quoted. */
 int rule_path(struct str value, struct error *e)
 {
-    if (str_starts(value, STR("-----BEGIN")))
+    if (rule_is_pem(value))
         return error_set(e, ERROR_USAGE, "must be a file's path, not its text");
     if (value.len >= PATH_MAX)
-        return rule_refuse(value, "is longer than a path may be", e);
+        return error_set(e, ERROR_USAGE, "is longer than a path may be");
     return 0;
 }
 

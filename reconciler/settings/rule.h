@@ -14,6 +14,8 @@ int rule_user(struct str value, struct error *e) MUST_CHECK;        /* "user" or
 int rule_header(struct str value, struct error *e) MUST_CHECK;      /* an HTTP field name */
 int rule_plugin(struct str value, struct error *e) MUST_CHECK;      /* a plugin's name */
 int rule_path(struct str value, struct error *e) MUST_CHECK; /* not a PEM text, not too long */
+/* Is it the text of a PEM file, or base64 of one? */
+bool rule_is_pem(struct str value);
 /* on, off or a path; no other word for yes or no, for it would be taken for a file. */
 int rule_approve(struct str value, struct error *e) MUST_CHECK;
 

@@ -58,6 +58,12 @@ static int check_words(const char *const *words, struct str value, struct error 
     return -1;
 }
 
+static bool is_line_break(char c)
+{
+    return c == '\n' || c == '\r';
+}
+
+/* What has control characters is not quoted: it may be the text of what should only be named. */
 static int check_text(const struct setting_type *type, struct str value, struct error *e)
 {
     size_t max = type->is_long ? SETTINGS_CONFIG_STRING_MAX : SETTINGS_VALUE_MAX;
@@ -65,8 +71,9 @@ static int check_text(const struct setting_type *type, struct str value, struct 
     if (value.len > max)
         return error_set(e, ERROR_USAGE, "more than %zu bytes", max);
     for (size_t i = 0; !type->is_long && i < value.len; i++)
-        if ((unsigned char)value.ptr[i] < ' ' || value.ptr[i] == 0x7f)
-            return rule_refuse(value, "has control characters", e);
+        if (((unsigned char)value.ptr[i] < ' ' || value.ptr[i] == 0x7f) &&
+            !(type->is_secret && is_line_break(value.ptr[i])))
+            return error_set(e, ERROR_USAGE, "has control characters");
     if (!type->is_long && str_starts(value, STR("{vault://")))
         return error_set(e, ERROR_USAGE, "vault references in settings are not in this build yet");
     if (type->words && check_words(type->words, value, e))
@@ -74,10 +81,17 @@ static int check_text(const struct setting_type *type, struct str value, struct 
     return type->check ? type->check(value, e) : 0;
 }
 
+static void free_text(char *text)
+{
+    if (text)
+        explicit_bzero(text, strlen(text));
+    free(text);
+}
+
 static void free_texts(char **texts)
 {
     for (size_t i = 0; texts && texts[i]; i++)
-        free(texts[i]);
+        free_text(texts[i]);
     free(texts);
 }
 
@@ -121,7 +135,7 @@ static int put_text(struct settings *s, const struct setting_type *type, struct 
         if (!copy)
             return error_memory(e);
     }
-    free(*at);
+    free_text(*at);
     *at = copy;
     return 0;
 }
@@ -496,7 +510,7 @@ void setting_fini(struct settings *s, const struct settings_row *row)
 
     switch (type->kind) {
     case SETTING_TEXT:
-        free(*(char **)field(s, type->at));
+        free_text(*(char **)field(s, type->at));
         *(char **)field(s, type->at) = NULL;
         break;
     case SETTING_LIST:

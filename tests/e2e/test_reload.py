@@ -147,7 +147,7 @@ class BadFile(Case):
         """Then each line is an object, why it did not start among them."""
         refused = [
             ({}, "the file has 3 errors", BAD),
-            ({"ssl_cert": "/none.pem", "ssl_cert_key": "/none.key"}, "ssl_cert: /none.pem: ", document([])),
+            ({"ssl_cert": "/none.pem", "ssl_cert_key": "/none.key"}, "ssl_cert: cannot open: ", document([])),
         ]
         for i, (settings, text, file) in enumerate(refused):
             s = self.server(file, settings={"acme_log_format": "json", **settings}, name=f"json-{i}")
@@ -167,14 +167,18 @@ class BadFile(Case):
         self.assertIn("kong.yaml", s.log_text())
 
     def test_a_file_of_settings_at_start(self):
-        """Which setting, and which file, says the refusal: whatever the server needs to have."""
+        """Which setting, and which file, says the refusal: whatever the server needs to have.
+
+        Of what may be a key's text nothing is told.
+        """
         empty = os.path.join(self.folder, "empty.pem")
         with open(empty, "w", encoding="utf-8") as f:
             f.write("no PEM\n")
         refused = [
-            ({"ssl_cert": "/none.pem", "ssl_cert_key": "/none.key"}, "ssl_cert: /none.pem: cannot open: "),
-            ({"ssl_cert": empty, "ssl_cert_key": "/none.key"}, "ssl_cert_key: /none.key: cannot open: "),
-            ({"ssl_cert": empty, "ssl_cert_key": empty}, f"ssl_cert: {empty}: "),
+            ({"ssl_cert": "/none.pem", "ssl_cert_key": "/none.key"}, "ssl_cert: cannot open: "),
+            ({"ssl_cert": empty, "ssl_cert_key": "/none.key"}, "ssl_cert_key: cannot open: "),
+            ({"ssl_cert": empty, "ssl_cert_key": empty}, "ssl_cert and ssl_cert_key: no certificate in"),
+            ({"ssl_cert": f"{empty},/a", "ssl_cert_key": f"{empty},/b"}, "pair 1: ssl_cert and ssl_cert_key: "),
             ({"acme_trusted_certificate": "/none.pem"}, "acme_trusted_certificate: /none.pem: cannot open: "),
             ({"lua_ssl_trusted_certificate": f"system,{empty}"}, f"lua_ssl_trusted_certificate: {empty}: holds no"),
             ({"lua_ssl_trusted_certificate": "/a,/b"}, "lua_ssl_trusted_certificate: takes one file, beside system"),

@@ -1,5 +1,6 @@
 """What is served: certificates by SNI, challenges, Kong's answers."""
 
+import base64
 import hashlib
 import json
 import os
@@ -73,6 +74,24 @@ class Certificates(Case):
         (skipped,) = s.events("pem_block_skipped")
         self.assertEqual("ssl_cert", skipped["setting"])
         self.assertEqual("'PRIVATE KEY' is passed over, which is no certificate", skipped["text"])
+
+    def test_default_as_text(self):
+        """PEM text in one, base64 of it in the other, broken as base64(1) breaks it: as in Kong."""
+        pair = self_signed("mine.test")
+        coded = base64.encodebytes(pair[1].encode()).decode()
+        s = self.server(document([]))
+        s.start(environment={"KONG_SSL_CERT": pair[0], "KONG_SSL_CERT_KEY": coded})
+        self.assertEqual(fingerprint_of(pair), s.fingerprint("unknown.test"))
+        s.stop()
+        lines = [line for line in (pair[1] + coded).splitlines() if "-----" not in line]
+        broken = {"lost a dash": pair[1][1:], "cut": coded[:-80], "other": coded.replace("L", "M"), "none": coded[40:]}
+        for why, text in broken.items():
+            s = self.server(document([]), name=why)
+            s.spawn(environment={"KONG_SSL_CERT": pair[0], "KONG_SSL_CERT_KEY": text})
+            self.assertEqual(1, s.process.wait(20))
+            self.assertIn("reconcert: ssl_cert", s.log_text())
+            told = [line for line in lines if line[:16] in s.log_text()]
+            self.assertEqual([], told, why)
 
     def test_two_kinds_in_one_entity(self):
         """cert and cert_alt: which one is served is the client's to say."""

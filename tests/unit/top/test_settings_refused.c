@@ -66,7 +66,10 @@ static const struct {
     {"nginx_user = a;b", "nginx_user", "user group"},
     {"ssl_cert = a.pem", "ssl_cert_key", "same number"},
     {"ssl_cert_key = a.pem, b.pem", "ssl_cert", "same number"},
-    {"ssl_cert_key = -----BEGIN PRIVATE KEY-----", "ssl_cert_key", "must be a file's path"},
+    {"acme_trusted_certificate = -----BEGIN PRIVATE KEY-----", "acme_trusted_certificate",
+     "must be a file's path"},
+    {"acme_trusted_certificate = LS0tLS1CRUdJTiBQUklWQVRFIEtFWS0tLS0t", "acme_trusted_certificate",
+     "must be a file's path"},
     {"ssl_cipher_suite = best", "ssl_cipher_suite", "modern, intermediate"},
     {"ssl_protocols = SSLv3", "ssl_protocols", "TLSv1.2"},
     {"vault_env_prefix = a\tb", "vault_env_prefix", "control characters"},
@@ -86,7 +89,7 @@ static const struct {
     {"acme_server = http://ca.example/dir", "acme_server", "https://"},
     {"acme_server = https:///dir", "acme_server", "no host"},
     {"acme_server = https://ca.example/a b", "acme_server", "characters"},
-    {"acme_server = https://user@ca.example/", "acme_server", "no host"},
+    {"acme_server = https://user:word@ca.example/", "acme_server", "a user or password"},
     {"acme_max_document = 512x", "acme_max_document", "size"},
     {"acme_max_document = 1023", "acme_max_document", "size"},
     {"acme_max_document = 17g", "acme_max_document", "size"},
@@ -105,6 +108,71 @@ static const struct {
     {"dns_hostsfile = a\tb", "dns_hostsfile", "control characters"},
     {"log_level = \033[31m\xff", "log_level", "\\x1b[31m\\xff"},
 };
+
+/* Values that are wrong, and of which nothing may be told: "Hidden" stands in each. */
+static void test_nothing_is_quoted(void)
+{
+    char long_path[PATH_MAX + 100], long_key[SETTINGS_VALUE_MAX + 100];
+    const char *const variables[] = {
+        "KONG_SSL_CERT_KEY=-----BEGIN PRIVATE KEY-----\nHidden\n-----END PRIVATE KEY-----",
+        "KONG_SSL_CERT_KEY=Hidden\x01",
+        "KONG_SSL_CERT_KEY={vault://env/Hidden}",
+        "KONG_CLUSTER_CERT_KEY=Hidden\x01",
+        "KONG_PREFIX=-----BEGIN PRIVATE KEY-----Hidden",
+        "KONG_DECLARATIVE_CONFIG=key: |\n  Hidden",
+        "KONG_ACME_SERVER=https://user:Hidden@ca.example/",
+        long_path,
+        long_key,
+    };
+
+    memset(long_path, 'a', sizeof(long_path));
+    memcpy(long_path, STR("KONG_PREFIX=/Hidden").ptr, STR("KONG_PREFIX=/Hidden").len);
+    long_path[sizeof(long_path) - 1] = '\0';
+    memset(long_key, 'a', sizeof(long_key));
+    memcpy(long_key, STR("KONG_SSL_CERT=Hidden").ptr, STR("KONG_SSL_CERT=Hidden").len);
+    long_key[sizeof(long_key) - 1] = '\0';
+    for (size_t i = 0; i < ARRAY_LENGTH(variables); i++) {
+        char *const environment[] = {(char *)(uintptr_t) "HOME=/h", (char *)(uintptr_t)variables[i],
+                                     NULL};
+        struct settings s;
+        struct error e;
+
+        CU_ASSERT_EQUAL(settings_read(&s, &(struct settings_input){.environment = environment}, &e),
+                        -1);
+        CU_ASSERT_EQUAL(e.kind, ERROR_USAGE);
+        CU_ASSERT_PTR_NULL(strstr(e.message, "Hidden"));
+        CU_ASSERT_PTR_NULL(strstr(e.path, "Hidden"));
+        settings_fini(&s);
+    }
+}
+
+/* Lists of PEM texts and their base64, as Kong takes them. */
+static void test_texts_in_the_place_of_files(void)
+{
+    char *const environment[] = {(char *)(uintptr_t) "HOME=/h",
+                                 (char *)(uintptr_t) "KONG_SSL_CERT=-----BEGIN A-----\r\nMA==\r\n"
+                                                     "-----END A-----\r\n, /b.pem",
+                                 (char *)(uintptr_t) "KONG_SSL_CERT_KEY=LS0tLS1CRUdJTiBB\nLS0t,/b",
+                                 NULL};
+    const char *const set[] = {"ssl_cert=/a", "ssl_cert_key=-----BEGIN A-----", NULL};
+    struct settings s;
+    struct error e;
+
+    CU_ASSERT_EQUAL_FATAL(
+        settings_read(&s, &(struct settings_input){.environment = environment}, &e), 0);
+    CU_ASSERT_EQUAL_FATAL(s.ssl_cert_key_count, 2);
+    CU_ASSERT_STRING_EQUAL(s.ssl_cert[0], "-----BEGIN A-----\r\nMA==\r\n-----END A-----");
+    CU_ASSERT_STRING_EQUAL(s.ssl_cert_key[0], "LS0tLS1CRUdJTiBB\nLS0t");
+    settings_fini(&s);
+
+    CU_ASSERT_EQUAL(settings_read(&s,
+                                  &(struct settings_input){.environment = settings_text_home(),
+                                                           .assignments = set},
+                                  &e),
+                    -1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(e.message, "there for all users to see"));
+    settings_fini(&s);
+}
 
 static void test_bad_values(void)
 {
@@ -340,6 +408,8 @@ int main(void)
         void (*run)(void);
     } tests[] = {
         {"bad values", test_bad_values},
+        {"nothing is quoted", test_nothing_is_quoted},
+        {"texts in the place of files", test_texts_in_the_place_of_files},
         {"places", test_places},
         {"secrets", test_secrets},
         {"limits", test_limits},
