@@ -58,9 +58,15 @@ static int check_words(const char *const *words, struct str value, struct error 
     return -1;
 }
 
-static bool is_line_break(char c)
+static bool has_controls(const struct setting_type *type, struct str value)
 {
-    return c == '\n' || c == '\r';
+    for (size_t i = 0; !type->is_long && i < value.len; i++) {
+        char c = value.ptr[i];
+        bool is_break = c == '\n' || c == '\r';
+        if (((unsigned char)c < ' ' || c == 0x7f) && !(type->is_secret && is_break))
+            return true;
+    }
+    return false;
 }
 
 /* What has control characters is not quoted: it may be the text of what should only be named. */
@@ -70,10 +76,8 @@ static int check_text(const struct setting_type *type, struct str value, struct 
 
     if (value.len > max)
         return error_set(e, ERROR_USAGE, "more than %zu bytes", max);
-    for (size_t i = 0; !type->is_long && i < value.len; i++)
-        if (((unsigned char)value.ptr[i] < ' ' || value.ptr[i] == 0x7f) &&
-            !(type->is_secret && is_line_break(value.ptr[i])))
-            return error_set(e, ERROR_USAGE, "has control characters");
+    if (has_controls(type, value))
+        return error_set(e, ERROR_USAGE, "has control characters");
     if (!type->is_long && str_starts(value, STR("{vault://")))
         return error_set(e, ERROR_USAGE, "vault references in settings are not in this build yet");
     if (type->words && check_words(type->words, value, e))
