@@ -22,9 +22,9 @@ void problems_fini(struct problems *p)
     *p = (struct problems){0};
 }
 
-int problems_add_file(struct problems *p, const char *name)
+int problems_add_file(struct problems *p, const char *name, bool hides_text)
 {
-    const char **files = realloc(p->files, (p->file_count + 1) * sizeof(*files));
+    struct problem_file *files = realloc(p->files, (p->file_count + 1) * sizeof(*files));
     struct str copy;
 
     if (!files)
@@ -33,7 +33,7 @@ int problems_add_file(struct problems *p, const char *name)
     copy = arena_str(p->arena, str_from(name ? name : "-"));
     if (!copy.ptr)
         return -1;
-    files[p->file_count++] = copy.ptr;
+    files[p->file_count++] = (struct problem_file){copy.ptr, hides_text};
     return 0;
 }
 
@@ -78,6 +78,21 @@ void problems_count(struct problems *p, enum problem_severity severity, size_t c
     p->truncated += count;
 }
 
+/* What does not parse may be no configuration at all, but a file that we were led to. */
+static void hide_text(const struct problems *p, struct problem *kept)
+{
+    if (kept->place.file >= p->file_count || !p->files[kept->place.file].hides_text)
+        return;
+    if (str_starts(kept->message, STR("unknown field")) ||
+        str_starts(kept->message, STR("key given twice"))) {
+        kept->path = kept->field = STR("");
+    } else if (!kept->entity && !kept->path.len && kept->place.line) {
+        kept->message = STR("does not parse; what stands there is not told, for the file's owner "
+                            "is another user");
+        kept->kong = STR_NONE;
+    }
+}
+
 void problems_put(struct problems *p, const struct problem *problem)
 {
     struct problem *kept;
@@ -89,10 +104,11 @@ void problems_put(struct problems *p, const struct problem *problem)
     (*count_of(p, problem->severity))++;
     kept = &p->items[p->count++];
     *kept = *problem;
-    kept->path = copy_of(p, problem->path);
-    kept->message = copy_of(p, problem->message);
-    kept->field = copy_of(p, problem->field);
-    kept->kong = copy_of(p, problem->kong);
+    hide_text(p, kept);
+    kept->path = copy_of(p, kept->path);
+    kept->message = copy_of(p, kept->message);
+    kept->field = copy_of(p, kept->field);
+    kept->kong = copy_of(p, kept->kong);
 }
 
 void problems_add(struct problems *p, enum problem_severity severity, struct place place,
@@ -149,14 +165,14 @@ void problems_sort(struct problems *p)
 
 static const char *file_name(const struct problems *p, const struct problem *problem)
 {
-    return problem->place.file < p->file_count ? p->files[problem->place.file] : "-";
+    return problem->place.file < p->file_count ? p->files[problem->place.file].name : "-";
 }
 
 void problems_print_line(const struct problems *p, struct place here, struct place there,
                          struct buf *out)
 {
     if (there.file != here.file && there.file < p->file_count)
-        buf_printf(out, "%s, ", p->files[there.file]);
+        buf_printf(out, "%s, ", p->files[there.file].name);
     buf_printf(out, "line %u", there.line);
 }
 

@@ -33,6 +33,11 @@ struct problem {
     struct str kong;  /* Kong's own text where `message` says more; ptr NULL: the same */
 };
 
+struct problem_file {
+    const char *name; /* a copy */
+    bool hides_text;  /* of what does not parse in it only place and kind are told */
+};
+
 /*
  * All problems of one load. Fill with problems_add, then problems_sort. Owned by the caller:
  * problems_init, problems_fini. Strings live in its own arena, so that it outlives a model.
@@ -44,14 +49,14 @@ struct problems {
     size_t truncated;   /* more than PROBLEMS_MAX */
     size_t error_count; /* errors, truncated ones too */
     size_t warning_count, note_count;
-    const char **files; /* copies of the names */
+    struct problem_file *files;
     size_t file_count;
 };
 
 int problems_init(struct problems *p) MUST_CHECK; /* -1: memory */
 void problems_fini(struct problems *p);
 /* Names the file with index p->file_count; -1 when memory is out. */
-int problems_add_file(struct problems *p, const char *name) MUST_CHECK;
+int problems_add_file(struct problems *p, const char *name, bool hides_text) MUST_CHECK;
 void problems_add(struct problems *p, enum problem_severity severity, struct place place,
                   struct str path, const char *format, ...) PRINTF_LIKE(5, 6);
 /* The same for one that is filled in already; its strings are copied. */

@@ -263,7 +263,7 @@ static int make_model(struct loading *l, struct model **model)
     if (!m || !files)
         return error_memory(l->error);
     for (size_t i = 0; i < l->count; i++) {
-        files[i] = arena_str(l->arena, str_from(l->problems->files[i])).ptr;
+        files[i] = arena_str(l->arena, str_from(l->problems->files[i].name)).ptr;
         if (!files[i])
             return error_memory(l->error);
     }
@@ -304,7 +304,7 @@ static int prepare(struct loading *l)
     const struct spec_outside *outside = &l->options->outside;
 
     for (size_t i = 0; i < l->count; i++)
-        if (problems_add_file(l->problems, l->sources[i].name))
+        if (problems_add_file(l->problems, l->sources[i].name, l->sources[i].hides_text))
             return error_memory(l->error);
     d->references = (struct reference_table){.arena = l->arena,
                                              .is_on = l->options->vault_references,

@@ -22,6 +22,7 @@ struct spec_source {
     const char *name;
     struct str bytes;
     enum spec_syntax syntax;
+    bool hides_text; /* see problem.h */
 };
 
 /*

@@ -99,7 +99,7 @@ static int print_unreadable(const struct command *c, const struct error *why)
     output_error(why);
     if (c->options->format == OPTION_FORMAT_TEXT || why->kind == ERROR_MEMORY)
         return code;
-    if (problems_init(&p) == 0 && problems_add_file(&p, why->file) == 0) {
+    if (problems_init(&p) == 0 && problems_add_file(&p, why->file, false) == 0) {
         problems_add(&p, PROBLEM_ERROR, (struct place){.file = 0, .line = why->line}, STR(""), "%s",
                      why->message);
         if (print(c, &p, NULL) != VERB_DONE)

@@ -11,7 +11,7 @@ int reading_open(struct reading *r, struct str json, struct error *e)
     *r = (struct reading){.arena = arena_new(NULL)};
     options.strings = options.nodes = r->arena;
     if (!r->arena || names_init(&r->names, r->arena) || problems_init(&r->problems) ||
-        problems_add_file(&r->problems, "-"))
+        problems_add_file(&r->problems, "-", false))
         return error_memory(e);
     if (json_parse(&options, json, &r->root, e) == 0 && r->root.kind == DOCUMENT_MAP)
         return 0;

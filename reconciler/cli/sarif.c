@@ -74,7 +74,7 @@ static void print_location(const struct problems *problems, const struct problem
     json_out_object(j);
     json_out_key(j, "artifactLocation");
     json_out_object(j);
-    print_uri(problems->files[one->place.file], j);
+    print_uri(problems->files[one->place.file].name, j);
     json_out_end(j);
     if (one->place.line)
         print_region(one->place, j);

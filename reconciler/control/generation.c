@@ -47,8 +47,10 @@ static int make_desired(const struct generation_state *state, const struct model
 int generation_parse(const struct generation_state *state, const struct source_set *set,
                      int64_t now, struct generation **g, struct loaded **refused, struct error *e)
 {
-    const struct load_options load = {
-        .settings = state->settings, .environment = state->environment, .now = now};
+    const struct load_options load = {.settings = state->settings,
+                                      .environment = state->environment,
+                                      .now = now,
+                                      .hides_foreign = true};
     struct generation *made = calloc(1, sizeof(*made));
 
     if (!made)

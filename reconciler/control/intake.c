@@ -44,7 +44,7 @@ static void log_problems(const struct problems *p)
         const struct problem *x = &p->items[i];
         char place[ERROR_PATH_MAX];
         snprintf(place, sizeof(place), "%s:%u:%u",
-                 x->place.file < p->file_count ? p->files[x->place.file] : "", x->place.line,
+                 x->place.file < p->file_count ? p->files[x->place.file].name : "", x->place.line,
                  x->place.column);
         log_event(x->severity == PROBLEM_ERROR ? LOG_ERROR : LOG_WARN, "config_problem",
                   LOG_FIELDS(log_cstr("at", place),

@@ -41,10 +41,11 @@ static int check_ca_certificate(void *context, struct str cert, struct error *e)
 }
 
 /* Without files it is declarative_config_string, whose name says nothing. */
-static struct spec_source *list_sources(const struct source_set *set, const struct settings *s,
-                                        struct arena *arena)
+static struct spec_source *list_sources(const struct source_set *set,
+                                        const struct load_options *options, struct arena *arena)
 {
-    enum spec_syntax syntax = s->declarative_config_count ? SPEC_BY_NAME : SPEC_EITHER;
+    enum spec_syntax syntax =
+        options->settings->declarative_config_count ? SPEC_BY_NAME : SPEC_EITHER;
     struct spec_source *sources = arena_array(arena, set->count, sizeof(*sources));
 
     for (size_t i = 0; sources && i < set->count; i++)
@@ -52,6 +53,7 @@ static struct spec_source *list_sources(const struct source_set *set, const stru
             .name = set->files[i].name,
             .bytes = {set->files[i].data, set->files[i].len},
             .syntax = syntax,
+            .hides_text = options->hides_foreign && set->files[i].is_foreign,
         };
     return sources;
 }
@@ -85,7 +87,7 @@ static int copy_files(struct loaded *l, const struct source_set *set)
 static int parse(struct loaded *l, const struct source_set *set, const struct load_options *options,
                  struct error *e)
 {
-    struct spec_source *sources = list_sources(set, options->settings, l->arena);
+    struct spec_source *sources = list_sources(set, options, l->arena);
     struct str *plugins = list_plugins(options->settings, l->arena);
     const struct spec_options with = {
         .max_bytes = options->settings->acme_max_document,

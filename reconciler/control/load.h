@@ -40,6 +40,7 @@ struct load_options {
     int64_t now;              /* that CA certificates must not have expired at */
     bool keep_detail;         /* of a refused file too */
     bool lint;                /* warn of what is valid and yet useless */
+    bool hides_foreign;       /* quote nothing that does not parse of another user's file */
 };
 
 /* Reads the files named by the settings. -1 only if they cannot be read (ERROR_IO, ERROR_LIMIT). */

@@ -12,6 +12,7 @@
 
 #include "reconciler/base/buf.h"
 #include "reconciler/base/vec.h"
+#include "reconciler/io/way.h"
 #include "reconciler/pki/digest.h"
 
 /* A file that changes under every one of these reads is being written without end. */
@@ -103,7 +104,7 @@ static int try_read(const char *path, const struct allowance *a, struct source_f
                     struct error *e)
 {
     struct stat before, after;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    int fd = way_open(path);
     int rc = -1;
 
     if (fd < 0)
@@ -117,8 +118,10 @@ static int try_read(const char *path, const struct allowance *a, struct source_f
         rc = read_whole(fd, f->data, f->len, e);
     if (rc == 0 && (fstat(fd, &after) || !same_state(&before, &after)))
         rc = 1;
-    if (rc == 0)
+    if (rc == 0) {
         f->changed_ms = (int64_t)after.st_mtim.tv_sec * 1000 + after.st_mtim.tv_nsec / 1000000;
+        f->is_foreign = after.st_uid != 0 && after.st_uid != geteuid();
+    }
     close(fd);
     return rc;
 }
@@ -224,9 +227,30 @@ static bool has_stdin(const struct file_list *list)
 static int add_path(struct file_list *list, const char *path, uint64_t max, int depth,
                     struct error *e);
 
+/* The folder's descriptor; -1: it is none, or nothing that can be opened. */
+static int open_folder(const char *path)
+{
+    struct stat st;
+    int fd = way_open(path);
+
+    if (fd < 0 || (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)))
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static bool is_folder(const char *path)
+{
+    int fd = open_folder(path);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 /* A folder's entries by name, so that two runs read in one order. Hidden ones (..data too) are left
  * out. */
-static int add_folder(struct file_list *list, const char *folder, uint64_t max, int depth,
+static int add_folder(struct file_list *list, int fd, const char *folder, uint64_t max, int depth,
                       struct error *e)
 {
     struct dirent **entries = NULL;
@@ -236,20 +260,18 @@ static int add_folder(struct file_list *list, const char *folder, uint64_t max, 
         error_set(e, ERROR_LIMIT, "folders lie deeper than %d", SOURCE_DEPTH_MAX);
         return at_file(e, folder);
     }
-    count = scandir(folder, &entries, NULL, alphasort);
+    count = scandirat(fd, ".", &entries, NULL, alphasort);
     if (count < 0) {
         error_errno(e, ERROR_IO, errno, "cannot list");
         return at_file(e, folder);
     }
     for (int i = 0; i < count; i++) {
-        struct stat st;
         char *path = NULL;
         if (rc == 0 && entries[i]->d_name[0] != '.') {
             /* A link to nothing is an error, not less to read: names would be retired for it. */
             if (asprintf(&path, "%s/%s", folder, entries[i]->d_name) < 0)
                 rc = error_memory(e);
-            else if (is_configuration(entries[i]->d_name) ||
-                     (stat(path, &st) == 0 && S_ISDIR(st.st_mode)))
+            else if (is_configuration(entries[i]->d_name) || is_folder(path))
                 rc = add_path(list, path, max, depth + 1, e);
             free(path);
         }
@@ -265,11 +287,13 @@ static int add_path(struct file_list *list, const char *path, uint64_t max, int 
     bool is_stdin = strcmp(path, "-") == 0;
     struct source_file f = {0};
     struct allowance allowance;
-    struct stat st;
-    int rc;
+    int folder = is_stdin ? -1 : open_folder(path), rc;
 
-    if (!is_stdin && stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-        return add_folder(list, path, max, depth, e);
+    if (folder >= 0) {
+        rc = add_folder(list, folder, path, max, depth, e);
+        close(folder);
+        return rc;
+    }
     if (list->len == SOURCE_FILES_MAX) {
         error_set(e, ERROR_LIMIT, "more than %d files", SOURCE_FILES_MAX);
         return at_file(e, path);

@@ -1,6 +1,7 @@
 #ifndef IO_SOURCE_H
 #define IO_SOURCE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,7 @@ struct source_file {
     size_t len;
     size_t mapped;      /* private */
     int64_t changed_ms; /* st_mtim in unix ms; 0 = it is no file */
+    bool is_foreign;    /* its owner is neither our user nor root */
     char sha256[65];
 };
 

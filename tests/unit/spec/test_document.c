@@ -31,7 +31,7 @@ static void parse(struct parsed *p, struct str bytes, const struct document_limi
     p->arena = arena_new(NULL);
     options.strings = options.nodes = p->arena;
     if (!p->arena || names_init(&p->names, p->arena) || problems_init(&p->problems) ||
-        problems_add_file(&p->problems, "f"))
+        problems_add_file(&p->problems, "f", false))
         BUG("a test ran out of memory");
     p->rc = document_parse(&options, bytes, &p->root, &p->error);
     if (!p->rc)

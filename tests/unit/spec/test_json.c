@@ -27,7 +27,7 @@ static bool gives(struct str json, unsigned depth, const char *wanted)
     bool is_right;
 
     if (!arena || names_init(&names, arena) || problems_init(&problems) ||
-        problems_add_file(&problems, "f"))
+        problems_add_file(&problems, "f", false))
         BUG("a test ran out of memory");
     if (depth)
         options.limits.depth = depth;

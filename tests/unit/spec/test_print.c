@@ -153,7 +153,7 @@ static void test_order(void)
     struct buf text = BUF_INIT(4096);
 
     CU_ASSERT_FATAL(problems_init(&p) == 0);
-    CU_ASSERT_FATAL(problems_add_file(&p, "a") == 0 && problems_add_file(&p, "b") == 0);
+    CU_ASSERT_FATAL(problems_add_file(&p, "a", false) == 0 && problems_add_file(&p, "b", false) == 0);
     problems_add(&p, PROBLEM_ERROR, (struct place){1, 1, 1}, STR("x"), "late");
     problems_add(&p, PROBLEM_WARNING, (struct place){0, 2, 1}, STR("x"), "second %d", 2);
     problems_add(&p, PROBLEM_ERROR, (struct place){0, 1, 9}, STR("b"), "m");
