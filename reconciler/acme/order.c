@@ -9,10 +9,6 @@
 #include "reconciler/acme/url.h"
 #include "reconciler/pki/key.h"
 
-#define RETRY_PAUSE_MS 1000 /* doubles */
-/* A CA that is busy for less than that is waited for: giving up would cost a minute of backoff. */
-#define RETRY_AFTER_WAITED_MS 31000 /* 30 s, and what rounding up adds */
-
 /* ---- making ---- */
 
 static int copy(char **to, struct str from)
@@ -83,8 +79,7 @@ static const struct acme_order_step *step_of(const struct acme_order *o)
 void acme_order_go(struct acme_order *o, enum acme_order_state state)
 {
     o->state = state;
-    o->retries = 0;
-    o->wait_until_ms = 0;
+    o->retry = (struct acme_retry){0};
 }
 
 void acme_order_go_poll(struct acme_order *o, enum acme_order_state state)
@@ -98,9 +93,9 @@ void acme_order_poll_again(struct acme_order *o, struct str retry_after)
     const struct error *said;
     struct error e;
 
-    o->retries = 0;
+    o->retry.count = 0;
     if (acme_poll_again(&o->poll, retry_after, o->now_ms)) {
-        o->wait_until_ms = o->poll.next_ms;
+        o->retry.at_ms = o->poll.next_ms;
         return;
     }
     said = acme_order_trouble(o);
@@ -168,39 +163,17 @@ void acme_order_fail(struct acme_order *o, const struct error *e)
         acme_order_clean_up(o);
 }
 
-/* How long to wait before the step is tried again: what the CA asks for, our own pause at least. */
-static int64_t pause_before_retry(const struct acme_order *o, const struct error *e, int64_t ours)
-{
-    int64_t asked = e->retry_at ? e->retry_at * 1000 - o->now_ms : 0;
-
-    ours <<= o->retries;
-    return asked > ours ? asked : ours;
-}
-
 /* What may pass by itself is tried again a few times, where the step may be repeated. */
 static void retry_or_fail(struct acme_order *o, const struct error *e, bool may_pass)
 {
-    int64_t pause = pause_before_retry(o, e, RETRY_PAUSE_MS);
-
-    if (!may_pass || pause > RETRY_AFTER_WAITED_MS || !step_of(o)->is_repeatable ||
-        o->retries == ACME_RETRIES_MAX) {
+    if (!may_pass || !step_of(o)->is_repeatable ||
+        !acme_retry_again(&o->retry, &acme_patience, e, o->now_ms))
         acme_order_fail(o, e);
-        return;
-    }
-    o->wait_until_ms = o->now_ms + pause;
-    o->retries++;
 }
 
 void acme_order_garbled(struct acme_order *o, struct error *e)
 {
     retry_or_fail(o, e, e->kind == ERROR_PROTOCOL);
-}
-
-/* A rate limit without a time passes nobody knows when. */
-static bool passes(const struct error *e)
-{
-    return e->kind == ERROR_NETWORK || e->kind == ERROR_TIMEOUT || e->kind == ERROR_CA_BROKEN ||
-           (e->kind == ERROR_RATE_LIMIT && e->retry_at);
 }
 
 static bool is_success(const struct http_reply *reply)
@@ -233,8 +206,8 @@ static enum acme_next next_request(struct acme_order *o, struct acme_step *step)
         acme_order_fail(o, acme_session_error(o->session));
         return ACME_FAILED;
     }
-    if (o->wait_until_ms > o->now_ms) {
-        step->at_ms = o->wait_until_ms;
+    if (o->retry.at_ms > o->now_ms) {
+        step->at_ms = o->retry.at_ms;
         return ACME_WAIT;
     }
     if (!acme_session_is_ready(o->session)) {
@@ -296,20 +269,15 @@ static bool lags(const struct acme_order *o, const struct http_reply *reply)
  */
 static void wait_out_lag(struct acme_order *o, const struct http_reply *reply)
 {
-    unsigned tries = o->retries + 1;
-    int64_t pause;
+    unsigned tries = o->retry.count + 1;
     struct error e;
 
     acme_problem_of_reply(reply, o->now_ms, &e);
     if (is_success(reply))
         snprintf(e.message, sizeof(e.message), "an empty answer (HTTP %d)", reply->status);
-    pause = pause_before_retry(o, &e, ACME_LAG_PAUSE_MS);
-    if (pause <= RETRY_AFTER_WAITED_MS && o->retries < ACME_LAG_RETRIES_MAX) {
-        o->wait_until_ms = o->now_ms + pause;
-        o->retries++;
+    if (acme_retry_again(&o->retry, &acme_patience_of_lag, &e, o->now_ms))
         return;
-    }
-    if (pause <= RETRY_AFTER_WAITED_MS && o->is_resumed && acme_order_begin_anew(o))
+    if (tries > acme_patience_of_lag.times && o->is_resumed && acme_order_begin_anew(o))
         return;
     e.kind = ERROR_CA_BROKEN;
     e.permanent = false;
@@ -331,7 +299,7 @@ static void refuse(struct acme_order *o, const struct http_reply *reply)
     /* A CA that forgot us has forgotten the order as well. */
     if (type == ACME_PROBLEM_ACCOUNT_DOES_NOT_EXIST && acme_order_begin_anew(o))
         return;
-    retry_or_fail(o, &e, passes(&e));
+    retry_or_fail(o, &e, acme_retry_passes(&e));
 }
 
 void acme_order_reply(struct acme_order *o, const struct http_reply *reply, int64_t now_ms)
@@ -367,7 +335,7 @@ void acme_order_no_reply(struct acme_order *o, const struct error *why, int64_t 
     if (o->is_abandoned && !is_cleaning_up(o))
         acme_order_clean_up(o);
     else if (!step_of(o)->refused || !step_of(o)->refused(o, ACME_PROBLEM_NONE, why))
-        retry_or_fail(o, why, passes(why));
+        retry_or_fail(o, why, acme_retry_passes(why));
 }
 
 void acme_order_saved(struct acme_order *o)

@@ -11,6 +11,7 @@
 #include "reconciler/acme/poll.h"
 #include "reconciler/acme/problem.h"
 #include "reconciler/acme/request.h"
+#include "reconciler/acme/retry.h"
 #include "reconciler/base/vec.h"
 #include "reconciler/pki/jwk.h"
 
@@ -52,8 +53,7 @@ struct acme_order {
     int64_t now_ms; /* as last told */
     enum acme_order_state state;
     struct acme_request request;
-    unsigned retries; /* of the step under way */
-    int64_t wait_until_ms;
+    struct acme_retry retry; /* of the step under way */
     struct acme_poll poll;
     bool polls_authorization;
     unsigned answers_again; /* challenges answered once more, all together */

@@ -206,7 +206,7 @@ static bool on_finalize_refused(struct acme_order *o, enum acme_problem_type typ
         return true;
     }
     /* The first one may have got through after all. */
-    if (!o->retries || e->kind != ERROR_PROTOCOL)
+    if (!o->retry.count || e->kind != ERROR_PROTOCOL)
         return false;
     await_issue(o);
     return true;
@@ -336,8 +336,8 @@ static bool on_deactivate_refused(struct acme_order *o, enum acme_problem_type t
 static const struct acme_order_step steps[] = {
     [ACME_ORDER_LOOK] = {ACME_PHASE_NEW_ORDER, "looking at the order", true, ACME_LAG_404_OR_EMPTY,
                          ask_order, on_look, on_look_refused},
-    /* Repeated blindly it could make two orders. */
-    [ACME_ORDER_CREATE] = {ACME_PHASE_NEW_ORDER, "creating the order", false, ACME_LAG_NEVER,
+    /* One that was sent and not answered may leave an order behind: CAs hand that out again. */
+    [ACME_ORDER_CREATE] = {ACME_PHASE_NEW_ORDER, "creating the order", true, ACME_LAG_NEVER,
                            prepare_new_order, on_new_order, NULL},
     [ACME_ORDER_SAVE] = {ACME_PHASE_NEW_ORDER, "keeping the order", false, ACME_LAG_NEVER, NULL,
                          NULL, NULL},

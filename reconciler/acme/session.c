@@ -9,6 +9,7 @@
 #include "reconciler/acme/nonce.h"
 #include "reconciler/acme/problem.h"
 #include "reconciler/acme/request.h"
+#include "reconciler/acme/retry.h"
 #include "reconciler/acme/session_internal.h"
 #include "reconciler/acme/url.h"
 #include "reconciler/pki/jwk.h"
@@ -24,13 +25,13 @@ struct acme_session {
     struct acme_nonces pool;
     size_t wanted_nonces;    /* ahead of need; until the pool has them */
     size_t nonces_in_flight; /* newNonce requests */
-    unsigned nonce_failures; /* in a row */
+    struct acme_retry nonce_retry;
     unsigned allowance;      /* newNonce requests that may go out at once */
     int64_t allowance_at_ms; /* when it last grew */
-    int64_t nonce_retry_at_ms;
 
     struct acme_account account;
     struct acme_request request; /* newAccount */
+    struct acme_retry retry;     /* of the directory, or of newAccount: one follows the other */
     bool failed;
     struct error error;
 };
@@ -111,11 +112,19 @@ static void fail(struct acme_session *s, const struct error *e)
     acme_request_drop(&s->request, s);
 }
 
+/* What may pass by itself is asked again; else the session fails. */
+static void retry_or_fail(struct acme_session *s, const struct error *e, int64_t now_ms)
+{
+    bool may_pass = acme_retry_passes(e) || e->kind == ERROR_PROTOCOL;
+
+    if (!may_pass || !acme_retry_again(&s->retry, &acme_patience, e, now_ms))
+        fail(s, e);
+}
+
 void acme_session_retry(struct acme_session *s)
 {
     s->failed = false;
-    s->nonce_failures = 0;
-    s->nonce_retry_at_ms = 0;
+    s->retry = s->nonce_retry = (struct acme_retry){0};
     /* What the CA's addresses were yesterday may be what failed. */
     acme_directory_fini(&s->directory);
 }
@@ -140,6 +149,9 @@ static enum acme_next next_directory(struct acme_session *s, int64_t now_ms, str
 {
     if (s->directory_in_flight)
         return ACME_IN_FLIGHT;
+    step->at_ms = s->retry.at_ms;
+    if (s->retry.at_ms > now_ms)
+        return ACME_WAIT;
     s->directory_in_flight = true;
     s->directory_at_ms = now_ms;
     return send_get(step, ACME_EXCHANGE_DIRECTORY, HTTP_GET, s->directory_url);
@@ -177,7 +189,7 @@ static void grow_allowance(struct acme_session *s, int64_t now_ms)
 static enum acme_next next_nonce(struct acme_session *s, int64_t now_ms, struct acme_step *step)
 {
     grow_allowance(s, now_ms);
-    step->at_ms = s->nonce_retry_at_ms > now_ms ? s->nonce_retry_at_ms
+    step->at_ms = s->nonce_retry.at_ms > now_ms ? s->nonce_retry.at_ms
                   : !s->allowance               ? s->allowance_at_ms + ACME_NONCE_REQUESTS_MS
                                                 : now_ms;
     if (step->at_ms > now_ms)
@@ -210,6 +222,9 @@ static enum acme_next next_account(struct acme_session *s, int64_t now_ms, struc
         return ACME_DONE;
     if (s->account.state == ACME_ACCOUNT_SAVE)
         return ACME_SAVE;
+    step->at_ms = s->retry.at_ms;
+    if (s->retry.at_ms > now_ms)
+        return ACME_WAIT;
     if (!s->request.is_started && start_account(s, &e)) {
         fail(s, &e);
         return ACME_FAILED;
@@ -257,22 +272,28 @@ static void take_directory(struct acme_session *s, const struct http_reply *repl
     struct error e;
 
     s->directory_in_flight = false;
-    if (acme_directory_read(&s->directory, reply, now_ms, &e) == 0)
+    if (acme_directory_read(&s->directory, reply, now_ms, &e) == 0) {
+        s->retry = (struct acme_retry){0};
         return;
+    }
     /* A stale one still serves. */
     if (!acme_directory_is_read(&s->directory)) {
         error_prefix(&e, "reading the directory");
-        fail(s, &e);
+        retry_or_fail(s, &e, now_ms);
     }
 }
 
 static void miss_nonce(struct acme_session *s, struct error *e, int64_t now_ms)
 {
-    s->nonce_failures++;
-    s->nonce_retry_at_ms = e->retry_at ? e->retry_at * 1000 : now_ms + 1000 * s->nonce_failures;
+    bool may_pass = acme_retry_passes(e) || e->kind == ERROR_PROTOCOL;
+
+    /* One hiccup of the CA meets all that are under way: it counts once. */
+    if (s->nonce_retry.at_ms > now_ms ||
+        (may_pass && acme_retry_again(&s->nonce_retry, &acme_patience, e, now_ms)))
+        return;
+    s->nonce_retry.at_ms = e->retry_at ? e->retry_at * 1000 : now_ms + ACME_RETRY_AFTER_WAITED_MS;
     /* As long as others are under way, their answers bring what is lacking. */
-    if (s->pool.count || s->pool.busy || s->nonces_in_flight ||
-        (s->nonce_failures < ACME_NONCE_FAILURES_MAX && !e->retry_at))
+    if (s->pool.count || s->pool.busy || s->nonces_in_flight)
         return;
     error_prefix(e, "asking for a nonce");
     fail(s, e);
@@ -292,7 +313,7 @@ static void take_nonce(struct acme_session *s, const struct http_reply *reply, i
     } else if (acme_nonce_check(reply->replay_nonce, &e)) {
         miss_nonce(s, &e, now_ms);
     } else {
-        s->nonce_failures = 0;
+        s->nonce_retry = (struct acme_retry){0};
     }
 }
 
@@ -303,7 +324,9 @@ static void take_account(struct acme_session *s, const struct http_reply *reply,
     switch (acme_request_reply(&s->request, s, reply, now_ms, &e)) {
     case ACME_ANSWERED:
         if (acme_account_reply(&s->account, &s->directory, reply, now_ms, &e))
-            fail(s, &e);
+            retry_or_fail(s, &e, now_ms);
+        else
+            s->retry = (struct acme_retry){0};
         break;
     case ACME_GIVE_UP:
         fail(s, &e);
@@ -340,7 +363,7 @@ void acme_session_no_reply(struct acme_session *s, enum acme_exchange exchange,
         if (acme_directory_is_read(&s->directory))
             break;
         error_prefix(&e, "reading the directory");
-        fail(s, &e);
+        retry_or_fail(s, &e, now_ms);
         break;
     case ACME_EXCHANGE_NONCE:
         s->nonces_in_flight--;
@@ -349,7 +372,7 @@ void acme_session_no_reply(struct acme_session *s, enum acme_exchange exchange,
     case ACME_EXCHANGE_ACCOUNT:
         acme_request_drop(&s->request, s);
         error_prefix(&e, "registering the account");
-        fail(s, &e);
+        retry_or_fail(s, &e, now_ms);
         break;
     }
 }

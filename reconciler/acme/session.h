@@ -18,7 +18,6 @@
  */
 struct acme_session;
 
-#define ACME_NONCE_FAILURES_MAX 3      /* newNonce failures in a row that fail the session */
 #define ACME_DIRECTORY_AGE_MS 86400000 /* read again after that */
 
 struct acme_session_options {
@@ -38,9 +37,9 @@ void acme_session_free(struct acme_session *s); /* its orders go first; NULL is 
 
 /*
  * SEND: directory, newNonce or newAccount (more than one may be under way: ask until something else
- * comes). SAVE: the account URL is known or has changed. IN_FLIGHT: not ready, a reply is due.
- * WAIT. DONE: ready for orders. FAILED: acme_session_error; every order that needs the session
- * fails with it until acme_session_retry.
+ * comes); what may pass by itself is sent again a few times (retry.h). SAVE: the account URL is
+ * known or has changed. IN_FLIGHT: not ready, a reply is due. WAIT. DONE: ready for orders. FAILED:
+ * acme_session_error; every order that needs the session fails with it until acme_session_retry.
  */
 enum acme_next acme_session_next(struct acme_session *s, int64_t now_ms, struct acme_step *step);
 void acme_session_reply(struct acme_session *s, enum acme_exchange exchange,

@@ -62,14 +62,6 @@ struct acme_step {
 /* Polls of one phase, all together (RFC 8555 §7.5.1). */
 #define ACME_POLL_DEADLINE_MS 300000
 #define ACME_POLL_RETRY_AFTER_MAX_MS 60000 /* a longer Retry-After of a poll is held to this */
-/* A step that may be repeated is, so often, after network errors and 5xx without Retry-After. */
-#define ACME_RETRIES_MAX 3
-/*
- * A CA of several replicas may not know yet what it has just made (404, an empty answer): asked
- * again so often, after this pause and then twice the last. All together 15.5 seconds.
- */
-#define ACME_LAG_RETRIES_MAX 5
-#define ACME_LAG_PAUSE_MS 500
 /*
  * A challenge that the CA reports an error of, and has not given up, is answered again (RFC 8555
  * §8.2): so often, not before this long after the last answer, then twice as long.
