@@ -381,8 +381,8 @@ int certificate_check_issued(struct str pem, enum key_type key_type, struct str 
     /* A CA answers with certificates alone (RFC 8555 §9.1): what is passed over may be one. */
     if (count == 0 || reader.skipped) {
         error_set(e, ERROR_PROTOCOL,
-                  count ? "the issued chain holds something else"
-                        : "the issued chain holds no certificate");
+                  reader.skipped ? "the issued chain holds something else"
+                                 : "the issued chain holds no certificate");
         goto out;
     }
     if (top_issuer)
