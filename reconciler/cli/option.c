@@ -64,8 +64,9 @@ static const struct option_row rows[OPTION_COUNT] = {
                         .argument = "TIME",
                         .help = "refuse a plan that was made longer ago: 45m, 6h, 2d. 24h if it is "
                                 "not given"},
-    [OPTION_EXIT_CODE] = {.name = "exit-code", .help = "tell by the exit code what the plan holds"},
+    [OPTION_EXIT_CODE] = {.name = "exit-code", .help = "tell by the exit code what was found"},
     [OPTION_ALL] = {.name = "all", .help = "every name that failed"},
+    [OPTION_WATCH] = {.name = "watch", .help = "look again every two seconds, until Ctrl-C"},
     [OPTION_STRICT] = {.name = "strict", .help = "take warnings for errors"},
     [OPTION_FLATTEN] = {.name = "flatten",
                         .help = "print the entities of a valid file as Kong sees them, as JSON: "

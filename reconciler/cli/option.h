@@ -30,6 +30,7 @@ enum option_id {
     OPTION_MAX_AGE,
     OPTION_EXIT_CODE,
     OPTION_ALL,
+    OPTION_WATCH,
     OPTION_STRICT,
     OPTION_FLATTEN,
     OPTION_DAYS,

@@ -170,10 +170,16 @@ static const struct verb rows[] = {
             "the socket control.sock in it, "
             "and prints its names with state, issuer, expiry and what comes next, the problems of "
             "its file, and whatever else is not as it should be. With --verbose, each name's key, "
-            "CA and places in the file follow it.",
-        .options = EVERY | READS | FORMAT | VERBOSE,
+            "CA and places in the file follow it. With --watch it is printed again and again, "
+            "whether the server goes or comes.",
+        .options = EVERY | READS | FORMAT | VERBOSE | OPTION_BIT(OPTION_EXIT_CODE) |
+                   OPTION_BIT(OPTION_WATCH),
         .formats = TEXT_JSON,
-        .exits = {{VERB_DONE, "printed"}, {VERB_FAILED, "no server answered"}},
+        .exits = {{VERB_DONE, "printed; with --exit-code: all names are valid, pending, due or "
+                              "retired"},
+                  {VERB_FAILED, "no server answered"},
+                  {VERB_STUCK, "with --exit-code: a name is failing, blocked, expired or revoked, "
+                               "or a condition is a fault"}},
         .run = status_command,
     },
     {

@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import os
+import signal
 
 import server
 from fake_ca import Reply
@@ -110,6 +112,46 @@ class Status(Case):
         self.assertIn("valid", row)
         self.assertIn("Pebble", row)
         self.assertNotIn("\x1b", done.stdout, "no colours in a pipe")
+
+    def test_exit_code(self):
+        s = self.server(document(["a.test"]), settings={"acme_server": "https://127.0.0.1:1/dir"})
+        self.assertEqual(1, s.verb("status", "--exit-code").returncode, "no server")
+        s.start()
+        s.wait_state("a.test", "failing")
+        done = s.verb("status", "--exit-code")
+        self.assertEqual((0, 4), (s.verb("status").returncode, done.returncode))
+        self.assertEqual(1, done.stdout.count("creating the order: "), done.stdout)
+        self.assertRegex(done.stdout, "account_unusable since [^ ]+, [0-9]+s ago: as above")
+        s.write(document(certificates=[declared("d.test")]))
+        server.processes.wait_until(
+            "nothing is wrong", lambda: s.verb("status", "--exit-code").returncode == 0
+        )
+        s.write("[]")
+        server.processes.wait_until(
+            "the file is refused", lambda: s.verb("status", "--exit-code").returncode == 4
+        )
+
+    def test_watch(self):
+        """It goes on while the server is away, and ends by Ctrl-C."""
+        s = self.server(document(["a.test"]), settings={"acme_server": "https://127.0.0.1:1/dir"})
+        seen = os.path.join(self.folder, "seen.log")
+        command = [server.BINARY, "status", "--watch", "-c", s.configuration]
+        watch = server.processes.start(command, seen, env=server.clean_environment())
+
+        def wait_seen(text):
+            def look():
+                with open(seen, encoding="utf-8") as f:
+                    return text in f.read()
+
+            server.processes.wait_until(f"it shows {text}", look)
+
+        wait_seen("no server is running")
+        s.start()
+        wait_seen("a.test")
+        os.truncate(seen, 0)
+        s.stop()
+        wait_seen("no server is running")
+        self.assertEqual(0, server.processes.stop(watch, signal.SIGINT))
 
     def test_text_from_outside_is_escaped(self):
         """What a CA says may hold anything; a terminal gets none of it."""
