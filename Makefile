@@ -162,11 +162,16 @@ $(BUILD)/reconcert.bash: $(BUILD)/reconcert
 BIN := $(DESTDIR)$(PREFIX)/bin
 MAN := $(DESTDIR)$(PREFIX)/share/man/man1
 COMPLETIONS := $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+# Control's own user, on this machine only.
+OWN_USER := _reconcert
+ADD_USER := getent passwd $(OWN_USER) >/dev/null || useradd --system --user-group --no-create-home \
+            --home-dir /nonexistent --shell /usr/sbin/nologin $(OWN_USER)
 install: all $(BUILD)/reconcert.1 $(BUILD)/reconcert.bash
 	install -d $(BIN) $(MAN) $(COMPLETIONS)
 	install -m 755 $(BUILD)/reconcert $(BUILD)/reconcert-watch $(BIN)
 	install -m 644 $(BUILD)/reconcert.1 $(MAN)
 	install -m 644 $(BUILD)/reconcert.bash $(COMPLETIONS)/reconcert
+	$(if $(DESTDIR),,@$(ADD_USER) || echo "no user $(OWN_USER) was added: see acme_user in README.md")
 
 clean:
 	rm -rf $(BUILD)

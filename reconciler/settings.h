@@ -65,6 +65,7 @@ struct settings {
     char *lua_ssl_trusted_certificate; /* "system" or a path list */
     unsigned nginx_worker_processes;   /* "auto" is resolved to the number of CPUs */
     char *nginx_user;                  /* "nobody nogroup" */
+    char *acme_user;                   /* NULL = privilege_find_own's */
     enum log_level log_level;
     char *dns_resolver, *dns_hostsfile;
     char *vault_env_prefix;         /* of the variables that {vault://env/...} names; NULL = none */

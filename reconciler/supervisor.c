@@ -494,6 +494,12 @@ int supervisor_run(const struct settings *settings, const struct supervisor_opti
         open_signals(&s, &e) || crew_open(&s.crew, &e)) {
         log_failure(LOG_CRIT, "start_failed", &e, NULL);
     } else {
+        if (s.crew.own_user.is_shared)
+            log_event(
+                LOG_WARN, "user_shared",
+                LOG_FIELDS(log_cstr("because", "there is no user " PRIVILEGE_OWN_USER
+                                               ": what else runs as nobody could read storage and "
+                                               "talk to control.sock")));
         listeners_log(&s.crew.settings);
         s.crew.control.restart.due_ms = 0;
         s.crew.watcher.restart.due_ms = 0;

@@ -93,7 +93,7 @@ static const struct settings_row rows[] = {
                                   .at = offsetof(struct settings, nginx_worker_processes),
                                   .min = 1,
                                   .max = SETTINGS_WORKERS_MAX}},
-    {"nginx_user", "nobody nogroup", "what processes become when started as root: user and group",
+    {"nginx_user", "nobody nogroup", "what workers become when started as root: user and group",
      false,
      &(const struct setting_type){
          .kind = SETTING_TEXT, .at = offsetof(struct settings, nginx_user), .check = rule_user}},
@@ -248,6 +248,12 @@ static const struct settings_row rows[] = {
                                   .at = offsetof(struct settings, acme_local_copy),
                                   .stated_at =
                                       offsetof(struct settings, acme_local_copy_is_stated)}},
+    {"acme_user", "",
+     "what control and the watcher become when started as root: user and group; none = _reconcert, "
+     "or nobody where there is no such user",
+     false,
+     &(const struct setting_type){
+         .kind = SETTING_TEXT, .at = offsetof(struct settings, acme_user), .check = rule_user}},
     {"acme_log_format", "text", "text or json", false,
      &(const struct setting_type){.kind = SETTING_LOG_FORMAT,
                                   .at = offsetof(struct settings, acme_log_format)}},

@@ -81,7 +81,7 @@ static struct failure prepare_and_exec(const struct child *c)
     if (keep_descriptors(c))
         return (struct failure){errno, "descriptors"};
     if (c->privilege && privilege_drop(c->privilege, c->reads_all))
-        return (struct failure){errno, "nginx_user"};
+        return (struct failure){errno, "user"};
     become(c);
     return (struct failure){errno, "exec"};
 }

@@ -99,7 +99,10 @@ int crew_find_programs(struct crew *c, struct error *e)
     c->watch_program = open(beside, O_PATH | O_CLOEXEC);
     if (c->watch_program < 0)
         log_event(LOG_WARN, "watcher_missing", LOG_FIELDS(log_cstr("program", beside)));
-    return privilege_find(&c->privilege, c->settings.nginx_user, e);
+    return privilege_find(&c->worker_user, c->settings.nginx_user, e) ||
+                   privilege_find_own(&c->own_user, c->settings.acme_user, e)
+               ? -1
+               : 0;
 }
 
 /* A memfd that nobody can change any more. */
@@ -169,7 +172,7 @@ static int open_pipe(int *reading, int *writing, struct error *e)
 
 int crew_open(struct crew *c, struct error *e)
 {
-    if (privilege_own_folder(&c->privilege, c->settings.prefix, e) ||
+    if (privilege_own_folder(&c->own_user, c->worker_user.uid, c->settings.prefix, e) ||
         listeners_open(&c->listeners, &c->settings, c->settings.nginx_worker_processes, e) ||
         crew_pack_settings(c, e) || crew_make_slots(c, c->settings.nginx_worker_processes, e) ||
         open_pipe(&c->lifeline[CREW_FAR], &c->lifeline[CREW_NEAR], e) ||
@@ -222,7 +225,7 @@ int crew_start_control(struct crew *c, int64_t now_ms, struct error *e)
                           .extra_fd = -1,
                           .has_terminal = true,
                           .stdout_fd = -1,
-                          .privilege = &c->privilege,
+                          .privilege = &c->own_user,
                           .reads_all = true};
     int rc = 0;
 
@@ -254,7 +257,7 @@ int crew_start_worker(struct crew *c, size_t slot, int64_t now_ms, struct error 
                           .fds = &fds,
                           .extra_fd = -1,
                           .stdout_fd = -1,
-                          .privilege = &c->privilege};
+                          .privilege = &c->worker_user};
     int rc = 0;
 
     snprintf(name, sizeof(name), "worker-%zu", slot);
@@ -298,7 +301,7 @@ int crew_start_watcher(struct crew *c, int64_t now_ms, struct error *e)
                           .arguments = arguments,
                           .extra_fd = c->lifeline[CREW_FAR],
                           .stdout_fd = c->watch[CREW_FAR],
-                          .privilege = &c->privilege,
+                          .privilege = &c->own_user,
                           .reads_all = true};
     char lifeline[32], *approved = NULL;
     size_t n = 0, first;

@@ -33,7 +33,8 @@ struct crew_slot {
 
 struct crew {
     struct settings settings; /* effective */
-    struct privilege privilege;
+    struct privilege worker_user; /* nginx_user's */
+    struct privilege own_user;    /* acme_user's: control's and the watcher's */
     struct listeners listeners;
     int program;       /* our own binary, O_PATH */
     int watch_program; /* reconcert-watch; -1 = there is none */

@@ -15,6 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "reconciler/base/log.h"
 #include "reconciler/base/str.h"
 
 #define FALLBACK_USER "nobody"
@@ -62,38 +63,56 @@ static bool can_change_user(void)
            (effective & needed) == needed;
 }
 
-static int find_user(struct privilege *p, const char *user, const char *group, struct error *e)
+static int find_user(struct privilege *p, const char *setting, const char *user, const char *group,
+                     struct error *e)
 {
     const struct passwd *u = getpwnam(user);
     const struct group *g;
 
     if (!u)
-        return error_set(e, ERROR_USAGE, "nginx_user: there is no user \"%s\"", user);
+        return error_set(e, ERROR_USAGE, "%s: there is no user \"%s\"", setting, user);
     p->uid = u->pw_uid;
     p->gid = u->pw_gid;
     g = getgrnam(group[0] ? group : user);
     if (!g && group[0])
-        return error_set(e, ERROR_USAGE, "nginx_user: there is no group \"%s\"", group);
+        return error_set(e, ERROR_USAGE, "%s: there is no group \"%s\"", setting, group);
     if (g)
         p->gid = g->gr_gid;
     p->is_dropped = true;
     return 0;
 }
 
-int privilege_find(struct privilege *p, const char *nginx_user, struct error *e)
+/* "user" or "user group". */
+static int find_words(struct privilege *p, const char *setting, const char *words, struct error *e)
 {
     char user[NAME_SIZE], group[NAME_SIZE] = "";
-    struct str last, first = str_cut(str_from(nginx_user), ' ', &last);
+    struct str last, first = str_cut(str_from(words), ' ', &last);
 
-    *p = (struct privilege){.uid = geteuid(), .gid = getegid()};
-    if (!can_change_user())
-        return 0;
     snprintf(user, sizeof(user), "%.*s", STR_ARG(first));
     if (last.ptr)
         snprintf(group, sizeof(group), "%.*s", STR_ARG(str_trim(last)));
     if (strcmp(user, "kong") == 0 && !getpwnam(user))
-        return find_user(p, FALLBACK_USER, FALLBACK_GROUP, e);
-    return find_user(p, user, group, e);
+        return find_user(p, setting, FALLBACK_USER, FALLBACK_GROUP, e);
+    return find_user(p, setting, user, group, e);
+}
+
+int privilege_find(struct privilege *p, const char *nginx_user, struct error *e)
+{
+    *p = (struct privilege){.uid = geteuid(), .gid = getegid()};
+    return can_change_user() ? find_words(p, "nginx_user", nginx_user, e) : 0;
+}
+
+int privilege_find_own(struct privilege *p, const char *acme_user, struct error *e)
+{
+    *p = (struct privilege){.uid = geteuid(), .gid = getegid()};
+    if (!can_change_user())
+        return 0;
+    if (acme_user)
+        return find_words(p, "acme_user", acme_user, e);
+    if (getpwnam(PRIVILEGE_OWN_USER))
+        return find_user(p, "acme_user", PRIVILEGE_OWN_USER, "", e);
+    p->is_shared = true;
+    return find_user(p, "acme_user", FALLBACK_USER, FALLBACK_GROUP, e);
 }
 
 /* mkdir -p; the last one is for us alone. */
@@ -128,46 +147,79 @@ static bool is_own_name(const char *name)
 struct handing {
     const struct privilege *privilege;
     const char *prefix;
+    uid_t from;
     dev_t device;
     size_t files;
 };
 
 static int hand_tree(struct handing *h, int folder, int depth, struct error *e);
 
+/* Of the very file that `fd` is, whatever its name has come to stand for. */
+static int give(const struct handing *h, int fd)
+{
+    return fchownat(fd, "", h->privilege->uid, h->privilege->gid, AT_EMPTY_PATH);
+}
+
+/* Others, who could enter while it was another's, can no more. */
+static int shut(const struct handing *h, int fd, const struct stat *st)
+{
+    return h->from != 0 && st->st_mode & 077 ? fchmod(fd, st->st_mode & 0700) : 0;
+}
+
+/* A folder that is given away already may hold what is not: a walk that was cut short. */
 static int hand_folder(struct handing *h, int at, const char *name, int depth, struct error *e)
 {
     int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    int rc = -1;
+    struct stat st;
+    int rc = 0;
 
-    if (fd < 0)
-        return error_errno(e, ERROR_IO, errno, "prefix: %s in %s", name, h->prefix);
-    rc = depth > PRIVILEGE_DEPTH_MAX
-             ? error_set(e, ERROR_LIMIT, "prefix: %s is too deep", h->prefix)
-             : hand_tree(h, fd, depth, e);
-    /* After what lies in it: a walk that is cut short is begun again. */
-    if (rc == 0 && fchown(fd, h->privilege->uid, h->privilege->gid))
+    if (fd < 0 || fstat(fd, &st))
         rc = error_errno(e, ERROR_IO, errno, "prefix: %s in %s", name, h->prefix);
-    close(fd);
+    else if (st.st_dev != h->device || (st.st_uid != h->from && st.st_uid != h->privilege->uid))
+        rc = 0;
+    else if (depth > PRIVILEGE_DEPTH_MAX)
+        rc = error_set(e, ERROR_LIMIT, "prefix: %s is too deep", h->prefix);
+    else if (give(h, fd) || shut(h, fd, &st))
+        rc = error_errno(e, ERROR_IO, errno, "prefix: %s in %s", name, h->prefix);
+    else
+        rc = hand_tree(h, fd, depth, e);
+    if (fd >= 0)
+        close(fd);
     return rc;
+}
+
+static int hand_file(const struct handing *h, int fd, const char *name, const struct stat *st,
+                     struct error *e)
+{
+    if (st->st_uid != h->from || st->st_dev != h->device ||
+        (!S_ISREG(st->st_mode) && !S_ISSOCK(st->st_mode)))
+        return 0;
+    if (st->st_nlink != 1)
+        return h->from == 0 ? 0
+                            : error_set(e, ERROR_USAGE,
+                                        "prefix: %s in %s has another name elsewhere; look who "
+                                        "made it, then take it away",
+                                        name, h->prefix);
+    return give(h, fd) ? error_errno(e, ERROR_IO, errno, "prefix: %s in %s", name, h->prefix) : 0;
 }
 
 static int hand_entry(struct handing *h, int at, const char *name, int depth, struct error *e)
 {
     struct stat st;
+    int fd, rc;
 
     if (++h->files > PRIVILEGE_FILES_MAX)
         return error_set(e, ERROR_LIMIT, "prefix: %s has too many files", h->prefix);
-    if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW))
-        return error_errno(e, ERROR_IO, errno, "prefix: %s in %s", name, h->prefix);
-    if (st.st_uid != 0 || st.st_dev != h->device)
-        return 0;
-    if (S_ISDIR(st.st_mode))
-        return hand_folder(h, at, name, depth + 1, e);
-    if ((!S_ISREG(st.st_mode) && !S_ISSOCK(st.st_mode)) || st.st_nlink != 1)
-        return 0;
-    if (fchownat(at, name, h->privilege->uid, h->privilege->gid, AT_SYMLINK_NOFOLLOW))
-        return error_errno(e, ERROR_IO, errno, "prefix: %s in %s", name, h->prefix);
-    return 0;
+    fd = openat(at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st))
+        rc = error_errno(e, ERROR_IO, errno, "prefix: %s in %s", name, h->prefix);
+    else if (S_ISDIR(st.st_mode))
+        rc = hand_folder(h, at, name, depth + 1, e);
+    else
+        rc = hand_file(h, fd, name, &st, e);
+    if (fd >= 0)
+        close(fd);
+    return rc;
 }
 
 static int hand_tree(struct handing *h, int folder, int depth, struct error *e)
@@ -190,9 +242,9 @@ static int hand_tree(struct handing *h, int folder, int depth, struct error *e)
             continue;
         if (depth == 0 && !is_own_name(entry->d_name))
             rc = error_set(e, ERROR_USAGE,
-                           "prefix: %s is root's and has other files than ours in it; "
-                           "take an empty folder, or give it to nginx_user yourself",
-                           h->prefix);
+                           "prefix: %s is %s and has other files than ours in it; "
+                           "take an empty folder, or give it to acme_user yourself",
+                           h->prefix, h->from ? "another user's" : "root's");
         else
             rc = hand_entry(h, folder, entry->d_name, depth, e);
     }
@@ -200,7 +252,29 @@ static int hand_tree(struct handing *h, int folder, int depth, struct error *e)
     return rc;
 }
 
-int privilege_own_folder(const struct privilege *p, const char *path, struct error *e)
+/* Root's, or of the user as whom control ran before it had its own. */
+static bool may_change_hands(uid_t owner, uid_t former)
+{
+    const struct passwd *nobody = getpwnam(FALLBACK_USER);
+
+    return owner == 0 || owner == former || (nobody && owner == nobody->pw_uid);
+}
+
+static int hand_over(struct handing *h, int fd, const struct stat *st, struct error *e)
+{
+    if (hand_tree(h, fd, 0, e))
+        return -1;
+    /* Last: a walk that is cut short is begun again. */
+    if (give(h, fd) || shut(h, fd, st))
+        return error_errno(e, ERROR_IO, errno, "prefix: cannot give %s away", h->prefix);
+    if (h->from != 0)
+        log_event(LOG_NOTICE, "prefix_taken_over",
+                  LOG_FIELDS(log_cstr("prefix", h->prefix), log_int("from", h->from),
+                             log_int("to", h->privilege->uid)));
+    return 0;
+}
+
+int privilege_own_folder(const struct privilege *p, uid_t former, const char *path, struct error *e)
 {
     struct handing h = {.privilege = p, .prefix = path};
     struct stat st;
@@ -213,26 +287,16 @@ int privilege_own_folder(const struct privilege *p, const char *path, struct err
     fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st)) {
         error_errno(e, ERROR_IO, errno, "prefix: %s", path);
-        goto out;
-    }
-    if (st.st_uid == p->uid) {
+    } else if (st.st_uid == p->uid) {
         rc = 0;
-        goto out;
-    }
-    if (st.st_uid != 0) {
-        error_set(e, ERROR_USAGE, "prefix: %s belongs to user %u, not to nginx_user (%u)", path,
+    } else if (!may_change_hands(st.st_uid, former)) {
+        error_set(e, ERROR_USAGE, "prefix: %s belongs to user %u, not to acme_user (%u)", path,
                   (unsigned)st.st_uid, (unsigned)p->uid);
-        goto out;
+    } else {
+        h.from = st.st_uid;
+        h.device = st.st_dev;
+        rc = hand_over(&h, fd, &st, e);
     }
-    h.device = st.st_dev;
-    if (hand_tree(&h, fd, 0, e))
-        goto out;
-    if (fchown(fd, p->uid, p->gid)) {
-        error_errno(e, ERROR_IO, errno, "prefix: cannot give %s away", path);
-        goto out;
-    }
-    rc = 0;
-out:
     if (fd >= 0)
         close(fd);
     return rc;

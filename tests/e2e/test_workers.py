@@ -1,9 +1,12 @@
 """Several workers: what they know, what happens when one stops, dies, or all are replaced."""
 
 import os
+import pwd
+import re
 import signal
 import socket
 import ssl
+import subprocess
 import time
 
 import processes
@@ -210,6 +213,53 @@ class Tickets(Case):
 
 
 class Privileges(Case):
+    def as_user(self, uid, *command):
+        """The exit code of a command as that user."""
+        return subprocess.run(
+            command, user=uid, group=uid, extra_groups=[], capture_output=True, cwd="/", timeout=60
+        ).returncode
+
+    def test_control_has_its_own_user(self):
+        """What it kept as nobody is taken over; then nobody has no part in it any more."""
+        if os.geteuid() != 0:
+            self.skipTest("only root can become others")
+        nobody, daemon = (pwd.getpwnam(name).pw_uid for name in ("nobody", "daemon"))
+        ca, s = self.pair(document(["a.test"]), {"acme_user": "nobody nogroup"})
+        s.start()
+        s.wait_valid(["a.test"])
+        before = s.fingerprint("a.test")
+        s.stop()
+        s.write_settings(acme_user="daemon")
+        s.start()
+        self.assertEqual(before, s.fingerprint("a.test"))
+        self.assertEqual(1, len(s.events("prefix_taken_over")))
+        for folder, folders, files in os.walk(s.prefix):
+            for name in [".", *files]:
+                self.assertEqual(daemon, os.lstat(os.path.join(folder, name)).st_uid, name)
+        for pid in [s.control, s.watcher, *s.workers]:
+            with open(f"/proc/{pid}/status", encoding="ascii") as f:
+                uid = int(re.search(r"^Uid:\s+(\d+)", f.read(), re.M)[1])
+            self.assertEqual(nobody if pid in s.workers else daemon, uid)
+        self.assertIn("a.test", [c["name"] for c in s.status_json()["certificates"]])
+        for uid, code in ((daemon, 0), (nobody, 1)):
+            self.assertEqual(
+                code, self.as_user(uid, server.BINARY, "status", "-c", s.configuration), uid
+            )
+        os.chmod(s.prefix, 0o711)
+        os.chmod(os.path.join(s.prefix, "control.sock"), 0o666)
+        self.assertEqual(1, self.as_user(nobody, server.BINARY, "status", "-c", s.configuration))
+        self.assertEqual(1, len(s.events("control_socket_refused")))
+
+    def test_install_adds_the_user(self):
+        """On this machine; not where files are only laid out for another."""
+        for destination, adds in (("", True), ("/elsewhere", False)):
+            made = subprocess.run(
+                ["make", "-n", "-s", "install", f"DESTDIR={destination}"],
+                cwd=server.TOP, capture_output=True, text=True, timeout=60,
+            )  # fmt: skip
+            self.assertEqual(0, made.returncode, made.stderr)
+            self.assertEqual(adds, "useradd --system" in made.stdout)
+
     def test_children_are_nobody(self):
         if os.geteuid() != 0:
             self.skipTest("only root has privileges to drop")

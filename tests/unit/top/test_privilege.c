@@ -4,6 +4,7 @@
 #include <CUnit/CUnit.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #include "tests/support/supervised.h"
 
 #define NOBODY 65534
+#define DAEMON 1
 
 extern char **environ;
 
@@ -73,12 +75,15 @@ static uid_t owner_of(const char *path)
     return lstat(path, &st) ? (uid_t)-1 : st.st_uid;
 }
 
-/* Started as root: everybody is nobody, and only control reads what is root's alone. */
+/* Started as root: workers are nobody, control another, and only that reads what is root's alone.
+ */
 static void test_children_of_root(void)
 {
     /* CAP_DAC_READ_SEARCH, if we have it to give: a container may have taken it from root. */
     const char *capabilities[] = {"0000000000000000",
                                   reads_all() ? "0000000000000004" : "0000000000000000"};
+    static const char *const uids[] = {"65534\t65534\t65534\t65534", "1\t1\t1\t1"};
+    static const char *const settings[] = {"acme_user=daemon", NULL};
     struct supervised s;
     char secret[128], command[160], line[64], prefix[128];
     pid_t all[2];
@@ -89,12 +94,12 @@ static void test_children_of_root(void)
     snprintf(secret, sizeof(secret), "%s/secret", s.folder);
     snprintf(prefix, sizeof(prefix), "%s/state", s.folder);
     write_secret(secret);
-    CU_ASSERT_EQUAL_FATAL(supervised_start_ready(&s, NULL, NULL), 0);
+    CU_ASSERT_EQUAL_FATAL(supervised_start_ready(&s, settings, NULL), 0);
     all[0] = supervised_who(s.proxy_port, "x");
     all[1] = supervised_who(s.status_port, "info\n");
     for (size_t i = 0; i < ARRAY_LENGTH(all); i++) {
-        assert_status(all[i], "Uid", "65534\t65534\t65534\t65534");
-        assert_status(all[i], "Gid", "65534\t65534\t65534\t65534");
+        assert_status(all[i], "Uid", uids[i]);
+        assert_status(all[i], "Gid", uids[i]);
         assert_status(all[i], "Groups", "");
         assert_status(all[i], "CapEff", capabilities[i]);
         assert_status(all[i], "CapPrm", capabilities[i]);
@@ -105,7 +110,7 @@ static void test_children_of_root(void)
     snprintf(command, sizeof(command), "read %s\n", secret);
     CU_ASSERT_TRUE(supervised_ask(s.status_port, command, line, sizeof(line)));
     CU_ASSERT_STRING_EQUAL(line, reads_all() ? "readable" : "denied");
-    CU_ASSERT_EQUAL(owner_of(prefix), NOBODY);
+    CU_ASSERT_EQUAL(owner_of(prefix), DAEMON);
     CU_ASSERT_EQUAL(owner_of(secret), 0);
     kill(s.pid, SIGTERM);
     CU_ASSERT_EQUAL(supervised_wait(&s, 20000), 0);
@@ -139,6 +144,40 @@ static void test_find(void)
         return;
     CU_ASSERT_EQUAL(privilege_find(&p, "no-such-user", &e), -1);
     CU_ASSERT_EQUAL(privilege_find(&p, "nobody no-such-group", &e), -1);
+}
+
+static void test_find_own(void)
+{
+    struct privilege p;
+    struct error e;
+
+    CU_ASSERT_EQUAL(privilege_find_own(&p, NULL, &e), 0);
+    if (geteuid() != 0) {
+        CU_ASSERT(!p.is_dropped && p.uid == geteuid());
+        return;
+    }
+    CU_ASSERT_TRUE(p.is_dropped);
+    CU_ASSERT_EQUAL(p.uid, getpwnam(PRIVILEGE_OWN_USER) ? getpwnam(PRIVILEGE_OWN_USER)->pw_uid
+                                                        : (uid_t)NOBODY);
+    CU_ASSERT_EQUAL(privilege_find_own(&p, "daemon nogroup", &e), 0);
+    CU_ASSERT(p.uid == DAEMON && p.gid == NOBODY);
+    CU_ASSERT_EQUAL(privilege_find_own(&p, "no-such-user", &e), -1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(e.message, "acme_user: there is no user"));
+}
+
+/* Who shares nobody with others is told, once. */
+static void test_shared_user(void)
+{
+    struct supervised s;
+
+    if (geteuid() != 0 || getpwnam(PRIVILEGE_OWN_USER))
+        return;
+    CU_ASSERT_EQUAL_FATAL(supervised_open(&s), 0);
+    CU_ASSERT_EQUAL_FATAL(supervised_start(&s, NULL, NULL), 0);
+    CU_ASSERT_TRUE(supervised_logs(&s, "warn user_shared process=supervisor"));
+    kill(s.pid, SIGTERM);
+    CU_ASSERT_EQUAL(supervised_wait(&s, 20000), 0);
+    supervised_close(&s);
 }
 
 /* Paths below the test's folder; each owned by root to begin with. */
@@ -179,14 +218,14 @@ static void test_new_folder(void)
     struct stat st;
 
     make_tree(&t);
-    CU_ASSERT_EQUAL(privilege_own_folder(&(struct privilege){0}, t.prefix, &e), 0);
+    CU_ASSERT_EQUAL(privilege_own_folder(&(struct privilege){0}, NOBODY, t.prefix, &e), 0);
     CU_ASSERT_EQUAL(stat(t.prefix, &st), 0);
     CU_ASSERT_EQUAL(st.st_mode & 07777, 0700);
     CU_ASSERT_EQUAL(st.st_uid, geteuid());
     if (geteuid() == 0) {
-        CU_ASSERT_EQUAL(privilege_own_folder(&nobody, t.prefix, &e), 0);
+        CU_ASSERT_EQUAL(privilege_own_folder(&nobody, NOBODY, t.prefix, &e), 0);
         CU_ASSERT_EQUAL(owner_of(t.prefix), NOBODY);
-        CU_ASSERT_EQUAL(privilege_own_folder(&nobody, t.prefix, &e), 0);
+        CU_ASSERT_EQUAL(privilege_own_folder(&nobody, NOBODY, t.prefix, &e), 0);
     }
     scratch_remove(t.top);
 }
@@ -201,7 +240,7 @@ static void test_handing_over(void)
     if (geteuid() != 0)
         return;
     make_tree(&t);
-    CU_ASSERT_EQUAL(privilege_own_folder(&(struct privilege){0}, t.prefix, &e), 0);
+    CU_ASSERT_EQUAL(privilege_own_folder(&(struct privilege){0}, NOBODY, t.prefix, &e), 0);
     snprintf(outside, sizeof(outside), "%s/outside", t.top);
     touch(outside);
     CU_ASSERT_EQUAL(mkdir(below(&t, "storage"), 0700), 0);
@@ -214,7 +253,7 @@ static void test_handing_over(void)
     CU_ASSERT_EQUAL(link(outside, below(&t, "storage/hard")), 0);
     CU_ASSERT_EQUAL(symlink(outside, below(&t, "storage/soft")), 0);
     CU_ASSERT_EQUAL(symlink(t.top, below(&t, "ssl")), 0);
-    CU_ASSERT_EQUAL(privilege_own_folder(&nobody, t.prefix, &e), 0);
+    CU_ASSERT_EQUAL(privilege_own_folder(&nobody, NOBODY, t.prefix, &e), 0);
     CU_ASSERT_EQUAL(owner_of(t.prefix), NOBODY);
     CU_ASSERT_EQUAL(owner_of(below(&t, "lock")), NOBODY);
     CU_ASSERT_EQUAL(owner_of(below(&t, "storage")), NOBODY);
@@ -227,8 +266,72 @@ static void test_handing_over(void)
     CU_ASSERT_EQUAL(owner_of(t.top), 0);
     /* Once: what root puts there later stays root's. */
     touch(below(&t, "last_good"));
-    CU_ASSERT_EQUAL(privilege_own_folder(&nobody, t.prefix, &e), 0);
+    CU_ASSERT_EQUAL(privilege_own_folder(&nobody, NOBODY, t.prefix, &e), 0);
     CU_ASSERT_EQUAL(owner_of(below(&t, "last_good")), 0);
+    scratch_remove(t.top);
+}
+
+static const struct privilege daemon_user = {.is_dropped = true, .uid = DAEMON, .gid = DAEMON};
+
+static mode_t mode_of(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) ? 0 : st.st_mode & 07777;
+}
+
+/* What control kept as nobody becomes its own user's, and no path in it leads elsewhere. */
+static void test_taking_over(void)
+{
+    struct tree t;
+    struct error e;
+    char outside[SCRATCH_PATH_MAX + 16];
+
+    if (geteuid() != 0)
+        return;
+    make_tree(&t);
+    CU_ASSERT_EQUAL(privilege_own_folder(&nobody, NOBODY, t.prefix, &e), 0);
+    snprintf(outside, sizeof(outside), "%s/outside", t.top);
+    touch(outside);
+    CU_ASSERT_EQUAL(mkdir(below(&t, "storage"), 0777), 0);
+    touch(below(&t, "storage/log"));
+    touch(below(&t, "storage/roots"));
+    CU_ASSERT_EQUAL(symlink(outside, below(&t, "lock")), 0);
+    CU_ASSERT_EQUAL(symlink(t.top, below(&t, "ssl")), 0);
+    CU_ASSERT_EQUAL(link(outside, below(&t, "last_good")), 0);
+    CU_ASSERT_EQUAL(chown(below(&t, "storage"), NOBODY, NOBODY), 0);
+    CU_ASSERT_EQUAL(chown(below(&t, "storage/log"), NOBODY, NOBODY), 0);
+    CU_ASSERT_EQUAL(chmod(t.prefix, 0777) | chmod(below(&t, "storage"), 0777), 0);
+    /* Another's file by another name: nothing of it is believed. */
+    CU_ASSERT_EQUAL(chown(outside, NOBODY, NOBODY), 0);
+    CU_ASSERT_EQUAL(privilege_own_folder(&daemon_user, NOBODY, t.prefix, &e), -1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(e.message, "last_good"));
+    CU_ASSERT_EQUAL(owner_of(t.prefix), NOBODY);
+    CU_ASSERT_EQUAL(owner_of(outside), NOBODY);
+    CU_ASSERT_EQUAL(chown(outside, 0, 0), 0);
+    /* The walk that was cut short is begun again. */
+    touch(below(&t, "storage/late"));
+    CU_ASSERT_EQUAL(chown(below(&t, "storage/late"), NOBODY, NOBODY), 0);
+    CU_ASSERT_EQUAL(privilege_own_folder(&daemon_user, NOBODY, t.prefix, &e), 0);
+    CU_ASSERT_EQUAL(owner_of(t.prefix), DAEMON);
+    CU_ASSERT_EQUAL(mode_of(t.prefix), 0700);
+    CU_ASSERT_EQUAL(owner_of(below(&t, "storage")), DAEMON);
+    CU_ASSERT_EQUAL(mode_of(below(&t, "storage")), 0700);
+    CU_ASSERT_EQUAL(owner_of(below(&t, "storage/log")), DAEMON);
+    CU_ASSERT_EQUAL(owner_of(below(&t, "storage/late")), DAEMON);
+    CU_ASSERT_EQUAL(owner_of(below(&t, "storage/roots")), 0);
+    CU_ASSERT_EQUAL(owner_of(below(&t, "lock")), 0);
+    CU_ASSERT_EQUAL(owner_of(outside), 0);
+    CU_ASSERT_EQUAL(owner_of(t.top), 0);
+    /* Once. */
+    touch(below(&t, "control.sock"));
+    CU_ASSERT_EQUAL(chown(below(&t, "control.sock"), NOBODY, NOBODY), 0);
+    CU_ASSERT_EQUAL(privilege_own_folder(&daemon_user, NOBODY, t.prefix, &e), 0);
+    CU_ASSERT_EQUAL(owner_of(below(&t, "control.sock")), NOBODY);
+    /* Of whom control never was, nothing is taken. */
+    CU_ASSERT_EQUAL(chown(t.prefix, 3, 3), 0);
+    CU_ASSERT_EQUAL(privilege_own_folder(&daemon_user, NOBODY, t.prefix, &e), -1);
+    CU_ASSERT_EQUAL(privilege_own_folder(&daemon_user, 3, t.prefix, &e), 0);
     scratch_remove(t.top);
 }
 
@@ -242,9 +345,9 @@ static void test_refused_folders(void)
     if (geteuid() != 0)
         return;
     make_tree(&t);
-    CU_ASSERT_EQUAL(privilege_own_folder(&(struct privilege){0}, t.prefix, &e), 0);
+    CU_ASSERT_EQUAL(privilege_own_folder(&(struct privilege){0}, NOBODY, t.prefix, &e), 0);
     touch(below(&t, "passwd"));
-    CU_ASSERT_EQUAL(privilege_own_folder(&nobody, t.prefix, &e), -1);
+    CU_ASSERT_EQUAL(privilege_own_folder(&nobody, NOBODY, t.prefix, &e), -1);
     CU_ASSERT_PTR_NOT_NULL(strstr(e.message, "other files than ours"));
     CU_ASSERT_EQUAL(owner_of(t.prefix), 0);
     CU_ASSERT_EQUAL(owner_of(below(&t, "passwd")), 0);
@@ -255,7 +358,7 @@ static void test_refused_folders(void)
         CU_ASSERT_EQUAL(mkdir(deep, 0700), 0);
         len += (size_t)snprintf(deep + len, sizeof(deep) - len, "/d");
     }
-    CU_ASSERT_EQUAL(privilege_own_folder(&nobody, t.prefix, &e), -1);
+    CU_ASSERT_EQUAL(privilege_own_folder(&nobody, NOBODY, t.prefix, &e), -1);
     CU_ASSERT_EQUAL(e.kind, ERROR_LIMIT);
     CU_ASSERT_EQUAL(owner_of(t.prefix), 0);
 
@@ -266,15 +369,15 @@ static void test_refused_folders(void)
         snprintf(deep, sizeof(deep), "%s/%d", below(&t, "storage"), i);
         touch(deep);
     }
-    CU_ASSERT_EQUAL(privilege_own_folder(&nobody, t.prefix, &e), -1);
+    CU_ASSERT_EQUAL(privilege_own_folder(&nobody, NOBODY, t.prefix, &e), -1);
     CU_ASSERT_EQUAL(e.kind, ERROR_LIMIT);
     CU_ASSERT_EQUAL(unlink(deep), 0);
-    CU_ASSERT_EQUAL(privilege_own_folder(&nobody, t.prefix, &e), 0);
+    CU_ASSERT_EQUAL(privilege_own_folder(&nobody, NOBODY, t.prefix, &e), 0);
 
     CU_ASSERT_EQUAL(chown(t.prefix, 1, 1), 0);
-    CU_ASSERT_EQUAL(privilege_own_folder(&nobody, t.prefix, &e), -1);
+    CU_ASSERT_EQUAL(privilege_own_folder(&nobody, NOBODY, t.prefix, &e), -1);
     CU_ASSERT_PTR_NOT_NULL(strstr(e.message, "belongs to user 1"));
-    CU_ASSERT_EQUAL(privilege_own_folder(&nobody, "/dev/null/x", &e), -1);
+    CU_ASSERT_EQUAL(privilege_own_folder(&nobody, NOBODY, "/dev/null/x", &e), -1);
     scratch_remove(t.top);
 }
 
@@ -286,8 +389,11 @@ int main(int argc, char **argv)
     } tests[] = {
         {"children of root", test_children_of_root},
         {"find", test_find},
+        {"find control's own", test_find_own},
+        {"shared user", test_shared_user},
         {"new folder", test_new_folder},
         {"handing over", test_handing_over},
+        {"taking over", test_taking_over},
         {"refused folders", test_refused_folders},
     };
     int code;
