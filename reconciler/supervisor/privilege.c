@@ -222,6 +222,14 @@ static int hand_entry(struct handing *h, int at, const char *name, int depth, st
     return rc;
 }
 
+static int refuse_foreign(const struct handing *h, struct error *e)
+{
+    return error_set(e, ERROR_USAGE,
+                     "prefix: %s is %s and has other files than ours in it; "
+                     "take an empty folder, or give it to acme_user yourself",
+                     h->prefix, h->from == 0 ? "root's" : "another user's");
+}
+
 static int hand_tree(struct handing *h, int folder, int depth, struct error *e)
 {
     int copy = fcntl(folder, F_DUPFD_CLOEXEC, 0);
@@ -241,10 +249,7 @@ static int hand_tree(struct handing *h, int folder, int depth, struct error *e)
         if (depth == 0 && strcmp(entry->d_name, mount_leftover) == 0)
             continue;
         if (depth == 0 && !is_own_name(entry->d_name))
-            rc = error_set(e, ERROR_USAGE,
-                           "prefix: %s is %s and has other files than ours in it; "
-                           "take an empty folder, or give it to acme_user yourself",
-                           h->prefix, h->from ? "another user's" : "root's");
+            rc = refuse_foreign(h, e);
         else
             rc = hand_entry(h, folder, entry->d_name, depth, e);
     }
