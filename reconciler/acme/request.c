@@ -75,6 +75,7 @@ enum acme_next acme_request_next(struct acme_request *r, struct acme_session *s,
     step->request = (struct http_request){
         .method = HTTP_POST,
         .url = str_from(r->url),
+        .named_by = acme_session_directory_url(s),
         .content_type = STR("application/jose+json"),
         .body = buf_view(&r->body),
         .accept = str_from(r->accept),

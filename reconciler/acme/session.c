@@ -132,12 +132,13 @@ void acme_session_retry(struct acme_session *s)
 /* ---- asking ---- */
 
 static enum acme_next send_get(struct acme_step *step, enum acme_exchange exchange,
-                               enum http_method method, const char *url)
+                               enum http_method method, const char *url, struct str named_by)
 {
     step->exchange = exchange;
     step->request = (struct http_request){
         .method = method,
         .url = str_from(url),
+        .named_by = named_by,
         .accept = method == HTTP_GET ? STR("application/json") : STR_NONE,
         .body_max = ACME_BODY_MAX,
         .timeout_ms = ACME_REQUEST_TIMEOUT_MS,
@@ -154,7 +155,7 @@ static enum acme_next next_directory(struct acme_session *s, int64_t now_ms, str
         return ACME_WAIT;
     s->directory_in_flight = true;
     s->directory_at_ms = now_ms;
-    return send_get(step, ACME_EXCHANGE_DIRECTORY, HTTP_GET, s->directory_url);
+    return send_get(step, ACME_EXCHANGE_DIRECTORY, HTTP_GET, s->directory_url, STR_NONE);
 }
 
 /* How many more nonces there should be in the pool or on their way. */
@@ -196,7 +197,8 @@ static enum acme_next next_nonce(struct acme_session *s, int64_t now_ms, struct 
         return ACME_WAIT;
     s->allowance--;
     s->nonces_in_flight++;
-    return send_get(step, ACME_EXCHANGE_NONCE, HTTP_HEAD, s->directory.new_nonce);
+    return send_get(step, ACME_EXCHANGE_NONCE, HTTP_HEAD, s->directory.new_nonce,
+                    str_from(s->directory_url));
 }
 
 static int start_account(struct acme_session *s, struct error *e)

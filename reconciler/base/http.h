@@ -17,6 +17,8 @@ enum http_method { HTTP_GET, HTTP_HEAD, HTTP_POST, HTTP_PUT, HTTP_DELETE };
 struct http_request {
     enum http_method method;
     struct str url;
+    struct str named_by;     /* whose answer holds `url`: it is at a private address only if that
+                                is; STR_NONE: a person wrote `url` */
     struct str content_type; /* of the body; STR_NONE without one */
     struct str body;
     struct str accept;  /* STR_NONE sends no Accept */

@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 
 #include "reconciler/io/resolve.h"
+#include "reconciler/io/special_address.h"
 #include "reconciler/io/url.h"
 
 #define HTTPC_CONNECTIONS_PER_HOST 2
@@ -37,7 +38,8 @@ struct transfer {
     CURL *easy;
     struct curl_slist *headers, *pinned;
     char *url;
-    char *proxy; /* from the environment; NULL = none */
+    char *named_by; /* as the request's; NULL = none */
+    char *proxy;    /* from the environment; NULL = none */
     char curl_error[CURL_ERROR_SIZE];
     enum http_method method;
     struct buf body;       /* ours, going out */
@@ -81,6 +83,7 @@ static void transfer_free(struct transfer *t)
     buf_free(&t->reply_body);
     buf_free(&t->reply_head);
     free(t->url);
+    free(t->named_by);
     free(t->proxy);
     free(t);
 }
@@ -355,12 +358,18 @@ static void configure(struct transfer *t)
 
 static void on_resolved(void *context, const char *addresses, const struct error *e);
 
+/* Is it known whether private addresses are allowed, or does the first look at t->url tell? */
+static bool is_judged(const struct transfer *t)
+{
+    return t->first_resolved || !t->named_by;
+}
+
 static void start(struct transfer *t)
 {
     char *host = NULL, *port = NULL;
     struct error e;
 
-    if (url_connect_to(t->url, t->proxy, &host, &port, &e)) {
+    if (url_connect_to(is_judged(t) ? t->url : t->named_by, t->proxy, &host, &port, &e)) {
         fail(t, &e);
         return;
     }
@@ -368,22 +377,6 @@ static void start(struct transfer *t)
     resolver_find(t->owner->options.resolver, host, on_resolved, t);
     free(host);
     free(port);
-}
-
-static bool any_private(const char *addresses)
-{
-    struct str rest = str_from(addresses);
-    char text[64];
-
-    while (rest.ptr) {
-        struct str one = str_cut(rest, ',', &rest);
-        if (one.len > 2 && one.ptr[0] == '[')
-            one = str_slice(one, 1, one.len - 1);
-        snprintf(text, sizeof(text), "%.*s", STR_ARG(one));
-        if (resolve_is_private(text))
-            return true;
-    }
-    return false;
 }
 
 static void launch(struct transfer *t, const char *addresses)
@@ -409,6 +402,7 @@ static void launch(struct transfer *t, const char *addresses)
 static void on_resolved(void *context, const char *addresses, const struct error *failure)
 {
     struct transfer *t = context;
+    bool was_judged = is_judged(t);
     struct error e;
 
     t->is_resolving = false;
@@ -422,13 +416,17 @@ static void on_resolved(void *context, const char *addresses, const struct error
     }
     if (!t->first_resolved) {
         t->first_resolved = true;
-        t->private_allowed = any_private(addresses);
-    } else if (!t->private_allowed && any_private(addresses)) {
-        error_set(&e, ERROR_PROTOCOL, "a redirect to a private address");
+        t->private_allowed = special_address_among(addresses);
+    } else if (!t->private_allowed && special_address_among(addresses)) {
+        error_set(&e, ERROR_PROTOCOL, "%s a private address",
+                  t->redirects ? "a redirect to" : "the CA names a URL at");
         fail(t, &e);
         return;
     }
-    launch(t, addresses);
+    if (was_judged)
+        launch(t, addresses);
+    else
+        start(t);
 }
 
 /* ---- the face ---- */
@@ -466,8 +464,9 @@ static struct transfer *transfer_new(struct httpc *h, const struct http_request 
     t->reply_head = BUF_INIT(HTTPC_HEADERS_MAX);
     t->url = str_dup(request->url);
     t->easy = curl_easy_init();
-    if (!t->url || !t->easy || buf_str(&t->body, request->body) ||
-        add_header(t, "Content-Type", request->content_type) ||
+    t->named_by = request->named_by.len ? str_dup(request->named_by) : NULL;
+    if (!t->url || (request->named_by.len && !t->named_by) || !t->easy ||
+        buf_str(&t->body, request->body) || add_header(t, "Content-Type", request->content_type) ||
         add_header(t, "Accept", request->accept) || add_header(t, "Accept-Language", STR("en")) ||
         add_header(t, "Expect", STR("")))
         goto out;

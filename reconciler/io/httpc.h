@@ -36,7 +36,8 @@ void httpc_free(struct httpc *h); /* what is under way is dropped; NULL is fine 
 
 /*
  * Starts a request; everything it points to is copied. `cookie` comes back with the answer. GETs
- * follow redirects: https only, and to private addresses only if the first address was one. -1 with
+ * follow redirects: https only, and to private addresses only if the first address was one, or that
+ * of request->named_by. -1 with
  * *e when it cannot even start (bad URL, memory): nothing comes back then.
  */
 int httpc_send(struct httpc *h, const struct http_request *request, uint64_t cookie,

@@ -36,10 +36,4 @@ void resolver_find(struct resolver *r, const char *host,
                    void (*found)(void *context, const char *addresses, const struct error *e),
                    void *context);
 
-/*
- * Is this a loopback, private, link-local or otherwise not public address (RFC 6890)? `address`
- * without brackets.
- */
-bool resolve_is_private(const char *address);
-
 #endif
