@@ -38,7 +38,7 @@ struct transfer {
     CURL *easy;
     struct curl_slist *headers, *pinned;
     char *url;
-    char *named_by; /* as the request's; NULL = none */
+    char *named_by; /* as the request's; "" = nobody */
     char *proxy;    /* from the environment; NULL = none */
     char curl_error[CURL_ERROR_SIZE];
     enum http_method method;
@@ -332,7 +332,7 @@ static CURLcode set_method(struct transfer *t)
     return curl_easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST, http_method_name(t->method));
 }
 
-static void configure(struct transfer *t)
+static CURLcode configure(struct transfer *t, int64_t timeout_ms)
 {
     struct httpc *h = t->owner;
 
@@ -354,6 +354,8 @@ static void configure(struct transfer *t)
         curl_easy_setopt(t->easy, CURLOPT_CAINFO, h->trusted_certificate);
     if (h->trusted_certificate && !h->options.trusts_system)
         curl_easy_setopt(t->easy, CURLOPT_CAPATH, NULL);
+    curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+    return set_method(t);
 }
 
 static void on_resolved(void *context, const char *addresses, const struct error *e);
@@ -361,7 +363,7 @@ static void on_resolved(void *context, const char *addresses, const struct error
 /* Is it known whether private addresses are allowed, or does the first look at t->url tell? */
 static bool is_judged(const struct transfer *t)
 {
-    return t->first_resolved || !t->named_by;
+    return t->first_resolved || !t->named_by[0];
 }
 
 static void start(struct transfer *t)
@@ -448,38 +450,40 @@ static int add_header(struct transfer *t, const char *name, struct str value)
     return 0;
 }
 
+static int copy_request(struct transfer *t, const struct http_request *request)
+{
+    const char *proxy;
+
+    t->method = request->method;
+    t->body = BUF_INIT(request->body.len + 1);
+    t->url = str_dup(request->url);
+    t->named_by = str_dup(request->named_by);
+    proxy = url_proxy(t->url ? t->url : "");
+    if (!t->url || !t->named_by || (proxy && !(t->proxy = strdup(proxy))))
+        return -1;
+    return buf_str(&t->body, request->body);
+}
+
 static struct transfer *transfer_new(struct httpc *h, const struct http_request *request,
                                      uint64_t cookie)
 {
     struct transfer *t = calloc(1, sizeof(*t));
-    const char *proxy;
 
     if (!t)
         return NULL;
     t->owner = h;
     t->cookie = cookie;
-    t->method = request->method;
-    t->body = BUF_INIT(request->body.len + 1);
     t->reply_body = BUF_INIT(request->body_max);
     t->reply_head = BUF_INIT(HTTPC_HEADERS_MAX);
-    t->url = str_dup(request->url);
     t->easy = curl_easy_init();
-    t->named_by = request->named_by.len ? str_dup(request->named_by) : NULL;
-    if (!t->url || (request->named_by.len && !t->named_by) || !t->easy ||
-        buf_str(&t->body, request->body) || add_header(t, "Content-Type", request->content_type) ||
+    if (!t->easy || copy_request(t, request) ||
+        add_header(t, "Content-Type", request->content_type) ||
         add_header(t, "Accept", request->accept) || add_header(t, "Accept-Language", STR("en")) ||
-        add_header(t, "Expect", STR("")))
-        goto out;
-    proxy = url_proxy(t->url);
-    if (proxy && !(t->proxy = strdup(proxy)))
-        goto out;
-    configure(t);
-    curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
-    if (set_method(t) == CURLE_OK)
-        return t;
-out:
-    transfer_free(t);
-    return NULL;
+        add_header(t, "Expect", STR("")) || configure(t, request->timeout_ms)) {
+        transfer_free(t);
+        return NULL;
+    }
+    return t;
 }
 
 int httpc_send(struct httpc *h, const struct http_request *request, uint64_t cookie,
