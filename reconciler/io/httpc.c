@@ -64,7 +64,6 @@ struct httpc {
     CURLM *multi;
     struct event *timer, *ready;
     struct transfer_list running, finished;
-    size_t pending;
 };
 
 static void start(struct transfer *t);
@@ -496,7 +495,6 @@ int httpc_send(struct httpc *h, const struct http_request *request, uint64_t coo
     t = transfer_new(h, request, cookie);
     if (!t)
         return error_memory(e);
-    h->pending++;
     TAILQ_INSERT_TAIL(&h->running, t, link);
     start(t);
     return 0;
@@ -510,7 +508,6 @@ bool httpc_next(struct httpc *h, struct httpc_done *done)
     if (!t)
         return false;
     TAILQ_REMOVE(&h->finished, t, link);
-    h->pending--;
     *done = (struct httpc_done){.cookie = t->cookie, .ok = !t->failed, .transfer = t};
     if (t->failed) {
         done->error = t->error;
@@ -533,11 +530,6 @@ void httpc_release(struct httpc *h, struct httpc_done *done)
     (void)h;
     transfer_free(done->transfer);
     done->transfer = NULL;
-}
-
-size_t httpc_pending(const struct httpc *h)
-{
-    return h->pending;
 }
 
 struct httpc *httpc_new(const struct httpc_options *options, struct error *e)

@@ -55,7 +55,4 @@ struct httpc_done {
 bool httpc_next(struct httpc *h, struct httpc_done *done);
 void httpc_release(struct httpc *h, struct httpc_done *done);
 
-/* Requests that have not been handed out by httpc_next yet. */
-size_t httpc_pending(const struct httpc *h);
-
 #endif
