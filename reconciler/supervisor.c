@@ -30,7 +30,7 @@
 
 enum phase {
     PHASE_RUN,
-    PHASE_DRAIN, /* children were told to finish */
+    PHASE_DRAIN, /* control was told to finish, and workers, maybe when it has */
     PHASE_KILL,  /* and are killed */
 };
 
@@ -38,7 +38,8 @@ struct supervisor {
     struct crew crew;
     int signals; /* signalfd */
     enum phase phase;
-    int64_t kill_ms; /* in PHASE_DRAIN */
+    int64_t kill_ms;   /* in PHASE_DRAIN */
+    int worker_signal; /* what stops workers; 0 = they have got it, or need none yet */
     int stop_signal; /* what stops us, and when it came */
     int64_t stop_ms;
     int code; /* what to exit with */
@@ -96,16 +97,27 @@ static void signal_all(struct supervisor *s, int number)
     send_signal(s->crew.watcher.pid, number);
 }
 
+static void stop_workers(struct supervisor *s)
+{
+    if (!s->worker_signal)
+        return;
+    /* Ours too: else what nobody accepts any more would hang instead of being refused. */
+    listeners_close(&s->crew.listeners);
+    crew_signal_workers(&s->crew, s->worker_signal);
+    upgrade_signal(&s->upgrade, s->worker_signal);
+    s->worker_signal = 0;
+}
+
+/* Without a hurry workers serve on until control has left: a CA may be asking them for an answer. */
 static void stop(struct supervisor *s, const char *why, int worker_signal, int64_t bound_ms)
 {
     log_event(LOG_NOTICE, "stopping",
               LOG_FIELDS(log_cstr("because", why), log_int("bound_ms", bound_ms)));
     s->phase = PHASE_DRAIN;
     s->kill_ms = clock_steady_ms() + bound_ms;
-    /* Ours too: else what nobody accepts any more would hang instead of being refused. */
-    listeners_close(&s->crew.listeners);
-    crew_signal_workers(&s->crew, worker_signal);
-    upgrade_signal(&s->upgrade, worker_signal);
+    s->worker_signal = worker_signal;
+    if (worker_signal == SUPERVISOR_HURRY_SIGNAL || !s->crew.control.pid)
+        stop_workers(s);
     crew_stop_control(&s->crew);
     send_signal(s->crew.watcher.pid, SIGTERM);
 }
@@ -155,6 +167,8 @@ static void on_control_died(struct supervisor *s, int status)
     /* Its last words count: it may have been ready, or have named a worker. */
     receive_messages(s);
     s->crew.control.pid = 0;
+    if (s->phase == PHASE_DRAIN)
+        stop_workers(s);
     if (s->phase != PHASE_RUN)
         return;
     if (upgrade_control_died(&s->upgrade, &s->crew))

@@ -216,6 +216,8 @@ static enum acme_next next_request(struct acme_order *o, struct acme_step *step)
         skip_deactivation(o);
         return ACME_FAILED;
     }
+    if (o->state == ACME_ORDER_CREATE && !o->request.is_started && !o->may_create)
+        return ACME_SAVE;
     if (!o->request.is_started && step_of(o)->prepare(o, &e)) {
         acme_order_fail(o, &e);
         return ACME_FAILED;
@@ -342,6 +344,8 @@ void acme_order_saved(struct acme_order *o)
 {
     if (o->state == ACME_ORDER_SAVE)
         acme_order_step_saved(o);
+    else if (o->state == ACME_ORDER_CREATE)
+        o->may_create = true;
 }
 
 void acme_order_published(struct acme_order *o)
@@ -373,6 +377,11 @@ void acme_order_abandon(struct acme_order *o, const struct error *why)
 enum acme_phase acme_order_phase(const struct acme_order *o)
 {
     return step_of(o)->phase;
+}
+
+bool acme_order_asks(const struct acme_order *o)
+{
+    return step_of(o)->prepare != NULL;
 }
 
 struct str acme_order_name(const struct acme_order *o)

@@ -50,9 +50,10 @@ struct acme_order *acme_order_new(const struct acme_order_options *options,
 void acme_order_free(struct acme_order *o); /* wipes the key; NULL is fine */
 
 /*
- * SAVE: journal acme_order_url, then acme_order_saved; comes before anything is done with the
- * order, and again where a resumed order had to be replaced. PUBLISH: acme_order_published once
- * every worker serves it; may come more than once. WAIT_SESSION: the session lacks a nonce or its
+ * SAVE: journal, then acme_order_saved. It comes before each newOrder, acme_order_url being STR_NONE
+ * (that one is about to be sent, so that a crash cannot make it uncounted), and with the order's
+ * URL before anything is done with the order. PUBLISH: acme_order_published once every worker
+ * serves it; may come more than once. WAIT_SESSION: the session lacks a nonce or its
  * account. DONE: acme_order_chain. FAILED: acme_order_error.
  */
 enum acme_next acme_order_next(struct acme_order *o, int64_t now_ms, struct acme_step *step);
@@ -66,6 +67,8 @@ void acme_order_abandon(struct acme_order *o, const struct error *why);
 
 /* ACME_PHASE_... of the step that acme_order_next is about to give. */
 enum acme_phase acme_order_phase(const struct acme_order *o);
+/* Does that step ask the CA? Else it is SAVE (of a URL), PUBLISH, DONE or FAILED. */
+bool acme_order_asks(const struct acme_order *o);
 struct str acme_order_name(const struct acme_order *o);
 struct str acme_order_url(const struct acme_order *o); /* STR_NONE before the CA named it */
 /* PEM, leaf first, checked against key and name. STR_NONE before DONE. */

@@ -125,6 +125,7 @@ static int prepare_new_order(struct acme_order *o, struct error *e)
                  : acme_request_start(&o->request, acme_session_new_order_url(o->session),
                                       buf_view(&payload), e);
     o->new_orders += result == 0;
+    o->may_create = false;
     buf_free(&payload);
     return result;
 }

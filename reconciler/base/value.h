@@ -37,6 +37,7 @@ enum value_type {
     VALUE_DEMAND = 5,       /* a name that came on demand */
     VALUE_BACKOFF = 6,      /* what Kong nodes read of a failure */
     VALUE_RENEW_CONFIG = 7, /* what Kong nodes read of a credential: who renews it, and when */
+    VALUE_SENT = 8,         /* the newOrders of a name, counted before they were sent */
     VALUE_TYPE_COUNT
 };
 
@@ -103,6 +104,9 @@ struct value {
         struct {
             int64_t last_seen_at;
         } demand;
+        struct {
+            struct str times; /* as base/sent.h has them */
+        } sent;
         struct {
             int64_t retry_at;
         } backoff;

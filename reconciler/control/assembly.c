@@ -257,9 +257,9 @@ static int open_status(struct control *c, const struct assembly_calls *calls, st
     return c->watch ? 0 : -1;
 }
 
-static bool is_ordering(void *context, struct str name)
+static int64_t ordering_since(void *context, struct str name)
 {
-    return issuance_has(context, name);
+    return issuance_since(context, name);
 }
 
 static int open_errand(struct control *c, struct error *e)
@@ -290,7 +290,7 @@ int assembly_open(struct control *c, const struct assembly_calls *calls, struct 
     c->state.declared = c->declared;
     c->state.publisher = c->publisher;
     c->state.observe = (struct observe_options){
-        .storage_error = c->storage_error, .is_ordering = is_ordering, .context = c->issuance};
+        .storage_error = c->storage_error, .ordering_since = ordering_since, .context = c->issuance};
     c->pass = (struct pass){.state = &c->state,
                             .errand = c->errand,
                             .journal = c->journal,

@@ -24,6 +24,7 @@
 #include "reconciler/control/status.h"
 #include "reconciler/io/httpc.h"
 #include "reconciler/io/job.h"
+#include "reconciler/supervisor.h"
 
 #define CONTROL_STORAGE_RETRY_SECONDS 30
 #define CONTROL_PUBLISH_RETRY_SECONDS 1
@@ -35,8 +36,8 @@
 #define CONTROL_CLOCK_JUMP_MS 5000
 /* A file that is written without end is read after all, after this many looks. */
 #define CONTROL_RESTLESS_MAX 30
-/* For what is being written when we are told to stop. */
-#define CONTROL_STOP_SECONDS 5
+/* For what is under way when we are told to stop: a little less than until we are killed. */
+#define CONTROL_STOP_SECONDS (SUPERVISOR_DRAIN_MS / 1000 - 1)
 
 static void turn(struct control *c);
 
@@ -308,12 +309,12 @@ static void turn(struct control *c)
     publish_deliver(c->publisher);
     journal_deliver(c->journal);
     hear_seen_names(c, now);
+    issuance_deliver(c->issuance);
     if (c->is_stopping) {
-        if (!journal_is_busy(c->journal))
+        if (issuance_is_drained(c->issuance) && !journal_is_busy(c->journal))
             event_base_loopbreak(c->base);
         return;
     }
-    issuance_deliver(c->issuance);
     carry_out_plan(c, now);
     next = pass_due(&c->pass, now);
     note_account(c);
@@ -391,7 +392,7 @@ static void stop(struct control *c)
     if (c->is_stopping)
         return;
     c->is_stopping = true;
-    issuance_unwant_all(c->issuance);
+    issuance_drain(c->issuance);
     event_base_loopexit(c->base, &most);
     wake(c);
 }

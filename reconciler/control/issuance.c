@@ -63,7 +63,11 @@ static void release(struct task *t, void *context)
     struct issuance *i = context;
 
     t->state = TASK_RELEASED;
-    STAILQ_INSERT_TAIL(&i->released, t, go);
+    /* What asks for nothing does not queue behind those who wait for room. */
+    if (t->order && !acme_order_asks(t->order))
+        STAILQ_INSERT_HEAD(&i->released, t, go);
+    else
+        STAILQ_INSERT_TAIL(&i->released, t, go);
 }
 
 /* Keys that are made in one job: one RSA key, or all the others of a batch. */
@@ -120,7 +124,7 @@ static void order_keys(struct issuance *i, struct task *const *tasks, size_t cou
 
     error_memory(&e);
     for (size_t n = 0; n < count; n++) {
-        if (tasks[n]->key_is_saved) {
+        if (tasks[n]->key.len) {
             step_ready(tasks[n]);
         } else if (!batch_is_rsa(tasks[n]) && quick) {
             quick->tasks[quick->count++] = tasks[n];
@@ -138,7 +142,7 @@ static void order_keys(struct issuance *i, struct task *const *tasks, size_t cou
 /* Nothing runs, or it stands still: the queue's first ones may go. */
 static bool may_admit(const struct issuance *i)
 {
-    return i->queued && i->authorities.current && !i->is_probing &&
+    return i->queued && i->authorities.current && !i->is_probing && !i->is_draining &&
            (!i->running || clock_steady_ms() - i->progress_ms >= ISSUANCE_STALL_MS);
 }
 
@@ -171,7 +175,7 @@ static void admit(struct issuance *i)
         batch_join(b, t);
         tasks[count++] = t;
         if (!task_resume(t, i->options.store, str_from(t->authority->directory)))
-            t->key_is_saved = false;
+            buf_clear(&t->key);
         log_begun(t);
     }
     i->progress_ms = clock_steady_ms();
@@ -193,7 +197,7 @@ static void on_probed(void *context, const struct error *e)
         return;
     }
     i->options.storage_works(i->options.context);
-    if (i->queued && i->authorities.current)
+    if (i->queued && i->authorities.current && !i->is_draining)
         admit(i);
 }
 
@@ -254,7 +258,7 @@ static void look(int fd, short what, void *arg)
     step_pump(i);
     authorities_run(&i->authorities, now_ms, &wake_ms);
     step_pump(i); /* what the session has got on with */
-    if (may_admit(i))
+    if (may_admit(i) || (i->is_draining && issuance_is_drained(i)))
         i->options.ready(i->options.context);
     next = next_look(i, now_ms, steady_ms);
     wake_ms = next < wake_ms ? next : wake_ms;
@@ -336,6 +340,7 @@ struct issuance *issuance_new(const struct issuance_options *options, struct err
     TAILQ_INIT(&i->queue);
     TAILQ_INIT(&i->batches);
     STAILQ_INIT(&i->released);
+    STAILQ_INIT(&i->to_create);
     STAILQ_INIT(&i->ended);
     return i;
 }
@@ -404,6 +409,13 @@ bool issuance_has(const struct issuance *i, struct str name)
     return map_find(&i->by_name, name) != NULL;
 }
 
+int64_t issuance_since(const struct issuance *i, struct str name)
+{
+    const struct task *t = map_find(&i->by_name, name);
+
+    return t ? t->wanted_at : 0;
+}
+
 void issuance_close(struct issuance *i, struct str name)
 {
     struct task *t = map_take(&i->by_name, name);
@@ -448,6 +460,45 @@ void issuance_deliver(struct issuance *i)
     }
     if (may_admit(i))
         probe(i);
+}
+
+void issuance_drain(struct issuance *i)
+{
+    i->is_draining = true;
+    issuance_unwant_all(i);
+    step_wake(i);
+}
+
+static bool is_under_way(const struct task *t)
+{
+    switch (t->order ? acme_order_phase(t->order) : ACME_PHASE_DONE) {
+    case ACME_PHASE_NEW_ORDER:
+        return t->state == TASK_BUSY && !acme_order_url(t->order).ptr;
+    case ACME_PHASE_CHALLENGE:
+        return t->state == TASK_BUSY;
+    case ACME_PHASE_VALIDATE:
+        return true;
+    case ACME_PHASE_DOWNLOAD:
+        return t->state != TASK_WAITING;
+    default:
+        return false;
+    }
+}
+
+bool issuance_is_drained(const struct issuance *i)
+{
+    const struct batch *b;
+    const struct task *t;
+
+    TAILQ_FOREACH(b, &i->batches, link)
+    {
+        TAILQ_FOREACH(t, &b->tasks, link)
+        {
+            if (is_under_way(t))
+                return false;
+        }
+    }
+    return STAILQ_EMPTY(&i->to_create) && STAILQ_EMPTY(&i->ended);
 }
 
 size_t issuance_queued(const struct issuance *i)

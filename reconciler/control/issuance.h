@@ -18,8 +18,9 @@ struct store;
 
 /*
  * Orders on their way, in batches (design 4): names queue up, a batch of them moves through the
- * steps of RFC 8555 together, each key and order URL is journaled before it is used, each challenge
- * is announced to every worker before the CA hears of it.
+ * steps of RFC 8555 together, each challenge is announced to every worker before the CA hears of
+ * it. Each newOrder is journaled with its key before it is sent, and its order's URL as soon as it is
+ * answered: neither waits for the batch, nor for requests.
  */
 struct issuance;
 
@@ -30,6 +31,8 @@ struct issuance;
 #define ISSUANCE_STALL_MS 1000
 /* Requests under way at once at one CA. */
 #define ISSUANCE_IN_FLIGHT_MAX 64
+/* newOrders that are counted ahead of being sent: as many as can follow those under way. */
+#define ISSUANCE_COUNTED_MAX 64
 /* Tokens stay answerable this long after their order: the CA's other vantage points come late. */
 #define ISSUANCE_TOKEN_GRACE_MS 30000
 #define ISSUANCE_OLD_TOKENS_MAX 4096 /* of them; with more, the oldest go earlier */
@@ -89,6 +92,8 @@ void issuance_unwant(struct issuance *i, struct str name);
 void issuance_unwant_all(struct issuance *i);
 /* Is it queued or under way? */
 bool issuance_has(const struct issuance *i, struct str name);
+/* Since when (unix seconds); 0: it is not. */
+int64_t issuance_since(const struct issuance *i, struct str name);
 /* The outcome has been dealt with: the name is forgotten. */
 void issuance_close(struct issuance *i, struct str name);
 
@@ -98,6 +103,14 @@ void issuance_acknowledged(struct issuance *i, uint64_t generation);
 
 /* Admits what waits, and hands out outcomes. To be called while the store is ours. */
 void issuance_deliver(struct issuance *i);
+
+/*
+ * Begins nothing any more, and brings to its journal what is under way: newOrders that were sent,
+ * validations that the CA has begun (nobody would answer it later), certificates being fetched.
+ */
+void issuance_drain(struct issuance *i);
+/* Nothing of that is left but what the journal has. */
+bool issuance_is_drained(const struct issuance *i);
 
 /* An answer of httpc that carries one of our cookies. */
 struct httpc_done;

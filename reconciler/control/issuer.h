@@ -37,7 +37,10 @@ struct issuance {
     struct batch_list batches;
     size_t running;
     struct go_list released, ended;
+    struct go_list to_create; /* whose newOrder has been counted, and leaves when there is room */
     size_t in_flight;
+    size_t counted; /* newOrders that have been, or are being, counted and are not sent yet */
+    bool is_draining;
     bool is_probing, probe_went_well;
     bool wants_announcement;
     int64_t progress_ms; /* steady */

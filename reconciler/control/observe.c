@@ -2,10 +2,39 @@
 
 #include <string.h>
 
+#include "reconciler/base/sent.h"
 #include "reconciler/pki/chain.h"
 #include "reconciler/pki/credential.h"
 #include "reconciler/storage/storage.h"
 #include "reconciler/store/store.h"
+
+/* Was its newOrder, of an order that began at `since`, counted already? */
+static bool is_sent(const struct store_name *n, int64_t since)
+{
+    struct str rest = n->sent ? n->sent->times : STR_NONE;
+    struct sent s = {0};
+
+    if (n->sent && n->order && n->order->url.len)
+        return true;
+    while (sent_next(&rest, &s) == 1)
+        ;
+    return s.at && s.at >= since;
+}
+
+static void observe_order(const struct store_name *n, const struct observe_options *options,
+                          struct observed_name *out)
+{
+    int64_t since = n->order ? n->order->started_at : 0;
+
+    if (options->ordering_since)
+        since = options->ordering_since(options->context, n->name);
+    out->order_open = since || (n->order && !options->ordering_since);
+    out->order_sent = is_sent(n, since);
+    if (!n->sent)
+        return;
+    out->sent = n->sent->times;
+    out->sent_directory = n->sent->directory;
+}
 
 void observe_name(const struct store_name *n, const struct observe_options *options,
                   struct observed_name *out)
@@ -34,8 +63,7 @@ void observe_name(const struct store_name *n, const struct observe_options *opti
         out->failure_waived = n->failure->waived;
         out->failure_text = n->failure->text;
     }
-    out->order_open =
-        options->is_ordering ? options->is_ordering(options->context, n->name) : n->order != NULL;
+    observe_order(n, options, out);
 }
 
 int observe_store(struct store *store, const struct observe_options *options, struct arena *arena,

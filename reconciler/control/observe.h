@@ -16,11 +16,11 @@ struct chain_pool;
 struct observe_options {
     const char *storage_error; /* "" or NULL: usable */
     /*
-     * Is an order for the name being worked on? NULL: a journaled one counts as such (a reading
-     * verb cannot tell). The daemon itself takes journaled ones up again, so they do not hold it
-     * back.
+     * Since when an order for the name is being worked on; 0: none is. NULL: a journaled one counts
+     * as such (a reading verb cannot tell). The daemon itself takes journaled ones up again, so
+     * they do not hold it back.
      */
-    bool (*is_ordering)(void *context, struct str name);
+    int64_t (*ordering_since)(void *context, struct str name);
     void *context;
 };
 

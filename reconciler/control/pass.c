@@ -5,6 +5,7 @@
 
 #include "reconciler/base/clock.h"
 #include "reconciler/base/log.h"
+#include "reconciler/base/sent.h"
 #include "reconciler/base/vec.h"
 #include "reconciler/control/issuance.h"
 #include "reconciler/control/journal.h"
@@ -416,7 +417,9 @@ static void record_credential(struct pass *p, const struct issuance_result *r,
     const struct store_name *n = store_find(p->state->store, r->name);
     struct errand *x = errand_new(p, r->name);
     struct certificate_view view;
-    struct value values[3];
+    struct value values[4];
+    struct sent sent;
+    struct str rest = n && n->sent ? n->sent->times : STR_NONE;
     struct error e;
 
     if (certificate_parse(c->leaf, &view, &e))
@@ -425,9 +428,11 @@ static void record_credential(struct pass *p, const struct issuance_result *r,
     values[0].u.credential.renewed = n && n->credential && str_equal(n->directory, r->directory);
     values[1] = gone_value(VALUE_ORDER, r->apart, r->directory, r->name);
     values[2] = gone_value(VALUE_FAILURE, r->apart, r->directory, r->name);
+    values[3] = gone_value(VALUE_SENT, r->apart, r->directory, r->name);
     if (x)
         x->closes_order = x->is_stored = true;
-    record(p, values, ARRAY_LENGTH(values), x);
+    /* Of a single newOrder the certificate tells. */
+    record(p, values, sent_next(&rest, &sent) == 1 && !rest.ptr ? 4 : 3, x);
 }
 
 void pass_issued(struct pass *p, const struct issuance_result *r, int64_t now)

@@ -5,6 +5,7 @@
 
 #include "reconciler/base/clock.h"
 #include "reconciler/base/log.h"
+#include "reconciler/base/sent.h"
 #include "reconciler/control/journal.h"
 #include "reconciler/io/httpc.h"
 #include "reconciler/pki/key.h"
@@ -54,10 +55,35 @@ static void remember_tokens(struct issuance *i, const struct task *t)
     }
 }
 
+static void discount(struct task *t)
+{
+    t->owner->counted -= t->is_counted;
+    t->is_counted = false;
+}
+
+/* Its newOrder is not sent after all. Where this cannot be written down, it counts. */
+static void take_back(struct task *t)
+{
+    struct issuance *i = t->owner;
+    struct buf times = BUF_INIT(SENT_TEXT_MAX);
+    struct value v;
+    struct error e;
+
+    if (!t->is_counted)
+        return;
+    discount(t);
+    if (task_sent_value(t, i->options.store, t->authority->apart,
+                        str_from(t->authority->directory), &times, &v) ||
+        journal_put(i->options.journal, &v, 1, NULL, NULL, &e))
+        log_event(LOG_WARN, "order_counted", LOG_FIELDS(log_cstr("name", t->name)));
+    buf_free(&times);
+}
+
 void step_end(struct task *t)
 {
     struct issuance *i = t->owner;
 
+    take_back(t);
     t->state = TASK_ENDED;
     batch_leave(t);
     remember_tokens(i, t);
@@ -74,12 +100,24 @@ void step_fail(struct task *t, const struct error *e)
 
 /* ---- steps ---- */
 
+static bool step_order(struct task *t);
+
+/* What neither asks the CA nor is to be announced with others' waits for nobody. */
+static bool is_immediate(const struct task *t)
+{
+    return t->order && !acme_order_asks(t->order) &&
+           acme_order_phase(t->order) != ACME_PHASE_PUBLISH;
+}
+
 void step_ready(struct task *t)
 {
     t->state = TASK_READY;
     t->owner->progress_ms = clock_steady_ms();
-    batch_is_ready(t, t->owner->progress_ms);
     step_wake(t->owner);
+    if (is_immediate(t))
+        step_order(t);
+    else
+        batch_is_ready(t, t->owner->progress_ms);
 }
 
 static void on_saved(void *context, const struct error *e)
@@ -87,27 +125,40 @@ static void on_saved(void *context, const struct error *e)
     struct task *t = context;
 
     if (e) {
+        discount(t);
         step_fail(t, e);
         return;
     }
-    t->key_is_saved = true;
-    if (t->order)
-        acme_order_saved(t->order);
-    step_ready(t);
+    acme_order_saved(t->order);
+    if (!t->is_counted) {
+        step_ready(t);
+        return;
+    }
+    t->state = TASK_RELEASED;
+    STAILQ_INSERT_TAIL(&t->owner->to_create, t, go);
+    step_wake(t->owner);
 }
 
-/* Journals the task as it stands. */
+/* Journals the task as it stands, and that its newOrder is sent where that is to come. */
 static void save(struct task *t)
 {
-    struct buf pem = BUF_SECRET(KEY_PEM_MAX);
-    struct value v;
+    struct issuance *i = t->owner;
+    struct str directory = str_from(t->authority->directory);
+    struct buf pem = BUF_SECRET(KEY_PEM_MAX), times = BUF_INIT(SENT_TEXT_MAX);
+    struct value v[2];
     struct error e;
 
     t->state = TASK_BUSY;
-    if (task_value(t, t->authority->apart, str_from(t->authority->directory), &pem, &v, &e) ||
-        journal_put(t->owner->options.journal, &v, 1, on_saved, t, &e))
-        step_fail(t, &e);
+    if (task_sent_value(t, i->options.store, t->authority->apart, directory, &times, &v[1]))
+        error_memory(&e);
+    else if (task_value(t, t->authority->apart, directory, &pem, &v[0], &e) == 0 &&
+             journal_put(i->options.journal, v, t->is_counted ? 2 : 1, on_saved, t, &e) == 0)
+        goto out;
+    discount(t);
+    step_fail(t, &e);
+out:
     buf_free(&pem);
+    buf_free(&times);
 }
 
 static int open_order(struct task *t, struct error *e)
@@ -132,6 +183,7 @@ static void send_request(struct task *t, const struct http_request *request)
     struct error e;
 
     t->state = TASK_BUSY;
+    discount(t);
     i->in_flight++;
     if (httpc_send(i->options.httpc, request, AUTHORITIES_COOKIES + t->number, &e) == 0)
         return;
@@ -140,12 +192,20 @@ static void send_request(struct task *t, const struct http_request *request)
     step_ready(t);
 }
 
-static void save_url(struct task *t)
+/* Before newOrder is sent, and with the order's URL when it has been answered. */
+static void save_order(struct task *t)
 {
     free(t->url);
-    t->url = str_dup(acme_order_url(t->order));
-    log_event(LOG_INFO, "order_created",
-              LOG_FIELDS(log_cstr("name", t->name), log_cstr("order", t->url)));
+    t->url = NULL;
+    if (acme_order_url(t->order).ptr) {
+        t->url = str_dup(acme_order_url(t->order));
+        log_event(LOG_INFO, "order_created",
+                  LOG_FIELDS(log_cstr("name", t->name), log_cstr("order", t->url)));
+    } else {
+        t->is_counted = true;
+        t->sent_at = clock_now();
+        t->owner->counted++;
+    }
     save(t);
 }
 
@@ -175,7 +235,7 @@ static bool step_order(struct task *t)
         send_request(t, &step.request);
         break;
     case ACME_SAVE:
-        save_url(t);
+        save_order(t);
         break;
     case ACME_PUBLISH:
         publish(t, &step);
@@ -205,10 +265,6 @@ static bool step(struct task *t)
     const struct error *why;
     struct error e;
 
-    if (!t->key_is_saved) {
-        save(t);
-        return true;
-    }
     if (t->order)
         return step_order(t);
     if (!authority_session(t->authority->authority)) {
@@ -224,17 +280,51 @@ static bool step(struct task *t)
     return step_order(t);
 }
 
+/* Counts that are ahead of their newOrders are bounded: a crash leaves them counted, not sent. */
+static bool has_room(const struct task *t)
+{
+    const struct issuance *i = t->owner;
+
+    if (t->order && !acme_order_asks(t->order))
+        return true;
+    if (!t->order || (acme_order_phase(t->order) == ACME_PHASE_NEW_ORDER &&
+                      !acme_order_url(t->order).ptr))
+        return i->counted < ISSUANCE_COUNTED_MAX;
+    return i->in_flight < ISSUANCE_IN_FLIGHT_MAX;
+}
+
+/* When everything is to end: what the CA is looking at, and certificates, are waited for. */
+static bool is_left_undone(const struct task *t)
+{
+    enum acme_phase phase;
+
+    if (!t->owner->is_draining)
+        return false;
+    phase = t->order ? acme_order_phase(t->order) : ACME_PHASE_NEW_ORDER;
+    return phase != ACME_PHASE_VALIDATE && phase != ACME_PHASE_DOWNLOAD;
+}
+
+static bool take_step(struct go_list *from, struct task *t)
+{
+    STAILQ_REMOVE_HEAD(from, go);
+    if (is_left_undone(t))
+        take_back(t);
+    else if (!step(t)) {
+        STAILQ_INSERT_HEAD(from, t, go);
+        return false;
+    }
+    return true;
+}
+
 void step_pump(struct issuance *i)
 {
     struct task *t;
 
-    while (i->in_flight < ISSUANCE_IN_FLIGHT_MAX && (t = STAILQ_FIRST(&i->released))) {
-        STAILQ_REMOVE_HEAD(&i->released, go);
-        if (!step(t)) {
-            STAILQ_INSERT_HEAD(&i->released, t, go);
-            break;
-        }
-    }
+    while ((t = STAILQ_FIRST(&i->to_create)) &&
+           (i->is_draining || i->in_flight < ISSUANCE_IN_FLIGHT_MAX) && take_step(&i->to_create, t))
+        ;
+    while ((t = STAILQ_FIRST(&i->released)) && has_room(t) && take_step(&i->released, t))
+        ;
     if (i->wants_announcement)
         i->options.announce(i->options.context);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "reconciler/base/clock.h"
+#include "reconciler/base/sent.h"
 #include "reconciler/pki/key.h"
 #include "reconciler/store/store.h"
 
@@ -18,6 +19,7 @@ struct task *task_new(struct issuance *owner, struct str name, enum key_type key
     t->key_type = key_type;
     t->is_renewal = is_renewal;
     t->key = BUF_SECRET(KEY_PACKED_MAX);
+    t->wanted_at = clock_now();
     t->name = str_dup(name);
     if (t->name)
         return t;
@@ -48,7 +50,6 @@ bool task_resume(struct task *t, const struct store *store, struct str directory
     if (key_pack_pem(n->order->key, &type, &t->key, &e))
         return false;
     t->key_type = type;
-    t->key_is_saved = true;
     t->started_at = n->order->started_at;
     free(t->url);
     t->url = n->order->url.len ? str_dup(n->order->url) : NULL;
@@ -78,4 +79,46 @@ int task_value(const struct task *t, bool apart, struct str directory, struct bu
                     .started_at = t->started_at},
     };
     return 0;
+}
+
+/* The times of the store that count still, without one of `but` (0 = with all): the newest. */
+static void keep_sent(const struct store_sent *known, int64_t but, struct buf *text)
+{
+    struct str rest = known->times;
+    int surplus = sent_count(rest) - (SENT_MAX - 2); /* two more may be put in */
+    struct sent s;
+
+    while (sent_next(&rest, &s) == 1) {
+        if (surplus-- > 0 || s.at <= clock_now() - SENT_SECONDS)
+            continue;
+        if (s.at == but)
+            but = 0;
+        else
+            sent_append(text, &s);
+    }
+}
+
+int task_sent_value(const struct task *t, const struct store *store, bool apart,
+                    struct str directory, struct buf *text, struct value *v)
+{
+    const struct store_name *n = store_find(store, str_from(t->name));
+    bool is_known = n && n->sent && str_equal(n->sent->directory, directory);
+    bool is_theirs = n && n->credential && str_equal(n->directory, directory);
+    struct str rest = is_known ? n->sent->times : STR_NONE;
+    struct sent first = {.at = t->sent_at};
+
+    sent_next(&rest, &first);
+    if (t->is_counted && is_theirs && n->issued_at > clock_now() - SENT_SECONDS && n->issued_at < first.at)
+        sent_append(text, &(struct sent){n->issued_at, n->renewed});
+    if (is_known)
+        keep_sent(n->sent, t->is_counted ? 0 : t->sent_at, text);
+    if (t->is_counted)
+        sent_append(text, &(struct sent){t->sent_at, is_theirs});
+    *v = (struct value){.type = VALUE_SENT,
+                        .gone = !text->len,
+                        .apart = apart,
+                        .directory = directory,
+                        .name = str_from(t->name),
+                        .u.sent.times = buf_view(text)};
+    return text->failed ? -1 : 0;
 }

@@ -38,12 +38,14 @@ struct task {
     bool is_renewal;
     enum task_state state;
     int64_t wait_ms; /* unix ms */
+    int64_t wanted_at;
     int64_t started_at;
     uint64_t number; /* never used twice: the cookie of its requests */
-    struct buf key;  /* packed */
+    struct buf key;  /* packed; empty = still to be made */
     char *url;       /* of the order; NULL = not known */
-    bool key_is_saved;
-    struct acme_order *order; /* NULL until the key is saved */
+    bool is_counted; /* a newOrder is about to be sent: it has been, or is being, journaled */
+    int64_t sent_at; /* ... as sent at this time */
+    struct acme_order *order; /* NULL before its first step */
     bool is_publishing;
     uint64_t generation; /* that holds its token; 0 = not announced yet */
     bool failed;
@@ -69,5 +71,14 @@ void task_make_key(struct task *t);
  */
 int task_value(const struct task *t, bool apart, struct str directory, struct buf *pem,
                struct value *v, struct error *e) MUST_CHECK;
+
+/*
+ * The newOrders of the name at this directory as the store knows them, with one more of t->sent_at
+ * where the task is counted, else without that one. Gone where none is left. An issuance that they
+ * do not tell of yet is put in: the next one will hide it. `text` holds the times while the value is
+ * used. -1: memory.
+ */
+int task_sent_value(const struct task *t, const struct store *store, bool apart,
+                    struct str directory, struct buf *text, struct value *v) MUST_CHECK;
 
 #endif

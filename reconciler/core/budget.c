@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "reconciler/base/map.h"
+#include "reconciler/base/sent.h"
 #include "reconciler/core/budget_bucket.h"
 
 #define MINUTE ((int64_t)60)
@@ -223,10 +224,12 @@ static int record(struct budget *b, enum budget_scope scope, const struct budget
 static int record_event(struct budget *b, const struct budget_event *event)
 {
     switch (event->kind) {
+    case BUDGET_SENT:
+        if (record(b, BUDGET_DOMAIN, event) || record(b, BUDGET_SET, event))
+            return -1;
+        return record(b, BUDGET_ORDERS, event);
     case BUDGET_ORDERED:
         return record(b, BUDGET_ORDERS, event);
-    case BUDGET_ISSUED:
-        return record(b, BUDGET_DOMAIN, event) || record(b, BUDGET_SET, event) ? -1 : 0;
     case BUDGET_FAILED:
         break;
     }
@@ -253,47 +256,98 @@ static int64_t longest_window(const struct budget_limits *limits)
     return longest;
 }
 
-/* At most four events of one name; returns how many. */
-static size_t events_of(const struct observed_name *o, struct str directory, int64_t since,
-                        struct budget_event *events)
-{
-    size_t count = 0;
+/* Events that are being gathered. */
+struct gathering {
+    struct budget_event *events;
+    size_t count;
+    int64_t since, now, until;
+    struct str directory;
+};
 
-    if (o->has_certificate && o->issued_at > since && str_equal(o->directory, directory)) {
-        events[count++] = (struct budget_event){
-            .name = o->name, .at = o->issued_at, .kind = BUDGET_ORDERED, .renewal = o->renewed};
-        events[count++] = (struct budget_event){
-            .name = o->name, .at = o->issued_at, .kind = BUDGET_ISSUED, .renewal = o->renewed};
+static void gather(struct gathering *g, struct budget_event event)
+{
+    if (event.at <= g->since || event.at > g->until)
+        return;
+    event.at = event.at < g->now ? event.at : g->now;
+    g->events[g->count++] = event;
+}
+
+static bool has_sent(const struct observed_name *o, struct str directory)
+{
+    return o->sent.len && str_equal(o->sent_directory, directory);
+}
+
+/* Was a newOrder sent for it that may have led to what happened at `at`? */
+static bool is_sent_before(const struct observed_name *o, struct str directory, int64_t at)
+{
+    struct str rest = o->sent;
+    struct sent s;
+
+    return has_sent(o, directory) && sent_next(&rest, &s) == 1 && s.at <= at;
+}
+
+static void gather_sent(struct gathering *g, const struct observed_name *o)
+{
+    struct str rest = o->sent;
+    struct sent s;
+
+    if (!has_sent(o, g->directory))
+        return;
+    while (sent_next(&rest, &s) == 1)
+        gather(g, (struct budget_event){
+                      .name = o->name, .at = s.at, .kind = BUDGET_SENT, .renewal = s.renewal});
+}
+
+static void gather_name(struct gathering *g, const struct observed_name *o)
+{
+    struct budget_event issued = {.name = o->name, .at = o->issued_at, .renewal = o->renewed};
+    struct budget_event failed = {
+        .name = o->name, .at = o->failed_at, .renewal = o->has_certificate};
+
+    gather_sent(g, o);
+    if (o->has_certificate && str_equal(o->directory, g->directory) &&
+        !is_sent_before(o, g->directory, o->issued_at)) {
+        issued.kind = BUDGET_SENT;
+        gather(g, issued);
     }
-    if (o->failures && o->failed_at > since) {
-        events[count++] = (struct budget_event){.name = o->name,
-                                                .at = o->failed_at,
-                                                .kind = BUDGET_ORDERED,
-                                                .renewal = o->has_certificate};
-        events[count++] =
-            (struct budget_event){.name = o->name, .at = o->failed_at, .kind = BUDGET_FAILED};
+    if (!o->failures)
+        return;
+    if (!is_sent_before(o, g->directory, o->failed_at)) {
+        failed.kind = BUDGET_ORDERED;
+        gather(g, failed);
     }
-    return count;
+    failed.kind = BUDGET_FAILED;
+    gather(g, failed);
+}
+
+/* How many events a name can make at most. */
+static size_t events_max(const struct observed_name *o)
+{
+    int sent = sent_count(o->sent);
+
+    return 3 + (sent > 0 ? (size_t)sent : 0);
 }
 
 int budget_record_observed(struct budget *b, const struct observed *observed, struct str directory,
                            int64_t now, struct error *e)
 {
-    int64_t since = now - WINDOWS_KEPT * longest_window(&b->limits);
-    struct budget_event *events, one[4];
-    size_t count = 0;
+    int64_t window = longest_window(&b->limits);
+    struct gathering g = {.since = now - WINDOWS_KEPT * window,
+                          .now = now,
+                          .until = now + window,
+                          .directory = directory};
+    size_t room = 0;
     int rc;
 
     for (size_t i = 0; i < observed->count; i++)
-        count += events_of(&observed->names[i], directory, since, one);
-    events = calloc(count + 1, sizeof(*events));
-    if (!events)
+        room += events_max(&observed->names[i]);
+    g.events = calloc(room + 1, sizeof(*g.events));
+    if (!g.events)
         return error_memory(e);
-    count = 0;
     for (size_t i = 0; i < observed->count; i++)
-        count += events_of(&observed->names[i], directory, since, events + count);
-    rc = budget_record(b, events, count, e);
-    free(events);
+        gather_name(&g, &observed->names[i]);
+    rc = budget_record(b, g.events, g.count, e);
+    free(g.events);
     return rc;
 }
 

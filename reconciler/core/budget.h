@@ -40,12 +40,16 @@ int budget_parse(struct str text, struct budget_limits *limits, struct error *e)
 const char *budget_scope_name(enum budget_scope scope); /* "orders" ... */
 
 /* Something that happened and counts. Each draws on what it counts against alone. */
-enum budget_kind { BUDGET_ORDERED, BUDGET_ISSUED, BUDGET_FAILED };
+enum budget_kind {
+    BUDGET_SENT,    /* a newOrder, whatever became of it: draws as budget_take does */
+    BUDGET_ORDERED, /* one that the account alone is known to have drawn for */
+    BUDGET_FAILED
+};
 struct budget_event {
     struct str name;
     int64_t at;
     enum budget_kind kind;
-    bool renewal; /* ordered, issued: a renewal of the same set */
+    bool renewal; /* sent, ordered: a renewal of the same set */
     bool ari;
 };
 
@@ -62,14 +66,15 @@ int budget_record(struct budget *b, struct budget_event *events, size_t count,
                   struct error *e) MUST_CHECK;
 
 /*
- * History from what is observed: of each name its last issuance and its last failure. All that
- * there is without an audit log; what lies before is not counted then. Only what came from
- * `directory`.
+ * History from what is observed: of each name all newOrders that were sent, its last issuance and
+ * its last failure. Only what came from `directory`. What seems to lie ahead, since a clock was
+ * wrong, counts as of now; by more than the longest window, not at all.
  */
 int budget_record_observed(struct budget *b, const struct observed *observed, struct str directory,
                            int64_t now, struct error *e) MUST_CHECK;
 
-/* An order that is under way has drawn already, and no history knows it yet. -1: memory. */
+/* An order that is under way has drawn already, though its newOrder is still to be sent. -1: memory.
+ */
 int budget_draw_open(struct budget *b, const struct plan *plan, struct str directory, int64_t now,
                      struct error *e) MUST_CHECK;
 

@@ -274,7 +274,8 @@ int budget_draw_open(struct budget *b, const struct plan *plan, struct str direc
         const struct action *a = &plan->items[i];
         struct budget_request r;
 
-        if (a->action != PLAN_WAIT || a->reason != REASON_ORDER_OPEN)
+        if (a->action != PLAN_WAIT || a->reason != REASON_ORDER_OPEN ||
+            (a->observed && a->observed->order_sent))
             continue;
         r = budget_request_of(a, directory, now);
         if (budget_take(b, &r, now, e))

@@ -36,7 +36,10 @@ struct observed_name {
     bool failure_waived;     /* somebody wants it tried again at once */
     struct str failure_text; /* the CA's own words */
 
-    bool order_open; /* an order of ours is under way or journaled */
+    bool order_open; /* an order of ours is under way or journaled ... */
+    bool order_sent; /* ... and its newOrder is among `sent` */
+    struct str sent; /* when newOrders were sent, as base/sent.h has it; "" = never */
+    struct str sent_directory;
 };
 
 struct observed {

@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "reconciler/base/sent.h"
+
 /*
  * All numbers are little-endian. A record begins with its type and a byte of flags, for a
  * credential followed by the id of its chain where FLAG_CHAIN is set; then the fields in the order
@@ -236,6 +238,9 @@ int packed_write(const struct value *v, struct buf *out)
     case VALUE_DEMAND:
         put_number(out, v->u.demand.last_seen_at);
         break;
+    case VALUE_SENT:
+        put_text(out, v->u.sent.times);
+        break;
     case VALUE_BACKOFF:
         put_number(out, v->u.backoff.retry_at);
         break;
@@ -266,6 +271,9 @@ static void read_fields(struct cursor *at, unsigned flags, struct value *v)
         break;
     case VALUE_DEMAND:
         v->u.demand.last_seen_at = take_number(at);
+        break;
+    case VALUE_SENT:
+        v->u.sent.times = take_text(at, SENT_TEXT_MAX);
         break;
     case VALUE_BACKOFF:
         v->u.backoff.retry_at = take_number(at);

@@ -51,6 +51,9 @@ static size_t strings_of(struct value *v, struct str *out[8])
     case VALUE_FAILURE:
         out[n++] = &v->u.failure.text;
         break;
+    case VALUE_SENT:
+        out[n++] = &v->u.sent.times;
+        break;
     default:
         break;
     }
@@ -166,6 +169,8 @@ static int write_own(const struct value *v, struct json_out *j, struct error *e)
         rc = write_order(&v->u.order, j, e);
     else if (v->type == VALUE_FAILURE)
         write_failure(&v->u.failure, j);
+    else if (v->type == VALUE_SENT)
+        json_out_member_str(j, "times", v->u.sent.times);
     else
         json_out_member_int(j, "last_seen_at", v->u.demand.last_seen_at);
     json_out_end(j);
@@ -434,6 +439,8 @@ static void read_own(struct reading *r, const cJSON *object)
         read_order(r, object);
     else if (r->v->type == VALUE_FAILURE)
         read_failure(r, object);
+    else if (r->v->type == VALUE_SENT)
+        r->v->u.sent.times = text_of(r, object, "times");
     else
         r->v->u.demand.last_seen_at = number_of(r, object, "last_seen_at");
 }

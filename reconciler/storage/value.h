@@ -13,7 +13,7 @@
  * The logical key: Kong's `kong_acme:cert_key:<host>`,
  * `kong_acme:account:<api_uri>:<base64(email)>`, `kong_acme:fail_backoff:<host>`,
  * `kong_acme:renew_config:<host>`; ours `reconcert:order:<host>`, `reconcert:failure:<host>`,
- * `reconcert:demand:<host>`. All with `reconcert:<16 hex digits of the SHA-256 of the directory's
+ * `reconcert:demand:<host>`, `reconcert:sent:<host>`. All with `reconcert:<16 hex digits of the SHA-256 of the directory's
  * URL>:` in front where `apart` is set. -1 with *e when a part is too long, or out of memory.
  */
 int value_key(const struct value *v, struct buf *out, struct error *e) MUST_CHECK;

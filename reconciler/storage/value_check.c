@@ -1,5 +1,7 @@
 #include "value.h"
 
+#include "reconciler/base/sent.h"
+
 static bool is_printable(struct str s)
 {
     for (size_t i = 0; i < s.len; i++)
@@ -60,6 +62,10 @@ static int check_fields(const struct value *v, struct error *e)
         return check_order(&v->u.order, e);
     case VALUE_FAILURE:
         return check_text(v->u.failure.text, VALUE_TEXT_MAX, false, "failure text", e);
+    case VALUE_SENT:
+        return sent_count(v->u.sent.times) < 0
+                   ? error_set(e, ERROR_INVALID, "orders sent at no times, or at too many")
+                   : 0;
     default:
         return 0;
     }

@@ -21,6 +21,7 @@ static const struct key_row {
     {VALUE_ORDER, STR_INIT("reconcert:order:")},
     {VALUE_FAILURE, STR_INIT("reconcert:failure:")},
     {VALUE_DEMAND, STR_INIT("reconcert:demand:")},
+    {VALUE_SENT, STR_INIT("reconcert:sent:")},
 };
 
 static const char base64_digits[] =

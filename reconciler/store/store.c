@@ -102,13 +102,24 @@ static void free_order(struct store_order *o)
     free(o);
 }
 
+static void free_sent(struct store_sent *sent)
+{
+    if (!sent)
+        return;
+    free_text(sent->directory);
+    free_text(sent->times);
+    free(sent);
+}
+
 static void clear(struct store *s, struct store_name *n)
 {
     clear_credential(s, n);
     free_failure(n->failure);
     free_order(n->order);
+    free_sent(n->sent);
     n->failure = NULL;
     n->order = NULL;
+    n->sent = NULL;
 }
 
 /* Copies a text; ptr NULL: out of memory. */
@@ -151,7 +162,7 @@ struct store_name *store_need(struct store *s, struct str name)
 
 static bool is_empty(const struct store_name *n)
 {
-    return !n->credential && !n->failure && !n->order && !n->last_seen_at;
+    return !n->credential && !n->failure && !n->order && !n->sent && !n->last_seen_at;
 }
 
 static void drop(struct store *s, struct store_name *n)
@@ -279,6 +290,23 @@ static int apply_failure(struct store_name *n, const struct value *v, struct err
     return 0;
 }
 
+static int apply_sent(struct store_name *n, const struct value *v, struct error *e)
+{
+    struct store_sent *sent = calloc(1, sizeof(*sent));
+
+    if (!sent)
+        return error_memory(e);
+    sent->directory = copy_text(v->directory);
+    sent->times = copy_text(v->u.sent.times);
+    if (!sent->directory.ptr || !sent->times.ptr) {
+        free_sent(sent);
+        return error_memory(e);
+    }
+    free_sent(n->sent);
+    n->sent = sent;
+    return 0;
+}
+
 static int apply_to(struct store *s, struct store_name *n, const struct value *v, struct error *e)
 {
     switch (v->type) {
@@ -288,6 +316,8 @@ static int apply_to(struct store *s, struct store_name *n, const struct value *v
         return apply_order(n, v, e);
     case VALUE_FAILURE:
         return apply_failure(n, v, e);
+    case VALUE_SENT:
+        return apply_sent(n, v, e);
     default:
         n->last_seen_at = v->u.demand.last_seen_at;
         return 0;
@@ -304,6 +334,9 @@ static void take_away(struct store *s, struct store_name *n, enum value_type typ
     } else if (type == VALUE_FAILURE) {
         free_failure(n->failure);
         n->failure = NULL;
+    } else if (type == VALUE_SENT) {
+        free_sent(n->sent);
+        n->sent = NULL;
     } else {
         n->last_seen_at = 0;
     }

@@ -39,6 +39,12 @@ struct store_order {
     int64_t started_at;
 };
 
+/* When newOrders were sent for it, at the directory's CA. */
+struct store_sent {
+    struct str directory;
+    struct str times; /* as base/sent.h has them */
+};
+
 /*
  * What is known of one name. To be read only; it changes by store_apply, which also frees a name of
  * which nothing is left.
@@ -53,6 +59,7 @@ struct store_name {
     int64_t last_seen_at;          /* on demand; 0 = never */
     struct store_failure *failure; /* NULL = none */
     struct store_order *order;     /* NULL = none */
+    struct store_sent *sent;       /* NULL = none */
     int64_t due_at;                /* 0 = not in the due index */
     int64_t limited_until; /* an order of it does not fit the CA's limits before; 0 = it does */
     bool active;           /* the credential is in the index and renewed */

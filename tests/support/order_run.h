@@ -19,6 +19,7 @@ struct order_run {
     struct acme_order *order;
     struct buf key; /* of the certificate, packed */
     int64_t now_ms, waited_ms;
+    unsigned announcements; /* of newOrders that are about to be sent */
     unsigned saves, publishes, account_saves;
 };
 

@@ -78,6 +78,10 @@ static void make_fields(struct value_sample *s, uint64_t seed, size_t size)
     case VALUE_DEMAND:
         v->u.demand.last_seen_at = (int64_t)next(&seed);
         break;
+    case VALUE_SENT:
+        snprintf(s->text, sizeof(s->text), "%u %ur", (unsigned)next(&seed), (unsigned)next(&seed));
+        v->u.sent.times = str_from(s->text);
+        break;
     case VALUE_BACKOFF:
         v->u.backoff.retry_at = (int64_t)next(&seed);
         break;
@@ -162,6 +166,9 @@ void value_sample_print(const struct value *v, struct buf *out)
         buf_printf(out, " count=%u failed=%lld retry=%lld kind=%s permanent=%d waived=%d",
                    f->count, (long long)f->failed_at, (long long)f->retry_at,
                    error_kind_name(f->kind), f->permanent, f->waived);
+        break;
+    case VALUE_SENT:
+        print_text(out, "times", v->u.sent.times);
         break;
     default:
         /* One number each, at the same place. */

@@ -35,6 +35,7 @@ static void whole_way(void)
     CU_ASSERT_PTR_NULL(acme_order_url(r.order).ptr);
     CU_ASSERT_TRUE(ends_well(&r, "whole way"));
     CU_ASSERT_STRING_EQUAL(fake_ca_log(r.ca), log);
+    CU_ASSERT_EQUAL(r.announcements, 1);
     CU_ASSERT_EQUAL(r.saves, 1);
     CU_ASSERT_EQUAL(r.account_saves, 1);
     CU_ASSERT_EQUAL(r.publishes, 1);

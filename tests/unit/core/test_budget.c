@@ -186,7 +186,7 @@ static void history(void)
     /* Five of one exact set, an hour ago; out of order. */
     for (int i = 0; i < 5; i++)
         events[i] = (struct budget_event){STR("set.example.com"), NOW - HOUR - (i * 7) % 5,
-                                          BUDGET_ISSUED, .renewal = true};
+                                          BUDGET_SENT, .renewal = true};
     for (int i = 5; i < 10; i++)
         events[i] =
             (struct budget_event){STR("bad.example.com"), NOW - 60, BUDGET_FAILED, .ari = false};
@@ -457,7 +457,7 @@ static void rendered(void)
     model_builder_domain(builder, "c.shop.co.uk", 7);
     for (int i = 0; i < 49; i++)
         events[i] =
-            (struct budget_event){STR("old.shop.com"), NOW - 10, BUDGET_ISSUED, .ari = false};
+            (struct budget_event){STR("old.shop.com"), NOW - 10, BUDGET_SENT, .ari = false};
     CU_ASSERT_EQUAL(budget_record(b, events, 49, &e), 0);
     CU_ASSERT_EQUAL_FATAL(desired_make(&builder->model,
                                        &(struct desired_options){.storage_works = true},
