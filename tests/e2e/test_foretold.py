@@ -122,7 +122,7 @@ class Limited(Case):
         s.wait_valid(["b.example.com"])
 
     def test_renewals_count_as_such(self):
-        """After a restart too: they draw on the limits of renewals alone."""
+        """After a restart too: they draw on the limits of renewals alone; what they renew counts."""
         ca, s = self.pair(document(["a.example.com"]), validity=20)
         s.start()
         first = s.wait_state("a.example.com", "valid")["fingerprint"]
@@ -131,8 +131,9 @@ class Limited(Case):
         )
         s.stop()
         s.write(document(["a.example.com", "b.example.com"]))
-        s.write_settings(acme_limits=f"{ca.url} domain=1/7d renewals=exempt")
-        self.assertEqual("issue", {a["name"]: a for a in s.diff()["actions"]}["b.example.com"]["action"])
+        for count, action in ((2, "issue"), (1, "wait")):
+            s.write_settings(acme_limits=f"{ca.url} domain={count}/7d renewals=exempt")
+            self.assertEqual(action, {a["name"]: a for a in s.diff()["actions"]}["b.example.com"]["action"])
 
     def test_settings(self):
         _, s = self.pair(document(["a.test"]))

@@ -123,8 +123,10 @@ class Orders(Case):
         self.begin(ANSWERED, {"acme_limits": f"{{ca}} orders={LIMIT}/3h"})
         for number in range(KILLS):
             sent, victim = self.made(), self.s.control
-            if number < 2:
-                processes.wait_until("newOrders", lambda: self.made() > sent)
+            if number == 0:
+                processes.wait_until("newOrders", lambda: self.made() > ANSWERED)
+            elif number == 1:
+                processes.wait_until("more", lambda: self.made() > sent)
             os.kill(victim, signal.SIGKILL)
             processes.wait_until("another", lambda: self.s.control not in (None, victim))
         self.burst.gate.set()
