@@ -98,6 +98,13 @@ static void keep_sent(const struct store_sent *known, int64_t but, struct buf *t
     }
 }
 
+/* The issuance that the next one will hide, unless the times tell of it: no newOrder was before. */
+static void add_issuance(const struct store_name *n, int64_t first_sent_at, struct buf *text)
+{
+    if (n->issued_at > clock_now() - SENT_SECONDS && n->issued_at < first_sent_at)
+        sent_append(text, &(struct sent){n->issued_at, n->renewed});
+}
+
 int task_sent_value(const struct task *t, const struct store *store, bool apart,
                     struct str directory, struct buf *text, struct value *v)
 {
@@ -108,8 +115,8 @@ int task_sent_value(const struct task *t, const struct store *store, bool apart,
     struct sent first = {.at = t->sent_at};
 
     sent_next(&rest, &first);
-    if (t->is_counted && is_theirs && n->issued_at > clock_now() - SENT_SECONDS && n->issued_at < first.at)
-        sent_append(text, &(struct sent){n->issued_at, n->renewed});
+    if (t->is_counted && is_theirs)
+        add_issuance(n, first.at, text);
     if (is_known)
         keep_sent(n->sent, t->is_counted ? 0 : t->sent_at, text);
     if (t->is_counted)
