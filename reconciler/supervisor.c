@@ -139,7 +139,8 @@ static void fail_start(struct supervisor *s, int code)
 /* ---- deaths ---- */
 
 /* How we ask is nothing to worry about, nor is a start that was refused: the child has said why. */
-static void log_death(const char *child, pid_t pid, int status, bool is_refusal)
+static void log_death(const char *child, pid_t pid, int status, bool is_refusal,
+                      const struct restart *restart)
 {
     bool is_asked = WIFSIGNALED(status) &&
                     (WTERMSIG(status) == SIGTERM || WTERMSIG(status) == SUPERVISOR_HURRY_SIGNAL);
@@ -148,7 +149,10 @@ static void log_death(const char *child, pid_t pid, int status, bool is_refusal)
     log_event(is_worry ? LOG_WARN : LOG_INFO, "child_died",
               LOG_FIELDS(log_cstr("child", child), log_int("child_pid", pid),
                          WIFSIGNALED(status) ? log_int("signal", WTERMSIG(status))
-                                             : log_int("code", WEXITSTATUS(status))));
+                                             : log_int("code", WEXITSTATUS(status)),
+                         restart ? log_int("restart_in_ms",
+                                           restart_delay_ms(restart, clock_steady_ms()))
+                                 : LOG_END));
 }
 
 /* Before it was ready for the first time: what it exits with is ours; a crash is tried again. */
@@ -195,7 +199,8 @@ static bool on_slot_died(struct supervisor *s, pid_t pid, int status)
         if (pid != slot->worker.pid && pid != slot->old_pid)
             continue;
         snprintf(name, sizeof(name), "worker-%zu", i);
-        log_death(name, pid, status, false);
+        log_death(name, pid, status, false,
+                  s->phase == PHASE_RUN && pid == slot->worker.pid ? &slot->worker.restart : NULL);
         if (pid == slot->old_pid) {
             on_old_worker_died(s, slot);
         } else {
@@ -210,19 +215,21 @@ static bool on_slot_died(struct supervisor *s, pid_t pid, int status)
 
 static void on_died(struct supervisor *s, pid_t pid, int status)
 {
+    bool is_running = s->phase == PHASE_RUN;
     const char *name;
 
     if (pid == s->crew.control.pid) {
-        log_death("control", pid, status, s->phase == PHASE_RUN && !s->crew.was_ready);
+        log_death("control", pid, status, is_running && !s->crew.was_ready,
+                  is_running && s->crew.was_ready ? &s->crew.control.restart : NULL);
         on_control_died(s, status);
     } else if (pid == s->crew.watcher.pid) {
-        log_death("watcher", pid, status, false);
+        log_death("watcher", pid, status, false, is_running ? &s->crew.watcher.restart : NULL);
         s->crew.watcher.pid = 0;
         restart_died(&s->crew.watcher.restart, clock_steady_ms());
     } else if (!on_slot_died(s, pid, status)) {
         name = upgrade_died(&s->upgrade, &s->crew, pid, status, s->phase != PHASE_RUN);
         if (name)
-            log_death(name, pid, status, false);
+            log_death(name, pid, status, false, NULL);
     }
 }
 
@@ -281,7 +288,7 @@ static void receive_messages(struct supervisor *s)
         else if (m.type == CHANNEL_READY)
             on_ready(s);
         else if (m.type == CHANNEL_STOP && s->phase == PHASE_RUN)
-            stop(s, "everything is done", SUPERVISOR_HURRY_SIGNAL, SUPERVISOR_QUICK_MS);
+            stop(s, "nothing is left to be tried", SUPERVISOR_HURRY_SIGNAL, SUPERVISOR_QUICK_MS);
         else if (m.type == CHANNEL_WORKER_READY && slot_of(s, &m))
             upgrade_worker_ready(&s->upgrade, &s->crew, m.u.worker.slot);
         else if (m.type == CHANNEL_WORKER_KILL && slot_of(s, &m))

@@ -7,6 +7,7 @@
 #include "buf.h"
 #include "clock.h"
 #include "json_out.h"
+#include "log_sentence.h"
 #include "log_sink.h"
 
 #define LOG_LINE_MAX ((size_t)64 << 10)
@@ -33,7 +34,13 @@ struct log_field log_cstr(const char *key, const char *value)
 
 struct log_field log_int(const char *key, int64_t value)
 {
-    return (struct log_field){.key = key, .number = value, .is_number = true};
+    return (struct log_field){.key = key, .kind = LOG_NUMBER, .number = value};
+}
+
+struct log_field log_bool(const char *key, bool value)
+{
+    return (struct log_field){
+        .key = key, .kind = LOG_BOOL, .text = value ? STR("true") : STR("false"), .number = value};
 }
 
 void log_open(const char *process, enum log_level level, enum log_format format)
@@ -41,6 +48,8 @@ void log_open(const char *process, enum log_level level, enum log_format format)
     state.process = process;
     state.level = level;
     state.format = format;
+    if (format == LOG_AUTO)
+        state.format = isatty(STDERR_FILENO) == 1 ? LOG_SENTENCE : LOG_KEY_VALUE;
     log_sink_open(&state.sink, STDERR_FILENO);
 }
 
@@ -77,7 +86,7 @@ static bool needs_quotes(struct str s)
 
 static void print_text_field(struct buf *line, const struct log_field *f)
 {
-    if (f->is_number) {
+    if (f->kind == LOG_NUMBER) {
         buf_printf(line, " %s=%lld", f->key, (long long)f->number);
         return;
     }
@@ -108,8 +117,10 @@ static void print_json_fields(struct json_out *j, const struct log_field *fields
 {
     for (; fields && fields->key; fields++) {
         json_out_key(j, fields->key);
-        if (fields->is_number)
+        if (fields->kind == LOG_NUMBER)
             json_out_int(j, fields->number);
+        else if (fields->kind == LOG_BOOL)
+            json_out_bool(j, fields->number);
         else
             json_out_str(j, fields->text);
     }
@@ -136,6 +147,8 @@ static void print_line(struct buf *line, enum log_level level, const char *event
 {
     if (state.format == LOG_JSON)
         print_json(line, level, event, fields, more);
+    else if (state.format == LOG_SENTENCE)
+        log_sentence_print(line, &(struct log_happening){level, event, {fields, more}}, clock_now());
     else
         print_text(line, level, event, fields, more);
     buf_char(line, '\n');

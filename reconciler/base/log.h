@@ -21,14 +21,15 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_NOTICE, LOG_WARN, LOG_ERROR, LOG_CRIT 
 #define LOG_FLUSH_SECONDS 1 /* between two calls of log_flush in what runs on */
 #define LOG_LAST_WORDS_MS 5000
 
-enum log_format { LOG_KEY_VALUE, LOG_JSON };
+/* LOG_AUTO: sentences (log_sentence.h) where stderr is a terminal, else LOG_KEY_VALUE. */
+enum log_format { LOG_AUTO, LOG_KEY_VALUE, LOG_JSON, LOG_SENTENCE };
 
 /* One key=value of an event. Make them with the log_* helpers. */
 struct log_field {
     const char *key;
+    enum { LOG_TEXT, LOG_NUMBER, LOG_BOOL } kind;
     struct str text;
-    int64_t number;
-    bool is_number;
+    int64_t number; /* of a boolean: 0 or 1 */
 };
 
 #define LOG_END ((struct log_field){0})
@@ -36,6 +37,7 @@ struct log_field {
 struct log_field log_str(const char *key, struct str value);
 struct log_field log_cstr(const char *key, const char *value);
 struct log_field log_int(const char *key, int64_t value);
+struct log_field log_bool(const char *key, bool value);
 
 /* `process` is printed with each line ("control", "worker-1" ...); kept as a pointer. */
 void log_open(const char *process, enum log_level level, enum log_format format);

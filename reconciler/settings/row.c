@@ -254,7 +254,9 @@ static const struct settings_row rows[] = {
      false,
      &(const struct setting_type){
          .kind = SETTING_TEXT, .at = offsetof(struct settings, acme_user), .check = rule_user}},
-    {"acme_log_format", "text", "text or json", false,
+    {"acme_log_format", "auto",
+     "text (key=value), json, or auto: text, and short sentences where standard error is a terminal",
+     false,
      &(const struct setting_type){.kind = SETTING_LOG_FORMAT,
                                   .at = offsetof(struct settings, acme_log_format)}},
     {0},

@@ -13,7 +13,8 @@
 #define DEFAULT_MARK '*'
 
 static const char *const level_words[] = {"debug", "info", "notice", "warn", "error", "crit"};
-static const char *const format_words[] = {"text", "json"};
+static const char *const format_words[] = {
+    [LOG_AUTO] = "auto", [LOG_KEY_VALUE] = "text", [LOG_JSON] = "json"};
 
 struct item_list vec(struct str);
 
@@ -264,10 +265,10 @@ static int put_log(struct settings *s, const struct setting_type *type, struct s
     int rc = 0;
 
     if (type->kind == SETTING_LOG_FORMAT) {
-        rc = check_words((const char *const[]){"text", "json", NULL}, value, e);
-        if (rc == 0)
-            *(enum log_format *)field(s, type->at) =
-                str_equal_cstr(value, format_words[LOG_JSON]) ? LOG_JSON : LOG_KEY_VALUE;
+        rc = check_words((const char *const[]){"auto", "text", "json", NULL}, value, e);
+        for (size_t i = 0; rc == 0 && i < ARRAY_LENGTH(format_words); i++)
+            if (str_equal_cstr(value, format_words[i]))
+                *(enum log_format *)field(s, type->at) = (enum log_format)i;
         return rc;
     }
     buf_str(&word, value);

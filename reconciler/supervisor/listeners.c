@@ -313,7 +313,7 @@ static void log_list(const struct settings_listens *list, const char *purpose)
         const struct settings_listen *l = &list->items[i];
         log_event(LOG_NOTICE, "listening",
                   LOG_FIELDS(log_cstr("address", l->address), log_int("port", l->port),
-                             log_cstr("ssl", l->ssl ? "true" : "false"), log_cstr("for", purpose)));
+                             log_bool("ssl", l->ssl), log_cstr("for", purpose)));
     }
 }
 

@@ -19,5 +19,7 @@ struct restart {
 /* To be called when the process starts, and with the same clock when it has died. */
 void restart_started(struct restart *r, int64_t now_ms);
 void restart_died(struct restart *r, int64_t now_ms);
+/* How long after its death now it would start again. */
+int64_t restart_delay_ms(const struct restart *r, int64_t now_ms);
 
 #endif

@@ -3,7 +3,9 @@
 import json
 import os
 import re
+import subprocess
 
+import server
 from harness import Case, document
 from processes import wait_until
 
@@ -54,3 +56,39 @@ class Reader(Case):
                     continue
         finally:
             os.close(filler)
+
+
+class Forms(Case):
+    def test_sentences_on_a_terminal(self):
+        """Who starts it by hand reads sentences; a file or a pipe gets key=value."""
+        ca, s = self.pair(document(["a.test"]))
+        near, far = os.openpty()
+        self.addCleanup(os.close, near)
+        command = [server.BINARY, "run", "-c", s.configuration]
+        s.process = subprocess.Popen(
+            command, env=server.clean_environment(), stdin=subprocess.DEVNULL, stdout=far,
+            stderr=far, start_new_session=True,
+        )  # fmt: skip
+        os.close(far)
+        s.wait_valid(["a.test"])
+        self.assertEqual(0, s.stop())
+        text = ""
+        try:
+            while piece := os.read(near, 65536):
+                text += piece.decode()
+        except OSError:  # the other end is closed
+            pass
+        for line in text.splitlines():
+            self.assertRegex(line, r"^\d\d:\d\d:\d\d [a-z]")
+            self.assertNotIn("=", line)
+        self.assertRegex(
+            text, r"\d a\.test: certificate stored, from Pebble [^,]+, until \d{4}-\d\d-\d\d\r\n"
+        )
+
+    def test_booleans(self):
+        s = self.server(document([]), settings={"acme_log_format": "json"})
+        s.start()
+        events = [json.loads(line) for line in s.log_text().splitlines() if line[:1] == "{"]
+        self.assertEqual(
+            [False, True, False], [e["ssl"] for e in events if e["event"] == "listening"]
+        )

@@ -15,6 +15,7 @@
 
 #include "reconciler/base/attr.h"
 #include "reconciler/base/buf.h"
+#include "reconciler/base/log_sentence.h"
 #include "reconciler/base/log_sink.h"
 
 #define LINES 20000 /* of 90 bytes: more than any of these holds */
@@ -220,12 +221,52 @@ static void test_file(void)
     close(fd);
 }
 
+static void test_sentences(void)
+{
+    static const struct log_field stored[] = {{.key = "name", .text = STR_INIT("a.test")},
+                                              {.key = "issuer", .text = STR_INIT("R\x1b[1m")},
+                                              {.key = "not_after",
+                                               .text = STR_INIT("2027-02-22T02:57:00Z")},
+                                              {0}};
+    static const struct log_field failed[] = {{.key = "name", .text = STR_INIT("a.test")},
+                                              {.key = "next_attempt",
+                                               .text = STR_INIT("2026-11-24T03:12:05Z")},
+                                              {0}};
+    static const struct log_field why[] = {{.key = "error", .text = STR_INIT("no route")},
+                                           {.key = "kind", .text = STR_INIT("network")},
+                                           {.key = "line", .kind = LOG_NUMBER, .number = 7},
+                                           {0}};
+    static const struct {
+        struct log_happening h;
+        const char *printed;
+    } rows[] = {
+        {{LOG_NOTICE, "certificate_stored", {stored}},
+         "02:57:00 a.test: certificate stored, from R\\x1b[1m, until 2027-02-22"},
+        {{LOG_WARN, "certificate_failed", {failed, why}},
+         "02:57:00 warning: a.test: failed: no route; next try at 03:12:05"},
+        {{LOG_ERROR, "serve_failed", {NULL, why}},
+         "02:57:00 error: serve failed: no route (kind network, line 7)"},
+        {{LOG_INFO, "worker_drains", {NULL}}, "02:57:00 worker drains"},
+        {{LOG_NOTICE, "stopping", {NULL}}, "02:57:00 stopping: -"},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct buf out = BUF_INIT(1000);
+        log_sentence_print(&out, &rows[i].h, 1795489020);
+        CU_ASSERT(str_equal_cstr(buf_view(&out), rows[i].printed));
+        if (!str_equal_cstr(buf_view(&out), rows[i].printed))
+            fprintf(stderr, "%.*s\n", STR_ARG(buf_view(&out)));
+        buf_free(&out);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
         void (*run)(void);
     } tests[] = {
+        {"sentences", test_sentences},
         {"reader stands still", test_reader_stands_still},
         {"reader is gone", test_reader_is_gone},
         {"last words", test_last_words},

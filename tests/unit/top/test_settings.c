@@ -58,7 +58,7 @@ static void test_defaults(void)
     CU_ASSERT_FALSE(s.acme_start_with_last_good);
     CU_ASSERT_TRUE(s.acme_local_copy);
     CU_ASSERT_FALSE(s.acme_local_copy_is_stated);
-    CU_ASSERT_EQUAL(s.acme_log_format, LOG_KEY_VALUE);
+    CU_ASSERT_EQUAL(s.acme_log_format, LOG_AUTO);
     CU_ASSERT_STRING_EQUAL(s.role, "traditional");
     CU_ASSERT_EQUAL(s.note_count, 0);
     settings_fini(&s);

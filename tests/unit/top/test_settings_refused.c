@@ -102,7 +102,7 @@ static const struct {
     {"acme_approve = yes", "acme_approve", "neither on, off nor the path"},
     {"acme_approve = False", "acme_approve", "neither on, off nor the path"},
     {"acme_local_copy = 1", "acme_local_copy", "on or off"},
-    {"acme_log_format = xml", "acme_log_format", "text, json"},
+    {"acme_log_format = xml", "acme_log_format", "auto, text, json"},
     {"acme_sever = x", "acme_sever", "did you mean acme_server?"},
     {"acme_unheard_of_setting = x", "acme_unheard_of_setting", "is no setting"},
     {"dns_hostsfile = a\tb", "dns_hostsfile", "control characters"},
