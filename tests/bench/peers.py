@@ -3,8 +3,8 @@
 import json
 import os
 import shutil
-import subprocess
 
+import packages
 import processes
 
 PACKAGES = ["nginx", "haproxy", "liblua5.3-0", "libopentracing-c-wrapper0", "libopentracing1"]
@@ -24,7 +24,10 @@ class Peers:
         self.root = os.path.abspath(root)
         self.why = None
         if not all(os.path.exists(self.path(name)) for name in PROGRAMS):
-            self._unpack()
+            try:
+                packages.unpack(PACKAGES, self.root)
+            except packages.Missing as e:
+                self.why = str(e)
 
     def path(self, name):
         return os.path.join(self.root, PROGRAMS[name])
@@ -36,19 +39,6 @@ class Peers:
         libraries = os.path.join(self.root, "usr/lib/x86_64-linux-gnu")
         places = {name: str(home) for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME")}
         return {**os.environ, **places, "LD_LIBRARY_PATH": libraries, "GOMAXPROCS": "1"}
-
-    def _unpack(self):
-        folder = os.path.join(self.root, "packages")
-        os.makedirs(folder, exist_ok=True)
-        for package in PACKAGES:
-            done = subprocess.run(
-                ["apt-get", "download", "-q", package], cwd=folder, capture_output=True, check=False
-            )
-            if done.returncode:
-                self.why = f"apt-get download {package} failed"
-        for file in os.listdir(folder):
-            if file.endswith(".deb"):
-                subprocess.run(["dpkg", "-x", os.path.join(folder, file), self.root], check=True)
 
 
 class Peer:

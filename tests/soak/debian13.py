@@ -16,6 +16,10 @@ import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(TOP, "tests", "support"))
+
+import packages  # noqa: E402
+
 LIBRARIES = "/usr/lib/x86_64-linux-gnu"
 SOURCES = "/etc/apt/sources.list.d/debian.sources"
 PACKAGES = ["libc6", "libssl3t64", "libssl-dev", "zlib1g", "libzstd1", "openssl"]
@@ -39,21 +43,22 @@ def fetch(folder):
         skip(f"no {SOURCES} that says where Debian's packages are")
     with open(SOURCES, encoding="utf-8") as f:
         text = f.read().replace("bookworm", "trixie")
-    names = "debian.sources", "lists", "cache", "debs"
-    listed, lists, cache, debs = (os.path.join(folder, name) for name in names)
-    for name in ("lists/partial", "cache", "debs"):
-        os.makedirs(os.path.join(folder, name))
+    listed, lists, cache, root = (
+        os.path.join(folder, name) for name in ("debian.sources", "lists", "cache", "root")
+    )
+    for path in (os.path.join(lists, "partial"), cache):
+        os.makedirs(path)
     with open(listed, "w", encoding="utf-8") as f:
         f.write(text)
-    apt = ["apt-get", "-q", "-o", "Dir::Etc::sourceparts=-", "-o", "APT::Sandbox::User=root"]
-    apt += ["-o", f"Dir::Etc::sourcelist={listed}"]
-    apt += ["-o", f"Dir::State::lists={lists}", "-o", f"Dir::Cache={cache}"]
-    for words in (["update"], ["download", *PACKAGES]):
-        if run(*apt, *words, cwd=debs).returncode:
-            skip("Debian 13's packages cannot be had")
-    root = os.path.join(folder, "root")
-    for package in glob.glob(os.path.join(debs, "*.deb")):
-        subprocess.run(["dpkg", "-x", package, root], check=True)
+    apt = ["apt-get", "-o", "Dir::Etc::sourceparts=-", "-o", "APT::Sandbox::User=root"]
+    apt += ["-o", f"Dir::Etc::sourcelist={listed}", "-o", f"Dir::State::lists={lists}"]
+    apt += ["-o", f"Dir::Cache={cache}"]
+    if run(*apt, "-q", "update").returncode:
+        skip("Debian 13's package lists cannot be had")
+    try:
+        packages.unpack(PACKAGES, root, apt)
+    except packages.Missing as e:
+        skip(str(e))
     return root
 
 

@@ -3,7 +3,7 @@
 # `make check-clang` need. Does nothing, and needs no network, when all of it is there.
 set -eu
 
-packages="build-essential pkg-config ca-certificates curl openssl python3 pebble pmccabe mandoc
+packages="build-essential pkg-config ca-certificates curl openssl python3 pebble pmccabe mandoc iproute2
  libyaml-dev libssl-dev libcurl4-openssl-dev libcjson-dev libinotifytools0-dev libcunit1-dev
  libevent-dev libnghttp2-dev libseccomp-dev libcap-ng-dev libc-ares-dev libpsl-dev libpcre2-dev
  zlib1g-dev"
