@@ -19,6 +19,7 @@
 #include "reconciler/base/descriptor.h"
 #include "reconciler/base/log.h"
 #include "reconciler/settings.h"
+#include "supervisor/cover.h"
 #include "supervisor/crew.h"
 #include "supervisor/handover.h"
 #include "supervisor/pulse.h"
@@ -45,6 +46,7 @@ struct supervisor {
     int code; /* what to exit with */
     unsigned start_deaths;
     struct pulse pulse; /* control's */
+    int64_t cover_ms;   /* when to try again to have slots covered; RESTART_NEVER = all are */
     struct upgrade upgrade;
 };
 
@@ -397,6 +399,12 @@ static void kill_silent(struct supervisor *s, int64_t now)
     }
 }
 
+static void cover_due(struct supervisor *s, int64_t now)
+{
+    s->cover_ms =
+        s->phase == PHASE_RUN && cover_slots(&s->crew) ? now + COVER_RETRY_MS : RESTART_NEVER;
+}
+
 static void kill_due(struct supervisor *s, int64_t now)
 {
     if (s->phase == PHASE_RUN)
@@ -425,6 +433,7 @@ static int64_t next_due(const struct supervisor *s)
 
     if (s->phase == PHASE_RUN) {
         sooner(&at, s->pulse.looked_ms + PULSE_LOOK_MS);
+        sooner(&at, s->cover_ms);
         sooner_start(&at, &s->crew.control);
         sooner_start(&at, &s->crew.watcher);
         for (size_t i = 0; i < s->crew.slot_count; i++)
@@ -466,6 +475,7 @@ static int run(struct supervisor *s)
         int64_t now = clock_steady_ms();
         kill_due(s, now);
         start_due(s, now);
+        cover_due(s, now);
         log_flush();
         if (wait_for_something(s))
             return EXIT_FAILED;

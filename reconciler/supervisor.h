@@ -45,6 +45,8 @@ struct settings;
  * same sockets. In a slot without a worker yet, control simply hears no HELLO.
  * CHANNEL_WORKER_KILL means the worker behind that slot's channel.
  *
+ * While a slot has no worker that serves, another accepts from its sockets (supervisor/cover.h).
+ *
  * reconcert-watch is looked for beside our own binary; without it changes are found by polling.
  */
 struct supervisor_options {

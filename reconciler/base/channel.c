@@ -36,6 +36,9 @@ static size_t message_size(uint32_t type)
     case CHANNEL_TOKEN_ANSWER:
     case CHANNEL_TOKEN_MISS:
         return head + sizeof(m->u.token);
+    case CHANNEL_COVER:
+    case CHANNEL_UNCOVER:
+        return head + sizeof(m->u.cover);
     case CHANNEL_WORKER_KILL:
     case CHANNEL_WORKER_READY:
         return head + sizeof(m->u.worker);

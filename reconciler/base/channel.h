@@ -20,7 +20,8 @@
  * the next MANIFEST) and answers HELLO{session}. Control, on a HELLO{0}, sends RESET with the next
  * number (one of an older session is passed over: that worker has a newer RESET still to read); on
  * HELLO of the right one it sends all live segments and the manifest. Messages of another session
- * are dropped by both.
+ * are dropped by both. The supervisor, which holds every end, tells a worker what to cover in no
+ * session: control may be away.
  */
 #define CHANNEL_FORMAT 1
 
@@ -53,6 +54,9 @@ enum channel_type {
     CHANNEL_STOP, /* finish: no new orders, flush storage, exit 0 */
     /* control to supervisor; behind the others, whose numbers two builds share in an upgrade */
     CHANNEL_BEAT, /* every second, from the start on: I go on */
+    /* supervisor to worker, in no session */
+    CHANNEL_COVER,   /* accept from this socket of `slot`, too, as from your own of `address` */
+    CHANNEL_UNCOVER, /* and from those of `slot` no more */
 };
 
 struct channel_message {
@@ -83,6 +87,11 @@ struct channel_message {
             uint32_t slot;
             int64_t pid;
         } worker;
+        struct {
+            uint32_t slot;
+            uint32_t address; /* of proxy_listen */
+            int64_t pid;      /* whom it is for */
+        } cover;
         struct {
             char name[CHANNEL_NAME_MAX]; /* NUL-terminated, lower case */
             char token[CHANNEL_TOKEN_MAX];

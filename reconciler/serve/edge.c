@@ -23,6 +23,13 @@ struct door {
     struct http_listener *accepting; /* NULL before the first view and while draining */
 };
 
+/* A socket of another slot. */
+struct covered {
+    unsigned slot;
+    int fd;
+    struct http_listener *accepting;
+};
+
 struct edge {
     struct edge_options options;
     struct http_server *server;
@@ -36,6 +43,8 @@ struct edge {
     bool is_draining;
     struct door doors[WORKER_LISTENERS_MAX];
     size_t door_count;
+    struct covered covered[EDGE_COVERED_MAX];
+    size_t covered_count;
 };
 
 /* ---- requests ---- */
@@ -233,12 +242,20 @@ struct edge *edge_new(const struct edge_options *options, struct error *e)
     return NULL;
 }
 
+static void end_cover(const struct covered *covered)
+{
+    http_listener_free(covered->accepting);
+    close(covered->fd);
+}
+
 static void stop_accepting(struct edge *edge)
 {
     for (size_t i = 0; i < edge->door_count; i++) {
         http_listener_free(edge->doors[i].accepting);
         edge->doors[i].accepting = NULL;
     }
+    while (edge->covered_count)
+        end_cover(&edge->covered[--edge->covered_count]);
 }
 
 void edge_free(struct edge *edge)
@@ -253,6 +270,36 @@ void edge_free(struct edge *edge)
     reply_free(edge->reply);
     recent_free(edge->seen);
     free(edge);
+}
+
+void edge_cover(struct edge *edge, unsigned slot, size_t address, int fd)
+{
+    struct http_listener_options options = {
+        .base = edge->options.base, .fd = fd, .accepted = accepted};
+    struct covered covered = {.slot = slot, .fd = fd};
+
+    if (address < edge->door_count && edge->doors[address].accepting &&
+        edge->covered_count < EDGE_COVERED_MAX) {
+        options.context = &edge->doors[address];
+        covered.accepting = http_listener_new(&options);
+    }
+    if (covered.accepting)
+        edge->covered[edge->covered_count++] = covered;
+    else
+        close(fd);
+}
+
+void edge_uncover(struct edge *edge, unsigned slot)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < edge->covered_count; i++) {
+        if (edge->covered[i].slot == slot)
+            end_cover(&edge->covered[i]);
+        else
+            edge->covered[kept++] = edge->covered[i];
+    }
+    edge->covered_count = kept;
 }
 
 static void start_accepting(struct edge *edge)

@@ -22,6 +22,7 @@ struct worker_options;
 #define EDGE_SEEN_MS 10000       /* a name is told to control again after this */
 #define EDGE_SEEN_MAX 4096       /* names remembered so */
 #define EDGE_SEEN_PER_SECOND 100 /* names told in a second */
+#define EDGE_COVERED_MAX 128     /* sockets of other slots */
 
 struct edge_options {
     struct event_base *base;
@@ -44,6 +45,13 @@ void edge_set_ticket_keys(struct edge *edge, unsigned char (*keys)[CHANNEL_TICKE
                           size_t count);
 /* Control's answer to token_miss; an empty one: there is none. */
 void edge_answer(struct edge *edge, struct str token, struct str answer);
+/*
+ * Accepts from a socket of another slot, too, as from our own of `address`, until edge_uncover of
+ * that slot. `fd` is the edge's from here on; it is closed at once where we do not accept
+ * ourselves, or cover EDGE_COVERED_MAX of them.
+ */
+void edge_cover(struct edge *edge, unsigned slot, size_t address, int fd);
+void edge_uncover(struct edge *edge, unsigned slot);
 /*
  * Accepts nothing more; `drained` is called once nothing runs any more. `is_quick`: idle
  * connections are closed at once. May be called again to hurry.

@@ -252,7 +252,22 @@ static void take_message(struct session *s, struct channel_message *m, int fd)
     }
 }
 
-static void sort_message(struct session *s, struct channel_message *m, int fd)
+/* The supervisor's; what our predecessor has not read is not for us. */
+static void take_cover(const struct session *s, const struct channel_message *m, int *fd)
+{
+    const struct session_options *o = &s->options;
+
+    if (m->u.cover.pid != getpid())
+        return;
+    if (m->type == CHANNEL_UNCOVER) {
+        o->uncover(o->context, m->u.cover.slot);
+    } else if (*fd >= 0) {
+        o->cover(o->context, m->u.cover.slot, m->u.cover.address, *fd);
+        *fd = -1;
+    }
+}
+
+static void sort_message(struct session *s, struct channel_message *m, int *fd)
 {
     if (m->type == 0) {
         if (!s->has_warned_format)
@@ -263,8 +278,10 @@ static void sort_message(struct session *s, struct channel_message *m, int fd)
     }
     if (m->type == CHANNEL_RESET)
         take_reset(s, m);
+    else if (m->type == CHANNEL_COVER || m->type == CHANNEL_UNCOVER)
+        take_cover(s, m, fd);
     else if (s->number && m->session == s->number)
-        take_message(s, m, fd);
+        take_message(s, m, *fd);
 }
 
 static void on_readable(evutil_socket_t channel, short what, void *context)
@@ -278,7 +295,7 @@ static void on_readable(evutil_socket_t channel, short what, void *context)
     for (int i = 0; i < BATCH && got == 1; i++) {
         got = channel_receive((int)channel, &m, &fd, &e);
         if (got == 1)
-            sort_message(s, &m, fd);
+            sort_message(s, &m, &fd);
         if (fd >= 0)
             close(fd);
     }

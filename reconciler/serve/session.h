@@ -31,6 +31,9 @@ struct session_options {
     void (*tickets)(void *context, unsigned char (*keys)[CHANNEL_TICKET_KEY_SIZE], size_t count);
     void (*answered)(void *context, struct str token, struct str answer); /* "" = none */
     void (*drain)(void *context);
+    /* The supervisor's: sockets of another slot, as our own of `address`; `fd` is the callee's. */
+    void (*cover)(void *context, unsigned slot, size_t address, int fd);
+    void (*uncover)(void *context, unsigned slot);
 };
 
 /* Says HELLO. NULL when memory is out. */

@@ -45,6 +45,20 @@ static void on_tickets(void *context, unsigned char (*keys)[CHANNEL_TICKET_KEY_S
     edge_set_ticket_keys(w->edge, keys, count);
 }
 
+static void on_cover(void *context, unsigned slot, size_t address, int fd)
+{
+    struct worker *w = context;
+
+    edge_cover(w->edge, slot, address, fd);
+}
+
+static void on_uncover(void *context, unsigned slot)
+{
+    struct worker *w = context;
+
+    edge_uncover(w->edge, slot);
+}
+
 static void on_answered(void *context, struct str token, struct str answer)
 {
     struct worker *w = context;
@@ -206,7 +220,9 @@ static int set_up(struct worker *w, struct error *e)
                                       .renewed = on_renewed,
                                       .tickets = on_tickets,
                                       .answered = on_answered,
-                                      .drain = on_drain_message};
+                                      .drain = on_drain_message,
+                                      .cover = on_cover,
+                                      .uncover = on_uncover};
 
     if (w->options->listener_count > WORKER_LISTENERS_MAX)
         return error_set(e, ERROR_LIMIT, "over %d listeners", WORKER_LISTENERS_MAX);

@@ -25,14 +25,17 @@ struct crew_slot {
     struct crew_process worker;
     int channel[2]; /* near: control's end; far: the worker's */
     int counters;
-    bool is_serving; /* control has said CHANNEL_WORKER_READY of it */
+    bool is_serving;   /* control has said CHANNEL_WORKER_READY of it */
+    bool was_serving;  /* this or an earlier one */
+    pid_t cover_pid;   /* who accepts from its sockets meanwhile (cover.h); 0 = nobody */
+    size_t cover_sent; /* sockets that it has been sent */
     /* After an upgrade, until `worker` serves: the old binary's one on the same sockets. */
     pid_t old_pid;
     int old_channel[2];
 };
 
 struct crew {
-    struct settings settings; /* effective */
+    struct settings settings;     /* effective */
     struct privilege worker_user; /* nginx_user's */
     struct privilege own_user;    /* acme_user's: control's and the watcher's */
     struct listeners listeners;

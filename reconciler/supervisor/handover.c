@@ -174,6 +174,7 @@ static int take_slots(struct crew *c, const struct descriptor_list *fds, struct 
         s->counters = descriptor_get(fds, DESCRIPTOR_COUNTERS, (int)i);
         s->old_channel[CREW_NEAR] = descriptor_get(fds, DESCRIPTOR_CHANNEL, (int)i);
         s->old_channel[CREW_FAR] = descriptor_get(fds, DESCRIPTOR_CHANNEL_FAR, (int)i);
+        s->was_serving = true;
         if (take_pid(rest, "worker", &s->old_pid))
             return error_set(e, ERROR_SYNTAX, "handover: workers are missing");
         if (channel_pair(s->channel, e))

@@ -170,7 +170,7 @@ static void retire(struct upgrade *u, struct crew_slot *slot)
 
 void upgrade_worker_ready(struct upgrade *u, struct crew *c, size_t slot)
 {
-    c->slots[slot].is_serving = true;
+    c->slots[slot].is_serving = c->slots[slot].was_serving = true;
     retire(u, &c->slots[slot]);
     if (u->stage == UPGRADE_WORKERS)
         begin_next_slot(u, c);

@@ -102,6 +102,28 @@ class UnderLoad(Case):
             self.assertEqual([], load.failures_outside(before, after), "its own connections alone")
             load.attempts.clear()
 
+    def test_worker_that_dies_again_and_again(self):
+        """While its slot is empty, up to 5 s, another accepts what the kernel gives that slot."""
+
+        def first_slot():
+            return [p for p in s.workers if "--slot=0" in processes.command_of(p)]
+
+        ca, s, load = self.loaded(log_level="info")
+        for _ in range(4):
+            os.kill(wait_until("it is there", first_slot)[0], signal.SIGKILL)
+            wait_until("it is seen", lambda: not any(map(processes.is_running, first_slot())))
+        load.stop()
+        waits = []
+        while not first_slot():
+            began = time.monotonic()
+            s.shake_hands(self.NAMES[0])
+            waits.append(time.monotonic() - began)
+        self.assertGreater(len(waits), 10)
+        self.assertLess(max(waits), 3)
+        wait_until("both serve", lambda: len(s.events("slot_covered")) and len(s.workers) == 2)
+        for _ in range(CONNECTIONS):
+            s.shake_hands(self.NAMES[0])
+
     def test_control_killed(self):
         ca, s, load = self.loaded()
         for number in range(3):

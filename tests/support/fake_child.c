@@ -18,6 +18,7 @@
 
 #define POLLED_MAX 64
 #define REQUEST_MAX 4096
+#define COVERED_MAX 8
 
 struct fake {
     struct descriptor_list fds;
@@ -26,6 +27,8 @@ struct fake {
     char *const *environment;
     unsigned hups, watch_lines;
     int64_t worker_pids[SETTINGS_WORKERS_MAX];
+    int covered[COVERED_MAX]; /* sockets of one other slot */
+    size_t covered_count;
 };
 
 static int get(const struct fake *f, enum descriptor_name name)
@@ -104,24 +107,46 @@ static void finish_held(const struct fake *f, int *held)
     *held = -1;
 }
 
+static void hear_supervisor(struct fake *f)
+{
+    struct channel_message m;
+    struct error e;
+    int fd;
+
+    while (channel_receive(get(f, DESCRIPTOR_CHANNEL), &m, &fd, &e) > 0) {
+        bool is_ours = m.u.cover.pid == getpid();
+        while (m.type == CHANNEL_UNCOVER && is_ours && f->covered_count)
+            close(f->covered[--f->covered_count]);
+        if (m.type == CHANNEL_COVER && is_ours && f->covered_count < COVERED_MAX)
+            f->covered[f->covered_count++] = fd;
+        else if (fd >= 0)
+            close(fd);
+    }
+}
+
 enum turn { TURN_ON, TURN_DRAIN, TURN_LEAVE };
 
-static enum turn worker_turn(const struct fake *f, bool accepts, int *held)
+static enum turn worker_turn(struct fake *f, bool accepts, int *held)
 {
     struct pollfd polled[POLLED_MAX] = {{.fd = f->signals, .events = POLLIN},
                                         {.fd = get(f, DESCRIPTOR_LIFELINE), .events = POLLIN},
-                                        {.fd = *held, .events = POLLIN}};
-    size_t n = 3, listeners = accepts ? descriptor_count(&f->fds, DESCRIPTOR_LISTEN) : 0;
+                                        {.fd = *held, .events = POLLIN},
+                                        {.fd = get(f, DESCRIPTOR_CHANNEL), .events = POLLIN}};
+    size_t n = 4, listeners = accepts ? descriptor_count(&f->fds, DESCRIPTOR_LISTEN) : 0;
     int number;
 
     for (size_t i = 0; i < listeners && n < POLLED_MAX; i++)
         polled[n++] = (struct pollfd){.fd = descriptor_get(&f->fds, DESCRIPTOR_LISTEN, (int)i),
                                       .events = POLLIN};
+    for (size_t i = 0; accepts && i < f->covered_count && n < POLLED_MAX; i++)
+        polled[n++] = (struct pollfd){.fd = f->covered[i], .events = POLLIN};
     if (poll(polled, n, -1) < 0 || polled[1].revents)
         return TURN_LEAVE;
+    if (polled[3].revents)
+        hear_supervisor(f);
     if (polled[2].revents)
         finish_held(f, held);
-    for (size_t i = 3; i < n; i++)
+    for (size_t i = 4; i < n; i++)
         if (polled[i].revents)
             serve(f, polled[i].fd, held);
     number = next_signal(f->signals);

@@ -56,6 +56,57 @@ static void test_session(void)
     worker_rig_free(w);
 }
 
+static void send_cover(struct worker_rig *w, enum channel_type type, uint32_t address, int64_t pid,
+                       int fd)
+{
+    struct channel_message m = {.type = type, .u.cover = {7, address, pid}};
+
+    worker_rig_send(w, &m, fd);
+}
+
+/* What comes to a slot without a worker comes to this one, as to its own sockets, while told so. */
+static void test_cover(void)
+{
+    struct worker_rig *gone = worker_rig_new(NULL), *w = worker_names_start(names, NULL);
+    uint64_t accepted;
+    char *answer;
+    SSL *ssl;
+    int fd;
+
+    kill(gone->pid, SIGKILL);
+    worker_rig_wait(gone);
+    send_cover(w, CHANNEL_COVER, 0, w->pid + 1, gone->listeners[2]); /* its predecessor's */
+    send_cover(w, CHANNEL_COVER, 64, w->pid, gone->listeners[2]);    /* of no address */
+    send_cover(w, CHANNEL_COVER, 0, w->pid, -1);
+    send_cover(w, CHANNEL_COVER, 0, w->pid, gone->listeners[0]);
+    send_cover(w, CHANNEL_COVER, 1, w->pid, gone->listeners[1]);
+    answer = worker_rig_ask(gone->plain_port, AF_INET, REQUEST("/", "a"));
+    CU_ASSERT_TRUE(worker_names_begins(answer, "HTTP/1.1 404 Not Found\r\n"));
+    free(answer);
+    ssl = worker_rig_handshake(gone->tls_port, &any);
+    CU_ASSERT_PTR_NOT_NULL(ssl);
+    send_cover(w, CHANNEL_UNCOVER, 0, w->pid, -1);
+    worker_rig_greet(w); /* a round trip */
+    accepted = counters_get(&w->counters->connections_accepted);
+    fd = worker_rig_connect(gone->plain_port, AF_INET);
+    worker_rig_greet(w);
+    CU_ASSERT_EQUAL(counters_get(&w->counters->connections_accepted), accepted);
+    /* What it has taken in goes on. */
+    answer = ssl ? worker_rig_exchange(ssl, REQUEST("/", "a")) : NULL;
+    CU_ASSERT_PTR_NOT_NULL(answer);
+    free(answer);
+    worker_rig_hang_up(ssl);
+    close(fd);
+    for (size_t i = 0; i < 200; i++) /* more than it takes: the rest is closed */
+        send_cover(w, CHANNEL_COVER, 0, w->pid, gone->listeners[0]);
+    worker_rig_greet(w);
+    answer = worker_rig_ask(w->plain_port, AF_INET, REQUEST("/", "a"));
+    CU_ASSERT_PTR_NOT_NULL(answer);
+    free(answer);
+    worker_rig_free(gone);
+    worker_rig_free(w);
+}
+
 /* Connections wait in the queue until the first manifest is there. */
 static void test_accepts_late(void)
 {
@@ -326,6 +377,7 @@ static void test_cannot_start(void)
 int main(void)
 {
     CU_TestInfo tests[] = {{"session", test_session},
+                           {"covers", test_cover},
                            {"accepts late", test_accepts_late},
                            {"bad segment", test_bad_segment},
                            {"SNI seen", test_sni_seen},

@@ -206,6 +206,50 @@ static void test_worker_death(void)
     stop_and_close(&s);
 }
 
+/* Asks until the slot's worker answers; its pid. */
+static pid_t who_in(const struct supervised *s, int slot)
+{
+    int64_t end = clock_steady_ms() + 20000;
+    char line[LINE];
+    int got, pid;
+
+    while (clock_steady_ms() < end && supervised_ask(s->proxy_port, "x", line, sizeof(line)))
+        if (sscanf(line, "worker %d %d", &got, &pid) == 2 && got == slot)
+            return pid;
+    return 0;
+}
+
+/* Its fourth death in a row leaves a slot empty for 5 s: others accept for it, up to its return. */
+static void test_covered_slot(void)
+{
+    static const char *const settings[] = {"nginx_worker_processes=3", "proxy_listen=127.0.0.1:0",
+                                           NULL};
+    struct supervised s;
+    char line[LINE];
+    pid_t other;
+
+    start(&s, settings, NULL);
+    for (int i = 0; i < 4; i++) {
+        pid_t victim = who_in(&s, 0);
+        CU_ASSERT_FATAL(victim > 0);
+        kill(victim, SIGKILL);
+        CU_ASSERT_TRUE(supervised_logs(&s, "child=worker-0"));
+    }
+    for (int i = 0; i < 60; i++) {
+        CU_ASSERT_TRUE(supervised_ask(s.proxy_port, "x", line, sizeof(line)));
+        CU_ASSERT_PTR_NULL(strstr(line, "worker 0"));
+    }
+    /* So does one for who covered it, and for both. */
+    other = who_in(&s, 1);
+    kill(other, SIGKILL);
+    CU_ASSERT_TRUE(supervised_is_gone(other));
+    for (int i = 0; i < 60; i++)
+        CU_ASSERT_TRUE(supervised_ask(s.proxy_port, "x", line, sizeof(line)));
+    CU_ASSERT(who_in(&s, 0) > 0);
+    CU_ASSERT(who_in(&s, 1) > 0);
+    stop_and_close(&s);
+}
+
 static void test_control_death(void)
 {
     struct supervised s;
@@ -434,6 +478,7 @@ int main(int argc, char **argv)
         {"addresses in use", test_in_use},
         {"names, ports used again", test_names_and_reuse},
         {"a worker's death", test_worker_death},
+        {"a covered slot", test_covered_slot},
         {"control's death", test_control_death},
         {"start failure", test_start_failure},
         {"unknown user", test_unknown_user},
