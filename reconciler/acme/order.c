@@ -194,30 +194,52 @@ static enum acme_next publish(struct acme_order *o, struct acme_step *step)
     return ACME_PUBLISH;
 }
 
+/* What another order of the account met: waited for where that is short, as if it were our own. */
+static enum acme_next await_limit(struct acme_order *o, const struct error *limit,
+                                  struct acme_step *step)
+{
+    step->at_ms = limit->retry_at * 1000;
+    if (step->at_ms - o->now_ms <= ACME_RETRY_AFTER_WAITED_MS)
+        return ACME_WAIT;
+    acme_order_fail(o, limit);
+    return ACME_FAILED;
+}
+
+/* What the session, and the account, let the order do now. SEND: what it wants. */
+static enum acme_next await_turn(struct acme_order *o, bool creates, struct acme_step *step)
+{
+    const struct error *limit = creates ? acme_session_limit(o->session, o->now_ms) : NULL;
+
+    if (acme_session_error(o->session)) {
+        acme_order_fail(o, acme_session_error(o->session));
+        return ACME_FAILED;
+    }
+    if (limit)
+        return await_limit(o, limit, step);
+    if (o->retry.at_ms > o->now_ms) {
+        step->at_ms = o->retry.at_ms;
+        return ACME_WAIT;
+    }
+    if (acme_session_is_ready(o->session))
+        return creates && !o->may_create ? ACME_SAVE : ACME_SEND;
+    if (!is_cleaning_up(o))
+        return ACME_WAIT_SESSION;
+    skip_deactivation(o);
+    return ACME_FAILED;
+}
+
 /* The request of the state. FAILED here: the state has changed, look again. */
 static enum acme_next next_request(struct acme_order *o, struct acme_step *step)
 {
+    bool creates = o->state == ACME_ORDER_CREATE && !o->request.is_started;
     struct error e;
     enum acme_next next;
 
     if (o->request.is_in_flight)
         return ACME_IN_FLIGHT;
-    if (acme_session_error(o->session)) {
-        acme_order_fail(o, acme_session_error(o->session));
-        return ACME_FAILED;
-    }
-    if (o->retry.at_ms > o->now_ms) {
-        step->at_ms = o->retry.at_ms;
-        return ACME_WAIT;
-    }
-    if (!acme_session_is_ready(o->session)) {
-        if (!is_cleaning_up(o))
-            return ACME_WAIT_SESSION;
-        skip_deactivation(o);
-        return ACME_FAILED;
-    }
-    if (o->state == ACME_ORDER_CREATE && !o->request.is_started && !o->may_create)
-        return ACME_SAVE;
+    next = await_turn(o, creates, step);
+    if (next != ACME_SEND)
+        return next;
     if (!o->request.is_started && step_of(o)->prepare(o, &e)) {
         acme_order_fail(o, &e);
         return ACME_FAILED;
@@ -294,6 +316,9 @@ static void refuse(struct acme_order *o, const struct http_reply *reply)
     struct error e;
 
     acme_problem_of_reply(reply, o->now_ms, &e);
+    if (e.kind == ERROR_RATE_LIMIT)
+        acme_session_meet_limit(o->session, str_from(o->name),
+                                acme_problem_limit_scope(reply, str_from(o->name)), &e, o->now_ms);
     if (type == ACME_PROBLEM_ACCOUNT_DOES_NOT_EXIST)
         acme_session_lose_account(o->session, o->request.account_number);
     if (step->refused && step->refused(o, type, &e))

@@ -216,3 +216,43 @@ enum acme_problem_type acme_problem_peek(const struct http_reply *reply)
     acme_message_free(&m);
     return type;
 }
+
+static bool tells_of(const struct acme_problem *problem, struct str word)
+{
+    const struct str texts[] = {problem->detail, problem->title, problem->sub_name,
+                                problem->sub_detail};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
+        for (size_t at = 0; at + word.len <= texts[i].len; at++)
+            if (str_equal_nocase(str_slice(texts[i], at, at + word.len), word))
+                return true;
+    return false;
+}
+
+/* The shortest domain that is none of a whole country: two labels. */
+static struct str domain_of(struct str name)
+{
+    size_t dots = 0;
+
+    for (size_t at = name.len; at > 0; at--)
+        if (name.ptr[at - 1] == '.' && ++dots == 2)
+            return str_slice(name, at, name.len);
+    return name;
+}
+
+enum acme_limit_scope acme_problem_limit_scope(const struct http_reply *reply, struct str name)
+{
+    struct acme_message m = {0};
+    struct acme_problem problem = {0};
+    struct error ignored;
+    enum acme_limit_scope scope = ACME_LIMIT_UNCLEAR;
+
+    if (acme_message_parse(reply->body, &m, &ignored) == 0)
+        acme_message_problem(&m, &problem);
+    if (tells_of(&problem, domain_of(name)) || tells_of(&problem, STR("exact set")))
+        scope = ACME_LIMIT_OF_NAME;
+    else if (tells_of(&problem, STR("account")))
+        scope = ACME_LIMIT_OF_ACCOUNT;
+    acme_message_free(&m);
+    return scope;
+}

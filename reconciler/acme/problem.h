@@ -33,6 +33,13 @@ int acme_problem_of_reply(const struct http_reply *reply, int64_t now_ms, struct
  */
 int acme_problem_of_object(const struct acme_problem *problem, enum error_kind otherwise,
                            struct error *e);
+/* Whom a refusal for a rate limit meets, as far as its words tell. */
+enum acme_limit_scope {
+    ACME_LIMIT_UNCLEAR,
+    ACME_LIMIT_OF_NAME,   /* it tells of the name, of a domain it lies in, or of "this exact set" */
+    ACME_LIMIT_OF_ACCOUNT /* it tells of the account */
+};
+enum acme_limit_scope acme_problem_limit_scope(const struct http_reply *reply, struct str name);
 /* A reply's type without its text; ACME_PROBLEM_NONE where there is none. */
 enum acme_problem_type acme_problem_peek(const struct http_reply *reply);
 

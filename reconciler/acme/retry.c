@@ -6,7 +6,7 @@ const struct acme_patience acme_patience_of_lag = {ACME_LAG_RETRIES_MAX, ACME_LA
 bool acme_retry_passes(const struct error *e)
 {
     return e->kind == ERROR_NETWORK || e->kind == ERROR_TIMEOUT || e->kind == ERROR_CA_BROKEN ||
-           (e->kind == ERROR_RATE_LIMIT && e->retry_at);
+           ((e->kind == ERROR_RATE_LIMIT || e->kind == ERROR_ACCOUNT_LIMIT) && e->retry_at);
 }
 
 bool acme_retry_again(struct acme_retry *r, const struct acme_patience *p, const struct error *e,

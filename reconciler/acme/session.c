@@ -32,6 +32,9 @@ struct acme_session {
     struct acme_account account;
     struct acme_request request; /* newAccount */
     struct acme_retry retry;     /* of the directory, or of newAccount: one follows the other */
+    struct error limit;          /* of the account; retry_at 0: none */
+    uint64_t unclear_name;       /* hash of the last name that met a limit that may be its own */
+    int64_t unclear_until;
     bool failed;
     struct error error;
 };
@@ -461,4 +464,34 @@ void acme_session_lose_account(struct acme_session *s, unsigned number)
 {
     if (s->account.state == ACME_ACCOUNT_READY && s->account.number == number)
         s->account.state = ACME_ACCOUNT_CREATE;
+}
+
+/* Has another name met a limit of which the CA does not say whose it is, and waits for it still? */
+static bool met_by_others(struct acme_session *s, struct str name, int64_t until, int64_t now_ms)
+{
+    uint64_t hash = str_hash(name, 0);
+    bool met = s->unclear_until * 1000 > now_ms && s->unclear_name != hash;
+
+    s->unclear_name = hash;
+    s->unclear_until = until;
+    return met;
+}
+
+void acme_session_meet_limit(struct acme_session *s, struct str name, enum acme_limit_scope scope,
+                             struct error *e, int64_t now_ms)
+{
+    int64_t until = e->retry_at ? e->retry_at : now_ms / 1000 + ACME_LIMIT_SECONDS;
+
+    if (scope == ACME_LIMIT_OF_NAME ||
+        (scope == ACME_LIMIT_UNCLEAR && !met_by_others(s, name, until, now_ms)))
+        return;
+    e->kind = ERROR_ACCOUNT_LIMIT;
+    e->retry_at = until;
+    if (until > s->limit.retry_at)
+        s->limit = *e;
+}
+
+const struct error *acme_session_limit(const struct acme_session *s, int64_t now_ms)
+{
+    return s->limit.retry_at * 1000 > now_ms ? &s->limit : NULL;
 }

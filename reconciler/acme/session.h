@@ -19,6 +19,8 @@
 struct acme_session;
 
 #define ACME_DIRECTORY_AGE_MS 86400000 /* read again after that */
+/* An account that is refused for a rate limit, without a time, orders nothing for so long. */
+#define ACME_LIMIT_SECONDS 60
 
 struct acme_session_options {
     struct str directory_url; /* https */

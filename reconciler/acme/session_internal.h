@@ -3,6 +3,8 @@
 
 #include <openssl/types.h>
 
+#include "reconciler/acme/problem.h"
+#include "reconciler/base/error.h"
 #include "reconciler/base/str.h"
 
 /* What requests and orders need of their session; for acme/ alone. */
@@ -20,5 +22,15 @@ unsigned acme_session_account_number(const struct acme_session *s);
  * its place already.
  */
 void acme_session_lose_account(struct acme_session *s, unsigned number);
+
+/*
+ * An order for `name` was refused for a rate limit. Where that is the account's (the CA says so, or
+ * it says nothing of whose it is, to two names), *e becomes ERROR_ACCOUNT_LIMIT, with a retry_at in
+ * any case, and whoever is to create an order heeds acme_session_limit until then.
+ */
+void acme_session_meet_limit(struct acme_session *s, struct str name, enum acme_limit_scope scope,
+                             struct error *e, int64_t now_ms);
+/* That, while it lasts; else NULL. */
+const struct error *acme_session_limit(const struct acme_session *s, int64_t now_ms);
 
 #endif

@@ -21,6 +21,7 @@ static const char *const kind_names[ERROR_KIND_COUNT] = {
     [ERROR_CA_REFUSED] = "ca_refused",
     [ERROR_CHALLENGE] = "challenge",
     [ERROR_RATE_LIMIT] = "rate_limit",
+    [ERROR_ACCOUNT_LIMIT] = "account_limit",
     [ERROR_CA_BROKEN] = "ca_broken",
     [ERROR_ACCOUNT] = "account",
 };

@@ -19,13 +19,14 @@ enum error_kind {
     ERROR_STORAGE, /* the durable store cannot be read or written */
     ERROR_NETWORK, /* no answer from the other side: DNS, connect, TLS, reset */
     ERROR_TIMEOUT,
-    ERROR_CRYPTO,     /* a key, certificate or signature that libcrypto refuses */
-    ERROR_PROTOCOL,   /* an answer that breaks RFC 8555 or HTTP */
-    ERROR_CA_REFUSED, /* the CA says no for good: rejectedIdentifier, caa, badCSR ... */
-    ERROR_CHALLENGE,  /* the CA could not validate the challenge */
-    ERROR_RATE_LIMIT, /* 429, rateLimited */
-    ERROR_CA_BROKEN,  /* 5xx, serverInternal: passes */
-    ERROR_ACCOUNT,    /* account unknown, deactivated, EAB missing, terms not agreed */
+    ERROR_CRYPTO,        /* a key, certificate or signature that libcrypto refuses */
+    ERROR_PROTOCOL,      /* an answer that breaks RFC 8555 or HTTP */
+    ERROR_CA_REFUSED,    /* the CA says no for good: rejectedIdentifier, caa, badCSR ... */
+    ERROR_CHALLENGE,     /* the CA could not validate the challenge */
+    ERROR_RATE_LIMIT,    /* 429, rateLimited: what was asked for */
+    ERROR_ACCOUNT_LIMIT, /* the same, and whatever else the account asks for, too */
+    ERROR_CA_BROKEN,     /* 5xx, serverInternal: passes */
+    ERROR_ACCOUNT,       /* account unknown, deactivated, EAB missing, terms not agreed */
     ERROR_KIND_COUNT
 };
 

@@ -74,6 +74,72 @@ static void patience_ends(void)
     order_run_finish(&r);
 }
 
+#define LIMITED(words)                                                                           \
+    {                                                                                            \
+        .path = "/order", .status = 429, .retry_after = "3600",                                  \
+        .body = "{\"type\":\"urn:ietf:params:acme:error:rateLimited\",\"detail\":\"" words "\"}" \
+    }
+
+/* A limit of the account stops it once; one of a name says nothing of the others. */
+static void limits(void)
+{
+    static const struct {
+        struct fake_answer answer; /* to every newOrder */
+        unsigned asked;            /* newOrders, of five names one after the other */
+    } rows[] = {
+        {LIMITED("too many new orders (300) from this account in the last 3h"), 1},
+        {LIMITED("slow down"), 2}, /* the second one tells whose it is */
+        {{.path = "/order", .status = 429, .retry_after = "3600", .body = "<html>"}, 2},
+        {LIMITED("too many certificates (50) already issued for \\\"Example.com\\\""), 5},
+        {LIMITED("too many certificates (5) already issued for this exact set of identifiers"), 5},
+    };
+    static const char *const names[] = {"a.example.com", "b.example.com", "c.example.com",
+                                        "d.example.com", "e.example.com"};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct order_run r;
+        bool is_account = rows[i].asked < ARRAY_LENGTH(names);
+
+        order_run_start(&r, account_key, &(struct fake_ca_options){.knows_account = true});
+        fake_ca_script(r.ca, &rows[i].answer, 1);
+        for (size_t n = 0; n < ARRAY_LENGTH(names); n++) {
+            const struct error *e;
+            order_run_order(&r, names[n], NULL, NULL);
+            CU_ASSERT_EQUAL(order_run(&r), ACME_FAILED);
+            e = acme_order_error(r.order);
+            CU_ASSERT_EQUAL(e->kind, is_account && n + 1 >= rows[i].asked ? ERROR_ACCOUNT_LIMIT
+                                                                          : ERROR_RATE_LIMIT);
+            CU_ASSERT_EQUAL(e->retry_at, r.now_ms / 1000 + 3600);
+        }
+        CU_ASSERT_EQUAL(count_of(&r, "POST /order\n"), rows[i].asked);
+        /* And then it goes on. */
+        fake_ca_script(r.ca, NULL, 0);
+        r.now_ms += 3601000;
+        order_run_order(&r, names[0], NULL, NULL);
+        CU_ASSERT_EQUAL(order_run(&r), ACME_DONE);
+        order_run_finish(&r);
+    }
+}
+
+/* Where the account's limit ends soon, the others wait for it, and nothing fails. */
+static void short_limits_are_waited_for(void)
+{
+    struct fake_answer answer = LIMITED("too many requests of this account");
+    struct order_run r;
+    int64_t began;
+
+    answer.retry_after = "20";
+    answer.nth = 1;
+    order_run_start(&r, account_key, &(struct fake_ca_options){.knows_account = true});
+    began = r.now_ms;
+    fake_ca_script(r.ca, &answer, 1);
+    order_run_order(&r, "a.example.com", NULL, NULL);
+    CU_ASSERT_EQUAL(order_run(&r), ACME_DONE);
+    CU_ASSERT_TRUE(r.now_ms - began >= 20000);
+    CU_ASSERT_EQUAL(count_of(&r, "POST /order\n"), 2);
+    order_run_finish(&r);
+}
+
 static int suite_up(void)
 {
     struct error e;
@@ -97,6 +163,8 @@ int main(void)
     suite = CU_add_suite("acme retry", suite_up, suite_down);
     CU_add_test(suite, "hiccups", hiccups);
     CU_add_test(suite, "patience ends", patience_ends);
+    CU_add_test(suite, "limits", limits);
+    CU_add_test(suite, "short limits are waited for", short_limits_are_waited_for);
     CU_basic_set_mode(CU_BRM_NORMAL);
     CU_basic_run_tests();
     return CU_get_number_of_failures() ? 1 : 0;
