@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "reconciler/base/nearest.h"
 #include "reconciler/base/vec.h"
 #include "spec/fault.h"
 #include "spec/problem.h"
@@ -379,6 +380,22 @@ static bool is_known(const void *context, uint32_t name)
     return may_hold(k->catalog, k->kind, catalog_kind_of(k->catalog, name));
 }
 
+/* Of the lists that may stand there, which was meant? */
+static void offer_lists(struct catalog *c, const struct known *known)
+{
+    struct schema_context *s = c->context;
+
+    for (size_t i = 0; i < s->fault_count; i++) {
+        const char *near = NULL;
+
+        for (unsigned kind = 0; kind < ENTITY_KIND_COUNT; kind++)
+            if (may_hold(c, known->kind, (uint8_t)kind))
+                nearest_offer(s->faults[i].path, entity_infos[kind].list, &near);
+        if (near && str_equal(s->faults[i].message, STR("unknown field")))
+            fault_explain(s, s->faults[i].path, "unknown field, did you mean %s?", near);
+    }
+}
+
 static void fill_list(struct catalog *c, uint8_t kind, const struct document_node *list,
                       struct catalog_ref parent);
 
@@ -452,6 +469,7 @@ static void fill_item(struct catalog *c, uint8_t kind, const struct document_nod
         schema_check_view(s, &v, entity, NULL);
         take_foreigns(c, &v, ref);
     }
+    offer_lists(c, &known);
     set_common(c, &v, ref);
     resolve_set_id(c, &v, ref);
     if (s->acme) {
@@ -519,6 +537,7 @@ static void check_document(struct catalog *c, const struct document_node *root)
 
     if (schema_open(s, &entity_document, root, &v, NULL, is_known, &known))
         schema_check_view(s, &v, NULL, NULL);
+    offer_lists(c, &known);
     explain_deck_keys(s);
     flush_faults(c, nowhere);
 }

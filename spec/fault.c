@@ -107,6 +107,19 @@ void fault_add_entity(struct schema_context *c, const struct schema_frame *at, s
     f->is_entity = true;
 }
 
+#define UNKNOWN "unknown field" /* as Kong has it */
+
+void fault_add_unknown(struct schema_context *c, const struct schema_frame *at, struct place place,
+                       const char *near)
+{
+    size_t before = c->fault_count;
+
+    fault_add(c, at, place, UNKNOWN "%s%s%s", near ? ", did you mean " : "", near ? near : "",
+              near ? "?" : "");
+    if (near && c->fault_count > before)
+        c->faults[before].kong = STR(UNKNOWN);
+}
+
 void fault_explain(struct schema_context *c, struct str path, const char *format, ...)
 {
     va_list args;
@@ -114,9 +127,9 @@ void fault_explain(struct schema_context *c, struct str path, const char *format
     for (size_t i = 0; i < c->fault_count; i++) {
         struct schema_fault *f = &c->faults[i];
 
-        if (!str_equal(f->path, path) || !str_equal(f->message, STR("unknown field")))
+        if (!str_equal(f->path, path) || !str_starts(f->message, STR(UNKNOWN)))
             continue;
-        f->kong = f->message;
+        f->kong = STR(UNKNOWN);
         va_start(args, format);
         f->message = print_message(c, format, args);
         va_end(args);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "reconciler/base/nearest.h"
 #include "spec/fault.h"
 #include "spec/json.h"
 #include "spec/rule.h"
@@ -68,6 +69,17 @@ void schema_put(struct schema_view *v, unsigned i, const struct document_node *n
     v->given |= (uint64_t)1 << i;
 }
 
+/* What `name` may have been meant to be. */
+static const char *near_field(const struct schema_view *v, struct str name)
+{
+    const char *near = NULL;
+
+    for (unsigned i = 0; i < schema_field_count(v->record); i++)
+        if (!v->record->has_no_tags || i != v->record->count + COMMON_TAGS)
+            nearest_offer(name, schema_field_of(v, i)->name, &near);
+    return near;
+}
+
 static void open_map(struct schema_context *c, struct schema_view *v, const struct schema_frame *at,
                      bool (*is_known)(const void *, uint32_t), const void *known)
 {
@@ -82,8 +94,9 @@ static void open_map(struct schema_context *c, struct schema_view *v, const stru
             struct schema_frame here = {.up = at,
                                         .name = names_text(c->index->names, keys[k].name)};
 
-            fault_add(c, &here, (struct place){v->node->file, keys[k].line, keys[k].column},
-                      "unknown field");
+            fault_add_unknown(c, &here,
+                              (struct place){v->node->file, keys[k].line, keys[k].column},
+                              near_field(v, here.name));
         }
     }
 }

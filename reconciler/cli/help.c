@@ -2,9 +2,9 @@
 
 #include <string.h>
 
+#include "reconciler/base/nearest.h"
 #include "reconciler/cli/completion.h"
 #include "reconciler/cli/manual.h"
-#include "reconciler/cli/nearest.h"
 #include "reconciler/cli/output.h"
 #include "reconciler/cli/paragraph.h"
 #include "reconciler/cli/verb.h"

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "reconciler/base/clock.h"
+#include "reconciler/base/nearest.h"
 #include "reconciler/base/str.h"
-#include "reconciler/cli/nearest.h"
 #include "reconciler/cli/output.h"
 
 static const struct option_row rows[OPTION_COUNT] = {

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "reconciler/base/attr.h"
-#include "reconciler/cli/nearest.h"
+#include "reconciler/base/nearest.h"
 #include "reconciler/cli/output.h"
 
 #define EVERY (OPTION_BIT(OPTION_NO_COLOR) | OPTION_BIT(OPTION_HELP))

@@ -293,7 +293,7 @@ class Sarif(Cli):
         done = self.run_verb("check", "--format=sarif", path)
         self.assertEqual((1, ""), (done.returncode, done.stderr))
         results = self.read(done)["results"]
-        self.assertEqual(["services[1].urll: unknown field"], [r["message"]["text"] for r in results])
+        self.assertEqual(["services[1].urll: unknown field, did you mean url?"], [r["message"]["text"] for r in results])
         where = results[0]["locations"][0]
         uri = f"file://{self.folder}/odd%20n%C3%A4me%20%231.yaml"
         self.assertEqual(

@@ -128,7 +128,7 @@ class Check(Cli):
     def test_summary(self):
         done = self.run_verb("check", "-", stdin=self.BAD)
         self.assertEqual((1, "-: 1 error\n"), (done.returncode, done.stderr))
-        self.assertEqual("-:5:3: services[1].urll: unknown field\n", done.stdout)
+        self.assertEqual("-:5:3: services[1].urll: unknown field, did you mean url?\n", done.stdout)
         done = self.run_verb("check", "-", stdin=self.GOOD)
         self.assertEqual((0, "", "-: no problems\n"), (done.returncode, done.stdout, done.stderr))
 
@@ -145,7 +145,7 @@ class Check(Cli):
                         "line": 5,
                         "column": 3,
                         "path": "services[1].urll",
-                        "message": "unknown field",
+                        "message": "unknown field, did you mean url?",
                     }
                 ],
                 "flattened_errors": [
@@ -252,10 +252,11 @@ class Help(Cli):
                   "text|json|markdown": "markdown", "text|json|sarif": "sarif",
                   "json|markdown": "markdown", "N": "7", "TIME@DAY": "3d@10",
                   "FILE|URL": "/nonexistent", "PLAN": "/nonexistent/plan"}  # fmt: skip
-        for verb in ("check", "diff", "apply", "explain", "simulate", "status", "schema", "version"):
+        for verb in ("check", "diff", "apply", "explain", "simulate", "status", "retry",
+                     "schema", "version"):  # fmt: skip
             for line in self.run_verb("help", verb).stdout.splitlines():
                 option, _, argument = line.strip().split("  ")[0].split(", ")[-1].partition("=")
-                if not option.startswith("--") or option == "--help":
+                if not option.startswith("--") or option in ("--help", "--watch"):  # which runs on
                     continue
                 word = option + "=" + values[argument] if argument else option
                 done = self.run_verb(verb, word)

@@ -111,7 +111,7 @@ class Gitops(Readme):
         for stage in ("propose", "deliver"):
             done = self.pipeline(stage, "kong.yaml")
             self.assertEqual(1, done.returncode)
-            self.assertIn("acount_email: unknown field", done.stdout)
+            self.assertIn("acount_email: unknown field, did you mean account_email?", done.stdout)
             self.assert_shown(self.comment(), "gitops", "README.md")
 
     def test_unchecked(self):

@@ -14,7 +14,7 @@ class Deck(Cli):
         environment = {"KONG_PREFIX": self.folder, "DECK_HOST": "a.test"}
         for switch in (["--deck-env"], ["--set", "acme_deck_env=on"]):
             done = self.run_verb("check", *switch, "-", stdin=DECK, environment=environment)
-            self.assertEqual("-:4:3: services[1].urll: unknown field\n", done.stdout)
+            self.assertEqual("-:4:3: services[1].urll: unknown field, did you mean url?\n", done.stdout)
         done = self.run_verb("check", "-", stdin=DECK, environment=environment)
         self.assertIn("-:3:", done.stdout, "the braces are YAML's")
         done = self.run_verb("check", "--deck-env", "-", stdin=DECK)

@@ -139,7 +139,7 @@ class BadFile(Case):
         s.spawn()
         self.assertEqual(1, s.process.wait(20))
         text = s.log_text()
-        self.assertIn("kong.yaml:4:3: services[1].urll: unknown field", text)
+        self.assertIn("kong.yaml:4:3: services[1].urll: unknown field, did you mean url?", text)
         self.assertIn("kong.yaml:5:", text)
         self.assertIn("services[1].port", text)
 

@@ -34,7 +34,7 @@ class Check(File):
         done = self.run_verb("check", path)
         self.assertEqual(1, done.returncode)
         lines = done.stdout.splitlines()
-        self.assertIn(f"{path}:4:3: services[1].urll: unknown field", lines)
+        self.assertIn(f"{path}:4:3: services[1].urll: unknown field, did you mean url?", lines)
         self.assertTrue(lines[-1].startswith(f"{path}:5:9: services[1].port: "), lines)
 
     def test_json(self):
@@ -49,7 +49,7 @@ class Check(File):
     def test_stdin(self):
         done = self.run_verb("check", "-", stdin=BAD)
         self.assertEqual(1, done.returncode)
-        self.assertIn("-:4:3: services[1].urll: unknown field", done.stdout.splitlines())
+        self.assertIn("-:4:3: services[1].urll: unknown field, did you mean url?", done.stdout.splitlines())
 
     def test_json_document(self):
         self.assertEqual(0, self.run_verb("check", self.put(document(["a.test"]), "k.json")).returncode)

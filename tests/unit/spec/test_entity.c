@@ -249,7 +249,13 @@ static const struct row others[] = {
      "2:21: workspaces[1].name: must not be one of: workspaces, consumers, certificates, services, "
      "routes, snis, upstreams, targets, plugins, tags, ca_certificates, clustering_data_planes, "
      "parameters, vaults, key_sets, keys, filter_chains\n"},
-    {"workspaces: [{name: a, tags: [b]}]\n", "2:24: workspaces[1].tags: unknown field\n"},
+    {"servces: []\n", "2:1: servces: unknown field, did you mean services?\n"},
+        {"services: [{name: a, host: b, route: []}]\n",
+         "2:31: services[1].route: unknown field, did you mean routes?\n"},
+        {"services: [{name: a, host: b, flavour: 1}]\n", "2:31: services[1].flavour: unknown field\n"},
+        {"plugins: [{name: acme, config: {account_email: a@b.test, domain: [c]}}]\n",
+         "2:58: plugins[1].config.domain: unknown field, did you mean domains?\n"},
+        {"workspaces: [{name: a, tags: [b]}]\n", "2:24: workspaces[1].tags: unknown field\n"},
     {"parameters: [{key: a, value: b}]\n", ""},
     {"parameters: [{key: a}]\n", "2:14: parameters[1].value: required field missing\n"},
     {"acme_storage: [{key: a, value: b, ttl: 5}]\n", ""},

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "reconciler/base/attr.h"
-#include "reconciler/cli/nearest.h"
+#include "reconciler/base/nearest.h"
 
 static void distance(void)
 {

@@ -1,4 +1,4 @@
-#include "reconciler/cli/nearest.h"
+#include "nearest.h"
 
 #include <string.h>
 

@@ -1,9 +1,9 @@
-#ifndef CLI_NEAREST_H
-#define CLI_NEAREST_H
+#ifndef BASE_NEAREST_H
+#define BASE_NEAREST_H
 
 #include <stddef.h>
 
-#include "reconciler/base/str.h"
+#include "str.h"
 
 /* Longer words are never near one of ours. */
 #define NEAREST_WORD_MAX 64
