@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "reconciler/acme/url.h"
-#include "reconciler/pki/certificate.h"
+#include "reconciler/pki/issued.h"
 
 static const struct str media_type = STR_INIT("application/pem-certificate-chain");
 
@@ -45,14 +45,13 @@ static void read_links(struct acme_download *d, struct str line)
 }
 
 /* The answer's chain, checked; its issuer in *issuer (malloc'd or NULL). */
-static int check(const struct http_reply *reply, const struct acme_expectation *expected,
+static int check(const struct http_reply *reply, const struct issued_expectation *expected,
                  char **issuer, struct error *e)
 {
     if (reply->content_type.ptr &&
         !str_equal_nocase(str_slice(reply->content_type, 0, media_type.len), media_type))
         return error_set(e, ERROR_PROTOCOL, "the certificate comes as another media type");
-    return certificate_check_issued(reply->body, expected->key_type, expected->key, expected->name,
-                                    issuer, e);
+    return issued_check(reply->body, expected, issuer, e);
 }
 
 static int put(struct acme_download *d, struct str chain, char *issuer, struct error *e)
@@ -71,7 +70,7 @@ static int put(struct acme_download *d, struct str chain, char *issuer, struct e
 }
 
 int acme_download_take(struct acme_download *d, const struct http_reply *reply,
-                       const struct acme_expectation *expected, struct error *e)
+                       const struct issued_expectation *expected, struct error *e)
 {
     char *issuer = NULL;
 
@@ -83,7 +82,7 @@ int acme_download_take(struct acme_download *d, const struct http_reply *reply,
 }
 
 int acme_download_take_if(struct acme_download *d, const struct http_reply *reply,
-                          const struct acme_expectation *expected, struct str wanted,
+                          const struct issued_expectation *expected, struct str wanted,
                           struct error *e)
 {
     char *issuer = NULL;

@@ -8,7 +8,6 @@
 #include "reconciler/base/attr.h"
 #include "reconciler/base/error.h"
 #include "reconciler/base/http.h"
-#include "reconciler/base/key_type.h"
 #include "reconciler/base/str.h"
 
 /* What the certificate URL gives (RFC 8555 §7.4.2): a chain, and links to others for the same leaf.
@@ -20,24 +19,19 @@ struct acme_download {
     size_t alternate_count;
 };
 
-/* What a chain is checked against. */
-struct acme_expectation {
-    enum key_type key_type;
-    struct str key; /* packed */
-    struct str name;
-};
+struct issued_expectation;
 
 /*
  * Takes the chain of an answer in the place of an earlier one, if it is what was expected; -1 with
  * *e, and nothing changed, if not. Alternate links are kept of the first chain only.
  */
 int acme_download_take(struct acme_download *d, const struct http_reply *reply,
-                       const struct acme_expectation *expected, struct error *e) MUST_CHECK;
+                       const struct issued_expectation *expected, struct error *e) MUST_CHECK;
 /*
  * The same, but only if the chain ends under this issuer. 1 taken, 0 it ends elsewhere, -1 with *e.
  */
 int acme_download_take_if(struct acme_download *d, const struct http_reply *reply,
-                          const struct acme_expectation *expected, struct str issuer,
+                          const struct issued_expectation *expected, struct str issuer,
                           struct error *e) MUST_CHECK;
 bool acme_download_ends_under(const struct acme_download *d, struct str issuer);
 void acme_download_fini(struct acme_download *d);

@@ -6,6 +6,7 @@
 #include "reconciler/acme/session_internal.h"
 #include "reconciler/acme/url.h"
 #include "reconciler/pki/csr.h"
+#include "reconciler/pki/issued.h"
 #include "reconciler/pki/key.h"
 
 #define FINALIZE_TRIES_MAX 3
@@ -220,10 +221,12 @@ static void on_issue(struct acme_order *o, const struct http_reply *reply)
 
 /* ---- DOWNLOAD, ALTERNATE ---- */
 
-static struct acme_expectation expectation(const struct acme_order *o)
+static struct issued_expectation expectation(const struct acme_order *o)
 {
-    return (struct acme_expectation){
-        .key_type = o->key_type, .key = buf_view(&o->key), .name = str_from(o->name)};
+    return (struct issued_expectation){.key_type = o->key_type,
+                                       .key = buf_view(&o->key),
+                                       .name = str_from(o->name),
+                                       .now = o->now_ms / 1000};
 }
 
 static int ask_chain(struct acme_order *o, const char *url, struct error *e)
@@ -257,7 +260,7 @@ static void next_alternate(struct acme_order *o, size_t at)
 
 static void on_download(struct acme_order *o, const struct http_reply *reply)
 {
-    const struct acme_expectation expected = expectation(o);
+    const struct issued_expectation expected = expectation(o);
     struct error e;
 
     if (acme_download_take(&o->download, reply, &expected, &e) == 0)
@@ -269,7 +272,7 @@ static void on_download(struct acme_order *o, const struct http_reply *reply)
 
 static void on_alternate(struct acme_order *o, const struct http_reply *reply)
 {
-    const struct acme_expectation expected = expectation(o);
+    const struct issued_expectation expected = expectation(o);
     struct error ignored;
 
     if (acme_download_take_if(&o->download, reply, &expected, str_from(o->preferred_chain),

@@ -13,6 +13,7 @@
 #include "reconciler/pki/certificate.h"
 #include "reconciler/pki/chain.h"
 #include "reconciler/pki/credential.h"
+#include "reconciler/pki/issued.h"
 #include "reconciler/storage/storage.h"
 #include "reconciler/store/index.h"
 #include "reconciler/store/store.h"
@@ -437,9 +438,10 @@ static void record_credential(struct pass *p, const struct issuance_result *r,
 
 void pass_issued(struct pass *p, const struct issuance_result *r, int64_t now)
 {
+    const struct issued_expectation expected = {
+        .key_type = r->key_type, .key = r->key, .name = r->name};
     struct error e;
-    struct credential *c =
-        credential_from_issued(p->chains, r->chain, r->key_type, r->key, r->name, &e);
+    struct credential *c = credential_from_issued(p->chains, r->chain, &expected, &e);
 
     /* It would be due at once, and ordered again and again. */
     if (c && c->facts.not_after <= now)

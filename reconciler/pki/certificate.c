@@ -3,12 +3,9 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "reconciler/pki/chain.h"
 #include "reconciler/pki/credential.h"
 #include "reconciler/pki/der.h"
 #include "reconciler/pki/digest.h"
-#include "reconciler/pki/key.h"
-#include "reconciler/pki/pem.h"
 #include "reconciler/pki/spki.h"
 
 /* The extensions that are read (RFC 5280 §4.2.1); 2.5.29.x is 55 1d x. */
@@ -326,69 +323,4 @@ bool certificate_covers(const struct certificate_view *view, struct str name)
             return true;
     }
     return false;
-}
-
-/* A malloc'd copy; NULL for no text, or one that C strings cannot hold. */
-static char *copy_text(struct str s)
-{
-    return s.ptr && !memchr(s.ptr, 0, s.len) ? str_dup(s) : NULL;
-}
-
-static int check_leaf(const struct certificate_view *leaf, enum key_type key_type, struct str key,
-                      struct str name, struct error *e)
-{
-    switch (key_matches(key_type, key, leaf->der, e)) {
-    case -1:
-        return -1;
-    case 0:
-        return error_set(e, ERROR_PROTOCOL, "the issued certificate is for another key");
-    default:
-        break;
-    }
-    if (!certificate_covers(leaf, name))
-        return error_set(e, ERROR_PROTOCOL, "the issued certificate does not cover the name");
-    return 0;
-}
-
-int certificate_check_issued(struct str pem, enum key_type key_type, struct str key,
-                             struct str name, char **top_issuer, struct error *e)
-{
-    struct pem_reader reader = PEM_READER(PEM_CERTIFICATE, pem);
-    struct buf der = BUF_INIT(CERTIFICATE_DER_MAX);
-    struct certificate_view view = {0};
-    size_t count = 0;
-    int result = -1, found;
-
-    while (buf_clear(&der), (found = pem_read(&reader, &der, e)) == 1) {
-        if (count == CHAIN_CERTIFICATES_MAX + 1) {
-            error_set(e, ERROR_PROTOCOL, "the issued chain has more than %d certificates",
-                      CHAIN_CERTIFICATES_MAX + 1);
-            goto out;
-        }
-        if (certificate_parse(buf_view(&der), &view, e)) {
-            found = -1;
-            break;
-        }
-        if (count == 0 && check_leaf(&view, key_type, key, name, e))
-            goto out;
-        count++;
-    }
-    if (found < 0) {
-        e->kind = ERROR_PROTOCOL;
-        error_prefix(e, "the issued chain");
-        goto out;
-    }
-    /* A CA answers with certificates alone (RFC 8555 §9.1): what is passed over may be one. */
-    if (count == 0 || reader.skipped) {
-        error_set(e, ERROR_PROTOCOL,
-                  reader.skipped ? "the issued chain holds something else"
-                                 : "the issued chain holds no certificate");
-        goto out;
-    }
-    if (top_issuer)
-        *top_issuer = copy_text(view.issuer_cn);
-    result = 0;
-out:
-    buf_free(&der);
-    return result;
 }

@@ -57,13 +57,5 @@ bool certificate_parse_ip(struct str name, struct str *bytes, unsigned char room
  * "*.x" is covered by an equal entry only.
  */
 bool certificate_covers(const struct certificate_view *view, struct str name);
-/*
- * Is `pem` what a CA should have issued: a leaf for `name` whose public key is that of the packed
- * key (key.h), at most CHAIN_CERTIFICATES_MAX certificates behind it, nothing else? notBefore may
- * lie ahead. -1 with ERROR_PROTOCOL. *top_issuer (may be NULL) gets the issuer CN of the last one,
- * malloc'd or NULL.
- */
-int certificate_check_issued(struct str pem, enum key_type key_type, struct str key,
-                             struct str name, char **top_issuer, struct error *e) MUST_CHECK;
 
 #endif

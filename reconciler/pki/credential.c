@@ -11,6 +11,7 @@
 #include "reconciler/pki/alt_name.h"
 #include "reconciler/pki/certificate.h"
 #include "reconciler/pki/chain.h"
+#include "reconciler/pki/issued.h"
 #include "reconciler/pki/key.h"
 #include "reconciler/pki/pem.h"
 
@@ -163,16 +164,17 @@ out:
 }
 
 struct credential *credential_from_issued(struct chain_pool *pool, struct str certificate,
-                                          enum key_type key_type, struct str key, struct str name,
+                                          const struct issued_expectation *expected,
                                           struct error *e)
 {
     struct pieces p = PIECES_INIT;
+    struct certificate_view leaf;
     struct credential *c = NULL;
 
-    if (!certificate_check_issued(certificate, key_type, key, name, NULL, e) &&
-        !take_apart(certificate, &p, e)) {
-        p.raw.facts.key_type = key_type;
-        p.raw.key = key;
+    if (!take_apart(certificate, &p, e) && !certificate_parse(p.raw.leaf, &leaf, e) &&
+        !issued_check_leaf(&leaf, expected, e)) {
+        p.raw.facts.key_type = expected->key_type;
+        p.raw.key = expected->key;
         c = credential_new_raw(pool, &p.raw, e);
     }
     buf_free(&p.der);

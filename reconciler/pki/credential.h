@@ -55,10 +55,10 @@ struct credential {
 struct credential *credential_from_pem(struct chain_pool *pool, struct str certificate,
                                        struct str key, struct error *e) MUST_CHECK;
 
-/* Issued: what a CA sent for this packed key (key.h) and name; checks as certificate_check_issued.
- */
+/* Issued: a chain that went through issued_check; key and name are compared once more. */
+struct issued_expectation;
 struct credential *credential_from_issued(struct chain_pool *pool, struct str certificate,
-                                          enum key_type key_type, struct str key, struct str name,
+                                          const struct issued_expectation *expected,
                                           struct error *e) MUST_CHECK;
 
 /* Bytes that this program stored once and whose facts it knows: nothing is parsed. */

@@ -70,7 +70,8 @@ struct fake_ca *fake_ca_new(const struct fake_ca_options *options)
     ca->body = BUF_INIT(FAKE_BODY_MAX);
     for (size_t i = 0; i < ARRAY_LENGTH(roots); i++) {
         ca->roots[i] = test_issuer_new(roots[i], NULL);
-        ca->issuers[i] = test_issuer_new("Intermediate", ca->roots[i]);
+        ca->issuers[i] = test_issuer_new_row("Intermediate", ca->roots[i],
+                                             options->intermediates ? options->intermediates : 1);
     }
     return ca;
 }
@@ -93,10 +94,8 @@ void fake_ca_free(struct fake_ca *ca)
     drop_orders(ca);
     for (unsigned i = 0; i < ca->nonce_count; i++)
         free(ca->nonces[i]);
-    for (int i = 0; i < 3; i++) {
-        test_issuer_free(ca->issuers[i]);
-        test_issuer_free(ca->roots[i]);
-    }
+    for (int i = 0; i < 3; i++)
+        test_issuer_free_row(ca->issuers[i]);
     buf_free(&ca->log);
     buf_free(&ca->body);
     free(ca->published);
@@ -318,7 +317,8 @@ static void issue(struct fake_ca *ca, unsigned number, EVP_PKEY *key)
                              .names = names,
                              .not_before = ca->options.not_before ? ca->options.not_before
                                                                   : 1800000000 - 3600,
-                             .not_after = 1800000000 + 90 * 86400};
+                             .not_after = 1800000000 + 90 * 86400,
+                             .extensions = {{ca->options.odd[0], ca->options.odd[1]}}};
     bool is_ip = strspn(o->name, "0123456789.") == strlen(o->name) || strchr(o->name, ':');
 
     snprintf(names, sizeof(names), "%s:%s", is_ip ? "IP" : "DNS",
@@ -326,12 +326,6 @@ static void issue(struct fake_ca *ca, unsigned number, EVP_PKEY *key)
     for (int i = 0; i < 3; i++) {
         o->chains[i] = BUF_INIT(FAKE_BODY_MAX);
         test_issuer_sign_pem(ca->issuers[i], &leaf, &o->chains[i]);
-        for (unsigned k = 1; k < ca->options.intermediates; k++) {
-            struct buf more = BUF_INIT(FAKE_BODY_MAX);
-            test_issuer_sign_pem(ca->issuers[i], &leaf, &more);
-            buf_str(&o->chains[i], buf_view(&more));
-            buf_free(&more);
-        }
     }
     EVP_PKEY_free(other);
     o->status = "valid";

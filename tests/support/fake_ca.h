@@ -40,6 +40,7 @@ struct fake_ca_options {
     unsigned intermediates; /* 0 = 1 */
     bool has_alternates;    /* two more chains: root "Alternate 1" and "Alternate 2" */
     bool wrong_key, wrong_name;
+    const char *odd[2]; /* an extension of the leaf: name and OpenSSL's text; NULL: none */
     int64_t not_before; /* 0: an hour ago of the fixed clock 1800000000 */
 };
 

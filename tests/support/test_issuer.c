@@ -52,17 +52,45 @@ static X509 *make(struct test_issuer *by, const char *cn, EVP_PKEY *key, int64_t
     return x;
 }
 
+/* The extensions of an odd one, in the place of our own. */
+static bool add_odd(X509 *x, X509 *issuer, const struct test_leaf *odd)
+{
+    X509V3_CTX context;
+    int n = 0;
+
+    X509V3_set_ctx(&context, issuer, x, NULL, NULL, 0);
+    for (; n < TEST_EXTENSIONS_MAX && odd->extensions[n][0]; n++) {
+        X509_EXTENSION *extension =
+            X509V3_EXT_conf(NULL, &context, odd->extensions[n][0], odd->extensions[n][1]);
+
+        need(extension && X509_add_ext(x, extension, -1) == 1, "add an extension");
+        X509_EXTENSION_free(extension);
+    }
+    if (odd->is_v1)
+        need(X509_set_version(x, X509_VERSION_1), "set the version");
+    return n > 0;
+}
+
 struct test_issuer *test_issuer_new(const char *name, struct test_issuer *parent)
 {
+    return test_issuer_new_odd(
+        name, parent, &(struct test_leaf){.not_before = 1700000000, .not_after = 2000000000});
+}
+
+struct test_issuer *test_issuer_new_odd(const char *name, struct test_issuer *parent,
+                                        const struct test_leaf *odd)
+{
     struct test_issuer *i = calloc(1, sizeof(*i));
+    X509 *by;
 
     need(i != NULL, "allocate");
     i->parent = parent;
     i->key = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
     need(i->key != NULL, "make a key");
-    i->certificate = make(parent, name, i->key, 1700000000, 2000000000);
-    add_extension(i->certificate, parent ? parent->certificate : i->certificate,
-                  NID_basic_constraints, "critical,CA:TRUE");
+    i->certificate = make(parent, name, i->key, odd->not_before, odd->not_after);
+    by = parent ? parent->certificate : i->certificate;
+    if (!add_odd(i->certificate, by, odd))
+        add_extension(i->certificate, by, NID_basic_constraints, "critical,CA:TRUE");
     add_extension(i->certificate, i->certificate, NID_subject_key_identifier, "hash");
     need(X509_sign(i->certificate, parent ? parent->key : i->key, EVP_sha256()) > 0, "sign");
     return i;
@@ -75,6 +103,28 @@ void test_issuer_free(struct test_issuer *i)
     EVP_PKEY_free(i->key);
     X509_free(i->certificate);
     free(i);
+}
+
+struct test_issuer *test_issuer_new_row(const char *name, struct test_issuer *parent,
+                                        unsigned count)
+{
+    char text[64];
+
+    for (unsigned n = 1; n <= count; n++) {
+        snprintf(text, sizeof(text), "%s %u", name, n);
+        parent = test_issuer_new(text, parent);
+    }
+    return parent;
+}
+
+void test_issuer_free_row(struct test_issuer *last)
+{
+    while (last) {
+        struct test_issuer *parent = last->parent;
+
+        test_issuer_free(last);
+        last = parent;
+    }
 }
 
 static void put(X509 *x, struct buf *der)
@@ -93,6 +143,7 @@ void test_issuer_sign(struct test_issuer *i, const struct test_leaf *leaf, struc
     if (leaf->names)
         add_extension(x, i->certificate, NID_subject_alt_name, leaf->names);
     add_extension(x, i->certificate, NID_authority_key_identifier, "keyid");
+    add_odd(x, i->certificate, leaf);
     need(X509_sign(x, i->key, EVP_sha256()) > 0, "sign");
     put(x, der);
     X509_free(x);

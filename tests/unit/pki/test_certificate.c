@@ -211,57 +211,6 @@ static void too_long(void)
     free(bytes);
 }
 
-/* What a CA may and may not send for an order of ours. */
-static void issued(void)
-{
-    struct buf key = BUF_SECRET(KEY_PACKED_MAX), pem = BUF_INIT(DER_MAX),
-               longer = BUF_INIT(DER_MAX);
-    struct test_leaf leaf = {
-        .names = "DNS:a.test", .cn = "a.test", .not_before = 0, .not_after = 1};
-    struct error e;
-    enum key_type type;
-    char *top = NULL;
-
-    CU_ASSERT_EQUAL(key_pack(p256, &type, &key, &e), 0);
-    leaf.key = p256;
-    test_issuer_sign_pem(issuer, &leaf, &pem);
-    CU_ASSERT_EQUAL(
-        certificate_check_issued(buf_view(&pem), type, buf_view(&key), STR("a.test"), &top, &e), 0);
-    CU_ASSERT_STRING_EQUAL(top, "Test Root");
-    free(top);
-    CU_ASSERT_EQUAL(
-        certificate_check_issued(buf_view(&pem), type, buf_view(&key), STR("b.test"), NULL, &e),
-        -1);
-    CU_ASSERT_EQUAL(e.kind, ERROR_PROTOCOL);
-    /* Exactly as many as there may be, and one more; pem has two. */
-    for (int i = 0; i < (CHAIN_CERTIFICATES_MAX + 1) / 2; i++)
-        buf_str(&longer, buf_view(&pem));
-    test_issuer_sign_pem(root, &leaf, &longer);
-    CU_ASSERT_EQUAL(
-        certificate_check_issued(buf_view(&longer), type, buf_view(&key), STR("a.test"), NULL, &e),
-        0);
-    test_issuer_sign_pem(root, &leaf, &longer);
-    CU_ASSERT_EQUAL(
-        certificate_check_issued(buf_view(&longer), type, buf_view(&key), STR("a.test"), NULL, &e),
-        -1);
-    CU_ASSERT_EQUAL(
-        certificate_check_issued(STR(""), type, buf_view(&key), STR("a.test"), NULL, &e), -1);
-    buf_clear(&longer);
-    buf_cstr(&longer, "\xef\xbb\xbf");
-    buf_str(&longer, buf_view(&pem));
-    CU_ASSERT_EQUAL(
-        certificate_check_issued(buf_view(&longer), type, buf_view(&key), STR("a.test"), NULL, &e),
-        0);
-    buf_cstr(&longer, "-----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL-----\n");
-    CU_ASSERT_EQUAL(
-        certificate_check_issued(buf_view(&longer), type, buf_view(&key), STR("a.test"), NULL, &e),
-        -1);
-    CU_ASSERT_STRING_EQUAL(e.message, "the issued chain holds something else");
-    buf_free(&key);
-    buf_free(&pem);
-    buf_free(&longer);
-}
-
 static int suite_up(void)
 {
     root = test_issuer_new("Test Root", NULL);
@@ -291,7 +240,6 @@ int main(void)
     CU_add_test(suite, "covers", covers);
     CU_add_test(suite, "damaged", damaged);
     CU_add_test(suite, "too long", too_long);
-    CU_add_test(suite, "issued", issued);
     CU_basic_set_mode(CU_BRM_NORMAL);
     CU_basic_run_tests();
     return CU_get_number_of_failures() ? 1 : 0;

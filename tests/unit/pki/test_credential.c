@@ -8,6 +8,7 @@
 #include "reconciler/pki/certificate.h"
 #include "reconciler/pki/chain.h"
 #include "reconciler/pki/credential.h"
+#include "reconciler/pki/issued.h"
 #include "reconciler/pki/key.h"
 #include "tests/support/test_issuer.h"
 
@@ -162,19 +163,21 @@ static void issued(void)
     struct pair a = make_pair(ec, "a.test");
     struct chain_pool *pool = chain_pool_new();
     struct buf key = BUF_SECRET(KEY_PACKED_MAX);
+    struct issued_expectation expected;
     struct credential *c;
     enum key_type type;
     struct error e;
 
     CU_ASSERT_EQUAL(key_pack(ec, &type, &key, &e), 0);
-    c = credential_from_issued(pool, buf_view(&a.certificate), type, buf_view(&key), STR("a.test"),
-                               &e);
+    expected = (struct issued_expectation){
+        .key_type = type, .key = buf_view(&key), .name = STR("a.test")};
+    c = credential_from_issued(pool, buf_view(&a.certificate), &expected, &e);
     CU_ASSERT_PTR_NOT_NULL_FATAL(c);
     CU_ASSERT_TRUE(str_equal(c->key, buf_view(&key)));
     CU_ASSERT_TRUE(c->key.ptr != key.data);
     credential_unref(c);
-    CU_ASSERT_PTR_NULL(credential_from_issued(pool, buf_view(&a.certificate), type, buf_view(&key),
-                                              STR("b.test"), &e));
+    expected.name = STR("b.test");
+    CU_ASSERT_PTR_NULL(credential_from_issued(pool, buf_view(&a.certificate), &expected, &e));
     CU_ASSERT_EQUAL(e.kind, ERROR_PROTOCOL);
     chain_pool_free(pool);
     buf_free(&key);
