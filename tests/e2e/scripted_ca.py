@@ -101,7 +101,7 @@ class ScriptedCa(FakeCa):
         body = der(
             SEQUENCE,
             der(0xA0, der(INTEGER, b"\x02")),
-            der(INTEGER, next(self._numbers).to_bytes(5, "big")),
+            der(INTEGER, ((1 << 40) + next(self._numbers)).to_bytes(6, "big")),
             algorithm,
             name_of("Scripted CA"),
             der(SEQUENCE, time_of(now), time_of(now + lifetime - 1)),
