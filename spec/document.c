@@ -1,5 +1,7 @@
 #include "document.h"
 
+#include <malloc.h>
+#include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
 
@@ -8,6 +10,42 @@
 #include "spec/problem.h"
 #include "spec/scalar.h"
 #include "spec/tree.h"
+
+/*
+ * libyaml has no hook for an allocator, and it grows a text by realloc, which leaves pieces of a
+ * private key behind where nobody can wipe them. But it calls these three of its functions by name,
+ * as anybody else's: here they are again, for the whole program, wiping what they give back.
+ */
+#pragma GCC visibility push(default)
+void *yaml_malloc(size_t size);
+void *yaml_realloc(void *old, size_t size);
+void yaml_free(void *old);
+#pragma GCC visibility pop
+
+void *yaml_malloc(size_t size)
+{
+    return malloc(size ? size : 1);
+}
+
+void yaml_free(void *old)
+{
+    if (old)
+        explicit_bzero(old, malloc_usable_size(old));
+    free(old);
+}
+
+void *yaml_realloc(void *old, size_t size)
+{
+    size_t had = old ? malloc_usable_size(old) : 0;
+    void *new = yaml_malloc(size);
+
+    if (!new)
+        return NULL;
+    if (had)
+        memcpy(new, old, had < size ? had : size);
+    yaml_free(old);
+    return new;
+}
 
 /* Beyond this many characters of one line, columns count characters instead of bytes. */
 #define EXACT_COLUMN_MAX 10000

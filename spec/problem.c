@@ -10,7 +10,7 @@
 int problems_init(struct problems *p)
 {
     *p = (struct problems){0};
-    p->arena = arena_new(NULL);
+    p->arena = arena_new(&(struct arena_options){.secret = true}); /* sentences quote values */
     return p->arena ? 0 : -1;
 }
 

@@ -28,7 +28,7 @@ struct spec_detail *spec_detail_new(void)
 
     if (!d)
         return NULL;
-    d->scratch = arena_new(NULL);
+    d->scratch = arena_new(&(struct arena_options){.secret = true});
     if (!d->scratch) {
         free(d);
         return NULL;

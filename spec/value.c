@@ -77,7 +77,7 @@ static bool passes_check(struct schema_context *c, const struct schema_field *f,
                          const struct document_node *n, struct str value,
                          const struct schema_frame *at)
 {
-    struct buf why = BUF_INIT(VALUE_MESSAGE_MAX + 2 * value.len);
+    struct buf why = BUF_SECRET(VALUE_MESSAGE_MAX + 2 * value.len);
     bool is_fine;
 
     f->check(value, &why);

@@ -113,7 +113,8 @@ static void on_acknowledged(void *context)
     free(r);
 }
 
-static void announce(struct control *c)
+/* Returns after how many seconds there is more to announce; -1: nothing that we know of. */
+static int64_t announce(struct control *c)
 {
     struct round *r = NULL;
     struct error e;
@@ -121,15 +122,12 @@ static void announce(struct control *c)
 
     if (!generation) {
         condition_set(&c->conditions, CONDITION_PUBLISH, e.message);
-        in_seconds(c->due, CONTROL_PUBLISH_RETRY_SECONDS);
-        return;
+        return CONTROL_PUBLISH_RETRY_SECONDS;
     }
     condition_clear(&c->conditions, CONDITION_PUBLISH);
-    if (!c->wants_announcement)
-        return;
-    r = malloc(sizeof(*r));
+    r = c->wants_announcement ? malloc(sizeof(*r)) : NULL;
     if (!r)
-        return; /* asked for again in the next turn */
+        return publish_wait(c->publisher); /* what is wanted is asked for in the next turn */
     c->wants_announcement = false;
     *r = (struct round){.control = c, .generation = generation};
     issuance_announced(c->issuance, generation);
@@ -137,6 +135,7 @@ static void announce(struct control *c)
         free(r);
         c->wants_announcement = true;
     }
+    return publish_wait(c->publisher);
 }
 
 static int on_token_add(void *context, struct str token, struct str answer, struct error *e)
@@ -302,7 +301,7 @@ static void finish_errand(struct control *c)
 /* Everything that touches the state happens here, and only while it is ours. */
 static void turn(struct control *c)
 {
-    int64_t now = clock_now(), next;
+    int64_t now = clock_now(), next, wait;
 
     if (c->is_lent)
         return;
@@ -318,9 +317,11 @@ static void turn(struct control *c)
     carry_out_plan(c, now);
     next = pass_due(&c->pass, now);
     note_account(c);
-    announce(c);
-    if (next)
-        in_seconds(c->due, next - now);
+    wait = announce(c);
+    if (next && (wait < 0 || next - now < wait))
+        wait = next - now;
+    if (next || wait >= 0)
+        in_seconds(c->due, wait);
     finish_errand(c);
     if ((c->wants_reload || c->wants_sweep) && !c->plan.plan)
         start_reload(c);

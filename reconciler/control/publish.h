@@ -53,6 +53,12 @@ struct str publish_token_find(const struct publisher *p, struct str token); /* S
  */
 uint64_t publish_announce(struct publisher *p, struct error *e) MUST_CHECK;
 
+/*
+ * Seconds until publish_announce is to be called for a merge that rids segments of keys that nobody
+ * needs any more; -1: none is.
+ */
+int64_t publish_wait(const struct publisher *p);
+
 /* Ends a merge that has finished. */
 void publish_deliver(struct publisher *p);
 

@@ -1,5 +1,6 @@
 #include "edge.h"
 
+#include <event2/event.h>
 #include <openssl/ssl.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -15,6 +16,9 @@
 #include "tls.h"
 #include "view.h"
 #include "worker.h"
+
+/* After a change, until parsed credentials that it retired go: many changes share one look. */
+#define FORGET_SECONDS 10
 
 /* A listener and what its connections need to know of it. */
 struct door {
@@ -40,6 +44,7 @@ struct edge {
     int64_t second_ms; /* when `told` began to count */
     unsigned told;
     struct view *view; /* NULL until the first manifest */
+    struct event *forget;
     bool is_draining;
     struct door doors[WORKER_LISTENERS_MAX];
     size_t door_count;
@@ -186,6 +191,13 @@ static void chosen(void *context, const struct tls_outcome *outcome)
 
 /* ---- life ---- */
 
+static void on_forget(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    tls_forget_retired(((struct edge *)context)->tls);
+}
+
 static int make_parts(struct edge *edge, struct error *e)
 {
     const struct edge_options *o = &edge->options;
@@ -217,7 +229,8 @@ static int make_parts(struct edge *edge, struct error *e)
     edge->reply = challenge.reply = reply_new();
     edge->seen = recent_new(EDGE_SEEN_MAX, EDGE_SEEN_MS);
     edge->server = http_server_new(&server);
-    if (!edge->reply || !edge->seen || !edge->server)
+    edge->forget = evtimer_new(o->base, on_forget, edge);
+    if (!edge->forget || !edge->reply || !edge->seen || !edge->server)
         return error_memory(e);
     edge->challenge = challenge_new(&challenge);
     return edge->challenge ? 0 : error_memory(e);
@@ -263,6 +276,8 @@ void edge_free(struct edge *edge)
     if (!edge)
         return;
     stop_accepting(edge);
+    if (edge->forget)
+        event_free(edge->forget);
     http_server_free(edge->server);
     challenge_free(edge->challenge);
     tls_free(edge->tls);
@@ -321,6 +336,7 @@ static void start_accepting(struct edge *edge)
 
 void edge_renew(struct edge *edge, struct view *view)
 {
+    const struct timeval in = {.tv_sec = FORGET_SECONDS};
     struct view *old = edge->view;
 
     edge->view = view;
@@ -328,6 +344,8 @@ void edge_renew(struct edge *edge, struct view *view)
     atomic_store(&edge->options.counters->generation, view_generation(view));
     challenge_renew(edge->challenge, view);
     view_free(old);
+    if (!event_pending(edge->forget, EV_TIMEOUT, NULL))
+        event_add(edge->forget, &in);
     if (!edge->is_draining)
         start_accepting(edge);
 }

@@ -27,7 +27,8 @@ struct slot {
     uint64_t hash;
     uint32_t next;   /* in its bucket: index + 1 */
     bool was_used;   /* since the hand came by */
-    struct str leaf; /* a copy */
+    struct str leaf; /* a copy; `name` lies behind it */
+    struct str name;
     X509 *x509;
     EVP_PKEY *key;
     struct chain_entry *chain; /* NULL = none */
@@ -220,12 +221,19 @@ static size_t make_room(struct parsed_cache *c)
 }
 
 /* Everything of a new slot but its place. */
-static int slot_parse(struct parsed_cache *c, struct slot *s,
+static int slot_parse(struct parsed_cache *c, struct slot *s, struct str name,
                       const struct segment_credential *credential, struct error *e)
 {
-    s->leaf = (struct str){str_dup(credential->leaf), credential->leaf.len};
-    if (!s->leaf.ptr)
+    struct str leaf = credential->leaf;
+    char *copy = malloc(leaf.len + name.len + 1);
+
+    if (!copy)
         return error_memory(e);
+    memcpy(copy, leaf.ptr, leaf.len);
+    if (name.len)
+        memcpy(copy + leaf.len, name.ptr, name.len);
+    s->leaf = (struct str){copy, leaf.len};
+    s->name = (struct str){copy + leaf.len, name.len};
     s->x509 = parse_certificate(credential->leaf, e);
     if (!s->x509)
         return -1;
@@ -240,13 +248,13 @@ static int slot_parse(struct parsed_cache *c, struct slot *s,
     return 0;
 }
 
-static struct slot *insert(struct parsed_cache *c, uint64_t hash,
+static struct slot *insert(struct parsed_cache *c, uint64_t hash, struct str name,
                            const struct segment_credential *credential, struct error *e)
 {
     struct slot fresh = {.hash = hash};
     size_t index;
 
-    if (slot_parse(c, &fresh, credential, e)) {
+    if (slot_parse(c, &fresh, name, credential, e)) {
         slot_fini(c, &fresh);
         return NULL;
     }
@@ -275,7 +283,7 @@ static int renew_chain(struct parsed_cache *c, struct slot *s, struct str chain,
     return 0;
 }
 
-int parsed_get(struct parsed_cache *c, const struct segment_credential *credential,
+int parsed_get(struct parsed_cache *c, struct str name, const struct segment_credential *credential,
                struct parsed *parsed, struct error *e)
 {
     struct str leaf = credential->leaf;
@@ -285,7 +293,7 @@ int parsed_get(struct parsed_cache *c, const struct segment_credential *credenti
 
     parsed->was_there = s != NULL;
     if (!s)
-        s = insert(c, hash, credential, e);
+        s = insert(c, hash, name, credential, e);
     if (!s || renew_chain(c, s, credential->chain, e))
         return -1;
     s->was_used = true;
@@ -293,4 +301,32 @@ int parsed_get(struct parsed_cache *c, const struct segment_credential *credenti
     parsed->key = s->key;
     parsed->chain = s->chain ? s->chain->certificates : NULL;
     return 0;
+}
+
+/* The last slot takes the place of one that leaves, so that the used ones stay together. */
+static void drop_slot(struct parsed_cache *c, size_t index)
+{
+    size_t last = c->count - 1;
+
+    unlink_slot(c, index);
+    slot_fini(c, &c->slots[index]);
+    if (index != last) {
+        uint32_t *bucket = &c->buckets[c->slots[last].hash & c->mask];
+        unlink_slot(c, last);
+        c->slots[index] = c->slots[last];
+        c->slots[index].next = *bucket;
+        *bucket = (uint32_t)(index + 1);
+        c->slots[last] = (struct slot){0};
+    }
+    c->count--;
+    c->hand = 0;
+}
+
+void parsed_forget(struct parsed_cache *c,
+                   bool (*is_served)(const void *context, struct str name, struct str leaf),
+                   const void *context)
+{
+    for (size_t i = c->count; i-- > 0;)
+        if (!is_served(context, c->slots[i].name, c->slots[i].leaf))
+            drop_slot(c, i);
 }

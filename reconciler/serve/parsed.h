@@ -7,6 +7,7 @@
 
 #include "reconciler/base/attr.h"
 #include "reconciler/base/error.h"
+#include "reconciler/base/str.h"
 
 /*
  * Parsed credentials, about 8 KB each, for as many as there are slots: filled at first handshake,
@@ -32,9 +33,17 @@ struct parsed {
 /* `slots` is held between PARSED_SLOTS_MIN and _MAX. NULL when memory is out. */
 struct parsed_cache *parsed_cache_new(size_t slots) MUST_CHECK;
 void parsed_cache_free(struct parsed_cache *c); /* NULL is fine */
-/* 0, or -1 with *e: ERROR_CRYPTO for what libcrypto refuses. */
-int parsed_get(struct parsed_cache *c, const struct segment_credential *credential,
+/*
+ * `name` is what the credential was found under. 0, or -1 with *e: ERROR_CRYPTO for what libcrypto
+ * refuses.
+ */
+int parsed_get(struct parsed_cache *c, struct str name, const struct segment_credential *credential,
                struct parsed *parsed, struct error *e) MUST_CHECK;
+/* Drops, key and all, what `is_served` says is served no more under the name it was first got by.
+ */
+void parsed_forget(struct parsed_cache *c,
+                   bool (*is_served)(const void *context, struct str name, struct str leaf),
+                   const void *context);
 size_t parsed_count(const struct parsed_cache *c);
 size_t parsed_chain_count(const struct parsed_cache *c);
 

@@ -143,8 +143,10 @@ int stream_handshake(struct stream *s)
 
     ERR_clear_error();
     got = SSL_do_handshake(s->ssl);
-    if (got == 1)
+    if (got == 1) {
+        SSL_certs_clear(s->ssl); /* a long connection outlives the name's key */
         return 1;
+    }
     if (SSL_get_error(s->ssl, got) == SSL_ERROR_WANT_READ && !s->wire.failed)
         return 0;
     ERR_clear_error();

@@ -176,12 +176,13 @@ static void complain(struct tls *t, const struct view_choice *choice, const stru
     log_failure(LOG_ERROR, "certificate_unusable", e, LOG_FIELDS(log_str("name", name)));
 }
 
-static int use_credential(struct tls *t, SSL *ssl, const struct segment_credential *credential,
-                          struct tls_outcome *outcome, struct error *e)
+static int use_credential(struct tls *t, SSL *ssl, struct str name,
+                          const struct segment_credential *credential, struct tls_outcome *outcome,
+                          struct error *e)
 {
     struct parsed parsed;
 
-    if (parsed_get(t->parsed, credential, &parsed, e))
+    if (parsed_get(t->parsed, name, credential, &parsed, e))
         return -1;
     if (parsed.was_there)
         outcome->hits++;
@@ -203,7 +204,7 @@ static int use_choice(struct tls *t, SSL *ssl, const struct view_choice *choice,
 
     for (size_t i = 0; i < choice->found.count; i++) {
         struct error e;
-        if (use_credential(t, ssl, &choice->found.credentials[i], outcome, &e))
+        if (use_credential(t, ssl, choice->found.name, &choice->found.credentials[i], outcome, &e))
             complain(t, choice, &e);
         else
             used++;
@@ -296,6 +297,17 @@ void tls_free(struct tls *t)
 void tls_set_view(struct tls *t, const struct view *view)
 {
     t->view = view;
+}
+
+static bool is_served(const void *context, struct str name, struct str leaf)
+{
+    return view_serves(context, name, leaf);
+}
+
+void tls_forget_retired(struct tls *t)
+{
+    if (t->view)
+        parsed_forget(t->parsed, is_served, t->view);
 }
 
 SSL *tls_accept(struct tls *t)

@@ -46,6 +46,8 @@ void tls_free(struct tls *t); /* NULL is fine */
 
 /* Handshakes choose from this view from now on; it stays the caller's. NULL = none. */
 void tls_set_view(struct tls *t, const struct view *view);
+/* Parsed credentials that the view does not serve any more go, with their keys. */
+void tls_forget_retired(struct tls *t);
 /* The first encrypts, all decrypt; `count` 0 changes nothing. Keys are copied. */
 void tls_set_ticket_keys(struct tls *t, unsigned char (*keys)[CHANNEL_TICKET_KEY_SIZE],
                          size_t count);

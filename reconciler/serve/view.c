@@ -66,6 +66,18 @@ static bool find(const struct view *v, struct str name, struct segment_name *fou
     return false;
 }
 
+bool view_serves(const struct view *v, struct str name, struct str leaf)
+{
+    struct segment_name found;
+
+    if (!find(v, name, &found))
+        return false;
+    for (size_t i = 0; i < found.count; i++)
+        if (str_equal(found.credentials[i].leaf, leaf))
+            return true;
+    return false;
+}
+
 static bool is_label_byte(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';

@@ -46,6 +46,9 @@ struct view_choice {
 /* Chooses for an SNI as the client sent it; STR_NONE = it sent none. */
 void view_choose(const struct view *v, struct str sni, struct view_choice *choice);
 
+/* Is this leaf what is served under the name, as it stands in the segments? */
+bool view_serves(const struct view *v, struct str name, struct str leaf);
+
 /* The key authorization of a token of ours; false where there is none. */
 bool view_find_token(const struct view *v, struct str token, struct str *answer);
 /* segment.h's questions about a lower-case host without port; false where there are no routes. */

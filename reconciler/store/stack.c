@@ -54,8 +54,52 @@ static int map(struct stack *s, int fd, uint64_t size, struct stack_segment *ent
         return -1;
     }
     s->is_unlocked = s->is_unlocked || !locked;
-    *entry = (struct stack_segment){s->next_id++, fd, size, mapped};
+    *entry = (struct stack_segment){.id = s->next_id++, .fd = fd, .size = size, .mapped = mapped};
     return 0;
+}
+
+/* ---- what a newer one hides ---- */
+
+/* Looks for the names of one in the other; has either a credential that `newer` makes useless? */
+static bool hides(const struct segment *newer, const struct segment *older)
+{
+    bool walks_newer = segment_count(newer) < segment_count(older);
+    const struct segment *walked = walks_newer ? newer : older;
+    const struct segment *searched = walks_newer ? older : newer;
+    size_t count = segment_count(walked);
+
+    for (size_t i = 0; i < count; i++) {
+        struct segment_name name, other;
+        if (segment_name_at(walked, i, &name) == 0 &&
+            segment_find_name(searched, name.name, &other) == 1 &&
+            (walks_newer ? other.count : name.count))
+            return true;
+    }
+    return false;
+}
+
+/* After place `at` was filled: what it hides of those below, and what those above hide of it. */
+static void find_stale(struct stack *s, size_t at)
+{
+    struct stack_segment *all = s->credentials;
+
+    for (size_t i = 0; i < at; i++)
+        all[i].is_stale = all[i].is_stale || hides(all[at].mapped, all[i].mapped);
+    for (size_t i = at + 1; i < s->count; i++)
+        all[at].is_stale = all[at].is_stale || hides(all[i].mapped, all[at].mapped);
+}
+
+static enum stack_size size_of(const struct stack_segment *entry)
+{
+    return segment_count(entry->mapped) <= STACK_SMALL_NAMES ? STACK_SMALL : STACK_LARGE;
+}
+
+bool stack_is_stale(const struct stack *s, enum stack_size size)
+{
+    for (size_t i = 0; i < s->count; i++)
+        if (s->credentials[i].is_stale && size_of(&s->credentials[i]) == size)
+            return true;
+    return false;
 }
 
 const struct stack_segment *stack_push(struct stack *s, int fd, uint64_t size, struct error *e)
@@ -77,6 +121,8 @@ const struct stack_segment *stack_push(struct stack *s, int fd, uint64_t size, s
         drop(place);
     }
     *place = entry;
+    if (segment_kind_of(entry.mapped) == SEGMENT_CREDENTIALS)
+        find_stale(s, s->count - 1);
     return place;
 }
 
@@ -158,10 +204,26 @@ static size_t choose(const struct stack *s)
     return best;
 }
 
-bool stack_merge_begin(struct stack *s, struct stack_merge *m)
+/* All down to the lowest stale one that is due; above it there is what hides its names. */
+static size_t choose_stale(const struct stack *s, const bool due[STACK_SIZES])
 {
-    size_t count = s->is_merging ? 0 : choose(s);
+    for (size_t n = s->count; n > 0; n--) {
+        const struct stack_segment *entry = &s->credentials[s->count - n];
+        if (entry->is_stale && due[size_of(entry)])
+            return n;
+    }
+    return 0;
+}
 
+bool stack_merge_begin(struct stack *s, const bool due[STACK_SIZES], struct stack_merge *m)
+{
+    size_t worth, stale, count;
+
+    if (s->is_merging)
+        return false;
+    worth = choose(s);
+    stale = choose_stale(s, due);
+    count = worth > stale ? worth : stale;
     if (count < 2)
         return false;
     memset(m, 0, sizeof(*m));
@@ -221,6 +283,7 @@ int stack_merge_end(struct stack *s, struct stack_merge *m, const struct stack_s
             (s->count - place) * sizeof(s->credentials[0]));
     s->credentials[place] = merged;
     s->count++;
+    find_stale(s, place);
     *entry = &s->credentials[place];
     return 0;
 }

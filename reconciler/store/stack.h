@@ -24,7 +24,12 @@ struct stack_segment {
     int fd; /* the memfd, the stack's */
     uint64_t size;
     struct segment *mapped; /* the stack's reference */
+    bool is_stale;          /* a newer one knows a name whose credential it holds */
 };
+
+/* A retired key lies in its segment until that is merged; small ones are merged for it at once. */
+#define STACK_SMALL_NAMES 10000
+enum stack_size { STACK_SMALL, STACK_LARGE, STACK_SIZES };
 
 /* Segments are numbered from `first_id` on, each number used once. NULL: out of memory. */
 struct stack *stack_new(uint64_t first_id) MUST_CHECK;
@@ -47,6 +52,9 @@ bool stack_is_locked(const struct stack *s);
 /* Fills the manifest's ids and count; `generation` is the caller's. */
 void stack_manifest(const struct stack *s, struct channel_message *m);
 
+/* Is there a stale one of this size? */
+bool stack_is_stale(const struct stack *s, enum stack_size size);
+
 /* One merge of neighbours in the stack, to be run on any thread while the stack is used on. */
 struct stack_merge {
     struct segment *segments[CHANNEL_SEGMENTS_MAX]; /* newest first */
@@ -59,10 +67,11 @@ struct stack_merge {
 };
 
 /*
- * Is a merge worth it now? True fills *m; then stack_merge_run, then stack_merge_end, whatever
- * happens. One at a time.
+ * Is a merge worth it now, or needed since stale ones of a size that is due are to go? True fills
+ * *m; then stack_merge_run, then stack_merge_end, whatever happens. One at a time.
  */
-bool stack_merge_begin(struct stack *s, struct stack_merge *m) MUST_CHECK;
+bool stack_merge_begin(struct stack *s, const bool due[STACK_SIZES],
+                       struct stack_merge *m) MUST_CHECK;
 /* Touches nothing but `m`. */
 void stack_merge_run(struct stack_merge *m);
 /*

@@ -1,14 +1,26 @@
 """What must not be told: other people's files, and keys."""
 
+import hashlib
 import os
 import signal
+import socket
+import ssl
 import unittest
 
+import memory
 import processes
-from harness import Case, declared, document, service
+import server
+from harness import Case, declared, document, self_signed, service
+
+
+
+def fingerprint_of(pair):
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pair[0])).hexdigest()
+
 
 SHADOW = "root:$y$j9T$hidden$word:19000:0:99999:7:::\ndaemon:*:19000:0:99999:7:::\n"
 STRANGER = 12345
+BOUND = 75  # seconds until no dead key is left: a minute, and a slow machine
 
 
 @unittest.skipIf(os.geteuid() != 0, "only root can start it so that it may read everything")
@@ -60,3 +72,75 @@ class OtherPeoplesFiles(Case):
         os.chmod(s.file, 0o400)
         s.start()
         self.assertEqual(200, s.ask_status("/status/ready").status)
+
+
+@unittest.skipIf(os.geteuid() != 0, "only root may look into the memory of others")
+class DeadKeys(Case):
+    """Keys that nothing needs any more are in no process; keys that are needed are found."""
+
+    def needles(self, **keys):
+        return {
+            f"{who}: {what}": needle
+            for who, text in keys.items()
+            for what, needle in (memory.needles_of(text).items() if "-----" in text else [("text", text.encode())])
+        }
+
+    def assert_gone(self, s, needles, bound=BOUND):
+        left = {}
+
+        def is_clean():
+            left["control"] = memory.find(s.control, needles)
+            for i, pid in enumerate(s.workers):
+                left[f"worker {i}"] = memory.find(pid, needles)
+            return not any(left.values())
+
+        try:
+            processes.wait_until("no dead key is left", is_clean, bound, 1)
+        except processes.Deadline:
+            self.fail(f"dead keys: {left}")
+
+    def test_declared(self):
+        """Replaced, dropped, of either kind, with a connection open that was made with one."""
+        old, new, gone = (self_signed(f"{n}.test") for n in ("old", "new", "gone"))
+        rsa = self_signed("rsa.test", key="rsa")
+        api_key = "K3y" + os.urandom(24).hex()
+        token = "T0k" + os.urandom(24).hex()
+
+        def text(pairs, key):
+            consumers = [{"username": "bob", "keyauth_credentials": [{"key": key}]}]
+            return document(certificates=[declared(n, pair=p) for n, p in pairs.items()], consumers=consumers)
+
+        s = self.server(text({"old.test": old, "gone.test": gone, "rsa.test": rsa}, api_key))
+        s.start()
+        for name in ("gone.test", "rsa.test"):
+            s.shake_hands(name)
+        raw = socket.create_connection(("127.0.0.1", s.tls), 10)
+        self.addCleanup(raw.close)
+        self.addCleanup(server.client_context().wrap_socket(raw, server_hostname="old.test").close)
+        dead = self.needles(old=old[1], gone=gone[1], rsa=rsa[1], api=api_key)
+        self.assertTrue(memory.find(s.workers[0], self.needles(old=old[1])), "it looks at the right place")
+        self.assertTrue(memory.find(s.control, self.needles(api=api_key)))
+        s.write(text({"old.test": new}, token))
+        processes.wait_until("it serves the new one", lambda: s.fingerprint("old.test") == fingerprint_of(new))
+        self.assert_gone(s, dead)
+        self.assertTrue(memory.find(s.workers[0], self.needles(new=new[1])))
+
+    def test_refused_documents(self):
+        """YAML and JSON that parse up to their end, or do not, and one that is valid but for a field."""
+        s = self.server(document(certificates=[declared("d.test")]))
+        s.start()
+        pairs = [self_signed(f"r{i}.test") for i in range(3)]
+        texts = [document(certificates=[declared("r.test", pair=p)]) for p in pairs]
+        texts[0] = texts[0] + "\n}"
+        texts[2] = texts[2].replace('"certificates"', '"certificatez"', 1)
+        for i, bad in enumerate(texts):
+            before = s.log_text().count("config_problem")
+            if i != 1:
+                s.write(bad)
+                processes.wait_until("it is refused", lambda b=before: s.log_text().count("config_problem") > b)
+                continue
+            s.write(bad.replace("3.0", "9.9"))
+            processes.wait_until("it is refused", lambda b=before: s.log_text().count("config_problem") > b)
+        s.write(document(certificates=[declared("d.test")]))
+        processes.wait_until("a good one again", lambda: "condition_cleared" in s.log_text())
+        self.assert_gone(s, self.needles(**{f"r{i}": p[1] for i, p in enumerate(pairs)}))

@@ -101,7 +101,7 @@ PURE_SYMBOLS = """
  memcpy memmove memset memcmp memchr memrchr memmem mempcpy strlen strnlen strcmp strncmp
  strchr strrchr strstr strspn strcspn strpbrk strtol strtoul strtoll strtoull strtod inet_pton
  inet_ntop snprintf vsnprintf asprintf fprintf fwrite stderr
- malloc calloc realloc reallocarray free qsort qsort_r bsearch abort
+ malloc calloc realloc reallocarray free malloc_usable_size qsort qsort_r bsearch abort
  explicit_bzero __errno_location __isoc99_sscanf timegm gmtime_r
  floor ceil fmod llround lround round trunc pow log log2 exp isnan isinf frexp ldexp modf
  __stack_chk_fail _GLOBAL_OFFSET_TABLE_

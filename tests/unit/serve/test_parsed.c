@@ -20,14 +20,14 @@ static void test_hit_and_miss(void)
     struct error e;
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(c);
-    CU_ASSERT_EQUAL(parsed_get(c, &a, &first, &e), 0);
+    CU_ASSERT_EQUAL(parsed_get(c, STR("x.test"), &a, &first, &e), 0);
     CU_ASSERT_FALSE(first.was_there);
     CU_ASSERT_EQUAL(X509_check_private_key(first.leaf, first.key), 1);
     CU_ASSERT_EQUAL(sk_X509_num(first.chain), 1);
     CU_ASSERT_EQUAL(X509_verify(first.leaf, X509_get0_pubkey(sk_X509_value(first.chain, 0))), 1);
     /* the same bytes at another place, as after a merge */
     moved.leaf.ptr = copy;
-    CU_ASSERT_EQUAL(parsed_get(c, &moved, &second, &e), 0);
+    CU_ASSERT_EQUAL(parsed_get(c, STR("x.test"), &moved, &second, &e), 0);
     CU_ASSERT_TRUE(second.was_there);
     CU_ASSERT_PTR_EQUAL(first.leaf, second.leaf);
     CU_ASSERT_EQUAL(parsed_count(c), 1);
@@ -45,7 +45,7 @@ static void test_key_types(void)
         struct segment_credential a = segment_maker_credential(maker, "k.test", types[i]);
         struct parsed p;
         struct error e;
-        CU_ASSERT_EQUAL(parsed_get(c, &a, &p, &e), 0);
+        CU_ASSERT_EQUAL(parsed_get(c, STR("x.test"), &a, &p, &e), 0);
         CU_ASSERT_EQUAL(X509_check_private_key(p.leaf, p.key), 1);
     }
     CU_ASSERT_EQUAL(parsed_count(c), 3);
@@ -67,16 +67,16 @@ static void test_chains(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(c);
     swapped.chain = b.chain;
     bare.chain = STR("");
-    CU_ASSERT_EQUAL(parsed_get(c, &a, &p, &e), 0);
+    CU_ASSERT_EQUAL(parsed_get(c, STR("x.test"), &a, &p, &e), 0);
     CU_ASSERT_EQUAL(parsed_chain_count(c), 1);
-    CU_ASSERT_EQUAL(parsed_get(c, &swapped, &p, &e), 0);
+    CU_ASSERT_EQUAL(parsed_get(c, STR("x.test"), &swapped, &p, &e), 0);
     CU_ASSERT_TRUE(p.was_there);
     CU_ASSERT_EQUAL(parsed_chain_count(c), 1);
-    CU_ASSERT_EQUAL(parsed_get(c, &b, &p, &e), 0);
+    CU_ASSERT_EQUAL(parsed_get(c, STR("x.test"), &b, &p, &e), 0);
     CU_ASSERT_EQUAL(parsed_chain_count(c), 1);
-    CU_ASSERT_EQUAL(parsed_get(c, &bare, &p, &e), 0);
+    CU_ASSERT_EQUAL(parsed_get(c, STR("x.test"), &bare, &p, &e), 0);
     CU_ASSERT_PTR_NULL(p.chain);
-    CU_ASSERT_EQUAL(parsed_get(c, &a, &p, &e), 0);
+    CU_ASSERT_EQUAL(parsed_get(c, STR("x.test"), &a, &p, &e), 0);
     CU_ASSERT_EQUAL(sk_X509_num(p.chain), 1);
     CU_ASSERT_EQUAL(parsed_chain_count(c), 2);
     parsed_cache_free(c);
@@ -92,16 +92,59 @@ static void test_clock(void)
     struct error e;
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(c);
-    CU_ASSERT_EQUAL(parsed_get(c, &hot, &p, &e), 0);
+    CU_ASSERT_EQUAL(parsed_get(c, STR("x.test"), &hot, &p, &e), 0);
     for (int i = 0; i < 24; i++) {
         struct segment_credential cold = segment_maker_credential(maker, "cold.test", KEY_P256);
-        CU_ASSERT_EQUAL(parsed_get(c, &cold, &p, &e), 0);
+        CU_ASSERT_EQUAL(parsed_get(c, STR("x.test"), &cold, &p, &e), 0);
         CU_ASSERT_FALSE(p.was_there);
-        CU_ASSERT_EQUAL(parsed_get(c, &hot, &p, &e), 0);
+        CU_ASSERT_EQUAL(parsed_get(c, STR("x.test"), &hot, &p, &e), 0);
         /* the very first round of the hand clears every mark and takes slot 0 */
         CU_ASSERT_TRUE(p.was_there || i == PARSED_SLOTS_MIN - 1);
     }
     CU_ASSERT_EQUAL(parsed_count(c), PARSED_SLOTS_MIN);
+    parsed_cache_free(c);
+}
+
+static bool is_even(const void *context, struct str name, struct str leaf)
+{
+    CU_ASSERT_TRUE(leaf.len > 0);
+    (void)context;
+    return (name.ptr[0] - 'a') % 2 == 0;
+}
+
+static bool is_none(const void *context, struct str name, struct str leaf)
+{
+    (void)context;
+    (void)name;
+    (void)leaf;
+    return false;
+}
+
+/* What is retired goes; the rest is found as before, and there is room for others. */
+static void test_forget(void)
+{
+    static const char names[] = "abcdefghijklmnop";
+    struct parsed_cache *c = parsed_cache_new(PARSED_SLOTS_MIN);
+    struct segment_credential all[PARSED_SLOTS_MIN];
+    struct parsed p;
+    struct error e;
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(c);
+    for (size_t i = 0; i < PARSED_SLOTS_MIN; i++) {
+        all[i] = segment_maker_credential(maker, "x.test", KEY_P256);
+        CU_ASSERT_EQUAL(parsed_get(c, (struct str){names + i, 1}, &all[i], &p, &e), 0);
+    }
+    parsed_forget(c, is_even, NULL);
+    CU_ASSERT_EQUAL(parsed_count(c), PARSED_SLOTS_MIN / 2);
+    for (size_t i = 0; i < PARSED_SLOTS_MIN; i++) {
+        CU_ASSERT_EQUAL(parsed_get(c, (struct str){names + i, 1}, &all[i], &p, &e), 0);
+        CU_ASSERT_EQUAL(p.was_there, i % 2 == 0);
+    }
+    parsed_forget(c, is_none, NULL);
+    CU_ASSERT_EQUAL(parsed_count(c), 0);
+    CU_ASSERT_EQUAL(parsed_chain_count(c), 0);
+    CU_ASSERT_EQUAL(parsed_get(c, STR("a"), &all[0], &p, &e), 0);
+    CU_ASSERT_FALSE(p.was_there);
     parsed_cache_free(c);
 }
 
@@ -116,25 +159,25 @@ static void test_broken(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(c);
     bad = good;
     bad.leaf.len--;
-    CU_ASSERT_EQUAL(parsed_get(c, &bad, &p, &e), -1);
+    CU_ASSERT_EQUAL(parsed_get(c, STR("x.test"), &bad, &p, &e), -1);
     bad = good;
     bad.leaf = STR("garbage");
-    CU_ASSERT_EQUAL(parsed_get(c, &bad, &p, &e), -1);
+    CU_ASSERT_EQUAL(parsed_get(c, STR("x.test"), &bad, &p, &e), -1);
     bad = good;
     bad.key.len = 0;
-    CU_ASSERT_EQUAL(parsed_get(c, &bad, &p, &e), -1);
+    CU_ASSERT_EQUAL(parsed_get(c, STR("x.test"), &bad, &p, &e), -1);
     bad = good;
     bad.chain.len--;
-    CU_ASSERT_EQUAL(parsed_get(c, &bad, &p, &e), -1);
+    CU_ASSERT_EQUAL(parsed_get(c, STR("x.test"), &bad, &p, &e), -1);
     CU_ASSERT_EQUAL(e.kind, ERROR_CRYPTO);
     for (size_t over = 0; over < 2; over++) {
         bad = good;
         bad.chain = (struct str){many, (PARSED_CHAIN_MAX + over) * good.chain.len};
         for (size_t i = 0; i < PARSED_CHAIN_MAX + over; i++)
             memcpy(many + i * good.chain.len, good.chain.ptr, good.chain.len);
-        CU_ASSERT_EQUAL(parsed_get(c, &bad, &p, &e), over ? -1 : 0);
+        CU_ASSERT_EQUAL(parsed_get(c, STR("x.test"), &bad, &p, &e), over ? -1 : 0);
     }
-    CU_ASSERT_EQUAL(parsed_get(c, &good, &p, &e), 0);
+    CU_ASSERT_EQUAL(parsed_get(c, STR("x.test"), &good, &p, &e), 0);
     CU_ASSERT_EQUAL(parsed_count(c), 1);
     CU_ASSERT_EQUAL(parsed_chain_count(c), 1);
     parsed_cache_free(c);
@@ -147,6 +190,7 @@ int main(void)
                            {"key types", test_key_types},
                            {"chains", test_chains},
                            {"clock", test_clock},
+                           {"forget", test_forget},
                            {"broken", test_broken},
                            CU_TEST_INFO_NULL};
     CU_SuiteInfo suites[] = {{.pName = "parsed", .pTests = tests}, CU_SUITE_INFO_NULL};

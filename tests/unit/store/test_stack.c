@@ -10,6 +10,8 @@
 #define NAMES 600
 #define FIRST_ID 1000
 
+static const bool none_due[STACK_SIZES];
+
 /* Writes a segment in which each name's credential carries a version number. */
 static int write_names(const unsigned *numbers, const unsigned *versions, size_t count,
                        uint64_t *size)
@@ -136,11 +138,53 @@ static bool merge(struct stack *s, const struct stack_segment **entry)
     struct stack_merge m;
     struct error e;
 
-    if (!stack_merge_begin(s, &m))
+    if (!stack_merge_begin(s, none_due, &m))
         return false;
     stack_merge_run(&m);
     CU_ASSERT(stack_merge_end(s, &m, entry, &e) == 0);
     return true;
+}
+
+/* A replaced credential goes when its segment's size is due, however little else it is worth. */
+static void test_stale(void)
+{
+    static const bool small[STACK_SIZES] = {[STACK_SMALL] = true};
+    static const bool large[STACK_SIZES] = {[STACK_LARGE] = true};
+    struct stack *s = stack_new(FIRST_ID);
+    unsigned numbers[NAMES], versions[NAMES], one = 7, other = NAMES, version = 2;
+    const struct stack_segment *entry;
+    struct stack_merge m;
+    struct error e;
+
+    for (unsigned i = 0; i < NAMES; i++) {
+        numbers[i] = i;
+        versions[i] = 1;
+    }
+    CU_ASSERT_PTR_NOT_NULL(push(s, numbers, versions, NAMES));
+    CU_ASSERT_PTR_NOT_NULL(push(s, &other, &version, 1));
+    CU_ASSERT_FALSE(stack_is_stale(s, STACK_SMALL));
+    CU_ASSERT_FALSE(stack_merge_begin(s, small, &m));
+    CU_ASSERT_PTR_NOT_NULL(push(s, &one, &version, 1));
+    while (merge(s, &entry))
+        continue;
+    CU_ASSERT_TRUE(stack_is_stale(s, STACK_SMALL));
+    CU_ASSERT_FALSE(stack_is_stale(s, STACK_LARGE));
+    CU_ASSERT_FALSE(stack_merge_begin(s, large, &m));
+    CU_ASSERT_TRUE_FATAL(stack_merge_begin(s, small, &m));
+    /* What comes meanwhile makes the result stale again. */
+    version = 0;
+    CU_ASSERT_PTR_NOT_NULL(push(s, &one, &version, 1));
+    stack_merge_run(&m);
+    CU_ASSERT_EQUAL(stack_merge_end(s, &m, &entry, &e), 0);
+    CU_ASSERT_TRUE(stack_is_stale(s, STACK_SMALL));
+    CU_ASSERT_TRUE_FATAL(stack_merge_begin(s, small, &m));
+    stack_merge_run(&m);
+    CU_ASSERT_EQUAL(stack_merge_end(s, &m, &entry, &e), 0);
+    CU_ASSERT_FALSE(stack_is_stale(s, STACK_SMALL));
+    CU_ASSERT_EQUAL(stack_count(s), 1);
+    CU_ASSERT_EQUAL(look_up(s, one), 0);
+    CU_ASSERT_EQUAL(look_up(s, 8), 1);
+    stack_free(s);
 }
 
 /* Random changes; merges finish late, while new segments come on top. */
@@ -172,8 +216,8 @@ static void test_random(void)
         }
         CU_ASSERT_FATAL(count == 0 || push(s, numbers, news, count) != NULL);
         if (!is_pending) {
-            is_pending = stack_merge_begin(s, &pending);
-            CU_ASSERT(!stack_merge_begin(s, &(struct stack_merge){0}) || !is_pending);
+            is_pending = stack_merge_begin(s, none_due, &pending);
+            CU_ASSERT(!stack_merge_begin(s, none_due, &(struct stack_merge){0}) || !is_pending);
         } else if ((seed >> 50) % 3 == 0) {
             stack_merge_run(&pending);
             CU_ASSERT(stack_merge_end(s, &pending, &entry, &e) == 0);
@@ -262,7 +306,7 @@ static void test_full(void)
         version = number + 1;
         CU_ASSERT(push(s, &number, &version, 1) != NULL);
         if (number == 1)
-            CU_ASSERT(stack_merge_begin(s, &m));
+            CU_ASSERT(stack_merge_begin(s, none_due, &m));
     }
     CU_ASSERT(stack_count(s) <= CHANNEL_SEGMENTS_MAX);
     fd = write_names(&number, &version, 1, &size);
@@ -288,6 +332,7 @@ int main(void)
     suite = CU_add_suite("store/stack", NULL, NULL);
     CU_add_test(suite, "manifest", test_manifest);
     CU_add_test(suite, "broken segment", test_broken_segment);
+    CU_add_test(suite, "stale", test_stale);
     CU_add_test(suite, "random", test_random);
     CU_add_test(suite, "geometry", test_geometry);
     CU_add_test(suite, "all gone", test_all_gone);
