@@ -113,7 +113,7 @@ static void on_acknowledged(void *context)
     free(r);
 }
 
-/* Returns after how many seconds there is more to announce; -1: nothing that we know of. */
+/* Returns after how many seconds there is more to announce; INT64_MAX: nothing that we know of. */
 static int64_t announce(struct control *c)
 {
     struct round *r = NULL;
@@ -298,10 +298,19 @@ static void finish_errand(struct control *c)
         log_failure(LOG_ERROR, "supervisor_unreachable", &e, NULL);
 }
 
+/* After so many seconds, whichever is sooner; INT64_MAX = never. */
+static void come_again(struct control *c, int64_t one, int64_t other)
+{
+    int64_t wait = one < other ? one : other;
+
+    if (wait < INT64_MAX)
+        in_seconds(c->due, wait);
+}
+
 /* Everything that touches the state happens here, and only while it is ours. */
 static void turn(struct control *c)
 {
-    int64_t now = clock_now(), next, wait;
+    int64_t now = clock_now(), next;
 
     if (c->is_lent)
         return;
@@ -317,11 +326,7 @@ static void turn(struct control *c)
     carry_out_plan(c, now);
     next = pass_due(&c->pass, now);
     note_account(c);
-    wait = announce(c);
-    if (next && (wait < 0 || next - now < wait))
-        wait = next - now;
-    if (next || wait >= 0)
-        in_seconds(c->due, wait);
+    come_again(c, next ? next - now : INT64_MAX, announce(c));
     finish_errand(c);
     if ((c->wants_reload || c->wants_sweep) && !c->plan.plan)
         start_reload(c);

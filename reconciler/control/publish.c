@@ -113,14 +113,14 @@ static bool begin_merge(struct publisher *p)
 
 int64_t publish_wait(const struct publisher *p)
 {
-    int64_t least = -1, now = clock_steady_ms();
+    int64_t least = INT64_MAX, now = clock_steady_ms();
 
     if (p->is_merging)
-        return -1;
+        return INT64_MAX;
     for (size_t i = 0; i < STACK_SIZES; i++) {
         int64_t wait = p->stale_due_ms[i] > now ? (p->stale_due_ms[i] - now + 999) / 1000 : 0;
 
-        if (p->stale_due_ms[i] && (least < 0 || wait < least))
+        if (p->stale_due_ms[i] && wait < least)
             least = wait;
     }
     return least;

@@ -55,7 +55,7 @@ uint64_t publish_announce(struct publisher *p, struct error *e) MUST_CHECK;
 
 /*
  * Seconds until publish_announce is to be called for a merge that rids segments of keys that nobody
- * needs any more; -1: none is.
+ * needs any more; INT64_MAX: none is.
  */
 int64_t publish_wait(const struct publisher *p);
 
