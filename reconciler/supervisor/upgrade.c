@@ -190,6 +190,10 @@ static void start_new_control(struct upgrade *u, struct crew *c)
     struct error e;
     int pair[2];
 
+    /* An older binary's ran as another user; only now does nobody write there. */
+    if (privilege_own_folder(&c->own_user, c->worker_user.uid, c->settings.prefix, &e))
+        report(&e);
+
     /* What the old one still had to say or to hear is not for the new one. */
     if (channel_pair(pair, &e)) {
         report(&e);

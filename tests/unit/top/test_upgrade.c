@@ -162,6 +162,28 @@ static void write_file(const struct supervised *s, const char *name, const char 
 }
 
 /* What does not start, or does not read our state, changes nothing. */
+/* What an older binary's control kept as nobody, the new one's has when it starts. */
+static void test_other_user(void)
+{
+    static const char *const settings[] = {"acme_user=daemon", NULL};
+    struct supervised s;
+    char prefix[128];
+    struct stat st;
+
+    if (geteuid() != 0)
+        return;
+    start(&s, settings);
+    snprintf(prefix, sizeof(prefix), "%s/state", s.folder);
+    CU_ASSERT_EQUAL(chown(prefix, 65534, 65534), 0);
+    kill(s.pid, SIGUSR2);
+    CU_ASSERT_TRUE(supervised_logs(&s, "prefix_taken_over"));
+    CU_ASSERT_TRUE(supervised_logs(&s, "upgrade_done"));
+    CU_ASSERT(stat(prefix, &st) == 0 && st.st_uid == 1);
+    kill(s.pid, SIGTERM);
+    CU_ASSERT_EQUAL(supervised_wait(&s, 20000), 0);
+    supervised_close(&s);
+}
+
 static void test_bad_binary(void)
 {
     static const char *const binaries[] = {"not a program", "#!/bin/false\n",
@@ -287,9 +309,13 @@ int main(int argc, char **argv)
         const char *name;
         void (*run)(void);
     } tests[] = {
-        {"under load", test_under_load},           {"a held connection", test_held_connection},
-        {"a bad binary", test_bad_binary},         {"stop in the middle", test_stop_in_the_middle},
-        {"broken state", test_broken_state},       {"large state", test_large_state},
+        {"under load", test_under_load},
+        {"a held connection", test_held_connection},
+        {"another user", test_other_user},
+        {"a bad binary", test_bad_binary},
+        {"stop in the middle", test_stop_in_the_middle},
+        {"broken state", test_broken_state},
+        {"large state", test_large_state},
         {"a hanging binary", test_hanging_binary},
     };
     int code;
