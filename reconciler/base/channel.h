@@ -52,7 +52,8 @@ enum channel_type {
     CHANNEL_WORKER_READY, /* `slot`, `pid` serves the newest generation */
     /* supervisor to control */
     CHANNEL_STOP, /* finish: no new orders, flush storage, exit 0 */
-    /* control to supervisor; behind the others, whose numbers two builds share in an upgrade */
+    /* control to supervisor, worker to control; behind the others, whose numbers two builds share
+     * in an upgrade */
     CHANNEL_BEAT, /* every second, from the start on: I go on */
     /* supervisor to worker, in no session */
     CHANNEL_COVER,   /* accept from this socket of `slot`, too, as from your own of `address` */

@@ -26,6 +26,7 @@ struct slot {
     uint64_t acknowledged;    /* generation */
     uint64_t sent_generation; /* newest manifest that is in the channel */
     int64_t owes_since_ms;    /* an acknowledgement, or a word; steady clock; 0 = nothing */
+    unsigned silent_seconds;  /* of a live one */
     bool needs_tickets;
     bool is_reported;                    /* CHANNEL_WORKER_READY went out for this pid */
     uint64_t sent[CHANNEL_SEGMENTS_MAX]; /* segments that it has */
@@ -310,6 +311,7 @@ static void on_hello(struct slot *s, const struct channel_message *m)
     s->is_live = true;
     s->is_awaited = false;
     s->owes_since_ms = 0;
+    s->silent_seconds = 0;
     s->pid = m->u.hello.pid;
     s->needs_tickets = true;
     s->sent_count = 0;
@@ -329,7 +331,10 @@ static void on_message(struct slot *s, const struct channel_message *m)
     }
     if (m->session != s->session || !s->is_live)
         return; /* of a worker that is gone */
+    s->silent_seconds = 0;
     switch (m->type) {
+    case CHANNEL_BEAT:
+        break;
     case CHANNEL_ACK:
         on_acknowledged(s, m->u.ack.generation);
         break;
@@ -369,6 +374,18 @@ static void on_readable(int fd, short what, void *arg)
 
 /* ---- clocks ---- */
 
+static void replace(struct slot *s, const char *event)
+{
+    log_event(LOG_ERROR, event,
+              LOG_FIELDS(log_int("slot", (int64_t)s->number), log_int("pid", s->pid)));
+    tell_supervisor(s->fleet, CHANNEL_WORKER_KILL, s);
+    s->is_live = false;
+    s->is_awaited = false;
+    s->owes_since_ms = 0;
+    release_waiters(s->fleet);
+}
+
+/* Seconds are counted, not measured: while we stood still nobody was silent. */
 static void on_clock(int fd, short what, void *arg)
 {
     struct fleet *f = arg;
@@ -381,15 +398,10 @@ static void on_clock(int fd, short what, void *arg)
         /* From our first turn on: before it, while we loaded, nobody could be heard. */
         if (s->is_awaited && !s->owes_since_ms)
             s->owes_since_ms = now;
-        if (!s->owes_since_ms || now - s->owes_since_ms < FLEET_ACK_TIMEOUT_MS)
-            continue;
-        log_event(LOG_ERROR, "worker_does_not_acknowledge",
-                  LOG_FIELDS(log_int("slot", (int64_t)s->number), log_int("pid", s->pid)));
-        tell_supervisor(f, CHANNEL_WORKER_KILL, s);
-        s->is_live = false;
-        s->is_awaited = false;
-        s->owes_since_ms = 0;
-        release_waiters(f);
+        if (s->owes_since_ms && now - s->owes_since_ms >= FLEET_ACK_TIMEOUT_MS)
+            replace(s, "worker_does_not_acknowledge");
+        else if (s->is_live && ++s->silent_seconds > FLEET_SILENT_SECONDS)
+            replace(s, "worker_silent");
     }
 }
 

@@ -17,6 +17,8 @@ struct fleet;
 
 /* A worker that is this late with an acknowledgement is killed and replaced. */
 #define FLEET_ACK_TIMEOUT_MS 5000
+/* So is one of which nothing was heard, not even CHANNEL_BEAT, in so many of our own seconds. */
+#define FLEET_SILENT_SECONDS 30
 /* A ticket key encrypts for this long and decrypts for CHANNEL_TICKET_KEYS times that. */
 #define FLEET_TICKET_SECONDS 3600
 

@@ -82,6 +82,15 @@ static bool send_or_drop(struct session *s, struct channel_message *m)
     return false;
 }
 
+/* Not counted where it is dropped: a full channel says the same. */
+void session_beat(struct session *s)
+{
+    struct channel_message m = {.type = CHANNEL_BEAT};
+
+    if (s->number)
+        (void)send_message(s, &m);
+}
+
 bool session_sni_seen(struct session *s, struct str name)
 {
     struct channel_message m = {.type = CHANNEL_SNI_SEEN};

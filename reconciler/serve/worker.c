@@ -135,9 +135,11 @@ static void on_signal(evutil_socket_t number, short what, void *context)
 
 static void on_tick(evutil_socket_t fd, short what, void *context)
 {
+    struct worker *w = context;
+
     (void)fd;
     (void)what;
-    (void)context;
+    session_beat(w->session);
     log_flush();
 }
 

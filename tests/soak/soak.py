@@ -116,6 +116,31 @@ class Soak(Case):
         s.write(document(["m.test", f"extra{number}.test"], certificates=certificates))
         s.wait_state(f"extra{number}.test", "valid", bound=60)
 
+    def stopped(self, chance, _round):
+        """What stands still is noticed, though nobody asks anything of it; what is slow goes on."""
+        text = document(certificates=[declared("d.test")])
+        servers = [
+            self.server(text, settings={"nginx_worker_processes": "2"}, name=n)
+            for n in ("control", "worker", "loaded")
+        ]
+        for s in servers:
+            s.start()
+        control, worker = servers[0].control, servers[1].workers[0]
+        kept = [*servers[0].workers, servers[1].control, servers[2].control, *servers[2].workers]
+        os.kill(control, signal.SIGSTOP)
+        os.kill(worker, signal.SIGSTOP)
+        load = self.keep(Load(servers[2], ["d.test"], threads=4))
+        processes.wait_until("control is replaced", lambda: servers[0].control != control, 60)
+        processes.wait_until("the worker is", lambda: not processes.is_running(worker), 60)
+        for s in servers[:2]:
+            processes.wait_until("both serve", s._is_ready, 30)
+            s.fingerprint("d.test")
+        load.stop()
+        self.assertEqual([], load.failures())
+        self.assertTrue(all(map(processes.is_running, kept)))
+        self.assertEqual(1, len(servers[0].events("control_silent")))
+        self.assertEqual(1, len(servers[1].events("worker_silent")))
+
     def storm(self, chance, _round):
         """Reload after reload, half of them invalid: no order, no failed handshake, no growth."""
         certificates = [declared("d.test"), declared("e.test")]
@@ -196,7 +221,7 @@ def names(scale, operations):
     """All rounds. Less than one of a kind is one; the kill points are drawn evenly."""
     rounds = max(1, math.ceil(ROUNDS * scale - 1e-9))
     for number in range(rounds):
-        for kind in ("kill_anywhen", "load", "storm", "nonces", "restarts"):
+        for kind in ("kill_anywhen", "load", "stopped", "storm", "nonces", "restarts"):
             yield f"{kind}/{number}"
         for step in kill_points.CA_STEPS:
             for instant in kill_points.INSTANTS:
