@@ -253,26 +253,14 @@ static void on_ready(struct supervisor *s)
     upgrade_control_ready(&s->upgrade, &s->crew);
 }
 
-/* The worker that a message is about; NULL when it has died meanwhile: its successor is another. */
-static struct crew_slot *slot_of(struct supervisor *s, const struct channel_message *m)
+static void kill_worker(struct supervisor *s, const struct channel_message *m)
 {
-    struct crew_slot *slot;
+    const struct crew_slot *slot = crew_slot_of(&s->crew, m);
+    pid_t pid = slot ? slot->worker.pid : 0;
 
-    if (m->u.worker.slot >= s->crew.slot_count)
-        return NULL;
-    slot = &s->crew.slots[m->u.worker.slot];
-    /* Of a silent one control does not know who it is. */
-    if (m->type == CHANNEL_WORKER_KILL && !m->u.worker.pid)
-        return slot->worker.pid ? slot : NULL;
-    return slot->worker.pid && slot->worker.pid == m->u.worker.pid ? slot : NULL;
-}
-
-static void kill_worker(const struct supervisor *s, const struct channel_message *m)
-{
-    pid_t pid = s->crew.slots[m->u.worker.slot].worker.pid;
-
-    log_event(LOG_WARN, "worker_killed",
-              LOG_FIELDS(log_int("slot", m->u.worker.slot), log_int("child_pid", pid)));
+    if (pid)
+        log_event(LOG_WARN, "worker_killed",
+                  LOG_FIELDS(log_int("slot", m->u.worker.slot), log_int("child_pid", pid)));
     send_signal(pid, SIGKILL);
 }
 
@@ -291,10 +279,12 @@ static void receive_messages(struct supervisor *s)
             on_ready(s);
         else if (m.type == CHANNEL_STOP && s->phase == PHASE_RUN)
             stop(s, "nothing is left to be tried", SUPERVISOR_HURRY_SIGNAL, SUPERVISOR_QUICK_MS);
-        else if (m.type == CHANNEL_WORKER_READY && slot_of(s, &m))
+        else if (m.type == CHANNEL_WORKER_READY && crew_slot_of(&s->crew, &m))
             upgrade_worker_ready(&s->upgrade, &s->crew, m.u.worker.slot);
-        else if (m.type == CHANNEL_WORKER_KILL && slot_of(s, &m))
+        else if (m.type == CHANNEL_WORKER_KILL)
             kill_worker(s, &m);
+        else if (m.type == CHANNEL_PREFIX)
+            crew_renew_prefix(&s->crew);
     }
     if (got < 0)
         log_failure(LOG_ERROR, "channel_broken", &e, NULL);

@@ -20,6 +20,7 @@ static size_t message_size(uint32_t type)
     case CHANNEL_READY:
     case CHANNEL_BEAT:
     case CHANNEL_STOP:
+    case CHANNEL_PREFIX:
         return head;
     case CHANNEL_HELLO:
         return head + sizeof(m->u.hello);

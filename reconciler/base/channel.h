@@ -58,6 +58,8 @@ enum channel_type {
     /* supervisor to worker, in no session */
     CHANNEL_COVER,   /* accept from this socket of `slot`, too, as from your own of `address` */
     CHANNEL_UNCOVER, /* and from those of `slot` no more */
+    /* control to supervisor */
+    CHANNEL_PREFIX, /* its folder has vanished: make it again */
 };
 
 struct channel_message {

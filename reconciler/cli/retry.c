@@ -14,7 +14,6 @@
 #include "reconciler/control/pages.h"
 #include "reconciler/core/render.h"
 #include "reconciler/storage/directory.h"
-#include "reconciler/storage/lock.h"
 #include "reconciler/storage/storage.h"
 #include "reconciler/store/store.h"
 
@@ -71,7 +70,6 @@ static int retry_there(const struct command *c, const struct settings *s, struct
 
 /* The storage while no server has it: what is put there, the next one finds. */
 struct shelf {
-    int lock;
     struct storage *storage;
     struct observation observation;
 };
@@ -95,26 +93,25 @@ static int take(void *context, const struct value *v, struct error *e)
     return store_apply(context, v, e);
 }
 
-static int lock_shelf(const struct settings *s, struct shelf *shelf, struct error *e)
-{
-    if (become_owner(s->prefix, e))
-        return -1;
-    shelf->lock = lock_take(s->prefix, e);
-    return shelf->lock < 0 ? -1 : 0;
-}
-
+/* Fails where a server has it. */
 static int open_shelf(const struct settings *s, struct shelf *shelf, struct error *e)
 {
     const struct storage_options options = {.kind = STORAGE_FILE, .prefix = s->prefix};
+
+    if (become_owner(s->prefix, e))
+        return -1;
+    shelf->storage = storage_open(&options, e);
+    return shelf->storage ? 0 : -1;
+}
+
+static int load_shelf(const struct settings *s, struct shelf *shelf, struct error *e)
+{
     struct storage_problems problems = {0};
     int rc;
 
     if (observation_new(s, &shelf->observation, e))
         return -1;
-    shelf->storage = storage_open(&options, e);
-    rc = shelf->storage
-             ? storage_load(shelf->storage, take, shelf->observation.store, &problems, e)
-             : -1;
+    rc = storage_load(shelf->storage, take, shelf->observation.store, &problems, e);
     storage_problems_free(&problems);
     return rc;
 }
@@ -123,8 +120,6 @@ static void close_shelf(struct shelf *shelf)
 {
     storage_close(shelf->storage);
     observation_close(&shelf->observation);
-    if (shelf->lock >= 0)
-        close(shelf->lock);
 }
 
 static int waive(struct shelf *shelf, const struct store_name *n, bool is_json, struct buf *out,
@@ -177,7 +172,7 @@ static int retry_here(const struct command *c, const struct settings *s, struct 
     struct buf lines = BUF_INIT(STATUS_BODY_MAX);
     struct store_name *const *names;
     size_t count = 0;
-    int rc = open_shelf(s, shelf, e);
+    int rc = load_shelf(s, shelf, e);
 
     names = rc ? NULL : store_sorted(shelf->observation.store, &count);
     for (size_t i = 0; names && rc == 0 && i < count; i++)
@@ -195,11 +190,11 @@ static int retry_here(const struct command *c, const struct settings *s, struct 
 static int retry(const struct command *c, const struct settings *s, struct str name,
                  struct error *e)
 {
-    struct shelf shelf = {.lock = -1};
+    struct shelf shelf = {0};
     struct error why;
     int rc;
 
-    if (lock_shelf(s, &shelf, &why))
+    if (open_shelf(s, &shelf, &why))
         return retry_there(c, s, name, e);
     rc = retry_here(c, s, name, &shelf, e);
     close_shelf(&shelf);

@@ -11,6 +11,7 @@
 #include "reconciler/base/log.h"
 #include "reconciler/control/default_pair.h"
 #include "reconciler/control/journal.h"
+#include "reconciler/control/prefix.h"
 #include "reconciler/control/publish.h"
 #include "reconciler/control/errand.h"
 #include "reconciler/io/httpc.h"
@@ -21,7 +22,6 @@
 #include "reconciler/pki/chain.h"
 #include "reconciler/pki/credential.h"
 #include "reconciler/pki/pem.h"
-#include "reconciler/storage/lock.h"
 #include "reconciler/storage/storage.h"
 #include "reconciler/store/declared.h"
 #include "reconciler/store/index.h"
@@ -51,11 +51,8 @@ static int open_storage(struct control *c, struct error *e)
     char text[ERROR_MESSAGE_MAX];
     int rc = 0;
 
-    c->lock = lock_take(s->prefix, e);
     c->chains = chain_pool_new();
     c->store = c->chains ? store_new(&which, c->chains) : NULL;
-    if (c->lock < 0)
-        return -1;
     if (!c->store)
         return error_memory(e);
     c->storage = storage_open(&options, e);
@@ -101,9 +98,10 @@ static int open_events(struct control *c, const struct assembly_calls *calls, st
     c->turn = evtimer_new(c->base, calls->turn, c);
     c->due = evtimer_new(c->base, calls->turn, c);
     c->poll = evtimer_new(c->base, calls->poll, c);
-    c->storage_retry = evtimer_new(c->base, calls->storage_retry, c);
+    c->storage_retry = evtimer_new(c->base, prefix_on_retry, c);
     if (!c->turn || !c->due || !c->poll || !c->storage_retry ||
         repeat(c, ASSEMBLY_SWEEP_MS, calls->sweep) || repeat(c, HEART_BEAT_MS, calls->beat) ||
+        repeat(c, PREFIX_LOOK_MS, prefix_on_look) ||
         listen_to(c, SIGHUP, EV_SIGNAL, calls->hangup) ||
         listen_to(c, SIGTERM, EV_SIGNAL, calls->terminate) ||
         listen_to(c, c->options->lifeline, EV_READ, calls->lifeline) ||
@@ -297,7 +295,7 @@ int assembly_open(struct control *c, const struct assembly_calls *calls, struct 
                             .issuance = c->issuance,
                             .chains = c->chains,
                             .context = c,
-                            .storage_failed = calls->storage_failed};
+                            .storage_failed = prefix_failed};
     return 0;
 }
 
@@ -329,8 +327,6 @@ void assembly_close(struct control *c)
     for (size_t i = 0; i < c->seen.len; i++)
         free(c->seen.items[i]);
     vec_free(&c->seen);
-    if (c->lock >= 0)
-        close(c->lock);
     for (size_t i = 0; i < c->event_count; i++)
         event_free(c->events[i]);
     for (size_t i = 0; i < 4; i++) {

@@ -13,12 +13,10 @@
 
 /* Whom the parts call; all get the struct control. */
 struct assembly_calls {
-    event_callback_fn turn, poll, sweep, beat, storage_retry, hangup, terminate, lifeline,
-        supervisor;
+    event_callback_fn turn, poll, sweep, beat, hangup, terminate, lifeline, supervisor;
     void (*wake)(void *context);
-    void (*look)(void *context); /* the watcher has seen something */
-    void (*http)(void *context); /* answers can be taken from httpc */
-    void (*storage_failed)(void *context, const struct error *e);
+    void (*look)(void *context);      /* the watcher has seen something */
+    void (*http)(void *context);      /* answers can be taken from httpc */
     struct fleet_options fleet;       /* its functions */
     struct issuance_options issuance; /* the same */
     struct status_source status;      /* the same */

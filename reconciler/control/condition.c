@@ -15,6 +15,7 @@ static const struct {
     [CONDITION_FILE_REFUSED] = {"file_refused", CONDITION_FAULT},
     [CONDITION_LAST_GOOD] = {"last_good_file", CONDITION_FAULT},
     [CONDITION_STORAGE] = {"storage_unusable", CONDITION_FAULT},
+    [CONDITION_PREFIX_OPEN] = {"prefix_writable_by_others", CONDITION_NOTE},
     [CONDITION_STORAGE_DAMAGED] = {"storage_damaged", CONDITION_FAULT},
     [CONDITION_CERTIFICATE] = {"certificate_unusable", CONDITION_FAULT},
     [CONDITION_ACCOUNT] = {"account_unusable", CONDITION_FAULT},

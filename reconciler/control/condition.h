@@ -13,7 +13,8 @@ enum condition_id {
     CONDITION_FILE_UNREADABLE,  /* missing, or cannot be read: the old generation serves on */
     CONDITION_FILE_REFUSED,     /* invalid: the same */
     CONDITION_LAST_GOOD,        /* started from the last good file instead of the present one */
-    CONDITION_STORAGE,          /* the write-read probe failed: no order is sent */
+    CONDITION_STORAGE,          /* cannot be written, or vanished: no order is sent */
+    CONDITION_PREFIX_OPEN,      /* others may write where we store */
     CONDITION_STORAGE_DAMAGED,  /* records were lost to corruption */
     CONDITION_CERTIFICATE,      /* a declared certificate cannot be used */
     CONDITION_ACCOUNT,          /* no account at the CA */

@@ -20,13 +20,13 @@
 #include "reconciler/control/intake.h"
 #include "reconciler/control/issuance.h"
 #include "reconciler/control/journal.h"
+#include "reconciler/control/prefix.h"
 #include "reconciler/control/publish.h"
 #include "reconciler/control/status.h"
 #include "reconciler/io/httpc.h"
 #include "reconciler/io/job.h"
 #include "reconciler/supervisor.h"
 
-#define CONTROL_STORAGE_RETRY_SECONDS 30
 #define CONTROL_PUBLISH_RETRY_SECONDS 1
 /* Actions of a plan that one turn of the loop carries out. */
 #define CONTROL_ACTIONS_A_TURN 2000
@@ -53,48 +53,6 @@ static void in_seconds(struct event *timer, int64_t seconds)
     const struct timeval wait = {seconds > 0 ? seconds : 0, seconds > 0 ? 0 : 1000};
 
     event_add(timer, &wait);
-}
-
-/* ---- storage ---- */
-
-static void on_storage_failed(void *context, const struct error *e)
-{
-    struct control *c = context;
-
-    snprintf(c->storage_error, sizeof(c->storage_error), "%s", e->message);
-    condition_set(&c->conditions, CONDITION_STORAGE, e->message);
-    in_seconds(c->storage_retry, CONTROL_STORAGE_RETRY_SECONDS);
-}
-
-static void on_storage_works(void *context)
-{
-    struct control *c = context;
-
-    if (!c->storage_error[0])
-        return;
-    c->storage_error[0] = '\0';
-    condition_clear(&c->conditions, CONDITION_STORAGE);
-    c->wants_sweep = true;
-    wake(c);
-}
-
-static void on_storage_probed(void *context, const struct error *e)
-{
-    if (e)
-        on_storage_failed(context, e);
-    else
-        on_storage_works(context);
-}
-
-static void on_storage_retry(int fd, short what, void *arg)
-{
-    struct control *c = arg;
-    struct error e;
-
-    (void)fd;
-    (void)what;
-    if (journal_probe(c->journal, 1, on_storage_probed, c, &e))
-        in_seconds(c->storage_retry, CONTROL_STORAGE_RETRY_SECONDS);
 }
 
 /* ---- publishing ---- */
@@ -328,6 +286,8 @@ static void turn(struct control *c)
     note_account(c);
     come_again(c, next ? next - now : INT64_MAX, announce(c));
     finish_errand(c);
+    if (prefix_restore(c))
+        return;
     if ((c->wants_reload || c->wants_sweep) && !c->plan.plan)
         start_reload(c);
     else
@@ -465,7 +425,6 @@ static const struct assembly_calls calls = {
     .poll = on_poll,
     .sweep = on_sweep,
     .beat = on_beat,
-    .storage_retry = on_storage_retry,
     .hangup = on_hangup,
     .terminate = on_terminate,
     .lifeline = on_lifeline,
@@ -473,15 +432,14 @@ static const struct assembly_calls calls = {
     .wake = wake,
     .look = look_soon,
     .http = on_http,
-    .storage_failed = on_storage_failed,
     .fleet = {.token_missed = on_token_missed, .sni_seen = on_sni_seen},
     .issuance = {.token_add = on_token_add,
                  .token_remove = on_token_remove,
                  .announce = on_announce,
                  .issued = on_issued,
                  .failed = on_failed,
-                 .storage_failed = on_storage_failed,
-                 .storage_works = on_storage_works},
+                 .storage_failed = prefix_failed,
+                 .storage_works = prefix_works},
     .status = {.print = answer_print, .is_busy = answer_is_busy, .retry = answer_retry},
 };
 
@@ -500,7 +458,6 @@ int control_run(const struct control_options *options)
     if (!c)
         return 1;
     c->options = options;
-    c->lock = -1;
     c->heart.channel = options->supervisor;
     if (assembly_open(c, &calls, &e)) {
         if (options->settings->acme_log_format == LOG_JSON)
@@ -515,6 +472,7 @@ int control_run(const struct control_options *options)
             say_ready(c);
             c->clock_offset_ms = clock_now_ms() - clock_steady_ms();
             in_seconds(c->poll, options->settings->acme_poll_interval);
+            prefix_on_look(-1, 0, c);
             wake(c);
             event_base_dispatch(c->base);
         }

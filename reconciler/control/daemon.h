@@ -19,6 +19,17 @@
 
 struct seen_names vec(char *);
 
+/* What prefix.c knows. */
+struct prefix_care {
+    bool is_looking; /* the job thread has the rest */
+    bool is_gone;    /* what was found in the last look, or before writing anew */
+    bool is_lost;    /* it could not be written anew */
+    bool was_lost;   /* before the present try */
+    bool wants_restore;
+    struct error error;
+    char open[ERROR_MESSAGE_MAX]; /* who else may write the prefix; "" = nobody */
+};
+
 struct control {
     const struct control_options *options;
     struct event_base *base;
@@ -27,7 +38,6 @@ struct control {
     struct heart heart;
     struct event *turn, *due, *storage_retry, *poll;
 
-    int lock; /* of the prefix */
     struct storage *storage;
     struct chain_pool *chains;
     struct store *store;
@@ -55,6 +65,7 @@ struct control {
     size_t plan_cursor;
     struct conditions conditions;
     char storage_error[ERROR_MESSAGE_MAX];
+    struct prefix_care care;
     struct seen_names seen;
 
     int64_t clock_offset_ms; /* the machine's clock less the steady one, at the last poll */

@@ -288,6 +288,31 @@ static int listen_on_socket(struct status *s, struct error *e)
     return 0;
 }
 
+/* The socket's listener is the first where there is a socket. */
+void status_renew_socket(struct status *s)
+{
+    struct http_listener *first;
+    struct error e;
+
+    if (!s->options.prefix)
+        return;
+    if (s->socket >= 0) {
+        http_listener_free(s->listeners[0]);
+        s->listeners[0] = s->listeners[--s->listener_count];
+        close(s->socket);
+        s->socket = -1;
+    }
+    if (s->prefix >= 0)
+        close(s->prefix);
+    if (listen_on_socket(s, &e))
+        log_failure(LOG_WARN, "control_socket_missing", &e, NULL);
+    if (s->socket < 0)
+        return;
+    first = s->listeners[0];
+    s->listeners[0] = s->listeners[s->listener_count - 1];
+    s->listeners[s->listener_count - 1] = first;
+}
+
 struct status *status_new(const struct status_options *options, struct error *e)
 {
     struct status *s = calloc(1, sizeof(*s));

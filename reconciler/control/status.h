@@ -52,6 +52,8 @@ struct status_options {
 };
 
 struct status *status_new(const struct status_options *options, struct error *e) MUST_CHECK;
+/* The socket under the prefix is made again: the folder it lay in may be gone. */
+void status_renew_socket(struct status *s);
 void status_free(struct status *s); /* removes the socket; NULL is fine */
 
 /* The source is busy no more: answers those that wait. */

@@ -12,16 +12,21 @@
 #include "damaged.h"
 #include "directory.h"
 #include "ledger.h"
+#include "lock.h"
 #include "packed.h"
+#include "presence.h"
 #include "reconciler/pki/digest.h"
 #include "replay.h"
 
 #define FOLDER_NAME "storage"
 #define LOG_NAME "log"
+#define REPLACED_NAME "log.replaced"
+#define REWRITE_STEP ((size_t)1 << 20) /* bytes that are written at once */
 
 struct file {
     struct storage storage;
-    int directory; /* prefix/storage; -1: nothing is there, and we only look */
+    struct lock lock; /* LOCK_NONE where we only look */
+    int directory;    /* prefix/storage; -1: nothing is there, and we only look */
     struct ledger ledger;
     struct compaction *compaction; /* NULL = none is under way */
     uint64_t patience;             /* garbage that the next compaction waits for */
@@ -30,6 +35,7 @@ struct file {
     bool is_unsynced; /* a rename in the directory is not durable yet */
     bool is_loaded;
     char *path; /* prefix/storage, for messages */
+    char *prefix;
 };
 
 static struct file *file_of(struct storage *s)
@@ -92,26 +98,26 @@ static int open_log(struct file *f, struct error *e)
     return read_header(f, e);
 }
 
-static int open_folder(struct file *f, const char *prefix, struct error *e)
+static int open_folder(const struct file *f, struct error *e)
 {
     bool create = !f->storage.read_only;
-    int parent = directory_open(prefix, create, e);
-    int why;
+    int parent = directory_open(f->prefix, create, e), folder, why;
 
     if (parent < 0)
         return -1;
-    f->directory = directory_open_below(parent, FOLDER_NAME, create, e);
+    folder = directory_open_below(parent, FOLDER_NAME, create, e);
     why = errno;
     close(parent);
     errno = why;
-    return f->directory < 0 ? -1 : 0;
+    return folder;
 }
 
-static int open_file(struct file *f, const char *prefix, struct error *e)
+static int open_file(struct file *f, struct error *e)
 {
     int found;
 
-    if (open_folder(f, prefix, e))
+    f->directory = open_folder(f, e);
+    if (f->directory < 0)
         return f->storage.read_only && errno == ENOENT ? 0 : -1;
     found = open_log(f, e);
     if (found < 0)
@@ -135,7 +141,9 @@ static void file_close(struct storage *s)
     ledger_fini(&f->ledger);
     if (f->directory >= 0)
         close(f->directory);
+    lock_drop(&f->lock);
     free(f->path);
+    free(f->prefix);
     free(f);
 }
 
@@ -149,16 +157,27 @@ static struct storage *file_open(const struct storage_options *options, struct e
 {
     struct file *f = calloc(1, sizeof(*f));
 
-    if (!f || asprintf(&f->path, "%s/" FOLDER_NAME, options->prefix) < 0) {
-        free(f);
+    if (!f) {
         error_memory(e);
         return NULL;
     }
     f->storage = (struct storage){&file_operations, options->read_only};
+    f->lock = LOCK_NONE;
     f->directory = -1;
     f->patience = FILE_GARBAGE_FLOOR;
     ledger_init(&f->ledger);
-    if (open_file(f, options->prefix, e)) {
+    f->prefix = str_dup(str_from(options->prefix));
+    if (!f->prefix || asprintf(&f->path, "%s/" FOLDER_NAME, options->prefix) < 0) {
+        f->path = NULL;
+        error_memory(e);
+        file_close(&f->storage);
+        return NULL;
+    }
+    if (!options->read_only && lock_take(&f->lock, f->prefix, e)) {
+        file_close(&f->storage);
+        return NULL;
+    }
+    if (open_file(f, e)) {
         locate(f, e);
         file_close(&f->storage);
         return NULL;
@@ -268,6 +287,25 @@ out:
     return rc;
 }
 
+static struct presence presence_of(const struct file *f)
+{
+    return (struct presence){.path = f->path,
+                             .name = LOG_NAME,
+                             .folder = f->directory,
+                             .ledger = &f->ledger,
+                             .knows_header = f->header == LOG_HEADER_GOOD};
+}
+
+/* What is wrong is told with its path: lock_check's sentences have it. */
+static int check_place(const struct file *f, struct error *e)
+{
+    const struct presence presence = presence_of(f);
+
+    if (lock_check(&f->lock, f->prefix, e))
+        return -1;
+    return presence_check(&presence, e) ? error_prefix(e, "%s", f->path) : 0;
+}
+
 /* Everything that is needed before the log is written to. */
 static int make_ready(struct file *f, struct error *e)
 {
@@ -275,6 +313,8 @@ static int make_ready(struct file *f, struct error *e)
 
     if (!f->is_loaded)
         BUG("a storage is written to that was not loaded");
+    if (check_place(f, e))
+        return -1;
     if (f->write_error) {
         fd = directory_open_file(f->directory, LOG_NAME, O_RDWR, e);
         if (fd < 0)
@@ -286,8 +326,8 @@ static int make_ready(struct file *f, struct error *e)
     return sync_directory(f, e);
 }
 
-static int add_value(struct file *f, struct ledger_batch *b, const struct value *v, struct buf *key,
-                     struct error *e)
+static int add_value(struct ledger *l, struct ledger_batch *b, const struct value *v,
+                     struct buf *key, struct error *e)
 {
     struct value copy = *v;
     struct value_credential *c = &copy.u.credential;
@@ -298,13 +338,13 @@ static int add_value(struct file *f, struct ledger_batch *b, const struct value 
         return -1;
     if (v->gone) {
         start = ledger_begin(b, LOG_DELETE, buf_view(key), e);
-        return start == SIZE_MAX ? -1 : ledger_finish(&f->ledger, b, start, e);
+        return start == SIZE_MAX ? -1 : ledger_finish(l, b, start, e);
     }
     if (v->type == VALUE_CREDENTIAL) {
         memset(c->chain_id, 0, sizeof(c->chain_id));
         if (c->chain.len && digest_sha256(c->chain, c->chain_id))
             return error_memory(e);
-        if (c->chain.len && ledger_add_chain(&f->ledger, b, c->chain_id, c->chain, e))
+        if (c->chain.len && ledger_add_chain(l, b, c->chain_id, c->chain, e))
             return -1;
     }
     start = ledger_begin(b, LOG_PUT, buf_view(key), e);
@@ -312,7 +352,7 @@ static int add_value(struct file *f, struct ledger_batch *b, const struct value 
         return -1;
     if (packed_write(&copy, &b->bytes))
         return error_memory(e);
-    return ledger_finish(&f->ledger, b, start, e);
+    return ledger_finish(l, b, start, e);
 }
 
 static int file_put(struct storage *s, const struct value *values, size_t count, struct error *e)
@@ -323,11 +363,11 @@ static int file_put(struct storage *s, const struct value *values, size_t count,
     size_t written;
     int rc = -1;
 
-    ledger_batch_init(&f->ledger, &b);
     if (make_ready(f, e))
-        goto out;
+        return -1;
+    ledger_batch_init(&f->ledger, &b);
     for (size_t i = 0; i < count; i++)
-        if (add_value(f, &b, &values[i], &key, e))
+        if (add_value(&f->ledger, &b, &values[i], &key, e))
             goto out;
     written = b.bytes.len;
     if (ledger_write(&f->ledger, &b, true, e))
@@ -347,9 +387,9 @@ static int file_delete(struct storage *s, const struct str *keys, size_t count, 
     size_t written;
     int rc = -1;
 
-    ledger_batch_init(&f->ledger, &b);
     if (make_ready(f, e))
-        goto out;
+        return -1;
+    ledger_batch_init(&f->ledger, &b);
     for (size_t i = 0; i < count; i++) {
         int found = ledger_has(&f->ledger, keys[i], e);
         size_t start;
@@ -375,7 +415,121 @@ static int file_probe(struct storage *s, size_t room, struct error *e)
 {
     struct file *f = file_of(s);
 
-    return make_ready(f, e) || ledger_probe(&f->ledger, room, e) ? locate(f, e) : 0;
+    if (make_ready(f, e))
+        return -1;
+    return ledger_probe(&f->ledger, room, e) ? locate(f, e) : 0;
+}
+
+/* ---- writing everything anew ---- */
+
+static int file_check(struct storage *s, struct error *e)
+{
+    return check_place(file_of(s), e);
+}
+
+/* A log that somebody put in the place of ours is not ours to delete. */
+static int set_aside(const struct file *f, struct error *e)
+{
+    struct stat there, ours;
+
+    if (fstatat(f->directory, LOG_NAME, &there, AT_SYMLINK_NOFOLLOW) ||
+        fstat(f->ledger.fd, &ours) ||
+        (there.st_ino == ours.st_ino && there.st_dev == ours.st_dev) || !there.st_size)
+        return 0;
+    if (renameat(f->directory, LOG_NAME, f->directory, REPLACED_NAME))
+        return error_errno(e, ERROR_STORAGE, errno, "the log there cannot be set aside");
+    return 0;
+}
+
+/* A log that is being written from what memory holds. */
+struct rewrite {
+    struct ledger to;
+    struct ledger_batch batch;
+    struct buf key;
+};
+
+static int rewrite_value(void *context, const struct value *v, struct error *e)
+{
+    struct rewrite *r = context;
+
+    if (value_check(v, e) || add_value(&r->to, &r->batch, v, &r->key, e))
+        return -1;
+    return r->batch.bytes.len < REWRITE_STEP ? 0 : ledger_write(&r->to, &r->batch, false, e);
+}
+
+/* The log gets its name when it is whole. */
+static int rewrite_log(struct file *f, struct rewrite *r, storage_all *all, void *context,
+                       struct error *e)
+{
+    size_t start;
+
+    if (ledger_create(&r->to, f->directory, COMPACTION_NAME, NULL, e) ||
+        all(context, rewrite_value, r, e))
+        return -1;
+    start = ledger_begin(&r->batch, LOG_MARK, STR_NONE, e);
+    if (start == SIZE_MAX || ledger_finish(&r->to, &r->batch, start, e) ||
+        ledger_write(&r->to, &r->batch, true, e))
+        return -1;
+    if (renameat(f->directory, COMPACTION_NAME, f->directory, LOG_NAME))
+        return error_errno(e, ERROR_STORAGE, errno, "the new log cannot be put in place");
+    return 0;
+}
+
+static int rewrite(struct file *f, storage_all *all, void *context, struct error *e)
+{
+    struct rewrite r = {.key = BUF_INIT(VALUE_LOGICAL_KEY_MAX * 2)};
+    struct ledger old = f->ledger;
+    int rc;
+
+    ledger_init(&r.to);
+    ledger_batch_init(&r.to, &r.batch);
+    rc = rewrite_log(f, &r, all, context, e);
+    if (rc == 0) {
+        f->ledger = r.to;
+        r.to = old;
+        f->is_unsynced = true;
+        rc = sync_directory(f, e);
+    }
+    ledger_batch_free(&r.batch);
+    ledger_fini(&r.to);
+    buf_free(&r.key);
+    return rc;
+}
+
+/* The folder that lies at the path now, made where there is none. */
+static int follow_path(struct file *f, struct error *e)
+{
+    int folder = open_folder(f, e);
+
+    if (folder < 0)
+        return -1;
+    compaction_abort(f->compaction);
+    f->compaction = NULL;
+    close(f->directory);
+    f->directory = folder;
+    return set_aside(f, e);
+}
+
+static int file_restore(struct storage *s, storage_all *all, void *context, struct error *e)
+{
+    struct file *f = file_of(s);
+    const struct presence before = presence_of(f);
+    struct error ignored;
+    int rc;
+
+    if (lock_take(&f->lock, f->prefix, e))
+        return -1;
+    /* It was the lock alone. */
+    if (presence_check(&before, &ignored) == 0)
+        return 0;
+    if (follow_path(f, e))
+        return locate(f, e);
+    rc = presence_is_whole(&before) ? compact(f, SIZE_MAX / 2, &ignored) : -1;
+    if (rc && rewrite(f, all, context, e))
+        return locate(f, e);
+    f->header = LOG_HEADER_GOOD;
+    f->write_error = 0;
+    return 0;
 }
 
 const struct storage_operations file_operations = {
@@ -385,5 +539,7 @@ const struct storage_operations file_operations = {
     .put = file_put,
     .delete = file_delete,
     .probe = file_probe,
+    .check = file_check,
+    .restore = file_restore,
     .close = file_close,
 };

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "directory.h"
@@ -46,30 +47,92 @@ static int open_lock(int directory, struct error *e)
     return fd;
 }
 
-int lock_take(const char *prefix, struct error *e)
+/* Do both lead to the same? */
+static bool is_same(int fd, const struct stat *other)
 {
-    int directory = directory_open(prefix, true, e);
-    int fd = -1;
-    int rc = -1;
+    struct stat st;
 
-    if (directory < 0)
-        return -1;
-    fd = open_lock(directory, e);
-    if (fd < 0) {
-        error_prefix(e, "%s", prefix);
-        goto out;
-    }
-    if (flock(fd, LOCK_EX | LOCK_NB)) {
-        rc = errno == EWOULDBLOCK ? refuse(fd, prefix, e)
-                                  : error_errno(e, ERROR_STORAGE, errno, "no lock on %s", prefix);
-        goto out;
-    }
-    /* Only for people to read: on a full or read-only disk the lock holds all the same. */
-    (void)write_pid(fd);
-    rc = 0;
-out:
-    close(directory);
-    if (rc && fd >= 0)
+    return fd >= 0 && fstat(fd, &st) == 0 && st.st_ino == other->st_ino &&
+           st.st_dev == other->st_dev;
+}
+
+/* Locks `fd`; where that is ours already, takes it in its place. -1: `fd` is closed. */
+static int hold(int *held, int fd, const char *prefix, bool is_folder, int lock_file,
+                struct error *e)
+{
+    struct stat st;
+
+    if (fstat(fd, &st) == 0 && is_same(*held, &st)) {
         close(fd);
-    return rc ? -1 : fd;
+        return 0;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0 || (is_folder && errno != EWOULDBLOCK)) {
+        *held = fd;
+        return 1;
+    }
+    if (errno == EWOULDBLOCK)
+        refuse(lock_file, prefix, e);
+    else
+        error_errno(e, ERROR_STORAGE, errno, "no lock on %s", prefix);
+    close(fd);
+    return -1;
+}
+
+int lock_take(struct lock *lock, const char *prefix, struct error *e)
+{
+    struct lock now = *lock;
+    int folder = directory_open(prefix, true, e), file;
+    int got_folder, got_file;
+
+    if (folder < 0)
+        return -1;
+    file = open_lock(folder, e);
+    if (file < 0) {
+        close(folder);
+        return error_prefix(e, "%s", prefix);
+    }
+    got_folder = hold(&now.folder, folder, prefix, true, file, e);
+    if (got_folder < 0) {
+        close(file);
+        return -1;
+    }
+    got_file = hold(&now.file, file, prefix, false, file, e);
+    if (got_file < 0) {
+        if (got_folder)
+            close(now.folder);
+        return -1;
+    }
+    if (got_folder && lock->folder >= 0)
+        close(lock->folder);
+    if (got_file && lock->file >= 0)
+        close(lock->file);
+    *lock = now;
+    /* Only for people to read: on a full or read-only disk the lock holds all the same. */
+    (void)write_pid(now.file);
+    return 0;
+}
+
+void lock_drop(struct lock *lock)
+{
+    if (lock->file >= 0)
+        close(lock->file);
+    if (lock->folder >= 0)
+        close(lock->folder);
+    *lock = LOCK_NONE;
+}
+
+int lock_check(const struct lock *lock, const char *prefix, struct error *e)
+{
+    struct stat st;
+
+    if (stat(prefix, &st))
+        return error_errno(e, ERROR_STORAGE, errno, "the folder %s is gone", prefix);
+    if (!is_same(lock->folder, &st))
+        return error_set(e, ERROR_STORAGE, "%s is another folder than the one that was opened",
+                         prefix);
+    if (fstatat(lock->folder, LOCK_NAME, &st, AT_SYMLINK_NOFOLLOW))
+        return error_errno(e, ERROR_STORAGE, errno, "%s: the lock file is gone", prefix);
+    if (!is_same(lock->file, &st))
+        return error_set(e, ERROR_STORAGE, "%s: another lock file is in the place of ours", prefix);
+    return 0;
 }

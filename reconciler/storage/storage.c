@@ -85,3 +85,15 @@ int storage_probe(struct storage *s, size_t room, struct error *e)
         return -1;
     return s->operations->probe(s, room < STORAGE_PROBE_MAX ? room : STORAGE_PROBE_MAX, e);
 }
+
+int storage_check(struct storage *s, struct error *e)
+{
+    return s->operations->check ? s->operations->check(s, e) : 0;
+}
+
+int storage_restore(struct storage *s, storage_all *all, void *context, struct error *e)
+{
+    if (check_step(s, 0, e))
+        return -1;
+    return storage_check(s, e) ? s->operations->restore(s, all, context, e) : 0;
+}

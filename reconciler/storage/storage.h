@@ -43,8 +43,8 @@ struct storage_problems {
 void storage_problems_free(struct storage_problems *p);
 
 /*
- * Opens it. The writer must hold the prefix' lock (lock.h). NULL with *e; read_only without
- * anything there is an empty storage, not an error.
+ * Opens it; a writer of files takes the prefix' lock (lock.h). NULL with *e: ERROR_IN_USE where
+ * another process has it. read_only without anything there is an empty storage, not an error.
  */
 struct storage *storage_open(const struct storage_options *options, struct error *e) MUST_CHECK;
 void storage_close(struct storage *s); /* NULL is fine */
@@ -80,6 +80,22 @@ int storage_delete(struct storage *s, const struct str *keys, size_t count,
  */
 int storage_probe(struct storage *s, size_t room, struct error *e) MUST_CHECK;
 
+/*
+ * Is what was opened still what a restart would find? -1 with *e (ERROR_STORAGE): it was removed,
+ * moved, cut or replaced meanwhile, or the lock was. Every put and probe asks this first.
+ */
+int storage_check(struct storage *s, struct error *e) MUST_CHECK;
+
+/* Hands every value that the caller believes in to `put`, and stops where that fails. */
+typedef int storage_all(void *context, storage_each *put, void *to, struct error *e);
+/*
+ * Where storage_check fails: takes the lock again, makes what is missing and writes everything
+ * anew, as one step; from the open log where that still has all of it, else what `all` hands out. A
+ * log that somebody put there is kept as `log.replaced`. 0 (nothing was amiss, too), or -1 with *e
+ * and the state as before: ERROR_IN_USE where another process has taken the place.
+ */
+int storage_restore(struct storage *s, storage_all *all, void *context, struct error *e) MUST_CHECK;
+
 /* ---- for backends ---- */
 
 struct storage_operations {
@@ -90,6 +106,8 @@ struct storage_operations {
     int (*put)(struct storage *s, const struct value *values, size_t count, struct error *e);
     int (*delete)(struct storage *s, const struct str *keys, size_t count, struct error *e);
     int (*probe)(struct storage *s, size_t room, struct error *e);
+    int (*check)(struct storage *s, struct error *e); /* NULL, both: it cannot vanish */
+    int (*restore)(struct storage *s, storage_all *all, void *context, struct error *e);
     void (*close)(struct storage *s);
 };
 

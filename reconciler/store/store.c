@@ -529,6 +529,27 @@ bool store_failure_value(const struct store *s, const struct store_name *n, stru
     return true;
 }
 
+bool store_demand_value(const struct store *s, const struct store_name *n, struct value *v)
+{
+    begin_value(s, n, VALUE_DEMAND, v);
+    v->u.demand.last_seen_at = n->last_seen_at;
+    return n->last_seen_at != 0;
+}
+
+bool store_account_value(const struct store *s, size_t i, struct value *v)
+{
+    const struct store_account *a = i < s->accounts.len ? s->accounts.items[i] : NULL;
+
+    if (!a)
+        return false;
+    *v = (struct value){.type = VALUE_ACCOUNT,
+                        .apart = s->apart,
+                        .directory = a->directory,
+                        .name = a->email,
+                        .u.account = {a->api_uri, a->key, a->url, a->created_at}};
+    return true;
+}
+
 int store_due_set(struct store *s, struct store_name *n, int64_t at)
 {
     return due_set(&s->due, n, at);

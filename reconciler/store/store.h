@@ -120,6 +120,9 @@ const struct store_account *store_find_account(const struct store *s, struct str
 bool store_credential_value(const struct store *s, const struct store_name *n, struct value *v);
 bool store_order_value(const struct store *s, const struct store_name *n, struct value *v);
 bool store_failure_value(const struct store *s, const struct store_name *n, struct value *v);
+bool store_demand_value(const struct store *s, const struct store_name *n, struct value *v);
+/* The same of the accounts, by their number from 0 on. */
+bool store_account_value(const struct store *s, size_t i, struct value *v);
 
 /* ---- the due index: when a name is looked at next ---- */
 

@@ -170,9 +170,22 @@ static int open_pipe(int *reading, int *writing, struct error *e)
     return 0;
 }
 
+static int own_prefix(const struct crew *c, struct error *e)
+{
+    return privilege_own_folder(&c->own_user, c->worker_user.uid, c->settings.prefix, e);
+}
+
+void crew_renew_prefix(const struct crew *c)
+{
+    struct error e;
+
+    if (own_prefix(c, &e))
+        log_failure(LOG_DEBUG, "prefix_missing", &e, NULL);
+}
+
 int crew_open(struct crew *c, struct error *e)
 {
-    if (privilege_own_folder(&c->own_user, c->worker_user.uid, c->settings.prefix, e) ||
+    if (own_prefix(c, e) ||
         listeners_open(&c->listeners, &c->settings, c->settings.nginx_worker_processes, e) ||
         crew_pack_settings(c, e) || crew_make_slots(c, c->settings.nginx_worker_processes, e) ||
         open_pipe(&c->lifeline[CREW_FAR], &c->lifeline[CREW_NEAR], e) ||
@@ -345,4 +358,17 @@ void crew_signal_workers(const struct crew *c, int number)
         if (c->slots[i].old_pid)
             kill(c->slots[i].old_pid, number);
     }
+}
+
+struct crew_slot *crew_slot_of(struct crew *c, const struct channel_message *m)
+{
+    struct crew_slot *slot;
+
+    if (m->u.worker.slot >= c->slot_count)
+        return NULL;
+    slot = &c->slots[m->u.worker.slot];
+    /* Of a silent one control does not know who it is. */
+    if (m->type == CHANNEL_WORKER_KILL && !m->u.worker.pid)
+        return slot->worker.pid ? slot : NULL;
+    return slot->worker.pid && slot->worker.pid == m->u.worker.pid ? slot : NULL;
 }

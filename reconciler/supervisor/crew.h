@@ -21,6 +21,8 @@ struct crew_process {
 /* Ends of a pair or pipe. */
 enum { CREW_NEAR, CREW_FAR };
 
+struct channel_message;
+
 struct crew_slot {
     struct crew_process worker;
     int channel[2]; /* near: control's end; far: the worker's */
@@ -59,6 +61,10 @@ struct crew {
 void crew_init(struct crew *c);
 /* Finds our programs and the user to become. 0, or -1 with *e. */
 int crew_find_programs(struct crew *c, struct error *e) MUST_CHECK;
+/* The worker that a message is about; NULL when it has died meanwhile: its successor is another. */
+struct crew_slot *crew_slot_of(struct crew *c, const struct channel_message *m);
+/* Makes the prefix' folder as at the start; control, which found it gone, tells where it is not. */
+void crew_renew_prefix(const struct crew *c);
 /* Listeners, pairs, pipes and pages for c->settings, which become the effective ones. */
 int crew_open(struct crew *c, struct error *e) MUST_CHECK;
 /* The settings for children, from c->settings, as memfds. */

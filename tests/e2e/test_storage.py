@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 
 import server
+import vanish
 from harness import Case, declared, document
 from processes import wait_until
 
@@ -108,6 +109,71 @@ class Unusable(Case):
 
     def reason(self, s, name):
         return s.certificates()[name]["next"]["because"]["reason"]
+
+
+class Vanishing(Case):
+    """A prefix that is deleted, moved, cut or replaced under a running server."""
+
+    BOUND = 240
+
+    def second(self, s):
+        """What another server on the same prefix comes to."""
+        other = self.server(document([]), settings={"prefix": s.prefix}, name="second")
+        other.spawn()
+        code = other.process.wait(20)
+        return code, other.log_text()
+
+    def test_written_anew(self):
+        ca, s = self.pair(document(["a.test"]))
+        s.start()
+        s.wait_valid(["a.test"])
+        before = s.fingerprint("a.test")
+        for n, (way, happen) in enumerate(vanish.WAYS.items(), 1):
+            with self.subTest(way):
+                happen(s.prefix)
+                wait_until("it is noticed", lambda: len(s.events("storage_written_anew")) == n)
+                wait_until("it is over", lambda: len(s.events("condition_cleared")) == n)
+                self.assertEqual([], s.status_json()["conditions"], "control.sock is there again")
+                code, said = self.second(s)
+                self.assertEqual(1, code)
+                self.assertIn(f"process {s.control} uses {s.prefix}", said)
+        s.write(document(["a.test", "b.test"]))
+        s.wait_valid(["b.test"])
+        s.stop()
+        s.start()
+        s.wait_valid(["a.test", "b.test"])
+        self.assertEqual(before, s.fingerprint("a.test"))
+        self.assertEqual(2, ca.handled()["new-order"])
+
+    def test_place_taken(self):
+        """What cannot be written anew is a condition, and nothing is ordered until it can."""
+        ca, s = self.pair(document(["a.test"]))
+        s.start()
+        s.wait_valid(["a.test"])
+        os.rename(s.prefix, s.prefix + ".moved")
+        with open(s.prefix, "wb"):
+            pass  # no folder can be made there
+        said = wait_until("it is a condition", lambda: s.ask_status("/certificates").json["conditions"])
+        self.assertEqual(["storage_unusable"], [c["condition"] for c in said])
+        s.write(document(["a.test", "b.test"]))
+        s.wait_state("b.test", "pending", "blocked")
+        self.assertEqual("storage", s.certificates()["b.test"]["next"]["because"]["reason"])
+        self.assertEqual(1, ca.handled()["new-order"])
+        os.unlink(s.prefix)
+        os.rename(s.prefix + ".moved", s.prefix)
+        s.wait_valid(["b.test"])
+        self.assertEqual([], s.status_json()["conditions"])
+
+    def test_others_may_write(self):
+        s = self.server(document([]))
+        s.start()
+        self.assertEqual([], s.status_json()["conditions"])
+        os.chmod(s.prefix, 0o777)
+        (told,) = wait_until("it is told", lambda: s.status_json()["conditions"])
+        self.assertEqual(("prefix_writable_by_others", "note"), (told["condition"], told["level"]))
+        self.assertIn(f"may write {s.prefix} (mode 0777", told["text"])
+        os.chmod(s.prefix, 0o700)
+        wait_until("it is over", lambda: not s.status_json()["conditions"])
 
 
 class Kinds(Case):

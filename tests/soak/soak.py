@@ -26,6 +26,7 @@ for each in ("e2e", "support"):
 import kill_points  # noqa: E402
 import processes  # noqa: E402
 import run_tests  # noqa: E402
+import vanish as vanishing  # noqa: E402
 from harness import Case, Load, declared, document  # noqa: E402
 
 ROUNDS = 10  # of everything, at scale 1
@@ -34,6 +35,7 @@ LOAD_SECONDS = 60
 RELOADS = 100
 NAMES = 100
 STARTS = 10
+VANISHINGS = 6
 
 
 class Soak(Case):
@@ -201,6 +203,34 @@ class Soak(Case):
             self.assertEqual(served, {n: s.fingerprint(n) for n in names})
         self.assertFalse(set(ca.handled() - asked) - {"directory", "nonce"})
 
+    def vanish(self, chance, _round):
+        """The prefix vanishes again and again, some of it while orders are under way."""
+        names = [f"n{i}.test" for i in range(5)]
+        ca, s = self.pair(document(names), before=lambda request: None)
+        s.start()
+        s.wait_valid(names)
+        for number in range(VANISHINGS):
+            vanishing.WAYS[chance.choice(list(vanishing.WAYS))](s.prefix)
+            time.sleep(chance.uniform(0.0, 0.5))
+            names.append(f"more{number}.test")
+            s.write(document(names))
+            self.wait_written(s, number + 1)
+        s.wait_valid(names, bound=120)
+        extra = ca.orders() - len(names)
+        self.assertLessEqual(extra, VANISHINGS, "at most the one that was under way")
+        served = {n: s.fingerprint(n) for n in names}
+        asked = ca.orders()
+        s.stop()
+        s.start()
+        self.assertEqual(served, {n: s.fingerprint(n) for n in names})
+        self.assertEqual(asked, ca.orders())
+
+    def wait_written(self, s, count):
+        processes.wait_until(
+            "it is written anew", lambda: len(s.events("storage_written_anew")) >= count, 60
+        )
+        processes.wait_until("it is usable", lambda: not s.status_json()["conditions"], 60)
+
     def count(self, chance):
         print("operations:", kill_points.count_operations(self), flush=True)
 
@@ -221,7 +251,7 @@ def names(scale, operations):
     """All rounds. Less than one of a kind is one; the kill points are drawn evenly."""
     rounds = max(1, math.ceil(ROUNDS * scale - 1e-9))
     for number in range(rounds):
-        for kind in ("kill_anywhen", "load", "stopped", "storm", "nonces", "restarts"):
+        for kind in ("kill_anywhen", "load", "stopped", "storm", "nonces", "restarts", "vanish"):
             yield f"{kind}/{number}"
         for step in kill_points.CA_STEPS:
             for instant in kill_points.INSTANTS:

@@ -465,14 +465,11 @@ static void test_read_only(void)
     struct storage_problems problems = {0};
     struct place p;
     struct storage *s;
+    struct lock lock = LOCK_NONE;
     struct error e;
-    int fd;
 
     make_place(&p);
     memset(&m, 0, sizeof(m));
-    fd = lock_take(p.prefix, &e);
-    CU_ASSERT(fd >= 0);
-    close(fd);
     s = open_loaded(&p, &e);
     CU_ASSERT_PTR_NOT_NULL_FATAL(s);
     for (unsigned i = 0; i < 5; i++) {
@@ -483,11 +480,9 @@ static void test_read_only(void)
     /* With a torn tail that cannot be cut off now. */
     CU_ASSERT(truncate(p.log, (off_t)size_of(p.log) + 5000) == 0);
     plan.read_only = true;
-    fd = lock_take(p.prefix, &e);
-    CU_ASSERT(fd >= 0 && lock_take(p.prefix, &e) == -1 && e.kind == ERROR_IN_USE);
-    close(fd);
     s = storage_open(&(struct storage_options){STORAGE_FILE, p.prefix, false}, &e);
     CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+    CU_ASSERT(lock_take(&lock, p.prefix, &e) == -1 && e.kind == ERROR_IN_USE);
     CU_ASSERT(storage_model_load(&loaded, &m, s, &problems, &e) == 0);
     CU_ASSERT(storage_model_differences(&loaded, &m, NULL) == 0);
     CU_ASSERT(storage_probe(s, 4096, &e) == -1 && e.kind == ERROR_STORAGE);

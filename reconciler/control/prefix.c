@@ -1,0 +1,214 @@
+#include "reconciler/control/prefix.h"
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "reconciler/base/channel.h"
+#include "reconciler/base/log.h"
+#include "reconciler/control/daemon.h"
+#include "reconciler/control/issuance.h"
+#include "reconciler/control/journal.h"
+#include "reconciler/control/status.h"
+#include "reconciler/io/job.h"
+#include "reconciler/storage/presence.h"
+#include "reconciler/storage/storage.h"
+#include "reconciler/store/store.h"
+
+static void retry_in(struct control *c, int64_t seconds)
+{
+    const struct timeval wait = {seconds, 0};
+
+    event_add(c->storage_retry, &wait);
+}
+
+static void tell(struct control *c, const char *text)
+{
+    snprintf(c->storage_error, sizeof(c->storage_error), "%s", text);
+    condition_set(&c->conditions, CONDITION_STORAGE, text);
+}
+
+void prefix_failed(void *control, const struct error *e)
+{
+    struct control *c = control;
+
+    /* Why it cannot be written anew says more. */
+    if (c->care.is_lost)
+        return;
+    tell(c, e->message);
+    issuance_unwant_all(c->issuance);
+    c->care.wants_restore = true;
+    retry_in(c, PREFIX_RETRY_SECONDS);
+    event_active(c->turn, EV_TIMEOUT, 0);
+}
+
+void prefix_works(void *control)
+{
+    struct control *c = control;
+
+    if (!c->storage_error[0])
+        return;
+    c->storage_error[0] = '\0';
+    condition_clear(&c->conditions, CONDITION_STORAGE);
+    c->wants_sweep = true;
+    event_active(c->turn, EV_TIMEOUT, 0);
+}
+
+static void on_probed(void *context, const struct error *e)
+{
+    if (e)
+        prefix_failed(context, e);
+    else
+        prefix_works(context);
+}
+
+static void probe(struct control *c)
+{
+    struct error e;
+
+    if (journal_probe(c->journal, 1, on_probed, c, &e))
+        retry_in(c, PREFIX_RETRY_SECONDS);
+}
+
+void prefix_on_retry(int fd, short what, void *control)
+{
+    struct control *c = control;
+
+    (void)fd;
+    (void)what;
+    if (!c->care.is_lost) {
+        probe(c);
+        return;
+    }
+    c->care.wants_restore = true;
+    event_active(c->turn, EV_TIMEOUT, 0);
+}
+
+/* ---- the look ---- */
+
+static void run_look(void *context)
+{
+    struct control *c = context;
+    struct buf open = BUF_INIT(sizeof(c->care.open) - 1);
+
+    c->care.is_gone = storage_check(c->storage, &c->care.error) != 0;
+    presence_print_open(c->options->settings->prefix, &open);
+    snprintf(c->care.open, sizeof(c->care.open), "%.*s", STR_ARG(buf_view(&open)));
+    buf_free(&open);
+}
+
+static void on_looked(void *context)
+{
+    struct control *c = context;
+
+    c->care.is_looking = false;
+    if (c->care.wants_restore)
+        event_active(c->turn, EV_TIMEOUT, 0);
+    if (c->care.open[0])
+        condition_set(&c->conditions, CONDITION_PREFIX_OPEN, c->care.open);
+    else
+        condition_clear(&c->conditions, CONDITION_PREFIX_OPEN);
+    if (c->care.is_gone && !c->storage_error[0])
+        prefix_failed(c, &c->care.error);
+}
+
+void prefix_on_look(int fd, short what, void *control)
+{
+    struct control *c = control;
+
+    (void)fd;
+    (void)what;
+    if (!c->care.is_looking && !c->is_lent && !c->is_stopping)
+        c->care.is_looking = job_submit(c->jobs, run_look, on_looked, c) == 0;
+}
+
+/* ---- writing anew ---- */
+
+static int put_name(const struct store *s, const struct store_name *n, storage_each *put, void *to,
+                    struct error *e)
+{
+    static bool (*const values[])(const struct store *s, const struct store_name *n,
+                                  struct value *v) = {store_credential_value, store_order_value,
+                                                      store_failure_value, store_demand_value};
+    struct value v;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(values); i++)
+        if (values[i](s, n, &v) && put(to, &v, e))
+            return -1;
+    return 0;
+}
+
+/* All that the store holds. */
+static int put_all(void *context, storage_each *put, void *to, struct error *e)
+{
+    struct store *s = context;
+    struct store_name *const *names;
+    struct value v;
+    size_t count;
+
+    for (size_t i = 0; store_account_value(s, i, &v); i++)
+        if (put(to, &v, e))
+            return -1;
+    names = store_sorted(s, &count);
+    if (!names)
+        return error_memory(e);
+    for (size_t i = 0; i < count; i++)
+        if (put_name(s, names[i], put, to, e))
+            return -1;
+    return 0;
+}
+
+static void run_restore(void *context)
+{
+    struct control *c = context;
+
+    c->care.is_gone = storage_check(c->storage, &c->care.error) != 0;
+    c->care.is_lost =
+        c->care.is_gone && storage_restore(c->storage, put_all, c->store, &c->care.error);
+}
+
+/* The folder above may be root's alone: the supervisor can make one there. */
+static void ask_for_folder(const struct control *c)
+{
+    const struct channel_message m = {.type = CHANNEL_PREFIX};
+    struct error e;
+
+    if (channel_send(c->options->supervisor, &m, -1, &e) < 0)
+        log_failure(LOG_ERROR, "supervisor_unreachable", &e, NULL);
+}
+
+static void on_restored(void *context)
+{
+    struct control *c = context;
+    char text[ERROR_MESSAGE_MAX];
+
+    c->is_lent = false;
+    if (c->care.is_lost) {
+        snprintf(text, sizeof(text), "the prefix vanished, and cannot be written anew: %.400s",
+                 c->care.error.message);
+        tell(c, text);
+        ask_for_folder(c);
+        retry_in(c, c->care.was_lost ? PREFIX_RESTORE_SECONDS : PREFIX_FIRST_RESTORE_SECONDS);
+    } else if (c->care.is_gone || c->care.was_lost) {
+        /* It may also have come back by itself. */
+        if (c->care.is_gone)
+            log_event(LOG_WARN, "storage_written_anew",
+                      LOG_FIELDS(log_cstr("because", c->care.error.message)));
+        status_renew_socket(c->status);
+        c->wants_reload = c->is_forced = true; /* the last good file is written with it */
+        probe(c);
+    }
+    event_active(c->turn, EV_TIMEOUT, 0);
+}
+
+bool prefix_restore(struct control *c)
+{
+    if (!c->care.wants_restore || c->care.is_looking || journal_is_busy(c->journal))
+        return false;
+    c->care.was_lost = c->care.is_lost;
+    if (job_submit(c->jobs, run_restore, on_restored, c))
+        return false;
+    c->care.wants_restore = false;
+    c->is_lent = true;
+    return true;
+}
