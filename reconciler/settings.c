@@ -57,7 +57,7 @@ static int note(struct reading *r, struct str name, const char *why, struct erro
     char *copy = NULL;
     int rc = 0;
 
-    buf_escaped(&text, str_slice(name, 0, 100));
+    buf_str(&text, str_slice(name, 0, 100));
     buf_printf(&text, ": %s", why);
     for (size_t i = 0; i < r->notes.len; i++)
         if (str_equal_cstr(buf_view(&text), r->notes.items[i]))

@@ -22,17 +22,11 @@ static int refuse(struct error *e, const char *what, const char *detail)
 static int check_conditions(const struct acme_account *a, const struct acme_directory *d,
                             struct error *e)
 {
-    struct buf terms = BUF_INIT(ACME_STRING_MAX);
-
     if (d->external_account_required && (!a->eab_kid || !a->eab_hmac_key))
         return refuse(e,
                       "the CA requires external account binding: ", "set eab_kid and eab_hmac_key");
-    if (d->terms_of_service && !a->terms_agreed) {
-        buf_escaped(&terms, str_slice(str_from(d->terms_of_service), 0, ACME_URL_MAX));
-        refuse(e, "the CA's terms of service have to be agreed to: ", buf_view(&terms).ptr);
-        buf_free(&terms);
-        return -1;
-    }
+    if (d->terms_of_service && !a->terms_agreed)
+        return refuse(e, "the CA's terms of service have to be agreed to: ", d->terms_of_service);
     return 0;
 }
 

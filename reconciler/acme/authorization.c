@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "reconciler/acme/problem.h"
-#include "reconciler/base/buf.h"
 
 #define OFFERED_MAX 64 /* bytes of a challenge type that are shown */
 
@@ -23,13 +22,9 @@ void acme_authorization_fini(struct acme_authorization *a)
 
 static enum acme_verdict refuse_offer(const struct acme_authorization_message *m, struct error *e)
 {
-    struct buf offered = BUF_INIT(OFFERED_MAX * 4);
-
-    buf_escaped(&offered, str_slice(m->offered, 0, OFFERED_MAX));
     error_set(e, ERROR_CA_REFUSED, "the CA does not offer http-01 for this name%s%.*s",
-              m->offered.len ? ", but " : "", STR_ARG(buf_view(&offered)));
+              m->offered.len ? ", but " : "", STR_ARG(str_slice(m->offered, 0, OFFERED_MAX)));
     e->permanent = true;
-    buf_free(&offered);
     return ACME_VERDICT_FAILED;
 }
 

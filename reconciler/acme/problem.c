@@ -6,7 +6,7 @@
 #include "reconciler/acme/message.h"
 #include "reconciler/base/buf.h"
 
-/* How much of the CA's words is kept, before they are escaped. */
+/* How much of the CA's words is kept. */
 #define PROBLEM_DETAIL_MAX 320
 #define PROBLEM_PART_MAX 100
 #define PROBLEM_NAME_MAX 64
@@ -112,7 +112,7 @@ static void put_words(struct buf *out, const char *separator, struct str words, 
     if (!words.len)
         return;
     buf_cstr(out, separator);
-    buf_escaped(out, str_slice(words, 0, max));
+    buf_str(out, str_slice(words, 0, max));
     if (words.len > max)
         buf_cstr(out, "...");
 }

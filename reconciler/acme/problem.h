@@ -25,8 +25,7 @@ enum acme_problem_type acme_problem_type_of(const struct acme_problem *problem);
 
 /*
  * Fills `e` from an answer that is no success: kind and permanence from the problem's type, else
- * from the status; retry_at from Retry-After. The CA's words stand in the message, escaped. Returns
- * -1.
+ * from the status; retry_at from Retry-After. The CA's words stand in the message. Returns -1.
  */
 int acme_problem_of_reply(const struct http_reply *reply, int64_t now_ms, struct error *e);
 /* Fills `e` from the error of a failed challenge, or of an order that became invalid. Returns -1.

@@ -91,12 +91,8 @@ static int name_from(struct str text, struct descriptor *d)
 
 static int refuse(struct error *e, struct str item, const char *why)
 {
-    struct buf shown = BUF_INIT(512);
-
-    buf_escaped(&shown, str_slice(item, 0, 64));
-    error_set(e, ERROR_USAGE, "descriptor \"%.*s\" %s", STR_ARG(buf_view(&shown)), why);
-    buf_free(&shown);
-    return -1;
+    return error_set(e, ERROR_USAGE, "descriptor \"%.*s\" %s", STR_ARG(str_slice(item, 0, 64)),
+                     why);
 }
 
 static int parse_item(struct descriptor_list *list, struct str item, struct error *e)

@@ -46,7 +46,8 @@ struct error {
     uint32_t column;  /* 1-based, in bytes */
     char file[ERROR_PATH_MAX];       /* file name or URL; "" = none */
     char path[ERROR_PATH_MAX];       /* path in the document, or the setting's name; "" = none */
-    char message[ERROR_MESSAGE_MAX]; /* one sentence, no full stop, outside text already escaped */
+    char message[ERROR_MESSAGE_MAX]; /* one sentence, no full stop; outside text as it
+                                        is: whoever prints it escapes it, once */
 };
 
 /*

@@ -71,7 +71,7 @@ void output_print_error(const struct error *e, struct buf *out)
         render_outside(str_from(e->path), out);
         buf_cstr(out, ": ");
     }
-    buf_cstr(out, e->message);
+    render_outside(str_from(e->message), out);
 }
 
 void output_error(const struct error *e)

@@ -23,6 +23,7 @@
 #include "reconciler/control/prefix.h"
 #include "reconciler/control/publish.h"
 #include "reconciler/control/status.h"
+#include "reconciler/core/render.h"
 #include "reconciler/io/httpc.h"
 #include "reconciler/io/job.h"
 #include "reconciler/supervisor.h"
@@ -399,6 +400,15 @@ static void on_supervisor(int fd, short what, void *arg)
 }
 
 /* What is worth a sentence and no problem of the file, once. */
+static void say_on_stderr(const struct error *e)
+{
+    struct buf line = BUF_INIT(8 * ERROR_MESSAGE_MAX);
+
+    render_outside(str_from(e->message), &line);
+    fprintf(stderr, "reconcert: %.*s\n", STR_ARG(buf_view(&line)));
+    buf_free(&line);
+}
+
 static void say_notes(const struct control *c)
 {
     struct buf out = BUF_INIT(4096);
@@ -463,7 +473,7 @@ int control_run(const struct control_options *options)
         if (options->settings->acme_log_format == LOG_JSON)
             log_failure(LOG_CRIT, "start_failed", &e, NULL);
         else
-            fprintf(stderr, "reconcert: %s\n", e.message);
+            say_on_stderr(&e);
     } else {
         code = first_load(c, needs_approval(c));
         if (code == 0) {

@@ -6,7 +6,17 @@
 #include "reconciler/base/log.h"
 #include "reconciler/control/daemon.h"
 #include "reconciler/control/intake.h"
+#include "reconciler/core/render.h"
 #include "reconciler/io/job.h"
+
+static void print_error(const struct error *e, struct buf *out)
+{
+    buf_cstr(out, "reconcert: ");
+    render_outside(str_from(e->file), out);
+    buf_cstr(out, e->file[0] ? ": " : "");
+    render_outside(str_from(e->message), out);
+    buf_char(out, '\n');
+}
 
 /* A file that is refused at the start: every problem, as `check` prints them, or as the log has it.
  */
@@ -20,10 +30,8 @@ static int refuse_to_start(const struct control *c, const struct reload *r)
     }
     if (r->outcome == RELOAD_REFUSED)
         problems_print_text(&r->new_refused->problems, &out);
-    else if (r->error.file[0])
-        buf_printf(&out, "reconcert: %s: %s\n", r->error.file, r->error.message);
     else
-        buf_printf(&out, "reconcert: %s\n", r->error.message);
+        print_error(&r->error, &out);
     log_last_words(buf_view(&out));
     buf_free(&out);
     return 1;

@@ -153,32 +153,32 @@ static size_t on_header(char *data, size_t size, size_t count, void *arg)
     return t->reply_head.failed ? 0 : size * count;
 }
 
-static enum error_kind kind_of(CURLcode code)
+/* libcurl has a limit of its own for a line of the head, which it calls memory, or later TOO_LARGE.
+ */
+static bool is_line_too_long(CURLcode code)
 {
-    switch (code) {
-    case CURLE_OPERATION_TIMEDOUT:
-        return ERROR_TIMEOUT;
-    case CURLE_WRITE_ERROR:
-        return ERROR_LIMIT;
-    case CURLE_OUT_OF_MEMORY:
-        return ERROR_MEMORY;
-    default:
-        return ERROR_NETWORK;
-    }
+#if LIBCURL_VERSION_NUM >= 0x080600
+    if (code == CURLE_TOO_LARGE)
+        return true;
+#endif
+    return code == CURLE_OUT_OF_MEMORY;
 }
 
-/* What the two buffers' limits mean is clearer than libcurl's "failed writing". */
+/* What was too long, and its limit, is clearer than libcurl's "failed writing". */
 static void explain_failure(struct transfer *t, CURLcode code, struct error *e)
 {
     const char *text = t->curl_error[0] ? t->curl_error : curl_easy_strerror(code);
 
     if (t->reply_body.failed)
-        error_set(e, ERROR_LIMIT, "the answer has more than %zu bytes", t->reply_body.max);
+        error_set(e, ERROR_PROTOCOL, "the answer has more than %zu bytes", t->reply_body.max);
     else if (t->reply_head.failed)
-        error_set(e, ERROR_LIMIT, "the answer has more than %zu bytes of headers",
+        error_set(e, ERROR_PROTOCOL, "the answer has more than %zu bytes of headers",
                   HTTPC_HEADERS_MAX);
+    else if (is_line_too_long(code))
+        error_set(e, ERROR_PROTOCOL, "the answer has a header of more than %d bytes",
+                  HTTPC_HEADER_LINE_MAX);
     else
-        error_set(e, kind_of(code), "%s%s", text,
+        error_set(e, code == CURLE_OPERATION_TIMEDOUT ? ERROR_TIMEOUT : ERROR_NETWORK, "%s%s", text,
                   strstr(text, "SSL certificate problem") ? TRUST_HINT : "");
 }
 

@@ -17,6 +17,7 @@ struct resolver;
 struct httpc;
 
 #define HTTPC_HEADERS_MAX ((size_t)64 << 10) /* of one answer */
+#define HTTPC_HEADER_LINE_MAX (100 << 10)    /* libcurl's CURL_MAX_HTTP_HEADER */
 #define HTTPC_REDIRECTS_MAX 10
 #define HTTPC_CONNECT_TIMEOUT_MS 10000
 

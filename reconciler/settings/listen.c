@@ -27,12 +27,7 @@ static const struct {
 
 static int refuse(struct error *e, struct str text, const char *why)
 {
-    struct buf shown = BUF_INIT(ERROR_MESSAGE_MAX);
-
-    buf_escaped(&shown, str_slice(text, 0, 100));
-    error_set(e, ERROR_USAGE, "\"%.*s\" %s", STR_ARG(buf_view(&shown)), why);
-    buf_free(&shown);
-    return -1;
+    return error_set(e, ERROR_USAGE, "\"%.*s\" %s", STR_ARG(str_slice(text, 0, 100)), why);
 }
 
 /* nginx' times: seconds, or with s, m, h behind; empty is 0. */

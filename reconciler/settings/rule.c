@@ -13,13 +13,8 @@
 
 int rule_refuse(struct str value, const char *why, struct error *e)
 {
-    struct buf shown = BUF_INIT(ERROR_MESSAGE_MAX);
-
-    buf_escaped(&shown, str_slice(value, 0, SHOWN_MAX));
-    error_set(e, ERROR_USAGE, "\"%.*s%s\" %s", STR_ARG(buf_view(&shown)),
-              value.len > SHOWN_MAX ? "..." : "", why);
-    buf_free(&shown);
-    return -1;
+    return error_set(e, ERROR_USAGE, "\"%.*s%s\" %s", STR_ARG(str_slice(value, 0, SHOWN_MAX)),
+                     value.len > SHOWN_MAX ? "..." : "", why);
 }
 
 /* All of `value` is letters, digits or in `others`. */

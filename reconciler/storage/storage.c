@@ -28,14 +28,11 @@ void storage_problem(struct storage_problems *p, const struct error *problem)
 
 void storage_refused(struct storage_problems *p, const struct value *v, const struct error *why)
 {
-    struct buf name = BUF_INIT(ERROR_MESSAGE_MAX);
     struct error problem = *why;
 
-    (void)!buf_escaped(&name, str_slice(v->name, 0, VALUE_NAME_MAX));
     problem.kind = ERROR_STORAGE;
-    error_prefix(&problem, "%s", name.data ? name.data : "");
+    error_prefix(&problem, "%.*s", STR_ARG(str_slice(v->name, 0, VALUE_NAME_MAX)));
     storage_problem(p, &problem);
-    buf_free(&name);
 }
 
 struct storage *storage_open(const struct storage_options *options, struct error *e)

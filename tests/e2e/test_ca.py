@@ -99,6 +99,33 @@ class Trouble(Case):
         code = s.verb("diff", "--exit-code").returncode
         self.assertEqual(4, code)
 
+    def test_words_are_escaped_once(self):
+        def before(request):
+            if request.kind == "new-order":
+                return Reply.problem(400, "malformed", 'a\x1b[31m\\b "c"')
+            return None
+
+        _, s, entry = self.check_failure(before, words=['a\x1b[31m\\b "c" (malformed)'])
+        for verb in (["status"], ["explain", entry["name"]], ["diff"]):
+            self.assertIn('a\\x1b[31m\\\\b "c" (malformed)', " ".join(s.verb(*verb).stdout.split()))
+        self.assertIn('a\\x1b[31m\\\\b \\"c\\" (malformed)', s.log_text())
+
+    def test_headers_too_long(self):
+        """What was too long is told, and how long it may be."""
+        for name, size, words in (
+            ("Location", 3000, "Location has 3000 bytes, more than 2048"),
+            ("Retry-After", 70 << 10, "more than 65536 bytes of headers"),
+            ("Replay-Nonce", 1 << 20, "a header of more than 102400 bytes"),
+        ):
+            def after(request, reply, name=name, size=size):
+                if request.kind == "new-order":
+                    reply.headers[name] = "x" * size
+                return reply
+
+            _, s, _ = self.check_failure(after=after, words=[words])
+            self.assertIn("kind=protocol", s.log_text())
+            s.stop()
+
     def test_garbage_for_a_chain(self):
         def after(request, reply):
             if request.kind == "certificate":
