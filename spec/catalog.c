@@ -474,6 +474,8 @@ static void fill_item(struct catalog *c, uint8_t kind, const struct document_nod
     resolve_set_id(c, &v, ref);
     if (s->acme) {
         s->acme->entity = *entity;
+        if (!s->acme->tos_place.line)
+            s->acme->tos_place = entity->place;
         s->acme->enabled = ((struct plugin *)(void *)entity)->enabled;
         s->found_acme = s->acme;
         c->acme = ref;

@@ -418,7 +418,9 @@ static void print_row(struct buf *out, const struct schema_field *f)
     buf_printf(out, "| `%s` | ", f->name);
     print_type_words(out, f);
     buf_cstr(out, " | ");
-    if (f->fallback)
+    if (f->in_effect)
+        buf_cstr(out, f->in_effect);
+    else if (f->fallback)
         buf_printf(out, "`%s`", f->fallback);
     buf_cstr(out, " | ");
     print_limits(out, f);

@@ -222,16 +222,16 @@ static void check_secrets(const struct lookup *l)
     for (uint32_t i = 0; i < c->filled[ENTITY_CERTIFICATE]; i++)
         if (certificates[i].unresolved.ptr)
             catalog_problem(c, (struct catalog_ref){i, ENTITY_CERTIFICATE}, PROBLEM_WARNING,
-                            certificates[i].entity.place, "",
+                            certificates[i].unresolved_place, "",
                             "%.*s gives no certificate and key, so this one is not served",
                             STR_ARG(str_slice(certificates[i].unresolved, 0, VALUE_SHOWN_MAX)));
     for (uint32_t i = 0; i < c->filled[ENTITY_KEY]; i++)
         if (keys[i].unresolved.ptr)
             catalog_problem(c, (struct catalog_ref){i, ENTITY_KEY}, PROBLEM_WARNING,
-                            keys[i].entity.place, "", "%.*s gives no key, so this one is unusable",
+                            keys[i].unresolved_place, "", "%.*s gives no key, so this one is unusable",
                             STR_ARG(str_slice(keys[i].unresolved, 0, VALUE_SHOWN_MAX)));
     if (acme && acme->unresolved.ptr)
-        catalog_problem(c, c->acme, PROBLEM_WARNING, acme->entity.place, "config",
+        catalog_problem(c, c->acme, PROBLEM_WARNING, acme->unresolved_place, "config",
                         "%.*s cannot be resolved, so nothing can be issued",
                         STR_ARG(str_slice(acme->unresolved, 0, VALUE_SHOWN_MAX)));
 }

@@ -79,7 +79,7 @@ static void check_acme(struct catalog *c)
             warn(c, c->acme, domain->place, "config.domains", i + 1, why, domain->value);
     }
     if (!acme->tos_accepted && is_lets_encrypt(acme->api_uri.value))
-        warn(c, c->acme, acme->entity.place, "config.tos_accepted", 0,
+        warn(c, c->acme, acme->tos_place, "config.tos_accepted", 0,
              "the terms of Let's Encrypt are not accepted, so no account will be made: see "
              "https://letsencrypt.org/repository/%.*s",
              STR(""));
@@ -195,11 +195,11 @@ static void check_plugins(struct catalog *c)
     const struct plugin *plugins = c->structs[ENTITY_PLUGIN];
 
     for (uint32_t i = 0; i < c->filled[ENTITY_PLUGIN]; i++)
-        if (!plugins[i].is_checked)
+        if (!str_equal(plugins[i].name.value, STR("acme")))
             catalog_problem(c, (struct catalog_ref){i, ENTITY_PLUGIN}, PROBLEM_NOTE,
-                            plugins[i].name.place, "",
-                            "plugin '%.*s': not checked, not enforced here",
-                            STR_ARG(str_slice(plugins[i].name.value, 0, TEXT_SHOWN_MAX)));
+                            plugins[i].name.place, "", "plugin '%.*s': %snot enforced here",
+                            STR_ARG(str_slice(plugins[i].name.value, 0, TEXT_SHOWN_MAX)),
+                            plugins[i].is_checked ? "" : "not checked, ");
 }
 
 /* --- routes --- */

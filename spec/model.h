@@ -96,6 +96,7 @@ struct certificate {
     struct text cert_alt, key_alt; /* value NULL: not set */
     /* A {vault://...} that could not be resolved: this certificate is unusable, the file is not. */
     struct str unresolved; /* the reference as written; NULL = none */
+    struct place unresolved_place;
 };
 
 struct sni {
@@ -111,6 +112,7 @@ struct key {
     struct text jwk;                     /* JSON text; or ... */
     struct text private_key, public_key; /* ... PEM */
     struct str unresolved;
+    struct place unresolved_place;
 };
 
 struct key_set {
@@ -216,7 +218,7 @@ struct acme {
     double fail_backoff_minutes;
     bool fail_backoff_is_stated;
     enum acme_storage storage;
-    struct place storage_place;
+    struct place storage_place, tos_place; /* of the plugin where it is left out */
     struct acme_redis redis;
     struct acme_consul consul;
     struct acme_vault vault;
@@ -224,6 +226,7 @@ struct acme {
     bool enable_ipv4_common_name;
     struct str
         unresolved; /* a reference in a field that issuing needs, not resolvable; NULL = none */
+    struct place unresolved_place;
 };
 
 struct model {

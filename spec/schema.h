@@ -80,6 +80,7 @@ struct schema_field {
     unsigned flags;
     size_t offset;        /* of the member, if it is stored */
     const char *fallback; /* the default, as JSON; NULL: null */
+    const char *in_effect; /* what holds here where it is left out, if that is not the fallback */
     int64_t min, max;
     const char *const *one_of; /* NULL at its end; numbers as text */
     schema_check *check;
@@ -224,6 +225,7 @@ struct schema_context {
     const char *parent;      /* what the entity at hand is written in: "service"; NULL: the top */
     bool migrates_paths;     /* the entity at hand comes from a 1.1 or 2.1 file */
     struct str unresolved;   /* first reference of the entity at hand that found nothing */
+    struct place unresolved_place;
     bool has_reference;      /* a field of the entity at hand is one */
     struct acme *acme;       /* the entity at hand, if it is an acme plugin */
     struct acme *found_acme; /* the last acme plugin of the load */

@@ -97,8 +97,10 @@ static bool take_string(struct schema_context *c, const struct schema_field *f,
         struct str found = reference_resolve(c->references, value);
 
         c->has_reference = true;
-        if (!found.ptr && !c->unresolved.ptr)
+        if (!found.ptr && !c->unresolved.ptr) {
             c->unresolved = value;
+            c->unresolved_place = document_place(n);
+        }
         store_string(c, f, n, found, into);
         return true;
     }

@@ -204,7 +204,7 @@ void log_failure(enum log_level level, const char *event, const struct error *e,
     more[n++] = log_cstr("error", e->message);
     more[n++] = log_cstr("kind", error_kind_name(e->kind));
     if (e->file[0])
-        more[n++] = log_cstr("file", e->file);
+        more[n++] = log_cstr(strstr(e->file, "://") ? "url" : "file", e->file);
     if (e->line)
         more[n++] = log_int("line", e->line);
     if (e->path[0])

@@ -269,6 +269,7 @@ static int list_deeds(const struct saved_plan *saved, const struct dry_run *d, s
 struct work {
     const struct command *c;
     const struct dry_run *d;
+    const struct saved_plan *saved;
     const struct plan *errand;
     const struct source_set *set; /* the plan as it was read */
     const struct buf *text;       /* the errand, as it is told */
@@ -302,6 +303,35 @@ static int do_with_server(const struct work *w, struct buf *page, struct error *
     return wait_for_server(w->c, w->errand);
 }
 
+/* Nothing can be done now: what waits, and for what. */
+static int print_waiting(const struct work *w, struct error *e)
+{
+    struct buf out = BUF_INIT(ERRAND_BYTES_MAX), why = BUF_INIT(OUTPUT_LINE_MAX);
+    int rc;
+
+    buf_cstr(&out, "Nothing to do.\n");
+    for (size_t i = 0; i < w->saved->count; i++) {
+        const struct action *a = plan_find(w->d->plan, w->saved->items[i].name);
+
+        if (!a || (a->action != PLAN_WAIT && a->action != PLAN_BLOCK))
+            continue;
+        buf_clear(&why);
+        plan_reason_print(a, w->d->now, &why);
+        if (a->action == PLAN_BLOCK)
+            buf_cstr(&out, "blocked ");
+        else
+            buf_printf(&out, "waiting to %s ", plan_action_name(a->wanted));
+        buf_escaped(&out, a->name);
+        buf_cstr(&out, ": ");
+        render_outside(buf_view(&why), &out);
+        buf_char(&out, '\n');
+    }
+    rc = output_buf(&out, e);
+    buf_free(&out);
+    buf_free(&why);
+    return rc ? -1 : VERB_DONE;
+}
+
 static int act(struct work *w, struct error *e)
 {
     struct buf text = BUF_INIT(ERRAND_BYTES_MAX), page = BUF_INIT(STATUS_BODY_MAX);
@@ -312,7 +342,7 @@ static int act(struct work *w, struct error *e)
     if (text.failed)
         error_memory(e);
     else if (!count)
-        code = output_data(STR("Nothing to do.\n"), e) ? -1 : VERB_DONE;
+        code = print_waiting(w, e);
     else if (ask_server(w->d->settings.prefix, "/status.json", &page, e) == 0)
         code = do_with_server(w, &page, e);
     else
@@ -334,7 +364,12 @@ static int compare_and_act(const struct command *c, const struct saved_plan *sav
         code = -1;
         if (saved_compare(saved, d.plan, d.now, max_age, d.loaded->arena, &rest, &e) == 0 &&
             list_deeds(saved, &d, &errand, &e) == 0)
-            code = act(&(struct work){.c = c, .d = &d, .errand = &errand, .set = set}, &e);
+            code = act(&(struct work){.c = c,
+                                      .d = &d,
+                                      .saved = saved,
+                                      .errand = &errand,
+                                      .set = set},
+                       &e);
         if (code < 0) {
             output_error(&e);
             code = VERB_FAILED;

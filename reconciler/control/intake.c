@@ -7,6 +7,7 @@
 
 #include "reconciler/base/log.h"
 #include "reconciler/control/authority.h"
+#include "reconciler/control/errand.h"
 #include "reconciler/control/issuance.h"
 #include "reconciler/control/last_good.h"
 #include "reconciler/io/job.h"
@@ -221,6 +222,16 @@ static void say_approval(struct control *c, const struct error *e)
     }
 }
 
+/* What nobody had to approve is in the plan too: what is kept, and what waits for its date. */
+static int64_t count_approved(const struct saved_plan *plan)
+{
+    int64_t count = 0;
+
+    for (size_t i = 0; i < plan->count; i++)
+        count += errand_is_deed(&(struct action){.action = plan->items[i].action});
+    return count;
+}
+
 static void take_approval(struct control *c, struct reload *r)
 {
     if (!r->needs_approval)
@@ -235,7 +246,7 @@ static void take_approval(struct control *c, struct reload *r)
             c->wants_sweep = true;
         if (c->approval->plan.count)
             log_event(LOG_NOTICE, "plan_approved",
-                      LOG_FIELDS(log_int("actions", (int64_t)c->approval->plan.count)));
+                      LOG_FIELDS(log_int("actions", count_approved(&c->approval->plan))));
     }
     c->state.approved = c->approval ? &c->approval->plan : &nothing_approved;
 }

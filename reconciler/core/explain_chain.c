@@ -4,15 +4,7 @@
 
 #include "reconciler/base/attr.h"
 #include "reconciler/base/clock.h"
-
-#define MINUTE 60
-#define HOUR 3600
-#define DAY 86400
-
-/* Units from which on a duration is rounded: a lifetime must look right, a jittered wait need not.
- */
-#define EXACT 10
-#define COARSE 2
+#include "reconciler/core/span.h"
 
 static void print_time(struct buf *out, const char *before, int64_t at)
 {
@@ -20,27 +12,6 @@ static void print_time(struct buf *out, const char *before, int64_t at)
 
     buf_cstr(out, before);
     buf_cstr(out, clock_print(at, text));
-}
-
-/*
- * "90 days", "36 hours", "5 minutes": the largest unit that comes out even, or of which there are
- * `enough` to be rounded.
- */
-static void print_duration(struct buf *out, int64_t seconds, int64_t enough)
-{
-    static const struct {
-        int64_t unit;
-        const char *name;
-    } units[] = {{DAY, "day"}, {HOUR, "hour"}, {MINUTE, "minute"}, {1, "second"}};
-
-    for (size_t i = 0; i < ARRAY_LENGTH(units); i++) {
-        int64_t count = (seconds + units[i].unit / 2) / units[i].unit;
-
-        if (count >= enough || seconds % units[i].unit == 0) {
-            buf_printf(out, "%lld %s%s", (long long)count, units[i].name, count == 1 ? "" : "s");
-            return;
-        }
-    }
 }
 
 static bool has_certificate(const struct explain_subject *s)
@@ -254,7 +225,7 @@ static void say_certificate(struct explain_subject *s)
         return;
     }
     buf_printf(out, "%s, of ", key_type_name(o->key_type));
-    print_duration(out, policy_lifetime(o->not_before, o->not_after), EXACT);
+    span_print(out, policy_lifetime(o->not_before, o->not_after), SPAN_EXACT);
     print_time(out, ", from ", o->not_before);
     print_time(out, " to ", o->not_after);
     if (o->issuer.len) {
@@ -363,19 +334,19 @@ static void write_why_then(const struct explain_subject *s, struct buf *out)
                    "renew_threshold_days: %g is less than a twentieth of the lifetime, which is "
                    "the least: ",
                    policy->threshold_days);
-        print_duration(out, lifetime / 20, EXACT);
+        span_print(out, lifetime / 20, SPAN_EXACT);
     } else if (s->action.clamp == POLICY_CLAMPED_HIGH) {
         buf_printf(
             out, "renew_threshold_days: %g is more than half of the lifetime, which is the most: ",
             policy->threshold_days);
-        print_duration(out, lifetime / 2, EXACT);
+        span_print(out, lifetime / 2, SPAN_EXACT);
     } else if (policy->threshold_is_stated) {
         buf_printf(out, "renew_threshold_days is %g", policy->threshold_days);
     } else {
         int64_t left = o->not_after + 1 - s->action.renew_at;
         buf_printf(out, "%s of its lifetime is left then, ",
                    left * 5 > lifetime * 2 ? "half" : "a third");
-        print_duration(out, left, EXACT);
+        span_print(out, left, SPAN_EXACT);
     }
 }
 
@@ -408,7 +379,8 @@ static void write_block_place(struct explain_subject *s, struct buf *out)
         buf_cstr(out, ": ");
         buf_str(out, acme->unresolved.ptr ? acme->unresolved : acme->account_key->unresolved);
         explanation_at(&s->chain,
-                       acme->unresolved.ptr ? acme->entity.place : acme->account_key->entity.place);
+                       acme->unresolved.ptr ? acme->unresolved_place
+                                            : acme->account_key->unresolved_place);
         break;
     case REASON_NO_ACCOUNT_KEY:
         explanation_at(&s->chain, acme->account_key_id.place);
@@ -417,7 +389,7 @@ static void write_block_place(struct explain_subject *s, struct buf *out)
         explanation_at(&s->chain, missing_ca_certificate(s));
         break;
     case REASON_TOS:
-        explanation_at(&s->chain, acme->entity.place);
+        explanation_at(&s->chain, acme->tos_place);
         break;
     case REASON_STORAGE_UNSUPPORTED:
         explanation_at(&s->chain, acme->storage_place);
@@ -434,7 +406,7 @@ static void write_backoff(const struct explain_subject *s, struct buf *out)
 
     buf_printf(out, "after %u failure%s in a row the wait is about ", o->failures,
                o->failures == 1 ? "" : "s");
-    print_duration(out, s->action.at - o->failed_at, COARSE);
+    span_print(out, s->action.at - o->failed_at, SPAN_COARSE);
     buf_cstr(out, " (1, 10, 100 minutes, then a day; never more than a tenth of the certificate's "
                   "lifetime, never less than fail_backoff_minutes if stated, 10 % jitter)");
 }

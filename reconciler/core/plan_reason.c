@@ -4,6 +4,7 @@
 #include "reconciler/base/clock.h"
 #include "reconciler/core/budget.h"
 #include "reconciler/core/public_ca.h"
+#include "reconciler/core/span.h"
 
 #define SENTENCE_MAX ((size_t)64 << 10)
 
@@ -157,7 +158,8 @@ static void print_limit(const struct action *a, struct buf *out)
         buf_char(out, ' ');
         buf_str(out, last->of);
     }
-    buf_printf(out, ", %u in %lld hours", last->count, (long long)(last->seconds / 3600));
+    buf_printf(out, ", %u in ", last->count);
+    span_print(out, last->seconds, SPAN_EXACT);
 }
 
 void plan_reason_print(const struct action *a, int64_t now, struct buf *out)
@@ -178,6 +180,11 @@ void plan_reason_print(const struct action *a, int64_t now, struct buf *out)
         print_limit(a, out);
         return;
     case REASON_NOT_PUBLIC:
+        if (public_ca_is_ipv4(a->name)) {
+            buf_cstr(out, "it is an IP address, and this CA is not known to certify those; "
+                          "acme_server can name a CA that does");
+            return;
+        }
         fault = public_ca_refuses(a->name);
         buf_printf(out,
                    "no public CA certifies this name: %s; acme_server can name a CA of your own",

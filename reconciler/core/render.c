@@ -155,16 +155,29 @@ static int print_group(const struct verb *verb, const struct plan *plan, struct 
     return 0;
 }
 
+/* Does any order say what it draws on? */
+static bool has_brackets(const struct plan *plan)
+{
+    for (size_t i = 0; i < plan->count; i++)
+        if (plan->items[i].budget && plan->items[i].budget->count)
+            return true;
+    return false;
+}
+
 static void print_summary(const struct plan *plan, int64_t now, struct buf *out)
 {
     char text[CLOCK_TEXT_SIZE];
 
     if (plan->counts[PLAN_KEEP] == plan->count)
         buf_cstr(out, "Nothing to do.\n");
-    buf_cstr(out, "Summary:\n");
+    buf_cstr(out, plan->count ? "Summary:\n" : "");
     for (size_t i = 0; i < ARRAY_LENGTH(verbs); i++)
-        buf_printf(out, "  %s: %zu\n", verbs[i].title, plan->counts[verbs[i].action]);
-    buf_printf(out, "  Override: %zu\n", plan->override_count);
+        if (plan->counts[verbs[i].action])
+            buf_printf(out, "  %s: %zu\n", verbs[i].title, plan->counts[verbs[i].action]);
+    if (plan->override_count)
+        buf_printf(out, "  Override: %zu\n", plan->override_count);
+    if (has_brackets(plan))
+        buf_cstr(out, "In brackets: what is left of each limit of the CA, of how much.\n");
     if (plan->next_at)
         buf_printf(out, "Next: %s\n",
                    plan->next_at <= now ? "now" : clock_print(plan->next_at, text));

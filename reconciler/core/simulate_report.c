@@ -78,7 +78,8 @@ static void print_risks(const struct simulation *s, struct buf *out)
     size_t shown = s->risk_count < SIMULATE_REPORT_RISKS ? s->risk_count : SIMULATE_REPORT_RISKS;
     char since[CLOCK_TEXT_SIZE];
 
-    buf_printf(out, "At risk: %zu of %zu names\n", s->risk_count, s->names);
+    buf_printf(out, "At risk: %zu of %zu name%s\n", s->risk_count, s->names,
+               s->names == 1 ? "" : "s");
     for (size_t i = 0; i < shown; i++) {
         const struct simulate_risk *risk = &s->risks[i];
 
@@ -115,8 +116,8 @@ int simulate_report_text(const struct simulation *s, struct buf *out)
 {
     char text[CLOCK_TEXT_SIZE];
 
-    buf_printf(out, "%u days from %s, %zu names\n\n", s->days, clock_print(s->start, text),
-               s->names);
+    buf_printf(out, "%u day%s from %s, %zu name%s\n\n", s->days, s->days == 1 ? "" : "s",
+               clock_print(s->start, text), s->names, s->names == 1 ? "" : "s");
     print_table(s, out);
     buf_printf(out, "\nOrders: %llu, %llu failed; at most %u a day, on day %u (%.10s)\n",
                (unsigned long long)s->orders, (unsigned long long)s->failed,

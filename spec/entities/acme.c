@@ -98,6 +98,7 @@ static const struct schema_field fields[] = {
                                    .about = "Days before its end that a certificate is renewed.",
                                    .type = SCHEMA_NUMBER,
                                    .fallback = "14",
+                                   .in_effect = "a third of the lifetime; half, up to 10 days",
                                    .store = STORE_DOUBLE,
                                    .offset = offsetof(struct acme, renew_threshold_days)},
     [ACME_DOMAINS] = {.name = "domains",
@@ -117,6 +118,7 @@ static const struct schema_field fields[] = {
                                    .about = "Minutes to wait after a failure, at least.",
                                    .type = SCHEMA_NUMBER,
                                    .fallback = "5",
+                                   .in_effect = "1, 10, 100 minutes, then a day",
                                    .store = STORE_DOUBLE,
                                    .offset = offsetof(struct acme, fail_backoff_minutes)},
     [ACME_STORAGE] = {.name = "storage",
@@ -237,8 +239,8 @@ static enum acme_storage storage_of(struct str name)
 
 /* The first reference that issuing needs and that gives nothing: a storage that is not in use has
  * no say. */
-static struct str find_unresolved(const struct schema_context *c, const struct schema_view *v,
-                                  enum acme_storage in_use)
+static void find_unresolved(const struct schema_context *c, const struct schema_view *v,
+                            struct acme *acme)
 {
     static const struct {
         enum acme_storage storage; /* ACME_STORAGE_SHM: whatever it is */
@@ -256,12 +258,14 @@ static struct str find_unresolved(const struct schema_context *c, const struct s
     for (size_t i = 0; c->unresolved.ptr && i < ARRAY_LENGTH(needed); i++) {
         const struct document_node *n = below(c, v, needed[i].path);
 
-        if ((needed[i].storage == ACME_STORAGE_SHM || needed[i].storage == in_use) && n &&
+        if ((needed[i].storage == ACME_STORAGE_SHM || needed[i].storage == acme->storage) && n &&
             n->kind == DOCUMENT_STRING && schema_is_reference(document_text(n)) &&
-            !reference_resolve(c->references, document_text(n)).ptr)
-            return document_text(n);
+            !reference_resolve(c->references, document_text(n)).ptr) {
+            acme->unresolved = document_text(n);
+            acme->unresolved_place = document_place(n);
+            return;
+        }
     }
-    return STR_NONE;
 }
 
 /* A common mistake: what one storage is told, written beside the storages. */
@@ -304,7 +308,9 @@ static void check(struct schema_context *c, struct schema_view *v, void *into,
     acme->api_uri_is_stated = is_set(v->slots[ACME_API_URI]);
     acme->renew_threshold_is_stated = is_set(v->slots[ACME_RENEW_THRESHOLD_DAYS]);
     acme->fail_backoff_is_stated = is_set(v->slots[ACME_FAIL_BACKOFF_MINUTES]);
-    acme->unresolved = find_unresolved(c, v, acme->storage);
+    if (v->slots[ACME_TOS_ACCEPTED])
+        acme->tos_place = document_place(v->slots[ACME_TOS_ACCEPTED]);
+    find_unresolved(c, v, acme);
 }
 
 const struct schema_record entity_acme = {

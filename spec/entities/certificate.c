@@ -109,6 +109,7 @@ static void check_resolved(const struct schema_context *c, const struct schema_v
     struct error e;
 
     certificate->unresolved = c->unresolved;
+    certificate->unresolved_place = c->unresolved_place;
     if (!c->has_reference || c->unresolved.ptr || v->failed || !outside->check_certificate)
         return;
     if (!outside->check_certificate(outside->context, certificate->cert.value,
@@ -119,8 +120,10 @@ static void check_resolved(const struct schema_context *c, const struct schema_v
         return;
     for (unsigned i = CERTIFICATE_CERT; i <= CERTIFICATE_KEY_ALT; i++)
         if (v->slots[i] && v->slots[i]->kind == DOCUMENT_STRING &&
-            schema_is_reference(document_text(v->slots[i])))
+            schema_is_reference(document_text(v->slots[i]))) {
             certificate->unresolved = document_text(v->slots[i]);
+            certificate->unresolved_place = document_place(v->slots[i]);
+        }
 }
 
 static void check(struct schema_context *c, struct schema_view *v, void *into,

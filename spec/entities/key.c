@@ -159,8 +159,10 @@ static void check(struct schema_context *c, struct schema_view *v, void *into,
 {
     struct key *key = into;
 
-    if (key)
+    if (key) {
         key->unresolved = c->unresolved;
+        key->unresolved_place = c->unresolved_place;
+    }
     check_jwk(c, v, at);
 }
 

@@ -217,14 +217,15 @@ class Warnings(Cli):
     def test_what_is_not_enforced(self):
         text = '_format_version: "3.0"\nplugins:\n- name: cors\n- name: key-auth\n- name: my-own\n'
         told = ["-:3:9: note: plugins[1]: plugin 'cors': not checked, not enforced here\n",
+                "-:4:9: note: plugins[2]: plugin 'key-auth': not enforced here\n",
                 "-:5:9: note: plugins[3]: plugin 'my-own': not checked, not enforced here\n"]  # fmt: skip
         own = ["--set", "plugins=bundled,my-own"]
         for options in ([], ["--strict"]):
             done = self.run_verb("check", *own, *options, "-", stdin=text)
             self.assertEqual((0, "".join(told)), (done.returncode, done.stdout))
-            self.assertEqual("-: no problems, 2 notes\n", done.stderr)
+            self.assertEqual("-: no problems, 3 notes\n", done.stderr)
         page = json.loads(self.run_verb("check", *own, "--format=json", "-", stdin=text).stdout)
-        self.assertEqual(["note", "note"], [p["severity"] for p in page["problems"]])
+        self.assertEqual(["note"] * 3, [p["severity"] for p in page["problems"]])
         done = self.run_verb("check", "-", stdin=text)
         self.assertEqual(1, done.returncode)
         self.assertIn("plugin 'my-own' not enabled; add it to the 'plugins' configuration", done.stdout)

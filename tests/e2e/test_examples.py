@@ -32,6 +32,7 @@ def text_of(*parts):
 def timeless(text):
     """Without what differs from run to run."""
     text = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "TIME", text)
+    text = re.sub(r"\d{4}-\d\d-\d\d in \d\dd", "DATE", text)
     return re.sub(r"Pebble Intermediate CA [0-9a-f]{6}", "Pebble Intermediate CA", text)
 
 

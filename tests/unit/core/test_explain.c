@@ -239,6 +239,7 @@ static void terms(struct scene *s)
 {
     listed(s);
     s->acme->tos_accepted = false;
+    s->acme->tos_place = (struct place){0, 6, 19};
     s->acme->api_uri.value = STR("https://acme-v02.api.letsencrypt.org/directory");
 }
 
@@ -246,12 +247,14 @@ static void unresolved(struct scene *s)
 {
     listed(s);
     s->acme->unresolved = STR("{vault://env/acme-mail}");
+    s->acme->unresolved_place = (struct place){0, 5, 22};
 }
 
 static void unresolved_key(struct scene *s)
 {
     static struct key key = {.entity = {.place = {0, 70, 3}},
-                             .unresolved = STR_INIT("{vault://env/account-key}")};
+                             .unresolved = STR_INIT("{vault://env/account-key}"),
+                             .unresolved_place = {0, 71, 11}};
     listed(s);
     s->acme->account_key_id = (struct text){STR("kid-1"), {0, 9, 17}};
     s->acme->account_key = &key;

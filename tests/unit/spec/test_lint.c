@@ -60,7 +60,8 @@ static const struct {
      "names come without a dot at their end\n"},
     /* Plugins that nothing here enforces. */
     {"plugins: [{name: cors}, {name: key-auth}]\n",
-     "2:18: note: plugins[1]: plugin 'cors': not checked, not enforced here\n"},
+     "2:18: note: plugins[1]: plugin 'cors': not checked, not enforced here\n"
+     "2:32: note: plugins[2]: plugin 'key-auth': not enforced here\n"},
     {"services: [{host: h, updated_at: 5, routes: [{paths: [/], updated_at: x}]}]\n",
      "2:71: warning: services[1].routes[1].updated_at: expected seconds since 1970, and has no "
      "effect here\n"},

@@ -124,9 +124,9 @@ static void test_model(void)
     CU_ASSERT(!t.model->acme->unresolved.ptr);
     CU_ASSERT_STRING_EQUAL(
         t.printed.data,
-        "kong.yaml:5:4: warning: certificates[2]: {vault://env/nothing} gives no certificate and "
+        "kong.yaml:5:40: warning: certificates[2]: {vault://env/nothing} gives no certificate and "
         "key, so this one is not served\n"
-        "kong.yaml:6:9: warning: keys[1]: {vault://env/nothing} gives no key, so this one is "
+        "kong.yaml:6:24: warning: keys[1]: {vault://env/nothing} gives no key, so this one is "
         "unusable\n"
         "kong.yaml:9:4: warning: plugins[1].config.tos_accepted: the terms of Let's Encrypt are "
         "not accepted, so no account will be made: see https://letsencrypt.org/repository/\n");
