@@ -409,6 +409,11 @@ bool acme_order_asks(const struct acme_order *o)
     return step_of(o)->prepare != NULL;
 }
 
+bool acme_order_holds_nonce(const struct acme_order *o)
+{
+    return o->request.nonce != NULL;
+}
+
 struct str acme_order_name(const struct acme_order *o)
 {
     return str_from(o->name);

@@ -69,6 +69,8 @@ void acme_order_abandon(struct acme_order *o, const struct error *why);
 enum acme_phase acme_order_phase(const struct acme_order *o);
 /* Does that step ask the CA? Else it is SAVE (of a URL), PUBLISH, DONE or FAILED. */
 bool acme_order_asks(const struct acme_order *o);
+/* Does it keep a nonce, of a badNonce answer, for the request that it sends again next? */
+bool acme_order_holds_nonce(const struct acme_order *o);
 struct str acme_order_name(const struct acme_order *o);
 struct str acme_order_url(const struct acme_order *o); /* STR_NONE before the CA named it */
 /* PEM, leaf first, checked against key and name. STR_NONE before DONE. */

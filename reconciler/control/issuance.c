@@ -340,7 +340,7 @@ struct issuance *issuance_new(const struct issuance_options *options, struct err
     TAILQ_INIT(&i->queue);
     TAILQ_INIT(&i->batches);
     STAILQ_INIT(&i->released);
-    STAILQ_INIT(&i->to_create);
+    STAILQ_INIT(&i->ahead);
     STAILQ_INIT(&i->ended);
     return i;
 }
@@ -498,7 +498,7 @@ bool issuance_is_drained(const struct issuance *i)
                 return false;
         }
     }
-    return STAILQ_EMPTY(&i->to_create) && STAILQ_EMPTY(&i->ended);
+    return STAILQ_EMPTY(&i->ahead) && STAILQ_EMPTY(&i->ended);
 }
 
 size_t issuance_queued(const struct issuance *i)

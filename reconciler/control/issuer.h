@@ -37,7 +37,9 @@ struct issuance {
     struct batch_list batches;
     size_t running;
     struct go_list released, ended;
-    struct go_list to_create; /* whose newOrder has been counted, and leaves when there is room */
+    /* Before the released: newOrders that have been counted, and refused requests with a new nonce,
+     * which nobody else can use meanwhile. */
+    struct go_list ahead;
     size_t in_flight;
     size_t counted; /* newOrders that have been, or are being, counted and are not sent yet */
     bool is_draining;

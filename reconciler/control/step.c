@@ -72,8 +72,8 @@ static void take_back(struct task *t)
     if (!t->is_counted)
         return;
     discount(t);
-    if (task_sent_value(t, i->options.store, t->authority->apart,
-                        str_from(t->authority->directory), &times, &v) ||
+    if (task_sent_value(t, i->options.store, t->authority->apart, str_from(t->authority->directory),
+                        &times, &v) ||
         journal_put(i->options.journal, &v, 1, NULL, NULL, &e))
         log_event(LOG_WARN, "order_counted", LOG_FIELDS(log_cstr("name", t->name)));
     buf_free(&times);
@@ -111,13 +111,19 @@ static bool is_immediate(const struct task *t)
 
 void step_ready(struct task *t)
 {
+    struct issuance *i = t->owner;
+
     t->state = TASK_READY;
-    t->owner->progress_ms = clock_steady_ms();
-    step_wake(t->owner);
-    if (is_immediate(t))
+    i->progress_ms = clock_steady_ms();
+    step_wake(i);
+    if (is_immediate(t)) {
         step_order(t);
-    else
-        batch_is_ready(t, t->owner->progress_ms);
+    } else if (t->order && acme_order_holds_nonce(t->order)) {
+        t->state = TASK_RELEASED;
+        STAILQ_INSERT_HEAD(&i->ahead, t, go);
+    } else {
+        batch_is_ready(t, i->progress_ms);
+    }
 }
 
 static void on_saved(void *context, const struct error *e)
@@ -135,7 +141,7 @@ static void on_saved(void *context, const struct error *e)
         return;
     }
     t->state = TASK_RELEASED;
-    STAILQ_INSERT_TAIL(&t->owner->to_create, t, go);
+    STAILQ_INSERT_TAIL(&t->owner->ahead, t, go);
     step_wake(t->owner);
 }
 
@@ -287,8 +293,8 @@ static bool has_room(const struct task *t)
 
     if (t->order && !acme_order_asks(t->order))
         return true;
-    if (!t->order || (acme_order_phase(t->order) == ACME_PHASE_NEW_ORDER &&
-                      !acme_order_url(t->order).ptr))
+    if (!t->order ||
+        (acme_order_phase(t->order) == ACME_PHASE_NEW_ORDER && !acme_order_url(t->order).ptr))
         return i->counted < ISSUANCE_COUNTED_MAX;
     return i->in_flight < ISSUANCE_IN_FLIGHT_MAX;
 }
@@ -320,8 +326,8 @@ void step_pump(struct issuance *i)
 {
     struct task *t;
 
-    while ((t = STAILQ_FIRST(&i->to_create)) &&
-           (i->is_draining || i->in_flight < ISSUANCE_IN_FLIGHT_MAX) && take_step(&i->to_create, t))
+    while ((t = STAILQ_FIRST(&i->ahead)) &&
+           (i->is_draining || i->in_flight < ISSUANCE_IN_FLIGHT_MAX) && take_step(&i->ahead, t))
         ;
     while ((t = STAILQ_FIRST(&i->released)) && has_room(t) && take_step(&i->released, t))
         ;

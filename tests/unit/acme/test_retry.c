@@ -140,6 +140,27 @@ static void short_limits_are_waited_for(void)
     order_run_finish(&r);
 }
 
+/* The nonce of a refusal is the order's own, until it asks again with it. */
+static void refusals_bring_a_nonce(void)
+{
+    struct order_run r;
+    unsigned held = 0;
+    enum acme_next next;
+
+    order_run_start(&r, account_key,
+                    &(struct fake_ca_options){.knows_account = true, .reject_percent = 50});
+    order_run_order(&r, "www.example.com", NULL, NULL);
+    do {
+        CU_ASSERT_FALSE(acme_order_holds_nonce(r.order) && acme_session_nonces(r.session));
+        held += acme_order_holds_nonce(r.order);
+        next = order_run_turn(&r);
+    } while (next != ACME_DONE && next != ACME_FAILED);
+    CU_ASSERT_EQUAL(next, ACME_DONE);
+    CU_ASSERT_EQUAL(held, fake_ca_rejections(r.ca));
+    CU_ASSERT_TRUE(held > 0);
+    order_run_finish(&r);
+}
+
 static int suite_up(void)
 {
     struct error e;
@@ -165,6 +186,7 @@ int main(void)
     CU_add_test(suite, "patience ends", patience_ends);
     CU_add_test(suite, "limits", limits);
     CU_add_test(suite, "short limits are waited for", short_limits_are_waited_for);
+    CU_add_test(suite, "refusals bring a nonce", refusals_bring_a_nonce);
     CU_basic_set_mode(CU_BRM_NORMAL);
     CU_basic_run_tests();
     return CU_get_number_of_failures() ? 1 : 0;
