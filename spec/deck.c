@@ -23,6 +23,7 @@ struct deck {
     struct buf out;
     struct cursor in, made;
     struct origin *origin;
+    struct arena *arena;
     struct error *error;
 };
 
@@ -195,6 +196,8 @@ static int expand_one(struct deck *d, size_t end)
     struct origin_piece p = {.from_line = d->in.line, .from_column = column(&d->in)};
     int rc = evaluate(d, str_slice(d->text, d->in.seen + 3, end - 2), &value);
 
+    if (rc == 0 && d->table->given && mask_add(d->table->given, d->arena, buf_view(&value)))
+        rc = error_memory(d->error);
     if (rc == 0) {
         advance(&d->made, d->out.data, d->out.len);
         p.line = d->made.line;
@@ -265,6 +268,7 @@ int deck_expand(const struct reference_table *t, struct str text, struct arena *
                      .in = start,
                      .made = start,
                      .origin = origin,
+                     .arena = arena,
                      .error = e};
     int rc;
 

@@ -2,6 +2,7 @@
 #define SPEC_DETAIL_H
 
 #include "spec/catalog.h"
+#include "spec/mask.h"
 #include "spec/names.h"
 #include "spec/reference.h"
 #include "spec/schema.h"
@@ -16,6 +17,7 @@ struct spec_detail {
     struct schema_context context;
     struct spec_options options;
     struct reference_table references;
+    struct mask_values outside; /* what decK's variables gave */
     struct catalog catalog;
 };
 

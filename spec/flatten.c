@@ -4,12 +4,14 @@
 
 #include "spec/detail.h"
 #include "spec/document_json.h"
+#include "spec/mask.h"
 #include "spec/resolve.h"
 #include "spec/value.h"
 
 struct flattening {
     struct spec_detail *detail;
     struct json_out *out;
+    bool masks;
     uint32_t next_sni; /* SNIs before it belong to certificates that are printed */
 };
 
@@ -26,14 +28,22 @@ static const struct catalog *catalog_of(const struct flattening *f)
     return &f->detail->catalog;
 }
 
-static void print_node(struct flattening *f, const struct document_node *n)
+static void print_node(struct flattening *f, const char *name, const struct document_node *n)
 {
     struct buf text = BUF_SECRET(SIZE_MAX / 2);
 
-    document_json_print(&text, n, &f->detail->names);
+    if (f->masks)
+        mask_print(f->detail, str_from(name), n, &text);
+    else
+        document_json_print(&text, n, &f->detail->names);
     json_out_raw(f->out, buf_view(&text));
     f->detail->context.is_out_of_memory |= text.failed;
     buf_free(&text);
+}
+
+static void print_text(struct flattening *f, struct str text)
+{
+    json_out_str(f->out, f->masks && mask_is_in(&f->detail->outside, text) ? STR(MASK) : text);
 }
 
 /* Kong knows no order in a set, and nothing twice. */
@@ -53,8 +63,7 @@ static void print_set(struct flattening *f, const struct document_node *n,
     count = value_drop_repeats(items, n->count);
     json_out_array(f->out);
     for (size_t i = 0; i < count; i++)
-        json_out_str(f->out,
-                     of ? of->transform(&f->detail->context, items[i].value) : items[i].value);
+        print_text(f, of ? of->transform(&f->detail->context, items[i].value) : items[i].value);
     json_out_end(f->out);
     free(items);
 }
@@ -72,9 +81,9 @@ static void print_list(struct flattening *f, const struct schema_field *field,
         if (field->element->type == SCHEMA_RECORD)
             print_record(f, field->element->record, item);
         else if (of && item->kind == DOCUMENT_STRING)
-            json_out_str(f->out, of->transform(&f->detail->context, document_text(item)));
+            print_text(f, of->transform(&f->detail->context, document_text(item)));
         else
-            print_node(f, item);
+            print_node(f, field->name, item);
     }
     json_out_end(f->out);
 }
@@ -107,7 +116,7 @@ static void print_value(struct flattening *f, const struct schema_field *field,
     else if (is_set || field->type == SCHEMA_ARRAY)
         print_list(f, field, n, of);
     else
-        print_node(f, field->type == SCHEMA_MAP && !n->count ? &empty : n);
+        print_node(f, field->name, field->type == SCHEMA_MAP && !n->count ? &empty : n);
 }
 
 static void print_fields(struct flattening *f, const struct schema_view *v)
@@ -243,9 +252,9 @@ static void print_snis(struct flattening *f, struct catalog_ref certificate)
     json_out_end(f->out);
 }
 
-int flatten_print(struct spec_detail *detail, struct json_out *out, struct error *e)
+static int print_all(struct spec_detail *detail, bool masks, struct json_out *out, struct error *e)
 {
-    struct flattening f = {.detail = detail, .out = out};
+    struct flattening f = {.detail = detail, .masks = masks, .out = out};
     const struct catalog *c = &detail->catalog;
 
     json_out_object(out);
@@ -268,4 +277,14 @@ int flatten_print(struct spec_detail *detail, struct json_out *out, struct error
     }
     json_out_end(out);
     return detail->context.is_out_of_memory || out->out->failed ? error_memory(e) : 0;
+}
+
+int flatten_print(struct spec_detail *detail, struct json_out *out, struct error *e)
+{
+    return print_all(detail, false, out, e);
+}
+
+int flatten_print_masked(struct spec_detail *detail, struct json_out *out, struct error *e)
+{
+    return print_all(detail, true, out, e);
 }

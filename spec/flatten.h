@@ -12,5 +12,8 @@
  * -1 when memory is out.
  */
 int flatten_print(struct spec_detail *detail, struct json_out *out, struct error *e) MUST_CHECK;
+/* The same for eyes and logs, with MASK (mask.h) for secrets and what the environment gave. */
+int flatten_print_masked(struct spec_detail *detail, struct json_out *out,
+                         struct error *e) MUST_CHECK;
 
 #endif

@@ -3,6 +3,7 @@
 #include "spec/check.h"
 #include "spec/detail.h"
 #include "spec/document_json.h"
+#include "spec/mask.h"
 #include "spec/resolve.h"
 #include "spec/route_path.h"
 
@@ -41,90 +42,12 @@ static bool is_uuid(const struct document_node *n)
     return is_fine;
 }
 
-/* Is there a field of this name, in any entity or part of one, that must not be printed? */
-static bool names_secret(struct str name)
-{
-    for (unsigned i = 0; i < ENTITY_RECORD_COUNT; i++)
-        for (unsigned k = 0; k < entity_records[i]->count; k++)
-            if (entity_records[i]->fields[k].flags & SCHEMA_SECRET &&
-                str_equal_cstr(name, entity_records[i]->fields[k].name))
-                return true;
-    return false;
-}
-
-static bool contains(struct str text, struct str part)
-{
-    for (size_t i = 0; i + part.len <= text.len; i++)
-        if (str_equal_nocase(str_slice(text, i, i + part.len), part))
-            return true;
-    return false;
-}
-
-/*
- * The file is wrong, so no table knows for sure what a value is: a name that is secret anywhere is
- * secret here too, and so is what looks like it (the config of plugins has no table at all).
- */
-static bool may_be_secret(struct str name, const struct document_node *n)
-{
-    static const struct str hints[] = {
-        STR_INIT("secret"),        STR_INIT("passw"),       STR_INIT("passphrase"),
-        STR_INIT("token"),         STR_INIT("credential"),  STR_INIT("private"),
-        STR_INIT("api_key"),       STR_INIT("apikey"),      STR_INIT("access_key"),
-        STR_INIT("authorization"), STR_INIT("header_value")};
-
-    if (n->kind == DOCUMENT_STRING && schema_is_reference(document_text(n)))
-        return false;
-    if (n->kind == DOCUMENT_STRING && contains(document_text(n), STR("PRIVATE KEY")))
-        return true;
-    if (n->kind == DOCUMENT_NULL || n->kind == DOCUMENT_BOOLEAN)
-        return false;
-    for (size_t i = 0; i < ARRAY_LENGTH(hints); i++)
-        if (contains(name, hints[i]))
-            return true;
-    return names_secret(name);
-}
-
-static void mask(const struct printing *p, struct str name, const struct document_node *n,
-                 struct buf *out);
-
-static void mask_items(const struct printing *p, struct str name, const struct document_node *n,
-                       struct buf *out)
-{
-    bool is_map = n->kind == DOCUMENT_MAP;
-
-    buf_char(out, is_map ? '{' : '[');
-    for (uint32_t i = 0; i < n->count; i++) {
-        struct str key = is_map ? names_text(&p->detail->names, document_keys(n)[i].name) : name;
-        struct json_out j = json_out_compact(out);
-
-        if (i)
-            buf_char(out, ',');
-        if (is_map) {
-            json_out_str(&j, key);
-            buf_char(out, ':');
-        }
-        mask(p, key, &n->as.items[i], out);
-    }
-    buf_char(out, is_map ? '}' : ']');
-}
-
-static void mask(const struct printing *p, struct str name, const struct document_node *n,
-                 struct buf *out)
-{
-    if (may_be_secret(name, n))
-        buf_cstr(out, "\"" KONG_ERROR_MASK "\"");
-    else if (document_is_table(n))
-        mask_items(p, name, n, out);
-    else
-        document_json_print(out, n, &p->detail->names);
-}
-
 static void print_node(struct printing *p, struct str name, const struct document_node *n)
 {
     struct buf text = BUF_SECRET(SIZE_MAX / 2);
 
     if (p->masks)
-        mask(p, name, n, &text);
+        mask_print(p->detail, name, n, &text);
     else
         document_json_print(&text, n, &p->detail->names);
     json_out_raw(p->out, buf_view(&text));
@@ -244,7 +167,9 @@ static void print_errors(struct printing *p, size_t from, uint32_t entity)
         json_out_member_cstr(p->out, "type", one->field.len ? "field" : "entity");
         if (one->field.len)
             json_out_member_str(p->out, "field", one->field);
-        json_out_member_str(p->out, "message", one->kong.ptr ? one->kong : one->message);
+        json_out_member_str(p->out, "message",
+                            one->kong.ptr && !(p->masks && one->is_masked) ? one->kong
+                                                                           : one->message);
         json_out_end(p->out);
     }
     json_out_end(p->out);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "spec/mask.h"
+
 #define PROBLEM_TEXT_MAX 1024
 
 int problems_init(struct problems *p)
@@ -124,6 +126,32 @@ void problems_add(struct problems *p, enum problem_severity severity, struct pla
                                       .place = place,
                                       .path = path.ptr ? path : STR(""),
                                       .message = str_from(text)});
+}
+
+static struct str masked(struct problems *p, const struct mask_values *values, struct str text)
+{
+    struct buf out = BUF_SECRET(SIZE_MAX / 2);
+    struct str copy;
+
+    mask_text(values, text, &out);
+    copy = out.failed ? STR_NONE : arena_str(p->arena, buf_view(&out));
+    buf_free(&out);
+    return copy.ptr ? copy : STR(MASK);
+}
+
+void problems_mask(struct problems *p, const struct mask_values *values)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        struct problem *one = &p->items[i];
+
+        one->path = masked(p, values, one->path);
+        if (!mask_is_in(values, one->message) && !(one->kong.ptr && mask_is_in(values, one->kong)))
+            continue;
+        if (!one->kong.ptr)
+            one->kong = one->message;
+        one->message = masked(p, values, one->message);
+        one->is_masked = true;
+    }
 }
 
 static int compare_numbers(uint32_t a, uint32_t b)

@@ -28,10 +28,13 @@ struct problem {
 
     /* For the flattened form; see kong_error.h. */
     uint32_t entity;  /* number of the entity + 1; 0: it belongs to none */
+    bool is_masked;   /* `kong` has a secret in it, `message` stars */
     bool has_ids;     /* Kong had made the ids when it found this */
     struct str field; /* path inside the entity, Kong's way: config.domains.3; "" = all of it */
     struct str kong;  /* Kong's own text where `message` says more; ptr NULL: the same */
 };
+
+struct mask_values;
 
 struct problem_file {
     const char *name; /* a copy */
@@ -75,6 +78,8 @@ static inline bool problems_are_enough(const struct problems *p)
 /* `line 8`, or `b.yaml, line 8` where that is not the file that `here` stands in. */
 void problems_print_line(const struct problems *p, struct place here, struct place there,
                          struct buf *out);
+/* Puts stars in the place of these values, wherever a problem quotes one; `kong` stays as it is. */
+void problems_mask(struct problems *p, const struct mask_values *values);
 /* By file, line, column, path, message: one total order. Equal ones become one. */
 void problems_sort(struct problems *p);
 

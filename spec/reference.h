@@ -8,6 +8,7 @@
 #include "reconciler/base/error.h"
 #include "reconciler/base/str.h"
 #include "spec/document.h"
+#include "spec/mask.h"
 
 /*
  * Values that stand elsewhere: {vault://NAME/RESOURCE[/JSONKEY][?prefix=P][#VERSION]} with NAME
@@ -27,6 +28,7 @@ struct reference_table {
     void *context;
     struct str (*environment)(void *context, struct str name);
     struct str env_prefix; /* of references to "env" itself; ptr NULL: none */
+    struct mask_values *given; /* decK's variables add their values; NULL: to nothing */
     struct reference_vault *vaults;
     size_t vault_count;
 };

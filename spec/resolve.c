@@ -6,6 +6,7 @@
 
 #include "spec/link.h"
 #include "spec/lookup.h"
+#include "spec/mask.h"
 #include "spec/problem.h"
 
 #define UUID_BYTES 16
@@ -303,12 +304,15 @@ void resolve_set_id(struct catalog *c, const struct schema_view *v, struct catal
 
 /* --- uniqueness --- */
 
+/* Kong's words have the value in them; of a secret ours have stars. */
 static void report_repeat(struct lookup *l, struct catalog_ref ref, const char *field,
-                          struct str value)
+                          struct str value, bool is_secret)
 {
     const char *list = entity_infos[ref.kind].list;
     struct str shown = str_slice(value, 0, VALUE_SHOWN_MAX);
-    struct buf path = BUF_INIT(KEY_MAX), text = BUF_INIT(KEY_MAX);
+    struct buf path = BUF_INIT(KEY_MAX), kong = BUF_SECRET(KEY_MAX), text = BUF_SECRET(KEY_MAX);
+    static const char format[] =
+        "uniqueness violation: '%s' entity with %s set to '%.*s' already declared";
     struct catalog *c = l->catalog;
 
     if (problems_are_full(c->problems)) {
@@ -316,16 +320,19 @@ static void report_repeat(struct lookup *l, struct catalog_ref ref, const char *
         return;
     }
     catalog_path(c, ref, &path);
-    buf_printf(&text, "uniqueness violation: '%s' entity with %s set to '%.*s' already declared",
-               list, field, STR_ARG(shown));
+    buf_printf(&kong, format, list, field, STR_ARG(shown));
+    buf_printf(&text, format, list, field, STR_ARG(is_secret ? STR(MASK) : shown));
     problems_put(c->problems, &(struct problem){.severity = PROBLEM_ERROR,
                                                 .place = catalog_entity(c, ref)->place,
                                                 .path = buf_view(&path),
                                                 .message = buf_view(&text),
+                                                .kong = is_secret ? buf_view(&kong) : STR_NONE,
+                                                .is_masked = is_secret,
                                                 .field = STR(""),
                                                 .entity = catalog_number(c, ref) + 1,
                                                 .has_ids = true});
     buf_free(&path);
+    buf_free(&kong);
     buf_free(&text);
 }
 
@@ -343,7 +350,8 @@ static bool enter_name(struct lookup *l, struct catalog_ref ref)
         slot->entity = ref.ordinal + 1;
         return true;
     }
-    report_repeat(l, ref, info->record->fields[info->endpoint].name, name);
+    report_repeat(l, ref, info->record->fields[info->endpoint].name, name,
+                  info->record->fields[info->endpoint].flags & SCHEMA_SECRET);
     return false;
 }
 
@@ -387,7 +395,7 @@ static void enter_id(struct lookup *l, struct catalog_ref ref, bool is_reported)
     if (!slot->entity)
         slot->entity = ref.ordinal + 1;
     else if (!is_reported)
-        report_repeat(l, ref, "primary key", id);
+        report_repeat(l, ref, "primary key", id, false);
 }
 
 /* Ids that come from unique names, or from places, do not clash: most files need no table of them
@@ -438,7 +446,7 @@ static void check_unique_field(struct lookup *l, uint8_t kind, const struct sche
         while (table[at].ptr && !str_equal(table[at], document_text(n)))
             at = (at + 1) & (slots - 1);
         if (table[at].ptr)
-            report_repeat(l, ref, f->name, document_text(n));
+            report_repeat(l, ref, f->name, document_text(n), f->flags & SCHEMA_SECRET);
         else
             table[at] = document_text(n);
     }

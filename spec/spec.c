@@ -43,6 +43,7 @@ void spec_detail_free(struct spec_detail *d)
     catalog_fini(&d->catalog);
     resolve_ids_free(d->catalog.ids);
     names_fini(&d->names);
+    vec_free(&d->outside);
     arena_free(d->scratch);
     free(d);
 }
@@ -309,6 +310,7 @@ static int prepare(struct loading *l)
     d->references = (struct reference_table){.arena = l->arena,
                                              .is_on = l->options->vault_references,
                                              .context = outside->context,
+                                             .given = &d->outside,
                                              .environment = outside->environment,
                                              .env_prefix = l->options->vault_env_prefix};
     d->catalog.ids = resolve_ids_new();
@@ -353,6 +355,8 @@ int spec_load_detail(const struct spec_source *sources, size_t count,
 
     e->kind = ERROR_NONE;
     rc = run(&l, model);
+    if (detail->outside.len)
+        problems_mask(problems, &detail->outside);
     problems_sort(problems);
     return rc;
 }

@@ -70,7 +70,7 @@ static int print(const struct command *c, const struct problems *p,
 }
 
 /* The entities of a valid file instead; its warnings then are no data. */
-static int print_entities(const struct loaded *loaded)
+static int print_entities(const struct loaded *loaded, bool shows_secrets)
 {
     struct buf out = BUF_SECRET(CHECK_FLATTENED_MAX), aside = BUF_INIT(CHECK_OUTPUT_MAX);
     struct json_out j = json_out_pretty(&out);
@@ -79,7 +79,7 @@ static int print_entities(const struct loaded *loaded)
 
     problems_print_text(&loaded->problems, &aside);
     output_aside(buf_view(&aside));
-    if (flatten_print(loaded->detail, &j, &e) == 0) {
+    if ((shows_secrets ? flatten_print : flatten_print_masked)(loaded->detail, &j, &e) == 0) {
         buf_char(&out, '\n');
         code = output_buf(&out, &e) ? VERB_FAILED : VERB_DONE;
     }
@@ -151,8 +151,8 @@ static int check(const struct command *c, const struct settings *s)
     if (option_seen(c->options, OPTION_STRICT))
         harden(&loaded->problems);
     is_good = loaded->model && !loaded->problems.error_count;
-    code =
-        is_good && flatten ? print_entities(loaded) : print(c, &loaded->problems, loaded->detail);
+    code = is_good && flatten ? print_entities(loaded, option_seen(c->options, OPTION_SHOW_SECRETS))
+                              : print(c, &loaded->problems, loaded->detail);
     print_summary(c, s, loaded);
     if (!is_good)
         code = VERB_FAILED;

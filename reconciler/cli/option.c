@@ -70,8 +70,11 @@ static const struct option_row rows[OPTION_COUNT] = {
     [OPTION_STRICT] = {.name = "strict", .help = "take warnings for errors"},
     [OPTION_FLATTEN] = {.name = "flatten",
                         .help = "print the entities of a valid file as Kong sees them, as JSON: "
-                                "nesting undone, defaults filled in, references resolved, keys and "
-                                "passwords as they are"},
+                                "nesting undone, defaults filled in, references resolved; keys, "
+                                "passwords and decK's values are starred out"},
+    [OPTION_SHOW_SECRETS] = {.name = "show-secrets",
+                             .help = "with --flatten, print keys, passwords and decK's values as "
+                                     "they are"},
     [OPTION_DAYS] = {.name = "days",
                      .argument = "N",
                      .help = "look this many days ahead; 90 if it is not given"},

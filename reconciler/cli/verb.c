@@ -62,7 +62,7 @@ static const struct verb rows[] = {
             "place, and its warnings go to standard error.",
         .operand_max = VERB_ANY,
         .options = EVERY | SETTINGS | FORMAT | OPTION_BIT(OPTION_NOW) | OPTION_BIT(OPTION_STRICT) |
-                   OPTION_BIT(OPTION_FLATTEN),
+                   OPTION_BIT(OPTION_FLATTEN) | OPTION_BIT(OPTION_SHOW_SECRETS),
         .formats = TEXT_JSON | 1u << OPTION_FORMAT_SARIF,
         .exits = {{VERB_DONE, "the file is valid; there may be warnings"},
                   {VERB_FAILED, "the file is invalid, or cannot be read"}},

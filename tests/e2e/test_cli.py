@@ -202,6 +202,38 @@ class Check(Cli):
             flat = self.run_verb("check", "--flatten", *form, "-", stdin=self.BAD)
             self.assertEqual((1, plain.stdout), (flat.returncode, flat.stdout))
 
+    def test_flatten_tells_no_secrets(self):
+        """Keys and what the environment gave are starred out, in entities and in sentences."""
+        key, deck = "Api" + "0" * 20 + "Key", "Deck" + "1" * 20 + "Value"
+        text = f"""
+_format_version: "3.0"
+consumers:
+- username: bob
+  keyauth_credentials:
+  - key: {key}
+services:
+- name: web
+  url: http://a.test
+  tags: ['x ${{{{ env "DECK_T" }}}} y']
+"""
+        asked = ["check", "--deck-env", "--flatten", "-"]
+        done = self.run_verb(*asked, stdin=text, environment={"DECK_T": deck})
+        entities = json.loads(done.stdout)
+        self.assertEqual("***", entities["keyauth_credentials"][0]["key"])
+        self.assertEqual(["***"], entities["services"][0]["tags"])
+        self.assertEqual("a.test", entities["services"][0]["host"])
+        done = self.run_verb(*asked, "--show-secrets", stdin=text, environment={"DECK_T": deck})
+        self.assertEqual([f"x {deck} y"], json.loads(done.stdout)["services"][0]["tags"])
+        self.assertIn(key, done.stdout)
+        bad = text.replace("http://a.test", 'http://a.test:${{ env "DECK_T" }}/').replace(
+            f"- key: {key}", f"- key: {key}\n  - key: {key}")  # fmt: skip
+        for form in ("text", "json", "sarif"):
+            done = self.run_verb("check", "--deck-env", "--format", form, "-", stdin=bad, environment={"DECK_T": deck})
+            self.assertEqual(1, done.returncode)
+            self.assertIn("***", done.stdout)
+            for word in (key, deck):
+                self.assertNotIn(word, done.stdout + done.stderr, form)
+
 
 class Simulate(Cli):
     TEXT = json.dumps({
