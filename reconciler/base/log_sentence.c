@@ -30,15 +30,20 @@ static const struct {
     {"condition_set", "{condition}: {text}"},
     {"config_loaded", "the file is in force, names: {names}, CA: {ca}"},
     {"config_problem", "{at}: {path}: {message}"},
+    {"control_silent", "control stood still and is replaced (process {child_pid})"},
     {"declared_certificate_overridden", "takes the place of the declared certificate"},
     {"listening", "listening on {address} port {port} ({for})"},
+    {"log_dropped", "nobody read this for a while, lines left out: {lines}"},
     {"name_demanded", "asked for by a visitor"},
     {"note", "{text}"},
     {"plan_approved", "a plan is approved, actions: {actions}"},
     {"prefix_fleeting", "{text}"},
+    {"prefix_taken_over", "{prefix} is control's own user's now"},
     {"retry_asked", "somebody asked for another try at once"},
     {"stopped", "stopped"},
     {"stopping", "stopping: {because}"},
+    {"user_shared", "{because}"},
+    {"worker_silent", "worker {slot} stood still and is replaced (process {pid})"},
 };
 
 static const char *find_sentence(const char *event)
