@@ -202,6 +202,46 @@ static void check_plugins(struct catalog *c)
                             plugins[i].is_checked ? "" : "not checked, ");
 }
 
+/* --- names of routes that ask for no certificate --- */
+
+/* Why, or NULL. A pattern at the left is check_wildcards' to tell. */
+static const char *unasked(struct str name)
+{
+    struct address address;
+
+    if (has_star(name))
+        return NULL;
+    (void)!address_parse(name, &address);
+    if (address.type == ADDRESS_IPV6)
+        return "'%.*s' asks for no certificate: no handshake names an IPv6 address";
+    if (str_ends(address.host, STR(".")))
+        return "'%.*s' asks for no certificate: names come without a dot at their end";
+    if (address.host.len > NAME_LENGTH_MAX)
+        return "'%.*s' asks for no certificate: it is longer than a name can be";
+    return NULL;
+}
+
+static void check_unasked(struct catalog *c, struct catalog_ref ref, const struct texts *names,
+                          const char *list)
+{
+    const struct acme *acme = c->context->found_acme;
+
+    for (size_t i = 0; acme && acme->enabled && i < names->count; i++) {
+        const struct text *name = &names->items[i];
+        const char *why = unasked(name->value);
+        char field[FIELD_MAX];
+
+        snprintf(field, sizeof(field), "%s[%zu]", list, i + 1);
+        if (str_ends(name->value, STR(".*")))
+            catalog_problem(c, ref, PROBLEM_NOTE, name->place, field,
+                            "'%.*s' asks for no certificate: each name gets its own, once it is "
+                            "first asked for",
+                            STR_ARG(str_slice(name->value, 0, TEXT_SHOWN_MAX)));
+        else if (why)
+            warn(c, ref, name->place, list, i + 1, why, name->value);
+    }
+}
+
 /* --- routes --- */
 
 /* A list in an order that does not depend on how it was written. */
@@ -405,6 +445,8 @@ static int check_routes(struct catalog *c)
 
         check_wildcards(c, ref, &routes[i].hosts, "hosts", &declared);
         check_wildcards(c, ref, &routes[i].snis, "snis", &declared);
+        check_unasked(c, ref, &routes[i].hosts, "hosts");
+        check_unasked(c, ref, &routes[i].snis, "snis");
         check_paths(c, i);
         if (!is_served(&routes[i]))
             warn(c, ref, routes[i].entity.place, "", 0,

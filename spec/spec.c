@@ -56,20 +56,17 @@ static void refuse_source(struct loading *l, size_t i, uint32_t line, uint32_t c
 }
 
 /* Kong looks at the last letters, not at a dot before them. */
-static enum spec_syntax syntax_of(const struct spec_source *s, bool *is_known)
+static enum spec_syntax syntax_of(const struct spec_source *s)
 {
     struct str name = str_from(s->name);
 
-    *is_known = true;
     if (s->syntax != SPEC_BY_NAME)
         return s->syntax;
-    if (str_ends(name, STR("json")))
-        return SPEC_JSON;
-    if (str_ends(name, STR("yaml")) || str_ends(name, STR("yml")))
-        return SPEC_YAML;
     /* Standard input has no name to go by. */
-    *is_known = !name.len || str_equal(name, STR("-"));
-    return SPEC_EITHER;
+    if (!name.len || str_equal(name, STR("-")))
+        return SPEC_EITHER;
+    /* What somebody names is meant, whatever it is called. */
+    return str_ends(name, STR("json")) ? SPEC_JSON : SPEC_YAML;
 }
 
 static bool begins_like_json(struct str bytes)
@@ -110,17 +107,9 @@ static int parse_source(struct loading *l, size_t i, struct str bytes, const str
                                        .problems = l->problems,
                                        .origin = origin,
                                        .limits = document_limits_default()};
-    bool is_known;
-    enum spec_syntax syntax = syntax_of(&l->sources[i], &is_known);
+    enum spec_syntax syntax = syntax_of(&l->sources[i]);
     int rc;
 
-    if (!is_known) {
-        problems_add(l->problems, PROBLEM_ERROR, (struct place){(uint32_t)i, 0, 0}, STR(""),
-                     "unknown file type: %s. (Accepted types: json, yaml); rename it, or give it "
-                     "on standard input: -",
-                     l->sources[i].name);
-        return -1;
-    }
     if (syntax == SPEC_JSON)
         rc = json_parse(&options, bytes, root, l->error);
     else if (syntax == SPEC_EITHER && begins_like_json(bytes))

@@ -15,8 +15,8 @@
 enum spec_syntax { SPEC_BY_NAME, SPEC_EITHER, SPEC_YAML, SPEC_JSON };
 
 /*
- * One document. `name` is what problems print ("kong.yaml", "-"); SPEC_BY_NAME looks at its ending.
- * SPEC_EITHER takes JSON, and YAML where it is none: so do "" and "-" by name.
+ * One document. `name` is what problems print ("kong.yaml", "-"); SPEC_BY_NAME looks at its ending:
+ * JSON where that is `json`, else YAML. SPEC_EITHER takes JSON, and YAML where it is none: so do "" and "-" by name.
  */
 struct spec_source {
     const char *name;

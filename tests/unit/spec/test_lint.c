@@ -7,6 +7,7 @@
 
 #define ACME "plugins: [{name: acme, config: {account_email: a@b, api_uri: 'https://ca.test/d', "
 #define NEVER " can never match: "
+#define UNASKED " asks for no certificate: "
 #define WILD                                                                                      \
     " would need a wildcard certificate, which http-01 cannot get: each name gets its own, once " \
     "it is first asked for\n"
@@ -41,7 +42,18 @@ static const struct {
     /* Names that need a wildcard certificate, where the gate lets them through. */
     {ACME "domains: ['*.c.d']}}]\nroutes: [{hosts: ['*.b.c.d', '*.c.d', '*.d', a.c.d, 'c.*']}]\n",
      "3:19: warning: routes[1].hosts[1]: '*.b.c.d'" WILD
-     "3:30: warning: routes[1].hosts[2]: '*.c.d'" WILD},
+     "3:30: warning: routes[1].hosts[2]: '*.c.d'" WILD
+     "3:53: note: routes[1].hosts[5]: 'c.*'" UNASKED
+     "each name gets its own, once it is first asked for\n"},
+    /* Names of routes of which no certificate can come. */
+    {ACME "domains: ['*.b']}}]\nroutes: [{hosts: [a.b., 'a.b.:80', '::1', a.b]}, {protocols: "
+          "[https], snis: [c.b.]}]\n",
+     "3:19: warning: routes[1].hosts[1]: 'a.b.'" UNASKED "names come without a dot at their end\n"
+     "3:25: warning: routes[1].hosts[2]: 'a.b.:80'" UNASKED
+     "names come without a dot at their end\n"
+     "3:36: warning: routes[1].hosts[3]: '::1'" UNASKED "no handshake names an IPv6 address\n"
+     "3:78: warning: routes[2].snis[1]: 'c.b.'" UNASKED "names come without a dot at their end\n"},
+    {ACME "domains: ['*.b']}, enabled: false}]\nroutes: [{hosts: [a.b.]}]\n", ""},
     {ACME "allow_any_domain: true}}]\nroutes: [{snis: ['*.x'], protocols: [https]}]\n",
      "3:18: note: routes[1].snis[1]: '*.x'" WILD},
     {ACME "domains: ['*.d']}}]\nroutes: [{hosts: ['*.b.d', '*.c.d']}]\ncertificates: [{cert: c, "
