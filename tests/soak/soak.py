@@ -24,10 +24,11 @@ for each in ("e2e", "support"):
     sys.path.insert(0, os.path.join(TOP, "tests", each))
 
 import kill_points  # noqa: E402
+import memory  # noqa: E402
 import processes  # noqa: E402
 import run_tests  # noqa: E402
 import vanish as vanishing  # noqa: E402
-from harness import Case, Load, declared, document  # noqa: E402
+from harness import Case, Load, declared, document, self_signed  # noqa: E402
 
 ROUNDS = 10  # of everything, at scale 1
 BOUND = 300
@@ -36,6 +37,8 @@ RELOADS = 100
 NAMES = 100
 STARTS = 10
 VANISHINGS = 6
+CHANGES = 40
+DEAD_KEYS_SECONDS = 75  # a minute, and a slow machine
 
 
 class Soak(Case):
@@ -231,6 +234,38 @@ class Soak(Case):
         )
         processes.wait_until("it is usable", lambda: not s.status_json()["conditions"], 60)
 
+    def dead_keys(self, chance, _round):
+        """Certificates come, change and go under load, files are refused: no dead key stays."""
+        names = [f"d{i}.test" for i in range(6)]
+        pairs, dead, made = {}, [], 0
+        s = self.server(document([]), settings={"nginx_worker_processes": "2"})
+        s.start()
+        load = self.keep(Load(s, names, threads=1, pause=0.01))
+        for number in range(CHANGES):
+            name = chance.choice(names)
+            dead.extend([pairs.pop(name)] if name in pairs else [])
+            if chance.random() < 0.7:
+                made += 1
+                pairs[name] = self_signed(f"k{made}.test", key=chance.choice(["ec", "rsa"]))
+            text = document(certificates=[declared(n, pair=p) for n, p in pairs.items()])
+            if chance.random() < 0.2:
+                s.write(text + f"x{number}: y\n")
+            s.write(text)
+            self.wait_taken(s)
+            time.sleep(chance.uniform(0, 0.3))
+        load.stop()
+        needles = {
+            f"{i}, {what}": bytes_
+            for i, pair in enumerate(dead)
+            for what, bytes_ in memory.needles_of(pair[1]).items()
+        }
+        processes.wait_until(
+            "no dead key is left",
+            lambda: not any(memory.find(p, needles) for p in [s.control, *s.workers]),
+            DEAD_KEYS_SECONDS,
+            1,
+        )
+
     def count(self, chance):
         print("operations:", kill_points.count_operations(self), flush=True)
 
@@ -251,7 +286,8 @@ def names(scale, operations):
     """All rounds. Less than one of a kind is one; the kill points are drawn evenly."""
     rounds = max(1, math.ceil(ROUNDS * scale - 1e-9))
     for number in range(rounds):
-        for kind in ("kill_anywhen", "load", "stopped", "storm", "nonces", "restarts", "vanish"):
+        for kind in ("kill_anywhen", "load", "stopped", "storm", "nonces", "restarts", "vanish",
+                     "dead_keys"):  # fmt: skip
             yield f"{kind}/{number}"
         for step in kill_points.CA_STEPS:
             for instant in kill_points.INSTANTS:
