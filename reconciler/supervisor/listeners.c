@@ -13,8 +13,10 @@
 #include <unistd.h>
 
 #include "reconciler/base/buf.h"
+#include "reconciler/supervisor/port_owner.h"
 
 #define LISTENERS_FREE_PORTS 1024 /* and above: for everybody (ip(7)) */
+#define LISTENERS_OWNER_MAX 200 /* bytes about who has a port */
 #define DEFER_ACCEPT_S 1          /* nginx' value for `deferred` */
 
 union address {
@@ -207,7 +209,8 @@ static int settle(struct settings_listens *list, struct error *e)
 }
 
 /* Without SO_REUSEPORT, which would let a second instance of ours in beside the first. */
-static void probe(const struct settings_listens *list, struct buf *in_use, size_t *count)
+static void probe(const struct settings_listens *list, struct buf *in_use, size_t *count,
+                  uint16_t *first)
 {
     for (size_t i = 0; i < list->count; i++) {
         int fd = list->items[i].port ? bind_socket(&list->items[i], false) : -1;
@@ -217,6 +220,8 @@ static void probe(const struct settings_listens *list, struct buf *in_use, size_
         }
         if (!list->items[i].port || errno != EADDRINUSE)
             continue;
+        if (!*count)
+            *first = list->items[i].port;
         buf_cstr(in_use, (*count)++ ? ", " : "");
         print_address(&list->items[i], in_use);
     }
@@ -246,30 +251,39 @@ static long owner_of(const char *prefix)
     return parent;
 }
 
-static void say_owner(const char *prefix, struct error *e)
+/* One of ours, or whoever has the first of the ports. */
+static void say_owner(const char *prefix, uint16_t port, struct error *e)
 {
+    struct buf text = BUF_INIT(LISTENERS_OWNER_MAX);
     long owner = owner_of(prefix);
     size_t len = strlen(e->message);
 
-    if (owner > 1)
+    if (owner > 1) {
         snprintf(e->message + len, sizeof(e->message) - len, "; process %ld uses %.60s", owner,
                  prefix);
+        return;
+    }
+    port_owner_print(port, &text);
+    snprintf(e->message + len, sizeof(e->message) - len, "; %u is held by %s", (unsigned)port,
+             text.data ? text.data : "another process");
+    buf_free(&text);
 }
 
 static int refuse_in_use(const struct settings *s, struct error *e)
 {
     struct buf text = BUF_INIT(64 * 2 * SETTINGS_LISTEN_MAX);
     size_t count = 0;
+    uint16_t first = 0;
 
-    probe(&s->proxy_listen, &text, &count);
-    probe(&s->status_listen, &text, &count);
+    probe(&s->proxy_listen, &text, &count, &first);
+    probe(&s->status_listen, &text, &count, &first);
     if (count > 1)
         error_set(e, ERROR_IN_USE, "addresses %.400s%s are in use", text.data ? text.data : "",
                   text.len > 400 ? " ..." : "");
     else if (count)
         error_set(e, ERROR_IN_USE, "address %s is in use", text.data ? text.data : "");
     if (count)
-        say_owner(s->prefix, e);
+        say_owner(s->prefix, first, e);
     buf_free(&text);
     return count ? -1 : 0;
 }

@@ -142,7 +142,8 @@ class Beside(Case):
         second.spawn()
         self.assertNotEqual(0, second.process.wait(20))
         self.assertIn("in use", second.log_text())
-        self.assertIn(str(first.plain), second.log_text())
+        holder = f"{first.plain} is held by reconcert (process {first.process.pid})"
+        self.assertIn(holder, second.log_text())
         for _ in range(20):
             first.fingerprint("d.test")
 
