@@ -110,14 +110,27 @@ void fault_add_entity(struct schema_context *c, const struct schema_frame *at, s
 #define UNKNOWN "unknown field" /* as Kong has it */
 
 void fault_add_unknown(struct schema_context *c, const struct schema_frame *at, struct place place,
-                       const char *near)
+                       const char *near, const char *newer)
 {
     size_t before = c->fault_count;
 
-    fault_add(c, at, place, UNKNOWN "%s%s%s", near ? ", did you mean " : "", near ? near : "",
-              near ? "?" : "");
-    if (near && c->fault_count > before)
+    if (newer)
+        fault_add(c, at, place, UNKNOWN ": known to %s, not to 3.9", newer);
+    else
+        fault_add(c, at, place, UNKNOWN "%s%s%s", near ? ", did you mean " : "", near ? near : "",
+                  near ? "?" : "");
+    if ((near || newer) && c->fault_count > before)
         c->faults[before].kong = STR(UNKNOWN);
+}
+
+void fault_add_more(struct schema_context *c, const char *more)
+{
+    struct schema_fault *f = &c->faults[c->fault_count - 1];
+
+    f->kong = f->message;
+    f->message = arena_printf(c->scratch, "%.*s%s", STR_ARG(f->message), more);
+    if (!f->message.ptr)
+        f->message = f->kong;
 }
 
 void fault_explain(struct schema_context *c, struct str path, const char *format, ...)

@@ -5,6 +5,7 @@
 #include "reconciler/base/nearest.h"
 #include "spec/fault.h"
 #include "spec/json.h"
+#include "spec/newer.h"
 #include "spec/rule.h"
 #include "spec/value.h"
 
@@ -94,9 +95,11 @@ static void open_map(struct schema_context *c, struct schema_view *v, const stru
             struct schema_frame here = {.up = at,
                                         .name = names_text(c->index->names, keys[k].name)};
 
+            const char *newer = newer_field(v->record->name, here.name);
+
             fault_add_unknown(c, &here,
                               (struct place){v->node->file, keys[k].line, keys[k].column},
-                              near_field(v, here.name));
+                              newer ? NULL : near_field(v, here.name), newer);
         }
     }
 }

@@ -5,6 +5,7 @@
 #include "spec/check.h"
 #include "spec/fault.h"
 #include "spec/document_json.h"
+#include "spec/newer.h"
 #include "spec/spec.h"
 
 /* The numbers of the first five are used in entity_infos. */
@@ -219,6 +220,18 @@ static bool is_known(const struct schema_context *c, struct str name)
     return false;
 }
 
+static void refuse_name(struct schema_context *c, struct schema_view *v,
+                        const struct schema_frame *at, struct str name)
+{
+    size_t before = c->fault_count;
+
+    fault_add_field(c, v, at, PLUGIN_NAME,
+                    "plugin '%.*s' not enabled; add it to the 'plugins' configuration property",
+                    STR_ARG(name));
+    if (c->fault_count > before && newer_is_enterprise_plugin(name))
+        fault_add_more(c, " (known to Kong Enterprise, not to 3.9)");
+}
+
 static bool choose(struct schema_context *c, struct schema_view *v, const struct schema_frame *at)
 {
     const struct document_node *n = v->slots[PLUGIN_NAME];
@@ -237,10 +250,7 @@ static bool choose(struct schema_context *c, struct schema_view *v, const struct
     if (!v->variant && is_known(c, name))
         v->variant = &unchecked_variant;
     if (!v->variant)
-        fault_add_field(c, v, at, PLUGIN_NAME,
-                        "plugin '%.*s' not enabled; add it to the 'plugins' configuration "
-                        "property",
-                        STR_ARG(name));
+        refuse_name(c, v, at, name);
     return v->variant != NULL;
 }
 

@@ -36,7 +36,8 @@ static const struct row documents[] = {
     {"_info: {select_tags: [a]}\n_workspace: x\n",
      "2:1: _info: unknown field: decK's own key, run `deck file render` or remove it\n"
      "3:1: _workspace: unknown field: decK's own key, run `deck file render` or remove it\n"},
-    {"consumer_groups: []\n", "2:1: consumer_groups: unknown field\n"},
+    {"consumer_groups: []\n",
+     "2:1: consumer_groups: unknown field: known to Kong Enterprise, not to 3.9\n"},
 };
 
 static const struct row services[] = {
@@ -250,12 +251,16 @@ static const struct row others[] = {
      "routes, snis, upstreams, targets, plugins, tags, ca_certificates, clustering_data_planes, "
      "parameters, vaults, key_sets, keys, filter_chains\n"},
     {"servces: []\n", "2:1: servces: unknown field, did you mean services?\n"},
-        {"services: [{name: a, host: b, route: []}]\n",
-         "2:31: services[1].route: unknown field, did you mean routes?\n"},
-        {"services: [{name: a, host: b, flavour: 1}]\n", "2:31: services[1].flavour: unknown field\n"},
-        {"plugins: [{name: acme, config: {account_email: a@b.test, domain: [c]}}]\n",
-         "2:58: plugins[1].config.domain: unknown field, did you mean domains?\n"},
-        {"workspaces: [{name: a, tags: [b]}]\n", "2:24: workspaces[1].tags: unknown field\n"},
+    {"services: [{name: a, host: b, route: []}]\n",
+     "2:31: services[1].route: unknown field, did you mean routes?\n"},
+    {"services: [{name: a, host: b, flavour: 1}]\n", "2:31: services[1].flavour: unknown field\n"},
+    {"plugins: [{name: acme, config: {account_email: a@b.test, domain: [c]}}]\n",
+     "2:58: plugins[1].config.domain: unknown field, did you mean domains?\n"},
+    {"workspaces: [{name: a, tags: [b]}]\n", "2:24: workspaces[1].tags: unknown field\n"},
+    /* Known to others than 3.9. */
+    {"services: [{name: a, host: b, tls_sans: {}}]\nconsumer_groups: []\n",
+     "2:31: services[1].tls_sans: unknown field: known to Kong Enterprise 3.11 and later, not to "
+     "3.9\n3:1: consumer_groups: unknown field: known to Kong Enterprise, not to 3.9\n"},
     {"parameters: [{key: a, value: b}]\n", ""},
     {"parameters: [{key: a}]\n", "2:14: parameters[1].value: required field missing\n"},
     {"acme_storage: [{key: a, value: b, ttl: 5}]\n", ""},

@@ -18,7 +18,8 @@ static const struct row plugins[] = {
     {"plugins: [{name: rate-limiting, config: {minute: 5, policy: local}}]\n", ""},
     {"plugins: [{name: nope}]\n", "2:18: plugins[1].name: plugin 'nope'" NOT_ENABLED},
     {"plugins: [{name: openid-connect, protocols: [x]}]\n",
-     "2:18: plugins[1].name: plugin 'openid-connect'" NOT_ENABLED},
+     "2:18: plugins[1].name: plugin 'openid-connect' not enabled; add it to the 'plugins' "
+     "configuration property (known to Kong Enterprise, not to 3.9)\n"},
     {"plugins: [{}]\n", "2:11: plugins[1].name: required field missing\n"},
     {"plugins: [{name: null}]\n", "2:18: plugins[1].name: required field missing\n"},
     {"plugins: [{name: 5}]\n", "2:18: plugins[1].name: expected a string\n"},
