@@ -232,8 +232,13 @@ static void check_inline(struct catalog *c, const struct schema_field *f,
     if (schema_open(s, entity_infos[f->refers_to].record, n, &v, at, NULL, NULL))
         schema_check_view(s, &v, NULL, at);
     s->is_partial = false;
-    if (fault_total(s) == before)
-        fault_add(s, &here, document_place(n), "missing primary key");
+    if (fault_total(s) != before)
+        return;
+    before = s->fault_count;
+    fault_add(s, &here, document_place(n), "missing primary key");
+    if (s->fault_count > before && n->count == 1 &&
+        document_get(n, names_find(s->index->names, STR("name"))))
+        fault_add_more(s, ": {name: ...} is decK's form; write the name alone");
 }
 
 /* {id: UUID}. True: it is a reference. */
