@@ -29,6 +29,11 @@ int64_t clock_steady_ms(void)
     return read_ms(CLOCK_MONOTONIC);
 }
 
+int64_t clock_built_at(void)
+{
+    return (int64_t)CLOCK_BUILT_AT - 86400;
+}
+
 /* Days since 1970-01-01 of a proleptic Gregorian date, and back (the usual era arithmetic). */
 static int64_t days_from_civil(int64_t year, int64_t month, int64_t day)
 {

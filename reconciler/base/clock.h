@@ -15,6 +15,8 @@
 int64_t clock_now(void);       /* unix seconds, CLOCK_REALTIME */
 int64_t clock_now_ms(void);    /* unix milliseconds */
 int64_t clock_steady_ms(void); /* CLOCK_MONOTONIC milliseconds, for deadlines */
+/* A day before this program was built: a clock that says less is wrong. */
+int64_t clock_built_at(void);
 
 /*
  * RFC 3339 in UTC, "2026-11-24T02:57:00Z"; years outside 0..9999 are clamped. `out` holds

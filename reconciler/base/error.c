@@ -24,6 +24,7 @@ static const char *const kind_names[ERROR_KIND_COUNT] = {
     [ERROR_ACCOUNT_LIMIT] = "account_limit",
     [ERROR_CA_BROKEN] = "ca_broken",
     [ERROR_ACCOUNT] = "account",
+    [ERROR_NEEDLESS] = "needless",
 };
 
 static void set_text(struct error *e, enum error_kind kind, const char *format, va_list args)

@@ -27,6 +27,7 @@ enum error_kind {
     ERROR_ACCOUNT_LIMIT, /* the same, and whatever else the account asks for, too */
     ERROR_CA_BROKEN,     /* 5xx, serverInternal: passes */
     ERROR_ACCOUNT,       /* account unknown, deactivated, EAB missing, terms not agreed */
+    ERROR_NEEDLESS,      /* no failure: a certificate came, and another one was due at once */
     ERROR_KIND_COUNT
 };
 

@@ -5,7 +5,7 @@
 
 #include "clock.h"
 
-#define RETRY_AFTER_MAX_SECONDS (30 * 86400)
+#define RETRY_AFTER_MAX_SECONDS ((int64_t)100 * 365 * 86400)
 
 const char *http_method_name(enum http_method method)
 {
@@ -72,7 +72,7 @@ int64_t http_retry_after(struct str value, int64_t now)
     struct str text = str_trim(value);
 
     if (str_to_u64(text, &delta))
-        at = delta > RETRY_AFTER_MAX_SECONDS ? now + RETRY_AFTER_MAX_SECONDS : now + (int64_t)delta;
+        at = delta > (uint64_t)RETRY_AFTER_MAX_SECONDS ? now + RETRY_AFTER_MAX_SECONDS : now + (int64_t)delta;
     else if (!text.len || parse_http_date(text, &at))
         return 0;
     if (at < now)

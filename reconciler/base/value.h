@@ -22,6 +22,7 @@
 #define VALUE_KEY_MAX ((size_t)16 << 10)    /* of a private key, PEM or DER */
 #define VALUE_LEAF_MAX ((size_t)64 << 10)   /* DER */
 #define VALUE_CHAIN_MAX ((size_t)128 << 10) /* DER certificates, one behind the other */
+#define VALUE_PEM_MAX ((size_t)512 << 10)   /* leaf and chain of an order */
 #define VALUE_TEXT_MAX 2048
 #define VALUE_JSON_MAX ((size_t)1 << 20)
 #define VALUE_JSON_DEPTH_MAX 8
@@ -45,7 +46,8 @@ enum value_type {
 enum value_order_state {
     VALUE_ORDER_KEY_MADE = 1, /* the key exists, newOrder may have been sent: no URL is known */
     VALUE_ORDER_CREATED = 2,  /* the CA answered: `url` is set */
-    VALUE_ORDER_FINALIZED = 3 /* the CSR was sent: only the certificate is still to be fetched */
+    VALUE_ORDER_FINALIZED = 3 /* the CSR was sent: only the certificate is still to be fetched, or
+                                 it is in `chain` */
 };
 
 /* `value.name` is the e-mail address. */
@@ -78,6 +80,9 @@ struct value_order {
     struct str account_url; /* whose order it is */
     enum value_order_state state;
     int64_t started_at;
+    /* What it brought, PEM, where that begins too late to be used at once; "" = nothing yet. */
+    struct str chain;
+    int64_t begins_at, ends_at;
 };
 
 struct value_failure {

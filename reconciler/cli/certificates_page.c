@@ -129,10 +129,20 @@ static void read_failures(const struct certificates_page *p, const struct docume
     o->failures = failures < UINT16_MAX ? (unsigned)failures : UINT16_MAX;
     o->failure_text = reading_text(&p->reading, entry, "last_error");
     o->failure_permanent = str_equal_cstr(reason, plan_reason_id(REASON_REFUSED_BY_CA));
-    if (str_equal_cstr(reason, plan_reason_id(REASON_BACKOFF)))
+    if (str_equal_cstr(reason, plan_reason_id(REASON_NEEDLESS)))
+        o->failure_kind = ERROR_NEEDLESS;
+    if (o->failure_permanent) {
+        if (o->failures < POLICY_DAILY_FAILURES)
+            o->failures = POLICY_DAILY_FAILURES;
+        o->failed_at = until - policy_retry_at(o->failures, 0, 0, 0, o->name, policy);
+    } else if (o->failure_kind == ERROR_NEEDLESS) {
+        o->failed_at = until - policy_needless_until(o->failures, 0, o->name, policy);
+    } else if (str_equal_cstr(reason, plan_reason_id(REASON_BACKOFF))) {
         o->failed_at = until - policy_retry_at(o->failures, 0, 0, lifetime, o->name, policy);
-    else if (o->failure_permanent || str_equal_cstr(reason, plan_reason_id(REASON_RATE_LIMITED)))
+    } else if (str_equal_cstr(reason, plan_reason_id(REASON_RATE_LIMITED))) {
         o->retry_at = until;
+        o->failed_at = until - 1;
+    }
 }
 
 static void observe_entry(const struct certificates_page *p, const struct document_node *entry,
@@ -159,6 +169,10 @@ static void observe_entry(const struct certificates_page *p, const struct docume
         o->key_type = read_key_type(reading_text(r, entry, "key_type"));
         o->active = !str_equal_cstr(state, "retired") &&
                     !str_equal_cstr(reason, plan_reason_id(REASON_FOUND_VALID));
+    }
+    if (str_equal_cstr(reason, plan_reason_id(REASON_NEXT_IN_HAND))) {
+        o->next_at = reading_time(r, next, "at");
+        o->next_ends_at = INT64_MAX;
     }
     read_failures(p, entry, reason, reading_time(r, next, "at"), policy, o);
 }

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "reconciler/base/clock.h"
 #include "reconciler/cli/against.h"
 #include "reconciler/cli/input.h"
 #include "reconciler/cli/note.h"
@@ -22,7 +23,7 @@ static int take_storage(struct dry_run *d, struct desired_options *options, stru
     options->demands = demands;
     if (desired_make(d->loaded->model, options, arena, &d->desired, e))
         return -1;
-    d->policy = plan_policy(d->desired, 0);
+    d->policy = plan_policy(d->desired, d->built_at);
     return observe_store(d->observation.store, &how, arena, &d->observed, e);
 }
 
@@ -33,7 +34,7 @@ static int take_against(struct dry_run *d, struct desired_options *options, stru
     if (against_demands(d->against, d->now, arena, options, e) ||
         desired_make(d->loaded->model, options, arena, &d->desired, e))
         return -1;
-    d->policy = plan_policy(d->desired, 0);
+    d->policy = plan_policy(d->desired, d->built_at);
     return against_observe(d->against, &d->policy, arena, &d->observed, e);
 }
 
@@ -109,6 +110,7 @@ int dry_run_reopen(struct dry_run *d, const struct command *c, size_t first_file
 
     memset(d, 0, sizeof(*d));
     d->now = input_now(c);
+    d->built_at = option_seen(c->options, OPTION_NOW) ? 0 : clock_built_at();
     code = input_settings(c, first_file, &d->settings);
     if (code == VERB_DONE)
         code = input_named(c, &d->settings);

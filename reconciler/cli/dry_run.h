@@ -26,6 +26,7 @@ struct dry_run {
     const struct plan *plan; /* within the limits of the CA, where they are known */
     struct budget *budget;   /* that it was fitted to; NULL: no limits are known */
     int64_t now;
+    int64_t built_at; /* policy.h; 0 with --now */
 };
 
 /*

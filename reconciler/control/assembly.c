@@ -287,6 +287,7 @@ int assembly_open(struct control *c, const struct assembly_calls *calls, struct 
     c->state.index = c->index;
     c->state.declared = c->declared;
     c->state.publisher = c->publisher;
+    c->state.breaker = &c->pass.breaker;
     c->state.observe = (struct observe_options){
         .storage_error = c->storage_error, .ordering_since = ordering_since, .context = c->issuance};
     c->pass = (struct pass){.state = &c->state,
@@ -294,6 +295,7 @@ int assembly_open(struct control *c, const struct assembly_calls *calls, struct 
                             .journal = c->journal,
                             .issuance = c->issuance,
                             .chains = c->chains,
+                            .conditions = &c->conditions,
                             .context = c,
                             .storage_failed = prefix_failed};
     return 0;

@@ -22,6 +22,10 @@ static const struct {
     [CONDITION_APPROVAL] = {"approval_unusable", CONDITION_FAULT},
     [CONDITION_APPROVAL_AWAITED] = {"approval_file_awaited", CONDITION_NOTE},
     [CONDITION_PUBLISH] = {"publish_failed", CONDITION_FAULT},
+    [CONDITION_CLOCK] = {"clock_wrong", CONDITION_FAULT},
+    [CONDITION_NEEDLESS] = {"certificates_needless", CONDITION_FAULT},
+    [CONDITION_RETRY_AFTER] = {"retry_after_cut", CONDITION_FAULT},
+    [CONDITION_BREAKER] = {"orders_stopped", CONDITION_FAULT},
 };
 
 static const struct {

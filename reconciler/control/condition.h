@@ -21,6 +21,10 @@ enum condition_id {
     CONDITION_APPROVAL,         /* the plan that approves cannot be read, or is none */
     CONDITION_APPROVAL_AWAITED, /* it is not there yet: no fault */
     CONDITION_PUBLISH,          /* a generation could not be announced to the workers */
+    CONDITION_CLOCK,            /* the system clock is before this program was built */
+    CONDITION_NEEDLESS,         /* what the CA issues is due for renewal at once */
+    CONDITION_RETRY_AFTER,      /* the CA asks for longer waits than there is time for */
+    CONDITION_BREAKER,          /* more was ordered than can be explained: nothing is any more */
     CONDITION_COUNT
 };
 

@@ -17,6 +17,7 @@
 #include "reconciler/control/daemon.h"
 #include "reconciler/control/first_load.h"
 #include "reconciler/control/fleet.h"
+#include "reconciler/control/heed.h"
 #include "reconciler/control/intake.h"
 #include "reconciler/control/issuance.h"
 #include "reconciler/control/journal.h"
@@ -33,8 +34,6 @@
 #define CONTROL_ACTIONS_A_TURN 2000
 /* Names seen in handshakes that wait for a turn; further ones are dropped. */
 #define CONTROL_SEEN_MAX 1024
-/* The machine's clock was set, not only kept right, when it jumps by more. */
-#define CONTROL_CLOCK_JUMP_MS 5000
 /* A file that is written without end is read after all, after this many looks. */
 #define CONTROL_RESTLESS_MAX 30
 /* For what is under way when we are told to stop: a little less than until we are killed. */
@@ -302,19 +301,6 @@ static void on_turn(int fd, short what, void *arg)
     turn(arg);
 }
 
-/* Where the clock was set, or the machine slept, what is due and what is valid is found out anew.
- */
-static void heed_clock(struct control *c)
-{
-    int64_t offset = clock_now_ms() - clock_steady_ms(), jump = offset - c->clock_offset_ms;
-
-    c->clock_offset_ms = offset;
-    if (jump > -CONTROL_CLOCK_JUMP_MS && jump < CONTROL_CLOCK_JUMP_MS)
-        return;
-    log_event(LOG_WARN, "clock_jumped", LOG_FIELDS(log_int("seconds", jump / 1000)));
-    c->wants_sweep = true;
-}
-
 static void on_poll(int fd, short what, void *arg)
 {
     struct control *c = arg;
@@ -323,7 +309,7 @@ static void on_poll(int fd, short what, void *arg)
     (void)fd;
     (void)what;
     in_seconds(c->poll, c->options->settings->acme_poll_interval);
-    heed_clock(c);
+    heed(c);
     look_soon(c);
     c->is_polled = is_alone;
 }
@@ -480,7 +466,7 @@ int control_run(const struct control_options *options)
             if (!options->is_restart)
                 say_notes(c);
             say_ready(c);
-            c->clock_offset_ms = clock_now_ms() - clock_steady_ms();
+            heed_begin(c);
             in_seconds(c->poll, options->settings->acme_poll_interval);
             prefix_on_look(-1, 0, c);
             wake(c);

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "reconciler/base/clock.h"
 #include "reconciler/control/limits.h"
 #include "reconciler/control/publish.h"
 #include "reconciler/control/routes.h"
+#include "reconciler/core/breaker.h"
 #include "reconciler/core/explain.h"
 #include "reconciler/pki/credential.h"
 #include "reconciler/store/declared.h"
@@ -64,7 +66,7 @@ int generation_parse(const struct generation_state *state, const struct source_s
     }
     if (make_desired(state, made->loaded->model, now, made->loaded->arena, &made->desired, e))
         goto fail;
-    made->policy = plan_policy(made->desired, 0);
+    made->policy = plan_policy(made->desired, clock_built_at());
     *g = made;
     return 0;
 fail:
@@ -196,8 +198,7 @@ static int enforce_declared(const struct generation_state *state, struct generat
 
 /* ---- managed credentials ---- */
 
-/* Valid, or all there is: an expired or revoked one is served where nothing declared covers the
- * name. */
+/* Valid, or all there is: one that is not is served where nothing declared covers the name. */
 static bool is_served(const struct generation *g, const struct action *a, int64_t now)
 {
     const struct observed_name *o = a->observed;
@@ -207,9 +208,9 @@ static bool is_served(const struct generation *g, const struct action *a, int64_
 
     if (!o || !o->has_certificate || !o->active || !is_wanted)
         return false;
-    if (!o->revoked && o->not_before <= now && now <= o->not_after)
+    if (plan_is_good(o, &g->policy, now))
         return true;
-    return explain_choose(g->loaded->model, a->name, o, now).served <= SERVED_MANAGED_STALE;
+    return explain_choose(g->loaded->model, a->name, o, false).served <= SERVED_MANAGED_STALE;
 }
 
 int generation_serve(const struct generation_state *state, const struct generation *g,
@@ -230,9 +231,16 @@ static bool is_storage_usable(const struct generation_state *state)
 static void keep_date(const struct generation_state *state, struct action *a, int64_t now)
 {
     const struct store_name *n;
+    int64_t stopped_until = state->breaker ? breaker_stopped_until(state->breaker, now) : 0;
 
     if (a->action != PLAN_ISSUE && a->action != PLAN_RENEW)
         return;
+    if (stopped_until) {
+        a->action = PLAN_WAIT;
+        a->reason = REASON_BREAKER;
+        a->at = stopped_until;
+        return;
+    }
     n = store_find(state->store, a->name);
     if (!n || n->limited_until <= now)
         return;

@@ -12,6 +12,7 @@
 #include "reconciler/core/plan.h"
 #include "reconciler/core/saved.h"
 
+struct breaker;
 struct credential;
 struct declared;
 struct index;
@@ -51,6 +52,7 @@ struct generation_state {
     const struct saved_plan *approved; /* NULL: nothing needs approval */
     struct credential *defaults[2];    /* the built-in certificate: primary, alternate (or NULL) */
     struct observe_options observe;
+    const struct breaker *breaker; /* NULL: none */
 };
 
 /* The full plan of a sweep; its arena holds the actions. Strings point into store and generation.

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "reconciler/base/clock.h"
 #include "reconciler/base/log.h"
 #include "reconciler/control/authority.h"
 #include "reconciler/control/errand.h"
@@ -185,7 +186,7 @@ static void take_generation(struct control *c, struct reload *r)
                          log_int("names", (int64_t)c->generation->desired->count),
                          log_cstr("ca", c->generation->desired->directory.ptr)));
     if (has_changed)
-        pass_forgive(&c->pass);
+        pass_forgive(&c->pass, clock_now());
     hand_on(c, r, before);
 }
 
@@ -198,6 +199,43 @@ static void take_plan(struct control *c, struct reload *r)
     c->pass.budget = c->plan.budget;
     c->plan.budget = NULL;
     r->plan = (struct generation_plan){0};
+}
+
+/* A condition about names: the first of them in words, and how many more there are. */
+static void tell_of_names(struct control *c, enum condition_id id, const struct action *first,
+                          size_t count, int64_t now)
+{
+    struct buf text = BUF_INIT(ERROR_MESSAGE_MAX * 2);
+
+    if (!count) {
+        condition_clear(&c->conditions, id);
+        return;
+    }
+    buf_printf(&text, "%.*s: ", STR_ARG(str_slice(first->name, 0, 100)));
+    plan_reason_print(first, now, &text);
+    text.len = text.len < ERROR_MESSAGE_MAX - 64 ? text.len : ERROR_MESSAGE_MAX - 64;
+    if (count > 1)
+        buf_printf(&text, "; %zu more names", count - 1);
+    condition_set(&c->conditions, id, buf_view(&text).ptr);
+    buf_free(&text);
+}
+
+/* What the whole plan shows to be wrong with the CA. */
+static void tell_of_plan(struct control *c, const struct plan *plan, int64_t now)
+{
+    const struct action *vain = NULL, *cut = NULL;
+    size_t vain_count = 0, cut_count = 0;
+
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct action *a = &plan->items[i];
+
+        if (a->reason == REASON_NEEDLESS && !vain_count++)
+            vain = a;
+        if (a->asked_at && !cut_count++)
+            cut = a;
+    }
+    tell_of_names(c, CONDITION_NEEDLESS, vain, vain_count, now);
+    tell_of_names(c, CONDITION_RETRY_AFTER, cut, cut_count, now);
 }
 
 /* The first look finds a file that cannot be used: nothing is approved then. */
@@ -321,11 +359,13 @@ void intake_take(struct control *c, struct reload *r)
     case RELOAD_READY:
         take_generation(c, r);
         take_plan(c, r);
+        tell_of_plan(c, c->plan.plan, r->now);
         log_held(c);
         log_blocked(c->plan.plan, r->now);
         break;
     case RELOAD_SWEPT:
         take_plan(c, r);
+        tell_of_plan(c, c->plan.plan, r->now);
         break;
     case RELOAD_FAILED:
         log_failure(LOG_ERROR, "reload_failed", &r->error, NULL);

@@ -174,7 +174,7 @@ static void admit(struct issuance *i)
         t->state = TASK_BUSY;
         batch_join(b, t);
         tasks[count++] = t;
-        if (!task_resume(t, i->options.store, str_from(t->authority->directory)))
+        if (!task_resume(t, i->options.store, str_from(t->authority->directory), clock_now()))
             buf_clear(&t->key);
         log_begun(t);
     }
@@ -431,11 +431,14 @@ static void hand_out(struct issuance *i, struct task *t)
 {
     const struct issuance_result result = {
         .name = str_from(t->name),
-        .chain = t->order ? acme_order_chain(t->order) : STR_NONE,
+        .chain = t->chain   ? str_from(t->chain)
+                 : t->order ? acme_order_chain(t->order)
+                            : STR_NONE,
         .key_type = t->key_type,
         .key = buf_view(&t->key),
-        .order_url = t->order ? acme_order_url(t->order) : STR_NONE,
+        .order_url = t->order ? acme_order_url(t->order) : str_from(t->url),
         .directory = str_from(t->authority->directory),
+        .ended_at = step_now_ms(i) / 1000,
         .apart = t->authority->apart,
         .is_renewal = t->is_renewal,
     };

@@ -45,6 +45,7 @@ struct issuance_result {
     struct str key; /* packed */
     struct str order_url;
     struct str directory;
+    int64_t ended_at; /* by the clock that the order began with, whatever was set meanwhile */
     bool apart;
     bool is_renewal;
 };

@@ -24,12 +24,18 @@ static bool is_sent(const struct store_name *n, int64_t since)
 static void observe_order(const struct store_name *n, const struct observe_options *options,
                           struct observed_name *out)
 {
-    int64_t since = n->order ? n->order->started_at : 0;
+    const struct store_order *open = n->order && !n->order->chain.len ? n->order : NULL;
+    int64_t since = open ? open->started_at : 0;
 
     if (options->ordering_since)
         since = options->ordering_since(options->context, n->name);
-    out->order_open = since || (n->order && !options->ordering_since);
+    out->order_open = since || (open && !options->ordering_since);
     out->order_sent = is_sent(n, since);
+    if (n->order && !open) {
+        out->next_at = n->order->begins_at;
+        out->next_ends_at = n->order->ends_at;
+        out->next_directory = n->order->directory;
+    }
     if (!n->sent)
         return;
     out->sent = n->sent->times;

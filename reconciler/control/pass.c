@@ -7,9 +7,11 @@
 #include "reconciler/base/log.h"
 #include "reconciler/base/sent.h"
 #include "reconciler/base/vec.h"
+#include "reconciler/control/heed.h"
 #include "reconciler/control/issuance.h"
 #include "reconciler/control/journal.h"
 #include "reconciler/control/errand.h"
+#include "reconciler/control/outcome.h"
 #include "reconciler/pki/certificate.h"
 #include "reconciler/pki/chain.h"
 #include "reconciler/pki/credential.h"
@@ -129,7 +131,10 @@ static void put_off(struct pass *p, struct str name, int64_t at)
     store_limit_set(n, at);
 }
 
-/* True if the order fits the CA's limits: then it has drawn on them. Else it is put off. */
+/*
+ * True if the order can be explained and fits the CA's limits: then it has drawn on them. Else it
+ * is put off.
+ */
 static bool fits(struct pass *p, const struct action *a, int64_t now)
 {
     struct str directory = p->generation->desired->directory;
@@ -139,13 +144,19 @@ static bool fits(struct pass *p, const struct action *a, int64_t now)
     int64_t at;
 
     /* One that is taken up again has drawn on them before. */
-    if (!p->budget || issuance_has(p->issuance, a->name) || (n && n->order && n->order->url.len))
+    if (issuance_has(p->issuance, a->name) ||
+        (n && store_order_is_open(n, now) && n->order->url.len))
         return true;
-    at = budget_promise(p->budget, &request, now);
+    at = heed_breaker(p, now);
+    if (at == now && p->budget)
+        at = budget_promise(p->budget, &request, now);
     if (at > now) {
         put_off(p, a->name, at);
         return false;
     }
+    breaker_count(&p->breaker, now);
+    if (!p->budget)
+        return true;
     if (n)
         store_limit_set(n, 0);
     if (budget_take(p->budget, &request, now, &e))
@@ -159,23 +170,29 @@ static void order(struct pass *p, const struct action *a, int64_t now)
 
     if (!fits(p, a, now))
         return;
+    /* Where its wait was cut short, the CA's directory is to be asked again too. */
+    if (a->observed && a->observed->retry_at > now)
+        issuance_retry(p->issuance);
     if (issuance_want(p->issuance, a->name, p->generation->desired->key_type,
                       a->action == PLAN_RENEW, &e))
         log_failure(LOG_ERROR, "order_failed", &e, LOG_FIELDS(log_str("name", a->name)));
 }
 
-/* Looked at again at the action's time, and when the certificate ends: the declared one takes over
- * then. */
+/* Looked at again at the action's time, and when the certificate begins or ends: the declared one
+ * is served before and after. */
 static int set_due(const struct generation_state *state, const struct action *a, int64_t now)
 {
     struct store_name *n = store_find(state->store, a->name);
-    int64_t at = a->at, end;
+    int64_t at = a->at, begin, end;
 
     if (!n)
         return 0; /* nothing is known of it: the next sweep sees to it */
     /* Until it is retired, it is renewed. */
     if (a->wanted == PLAN_RETIRE && a->renew_at > now)
         at = a->renew_at;
+    begin = n->credential ? n->credential->facts.not_before : 0;
+    if (begin > now && (!at || begin < at))
+        at = begin;
     end = n->credential ? n->credential->facts.not_after + 1 : 0;
     if (end > now && (!at || end < at))
         at = end;
@@ -411,9 +428,12 @@ static struct value gone_value(enum value_type type, bool apart, struct str dire
         .type = type, .gone = true, .apart = apart, .directory = directory, .name = name};
 }
 
-/* The credential, and with it the ends of its order and of earlier failures: one durable step. */
+/*
+ * The credential, and with it the ends of its order and of earlier failures: one durable step.
+ * Where it came `in_vain`, that is written down as a failure is.
+ */
 static void record_credential(struct pass *p, const struct issuance_result *r,
-                              const struct credential *c, int64_t now)
+                              const struct credential *c, const struct error *in_vain, int64_t now)
 {
     const struct store_name *n = store_find(p->state->store, r->name);
     struct errand *x = errand_new(p, r->name);
@@ -429,6 +449,8 @@ static void record_credential(struct pass *p, const struct issuance_result *r,
     values[0].u.credential.renewed = n && n->credential && str_equal(n->directory, r->directory);
     values[1] = gone_value(VALUE_ORDER, r->apart, r->directory, r->name);
     values[2] = gone_value(VALUE_FAILURE, r->apart, r->directory, r->name);
+    if (in_vain->kind)
+        values[2] = outcome_value(p->state->store, r, in_vain, now);
     values[3] = gone_value(VALUE_SENT, r->apart, r->directory, r->name);
     if (x)
         x->closes_order = x->is_stored = true;
@@ -436,39 +458,66 @@ static void record_credential(struct pass *p, const struct issuance_result *r,
     record(p, values, sent_next(&rest, &sent) == 1 && !rest.ptr ? 4 : 3, x);
 }
 
+/* The same for one that begins later than now: it stays with its order until then. */
+static void record_next(struct pass *p, const struct issuance_result *r, const struct credential *c,
+                        const struct error *in_vain, int64_t now)
+{
+    const struct store_name *n = store_find(p->state->store, r->name);
+    struct errand *x = errand_new(p, r->name);
+    struct value values[2];
+    char from[CLOCK_TEXT_SIZE];
+
+    if (!n || !store_order_value(p->state->store, n, &values[0])) {
+        record_credential(p, r, c, in_vain, now); /* not journaled: better than to lose it */
+        free(x);
+        return;
+    }
+    values[0].u.order.state = VALUE_ORDER_FINALIZED;
+    values[0].u.order.chain = r->chain;
+    values[0].u.order.begins_at = c->facts.not_before;
+    values[0].u.order.ends_at = c->facts.not_after;
+    values[1] = gone_value(VALUE_FAILURE, r->apart, r->directory, r->name);
+    if (in_vain->kind)
+        values[1] = outcome_value(p->state->store, r, in_vain, now);
+    log_event(LOG_NOTICE, "certificate_early",
+              LOG_FIELDS(log_str("name", r->name),
+                         log_cstr("not_before", clock_print(c->facts.not_before, from))));
+    if (x)
+        x->closes_order = true;
+    record(p, values, ARRAY_LENGTH(values), x);
+}
+
 void pass_issued(struct pass *p, const struct issuance_result *r, int64_t now)
 {
     const struct issued_expectation expected = {
         .key_type = r->key_type, .key = r->key, .name = r->name};
+    const struct store_name *n = store_find(p->state->store, r->name);
     struct error e;
     struct credential *c = credential_from_issued(p->chains, r->chain, &expected, &e);
+    enum outcome outcome = OUTCOME_REFUSE;
+    struct value vain;
+    int64_t issued_at = r->ended_at > now ? r->ended_at : now;
 
-    /* It would be due at once, and ordered again and again. */
-    if (c && c->facts.not_after <= now)
-        error_set(&e, ERROR_PROTOCOL, "the CA issued a certificate that has expired already");
-    if (!c || c->facts.not_after <= now)
+    if (c)
+        outcome = outcome_judge(&c->facts, r->name, n, &p->generation->policy, issued_at, &e);
+    if (outcome == OUTCOME_REFUSE) {
         pass_failed(p, r, &e, false, now);
+        credential_unref(c);
+        return;
+    }
+    p->has_news |= n && n->failure;
+    if (e.kind) {
+        vain = outcome_value(p->state->store, r, &e, now);
+        outcome_tell(p, &vain, &e, now);
+    } else {
+        breaker_explain(&p->breaker, outcome_renewal(&c->facts, r->name, &p->generation->policy),
+                        now);
+    }
+    if (outcome == OUTCOME_KEEP)
+        record_next(p, r, c, &e, now);
     else
-        record_credential(p, r, c, now);
+        record_credential(p, r, c, &e, issued_at);
     credential_unref(c);
-}
-
-static void log_failed(const struct pass *p, const struct value *v, const struct error *e)
-{
-    const struct value_failure *f = &v->u.failure;
-    const struct store_name *n = store_find(p->state->store, v->name);
-    int64_t lifetime = n && n->credential ? policy_lifetime(n->credential->facts.not_before,
-                                                            n->credential->facts.not_after)
-                                          : 0;
-    char next[CLOCK_TEXT_SIZE];
-
-    log_failure(
-        LOG_WARN, "certificate_failed", e,
-        LOG_FIELDS(log_str("name", v->name), log_int("failures", f->count),
-                   log_cstr("next_attempt",
-                            clock_print(policy_retry_at(f->count, f->failed_at, f->retry_at,
-                                                        lifetime, v->name, &p->generation->policy),
-                                        next))));
 }
 
 /* Of the CA's limits, that of failures too is drawn on. */
@@ -484,30 +533,20 @@ static void count_failure(struct pass *p, struct str name, int64_t now)
 void pass_failed(struct pass *p, const struct issuance_result *r, const struct error *e,
                  bool is_resumable, int64_t now)
 {
-    const struct store_name *n = store_find(p->state->store, r->name);
     struct errand *x = errand_new(p, r->name);
-    struct value values[2] = {
-        {.type = VALUE_FAILURE,
-         .apart = r->apart,
-         .directory = r->directory,
-         .name = r->name,
-         .u.failure = {.count = (n && n->failure ? n->failure->count : 0) + 1,
-                       .failed_at = now,
-                       .retry_at = e->retry_at,
-                       .kind = e->kind,
-                       .permanent = e->permanent,
-                       .text = str_from(e->message)}},
-    };
+    struct value values[2];
 
-    log_failed(p, &values[0], e);
-    count_failure(p, r->name, now);
+    values[0] = outcome_value(p->state->store, r, e, now);
+    outcome_tell(p, &values[0], e, now);
+    if (e->kind != ERROR_NEEDLESS)
+        count_failure(p, r->name, now);
     values[1] = gone_value(VALUE_ORDER, r->apart, r->directory, r->name);
     if (x)
         x->closes_order = true;
     record(p, values, is_resumable ? 1 : 2, x);
 }
 
-void pass_forgive(struct pass *p)
+void pass_forgive(struct pass *p, int64_t now)
 {
     struct store_name *const *names;
     struct value v;
@@ -519,6 +558,7 @@ void pass_forgive(struct pass *p)
             !store_failure_value(p->state->store, names[i], &v))
             continue;
         v = gone_value(VALUE_FAILURE, v.apart, v.directory, v.name);
+        breaker_explain(&p->breaker, now, now);
         record(p, &v, 1, errand_new(p, names[i]->name));
     }
 }
@@ -538,6 +578,7 @@ static void waive(struct pass *p, const struct store_name *n)
     log_event(LOG_NOTICE, "retry_asked",
               LOG_FIELDS(log_str("name", n->name), log_int("failures", v.u.failure.count)));
     v.u.failure.waived = true;
+    breaker_explain(&p->breaker, clock_now(), clock_now());
     record(p, &v, 1, x);
 }
 

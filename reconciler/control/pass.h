@@ -7,8 +7,10 @@
 #include "reconciler/base/error.h"
 #include "reconciler/base/str.h"
 #include "reconciler/control/generation.h"
+#include "reconciler/core/breaker.h"
 
 struct chain_pool;
+struct conditions;
 struct issuance;
 struct issuance_result;
 struct journal;
@@ -28,6 +30,9 @@ struct pass {
     const struct errand
         *errand; /* NULL, or all that may be done: everything else is left as it is */
     size_t retries; /* asked for, and not recorded yet */
+    struct breaker breaker;
+    struct conditions *conditions;
+    bool has_news; /* waits that conditions tell of have begun or ended: a sweep counts them */
     void *context;
     void (*storage_failed)(void *context, const struct error *e); /* nothing can be written down */
 };
@@ -54,7 +59,7 @@ void pass_issued(struct pass *p, const struct issuance_result *result, int64_t n
 void pass_failed(struct pass *p, const struct issuance_result *result, const struct error *e,
                  bool is_resumable, int64_t now);
 /* The file has changed: what the CA refused for good may be tried again. */
-void pass_forgive(struct pass *p);
+void pass_forgive(struct pass *p, int64_t now);
 /*
  * Somebody wants what failed to be tried at once: `name`, or all where it is empty. The wait is
  * recorded as taken off, then the names are due: the CA's limits hold on. Counted in `retries`.

@@ -271,6 +271,10 @@ static bool step(struct task *t)
     const struct error *why;
     struct error e;
 
+    if (t->chain) {
+        step_end(t);
+        return true;
+    }
     if (t->order)
         return step_order(t);
     if (!authority_session(t->authority->authority)) {

@@ -34,17 +34,18 @@ void task_free(struct task *t)
     acme_order_free(t->order);
     buf_free(&t->key);
     free(t->url);
+    free(t->chain);
     free(t->name);
     free(t);
 }
 
-bool task_resume(struct task *t, const struct store *store, struct str directory)
+bool task_resume(struct task *t, const struct store *store, struct str directory, int64_t now)
 {
     const struct store_name *n = store_find(store, str_from(t->name));
     enum key_type type;
     struct error e;
 
-    if (!n || !n->order || !str_equal(n->order->directory, directory))
+    if (!n || !store_order_is_open(n, now) || !str_equal(n->order->directory, directory))
         return false;
     buf_clear(&t->key);
     if (key_pack_pem(n->order->key, &type, &t->key, &e))
@@ -53,6 +54,8 @@ bool task_resume(struct task *t, const struct store *store, struct str directory
     t->started_at = n->order->started_at;
     free(t->url);
     t->url = n->order->url.len ? str_dup(n->order->url) : NULL;
+    free(t->chain);
+    t->chain = n->order->chain.len ? str_dup(n->order->chain) : NULL;
     return true;
 }
 

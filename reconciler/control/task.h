@@ -43,6 +43,7 @@ struct task {
     uint64_t number; /* never used twice: the cookie of its requests */
     struct buf key;  /* packed; empty = still to be made */
     char *url;       /* of the order; NULL = not known */
+    char *chain;     /* what it brought before, PEM; NULL = that is still to come */
     bool is_counted; /* a newOrder is about to be sent: it has been, or is being, journaled */
     int64_t sent_at; /* ... as sent at this time */
     struct acme_order *order; /* NULL before its first step */
@@ -58,9 +59,9 @@ void task_free(struct task *t); /* wipes the key; NULL is fine */
 
 /*
  * Takes up the order that the store has journaled for the name at this directory: its key, and its
- * URL if there is one. False where there is none that can be used.
+ * URL if there is one, or what it has brought already. False where there is none that can be used.
  */
-bool task_resume(struct task *t, const struct store *store, struct str directory);
+bool task_resume(struct task *t, const struct store *store, struct str directory, int64_t now);
 
 /* Makes the key; for the job thread. The outcome is in t->failed. */
 void task_make_key(struct task *t);

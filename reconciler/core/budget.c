@@ -310,7 +310,7 @@ static void gather_name(struct gathering *g, const struct observed_name *o)
         issued.kind = BUDGET_SENT;
         gather(g, issued);
     }
-    if (!o->failures)
+    if (!o->failures || o->failure_kind == ERROR_NEEDLESS)
         return;
     if (!is_sent_before(o, g->directory, o->failed_at)) {
         failed.kind = BUDGET_ORDERED;

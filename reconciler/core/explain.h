@@ -13,7 +13,7 @@
 /* Which certificate a handshake for a name gets (Kong's order, managed over declared; design 5). */
 enum explain_served {
     SERVED_MANAGED,        /* ours */
-    SERVED_MANAGED_STALE,  /* ours though expired or revoked: nothing declared covers the name */
+    SERVED_MANAGED_STALE,  /* ours though it is not valid: nothing declared covers the name */
     SERVED_EXACT,          /* the declared SNI of that very name */
     SERVED_FIRST_WILDCARD, /* "*.rest" */
     SERVED_LAST_WILDCARD,  /* "rest.*" */
@@ -37,11 +37,11 @@ struct explain_options {
 };
 
 /*
- * `observed` may be NULL. Looks through model->snis, passing over certificates with an unresolved
- * reference: they cannot be served.
+ * `observed` may be NULL; `good`: plan_is_good says so of it. Looks through model->snis, passing
+ * over certificates with an unresolved reference: they cannot be served.
  */
 struct explain_choice explain_choose(const struct model *model, struct str name,
-                                     const struct observed_name *observed, int64_t now);
+                                     const struct observed_name *observed, bool good);
 
 /*
  * A name as people write it, as the file has it: in lower case, without blanks around, a final dot

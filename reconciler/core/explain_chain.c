@@ -250,6 +250,8 @@ static void write_why_not_managed(const struct explain_subject *s, struct buf *o
         buf_cstr(out, ", because the managed one was revoked");
     else if (o->not_after < s->options->now)
         buf_cstr(out, ", because the managed one has expired");
+    else if (plan_is_early(o, s->options->policy, s->options->now))
+        print_time(out, ", because the managed one is not valid before ", o->not_before);
     else if (!o->active)
         buf_cstr(out, ", because the stored one is not in use");
 }
@@ -263,8 +265,12 @@ static void say_served(struct explain_subject *s)
         buf_cstr(out, "the managed certificate: it comes before any declared one");
         return;
     case SERVED_MANAGED_STALE:
-        buf_printf(out, "the managed certificate, although it %s: nothing declared covers the name",
-                   s->observed->revoked ? "was revoked" : "has expired");
+        buf_cstr(out, "the managed certificate, although it ");
+        if (plan_is_early(s->observed, s->options->policy, s->options->now))
+            print_time(out, "is not valid before ", s->observed->not_before);
+        else
+            buf_cstr(out, s->observed->revoked ? "was revoked" : "has expired");
+        buf_cstr(out, ": nothing declared covers the name");
         return;
     case SERVED_DEFAULT:
         buf_cstr(out, "the default certificate (ssl_cert)");
@@ -306,7 +312,8 @@ static void say_failures(struct explain_subject *s)
     if (!o || !o->failures)
         return;
     out = explanation_begin(&s->chain, "last try");
-    print_time(out, "failed at ", o->failed_at);
+    print_time(out, o->failure_kind == ERROR_NEEDLESS ? "in vain at " : "failed at ",
+               o->failed_at);
     if (o->failures > 1)
         buf_printf(out, ", %u in a row", o->failures);
     buf_printf(out, " (%s)", error_kind_name(o->failure_kind));
@@ -326,8 +333,10 @@ static void write_why_then(const struct explain_subject *s, struct buf *out)
     const struct observed_name *o = s->observed;
     const struct policy *policy = s->options->policy;
     int64_t lifetime = policy_lifetime(o->not_before, o->not_after);
+    int64_t jitter = policy_jitter(lifetime, o->name, policy);
+    bool is_named = o->ari_at && o->ari_at == s->action.renew_at;
 
-    if (o->ari_at && o->ari_at == s->action.renew_at) {
+    if (is_named) {
         buf_cstr(out, "the CA's renewal information names that time");
     } else if (s->action.clamp == POLICY_CLAMPED_LOW) {
         buf_printf(out,
@@ -343,10 +352,15 @@ static void write_why_then(const struct explain_subject *s, struct buf *out)
     } else if (policy->threshold_is_stated) {
         buf_printf(out, "renew_threshold_days is %g", policy->threshold_days);
     } else {
-        int64_t left = o->not_after + 1 - s->action.renew_at;
+        int64_t left = o->not_after + 1 - s->action.renew_at - jitter;
         buf_printf(out, "%s of its lifetime is left then, ",
                    left * 5 > lifetime * 2 ? "half" : "a third");
         span_print(out, left, SPAN_EXACT);
+    }
+    if (!is_named && jitter) {
+        buf_cstr(out, ", and ");
+        span_print(out, jitter, SPAN_COARSE);
+        buf_cstr(out, " so that names are not all renewed at once");
     }
 }
 
@@ -426,6 +440,10 @@ static void write_unlisted(const struct explain_subject *s, struct buf *out)
 
 static void write_kept(const struct explain_subject *s, struct buf *out)
 {
+    if (s->action.reason == REASON_NEXT_IN_HAND || s->action.reason == REASON_CLOCK) {
+        plan_reason_print(&s->action, s->options->now, out);
+        return;
+    }
     print_time(out, "renew at ", s->action.at);
     buf_cstr(out, ": ");
     write_why_then(s, out);
@@ -455,7 +473,17 @@ static void write_reason(struct explain_subject *s, struct buf *out)
         write_backoff(s, out);
         return;
     case REASON_RATE_LIMITED:
-        buf_cstr(out, "the CA asked to wait until then");
+        if (s->action.asked_at)
+            print_time(out, "the CA asked to wait longer than can be waited, until ",
+                       s->action.asked_at);
+        else
+            buf_cstr(out, "the CA asked to wait until then");
+        return;
+    case REASON_NEEDLESS:
+        buf_printf(out,
+                   "%u certificate%s in a row needed to be renewed at once (the wait grows as "
+                   "behind failures: 1, 10, 100 minutes, then a day)",
+                   s->observed->failures, s->observed->failures == 1 ? "" : "s");
         return;
     case REASON_REFUSED_BY_CA:
         buf_cstr(out, "the CA refuses for good; a change of the file brings another try at once");

@@ -40,13 +40,12 @@ static struct explain_choice choose_declared(const struct model *model, struct s
 }
 
 struct explain_choice explain_choose(const struct model *model, struct str name,
-                                     const struct observed_name *observed, int64_t now)
+                                     const struct observed_name *observed, bool good)
 {
     struct explain_choice declared;
     bool is_indexed = observed && observed->has_certificate && observed->active;
 
-    if (is_indexed && !observed->revoked && now <= observed->not_after &&
-        observed->not_before <= observed->not_after)
+    if (is_indexed && good)
         return (struct explain_choice){.served = SERVED_MANAGED};
     declared = choose_declared(model, name);
     if (is_indexed && declared.served == SERVED_DEFAULT)

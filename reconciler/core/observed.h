@@ -36,6 +36,10 @@ struct observed_name {
     bool failure_waived;     /* somebody wants it tried again at once */
     struct str failure_text; /* the CA's own words */
 
+    int64_t next_at; /* the next certificate is in hand and begins then; 0 = there is none */
+    int64_t next_ends_at;
+    struct str next_directory; /* that it came from */
+
     bool order_open; /* an order of ours is under way or journaled ... */
     bool order_sent; /* ... and its newOrder is among `sent` */
     struct str sent; /* when newOrders were sent, as base/sent.h has it; "" = never */

@@ -2,7 +2,8 @@
 
 #include "reconciler/base/attr.h"
 
-/* A CA is not obeyed for longer (30 days from its answer); what lies later was never meant. */
+/* Behind a failure that lies ahead of the clock, what a CA asked for beyond this was never meant.
+ */
 #define RETRY_AT_MAX ((int64_t)31 * 86400)
 
 static const char *const action_names[PLAN_ACTION_COUNT] = {
@@ -24,11 +25,13 @@ enum plan_action plan_action_from(struct str name)
     return (enum plan_action)action;
 }
 
-struct policy plan_policy(const struct desired *desired, uint64_t jitter_seed)
+struct policy plan_policy(const struct desired *desired, int64_t built_at)
 {
     const struct acme *acme = desired->acme;
-    struct policy policy = {
-        .directory = desired->directory, .key_type = desired->key_type, .jitter_seed = jitter_seed};
+    struct policy policy = {.directory = desired->directory,
+                            .key_type = desired->key_type,
+                            .jitter_part = POLICY_JITTER_PART,
+                            .built_at = built_at};
 
     if (acme) {
         policy.threshold_is_stated = acme->renew_threshold_is_stated;
@@ -45,10 +48,27 @@ static bool has_expired(const struct observed_name *o, int64_t now)
     return now > o->not_after || o->not_after < o->not_before;
 }
 
-/* There is a certificate that a client would take today, wherever it came from. */
-static bool is_good(const struct observed_name *o, int64_t now)
+/* A clock from before this program was made says nothing of when certificates begin or end. */
+static bool is_clock_wrong(const struct policy *policy, int64_t now)
 {
-    return o && o->has_certificate && !o->revoked && !has_expired(o, now);
+    return now < policy->built_at;
+}
+
+/* One that had begun by our own clock when it came has begun, if the clock was set back since. */
+static bool has_begun(const struct observed_name *o, int64_t now)
+{
+    return o->not_before <= now || o->not_before <= o->issued_at;
+}
+
+bool plan_is_early(const struct observed_name *o, const struct policy *policy, int64_t now)
+{
+    return !has_begun(o, now) && o->not_before <= o->not_after && !is_clock_wrong(policy, now);
+}
+
+bool plan_is_good(const struct observed_name *o, const struct policy *policy, int64_t now)
+{
+    return o && o->has_certificate && !o->revoked &&
+           (is_clock_wrong(policy, now) || (has_begun(o, now) && !has_expired(o, now)));
 }
 
 /*
@@ -59,9 +79,9 @@ static bool is_good(const struct observed_name *o, int64_t now)
  * down. Unknown origin, as in keys that Kong wrote, counts as ours: Kong's keys hold only what the
  * file's api_uri issued.
  */
-static bool is_foreign(const struct observed_name *o, const struct policy *policy)
+static bool is_foreign(struct str directory, const struct policy *policy)
 {
-    return o->directory.len && policy->directory.len && !str_equal(o->directory, policy->directory);
+    return directory.len && policy->directory.len && !str_equal(directory, policy->directory);
 }
 
 static enum plan_reason block_reason(enum desired_block block)
@@ -99,12 +119,14 @@ static void want(struct action *a, const struct policy *policy, int64_t now)
 
     if (!o || !o->has_certificate)
         settle(a, PLAN_ISSUE, REASON_MISSING, now);
-    else if (is_foreign(o, policy))
+    else if (is_foreign(o->directory, policy))
         settle(a, PLAN_ISSUE, REASON_OTHER_DIRECTORY, now);
     else if (o->revoked)
         settle(a, again, REASON_REVOKED, now);
     else if (has_expired(o, now))
         settle(a, again, REASON_EXPIRED, now);
+    else if (plan_is_early(o, policy, now))
+        settle(a, again, REASON_NOT_YET_VALID, now);
     else
         settle(a, PLAN_RENEW, REASON_RENEWAL_DUE, now);
 }
@@ -116,33 +138,57 @@ static void put_off(struct action *a, enum plan_reason reason, int64_t at)
     a->at = at;
 }
 
+/* Until when the ladder alone holds the name back. */
+static int64_t ladder_until(const struct observed_name *o, const struct policy *policy, int64_t now)
+{
+    int64_t lifetime = o->has_certificate ? policy_lifetime(o->not_before, o->not_after) : 0;
+
+    /* The clock was wrong then, or is now: how long ago it was nobody knows. One try settles it. */
+    if (o->failed_at > now)
+        return 0;
+    if (o->failure_kind == ERROR_NEEDLESS)
+        return policy_needless_until(o->failures, o->failed_at, o->name, policy);
+    if (o->failure_permanent) /* daily all the same, because a CA may change its mind */
+        return policy_retry_at(o->failures > POLICY_DAILY_FAILURES ? o->failures
+                                                                   : POLICY_DAILY_FAILURES,
+                               o->failed_at, 0, 0, o->name, policy);
+    return policy_retry_at(o->failures, o->failed_at, 0, lifetime, o->name, policy);
+}
+
+/* What the CA asks for is obeyed while that leaves room to renew in. */
+static int64_t hold_retry(const struct observed_name *o, const struct policy *policy, int64_t ours,
+                          int64_t now)
+{
+    bool good = plan_is_good(o, policy, now) && !is_foreign(o->directory, policy);
+
+    return policy_hold_retry(o->retry_at, o->failed_at < now ? o->failed_at : now, ours,
+                             o->not_before, good ? o->not_after : 0, policy);
+}
+
 /* Puts off the order in `a` while the last failures say so. */
 static void respect_failures(struct action *a, const struct policy *policy, int64_t now)
 {
     const struct observed_name *o = a->observed;
-    int64_t lifetime = o->has_certificate ? policy_lifetime(o->not_before, o->not_after) : 0;
-    int64_t ours, at;
+    int64_t ours = ladder_until(o, policy, now), at = ours;
 
-    /* The clock was wrong then, or is now: how long ago it was nobody knows. One try settles it. */
-    if (o->failed_at > now) {
-        if (o->retry_at > now && o->retry_at <= now + RETRY_AT_MAX)
-            put_off(a, REASON_RATE_LIMITED, o->retry_at);
+    if (o->retry_at && (o->failed_at <= now || o->retry_at <= now + RETRY_AT_MAX))
+        at = hold_retry(o, policy, ours, now);
+    if (now >= at)
         return;
-    }
-    if (o->failure_permanent) {
-        /* Trying again the same way cannot help; daily all the same, because a CA may change its
-         * mind. */
-        unsigned failures =
-            o->failures > POLICY_DAILY_FAILURES ? o->failures : POLICY_DAILY_FAILURES;
-        at = policy_retry_at(failures, o->failed_at, o->retry_at, 0, a->name, policy);
-        if (now < at)
-            settle(a, PLAN_BLOCK, REASON_REFUSED_BY_CA, at);
-        return;
-    }
-    ours = policy_retry_at(o->failures, o->failed_at, 0, lifetime, a->name, policy);
-    at = o->retry_at > ours ? o->retry_at : ours;
-    if (now < at)
-        put_off(a, o->retry_at >= ours ? REASON_RATE_LIMITED : REASON_BACKOFF, at);
+    a->asked_at = o->retry_at > at ? o->retry_at : 0;
+    if (o->failure_permanent && o->failed_at <= now)
+        settle(a, PLAN_BLOCK, REASON_REFUSED_BY_CA, at);
+    else if (o->retry_at && o->retry_at >= ours)
+        put_off(a, REASON_RATE_LIMITED, at);
+    else
+        put_off(a, o->failure_kind == ERROR_NEEDLESS ? REASON_NEEDLESS : REASON_BACKOFF, at);
+}
+
+/* There is no good one, but the one that is there begins soon. */
+static bool begins_soon(const struct observed_name *o, const struct policy *policy, int64_t now)
+{
+    return o && o->has_certificate && !o->revoked && !is_foreign(o->directory, policy) &&
+           plan_is_early(o, policy, now) && o->not_before <= now + PLAN_EARLY_SECONDS;
 }
 
 /* What stands in the way of the order in `a`. */
@@ -151,6 +197,8 @@ static void hold_back(struct action *a, const struct policy *policy, bool storag
 {
     if (a->observed && a->observed->order_open)
         put_off(a, REASON_ORDER_OPEN, 0);
+    else if (begins_soon(a->observed, policy, now))
+        put_off(a, REASON_NOT_YET_VALID, a->observed->not_before);
     else if (!storage_usable)
         put_off(a, REASON_STORAGE, now + POLICY_STORAGE_RETRY_SECONDS);
     else if (a->observed && !a->observed->failure_waived)
@@ -171,12 +219,49 @@ static bool is_blocked(const struct desired_name *n, bool good)
     return n->block && !(good && n->block == DESIRED_NO_CA_CERTIFICATE);
 }
 
+/*
+ * The next certificate has been issued, but begins later: it is waited for, unless the one that is
+ * there ends before, or there is none and it begins too late. True if that decides it.
+ */
+static bool await_next(struct action *a, const struct policy *policy, bool good,
+                       bool storage_usable, int64_t now)
+{
+    const struct observed_name *o = a->observed;
+    int64_t latest = good ? o->not_after + 1 : now + PLAN_EARLY_SECONDS;
+
+    if (!o || !o->next_at || o->next_at > latest || now > o->next_ends_at ||
+        is_foreign(o->next_directory, policy))
+        return false;
+    settle(a, o->active ? PLAN_RENEW : PLAN_ISSUE, REASON_NEXT_BEGINS, now);
+    if (o->next_at > now && good)
+        settle(a, PLAN_KEEP, REASON_NEXT_IN_HAND, o->next_at);
+    else if (o->next_at > now)
+        put_off(a, REASON_NEXT_IN_HAND, o->next_at);
+    else
+        hold_back(a, policy, storage_usable, now);
+    return true;
+}
+
+/* `good`: the certificate that is there can be used, and is of the right CA. */
+static void seek(struct action *a, const struct policy *policy, bool good, bool storage_usable,
+                 int64_t now)
+{
+    if (await_next(a, policy, good, storage_usable, now))
+        return;
+    if (good && now < a->renew_at) {
+        keep(a, policy);
+        return;
+    }
+    want(a, policy, now);
+    hold_back(a, policy, storage_usable, now);
+}
+
 static void decide_desired(struct action *a, const struct policy *policy, bool storage_usable,
                            int64_t now)
 {
     const struct observed_name *o = a->observed;
-    bool good = is_good(o, now);
-    bool ours = good && !is_foreign(o, policy);
+    bool good = plan_is_good(o, policy, now);
+    bool ours = good && !is_foreign(o->directory, policy);
 
     if (ours && !o->active) {
         settle(a, PLAN_ADOPT, REASON_FOUND_VALID, now);
@@ -184,14 +269,22 @@ static void decide_desired(struct action *a, const struct policy *policy, bool s
         /* Said at once, not only when the certificate that is there is due: then it may be too
          * late. */
         settle(a, PLAN_BLOCK, block_reason(a->desired->block), 0);
-    } else if (ours && now < a->renew_at) {
-        keep(a, policy);
     } else {
-        want(a, policy, now);
-        hold_back(a, policy, storage_usable, now);
+        seek(a, policy, ours, storage_usable, now);
     }
     /* A managed certificate that is served now has replaced the declared one already. */
     a->overrides = a->desired->overrides && a->action != PLAN_BLOCK && !(good && o->active);
+}
+
+/* Nothing that depends on what time it is, and nothing is ordered, put in or taken out. */
+static void stand_still(struct action *a, int64_t now)
+{
+    int64_t at = now + POLICY_STORAGE_RETRY_SECONDS;
+
+    if (a->action == PLAN_KEEP)
+        settle(a, PLAN_KEEP, REASON_CLOCK, at);
+    else if (a->action != PLAN_NOTHING && a->action != PLAN_BLOCK && a->reason != REASON_ORDER_OPEN)
+        put_off(a, REASON_CLOCK, at);
 }
 
 struct action plan_decide(const struct desired_name *desired, const struct observed_name *observed,
@@ -201,14 +294,20 @@ struct action plan_decide(const struct desired_name *desired, const struct obser
         .name = desired ? desired->name : observed->name, .desired = desired, .observed = observed};
 
     if (observed && observed->has_certificate)
-        a.renew_at = policy_renew_at(observed->not_before, observed->not_after, policy,
-                                     observed->ari_at, &a.clamp);
+        a.renew_at =
+            policy_renew_at(&(struct policy_certificate){.name = observed->name,
+                                                         .not_before = observed->not_before,
+                                                         .not_after = observed->not_after,
+                                                         .ari_at = observed->ari_at},
+                            policy, &a.clamp);
     if (desired)
         decide_desired(&a, policy, storage_usable, now);
     else if (observed->active && observed->has_certificate)
         settle(&a, PLAN_RETIRE, REASON_NOT_DECLARED, now);
     else
         settle(&a, PLAN_NOTHING, REASON_NOT_DECLARED, 0);
+    if (is_clock_wrong(policy, now))
+        stand_still(&a, now);
     return a;
 }
 
@@ -272,9 +371,10 @@ static bool is_stuck(const struct action *a)
 {
     if (a->action == PLAN_BLOCK)
         return true;
-    return a->action == PLAN_WAIT &&
-           (a->reason == REASON_BUDGET || a->reason == REASON_BACKOFF ||
-            a->reason == REASON_RATE_LIMITED || a->reason == REASON_STORAGE);
+    return a->action == PLAN_WAIT && (a->reason == REASON_BUDGET || a->reason == REASON_BACKOFF ||
+                                      a->reason == REASON_RATE_LIMITED ||
+                                      a->reason == REASON_STORAGE || a->reason == REASON_NEEDLESS ||
+                                      a->reason == REASON_CLOCK || a->reason == REASON_BREAKER);
 }
 
 enum plan_exit plan_exit_code(const struct plan *plan)
@@ -295,6 +395,18 @@ static const char *bad_state(const struct observed_name *o, int64_t now)
     return has_expired(o, now) ? "expired" : NULL;
 }
 
+/* The state of a name of which something is still to be done. */
+static const char *open_state(const struct observed_name *o, int64_t now)
+{
+    bool is_served = o->has_certificate && o->active;
+
+    if (is_served && !has_begun(o, now))
+        return "pending";
+    if (o->failures && !(is_served && o->failure_kind == ERROR_NEEDLESS))
+        return "failing";
+    return is_served ? "due" : "pending";
+}
+
 const char *plan_state(const struct action *a, int64_t now)
 {
     const struct observed_name *o = a->observed;
@@ -308,7 +420,5 @@ const char *plan_state(const struct action *a, int64_t now)
         return "blocked";
     if (a->action == PLAN_KEEP || a->wanted == PLAN_RETIRE)
         return "valid";
-    if (o && o->failures && a->action != PLAN_ADOPT)
-        return "failing";
-    return o && o->has_certificate && o->active ? "due" : "pending";
+    return o && a->action != PLAN_ADOPT ? open_state(o, now) : "pending";
 }

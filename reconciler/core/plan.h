@@ -10,6 +10,12 @@
 /* plan = f(desired, observed, policy, now): the one place where it is decided what to do (design 1,
  * 5). Pure. */
 
+/*
+ * Without a good certificate, one that begins within so many seconds is waited for: clocks differ.
+ * Where it begins later, another one is ordered.
+ */
+#define PLAN_EARLY_SECONDS ((int64_t)86400)
+
 enum plan_action {
     PLAN_ISSUE,  /* order a first certificate */
     PLAN_RENEW,  /* order the next one */
@@ -32,7 +38,13 @@ enum plan_reason {
     REASON_OTHER_KEY_TYPE,  /* noted only: a new key type takes effect at the next renewal */
     REASON_FOUND_VALID,     /* adopt */
     REASON_NOT_DUE,         /* keep */
+    REASON_NEXT_IN_HAND,    /* keep: the next one has been issued, and begins at `at` */
+    REASON_NEXT_BEGINS,     /* renew: it has begun */
+    REASON_NOT_YET_VALID,   /* wait, or issue: the certificate begins later */
     REASON_BACKOFF,         /* wait: failed before */
+    REASON_NEEDLESS,        /* wait: the last ones were due when they were issued */
+    REASON_CLOCK,           /* wait: the clock is before this program was built */
+    REASON_BREAKER,         /* wait: more was ordered than can be explained */
     REASON_RATE_LIMITED,    /* wait: the CA named a time */
     REASON_ORDER_OPEN,      /* wait: an order is under way */
     REASON_STORAGE,         /* wait: the storage cannot be written */
@@ -61,6 +73,7 @@ struct action {
     int64_t at; /* unix seconds when it happens or is looked at again; 0 = only a change brings it
                    back */
     int64_t renew_at;                     /* of the certificate that is there; 0 = none */
+    int64_t asked_at; /* what the CA asked to wait for, if it is not waited for that long; else 0 */
     const struct desired_name *desired;   /* NULL for retire */
     const struct observed_name *observed; /* NULL: nothing is known of the name */
     const struct budget_note *budget;     /* NULL: the plan was made without limits */
@@ -79,8 +92,13 @@ struct plan {
 /* What `diff --exit-code` answers (design 6). */
 enum plan_exit { PLAN_EXIT_NOTHING = 0, PLAN_EXIT_CHANGES = 2, PLAN_EXIT_STUCK = 4 };
 
-/* The policy that the file asks for, by desired->acme, directory and key type. */
-struct policy plan_policy(const struct desired *desired, uint64_t jitter_seed);
+/* The policy that the file asks for, by desired->acme, directory and key type; policy.h: built_at. */
+struct policy plan_policy(const struct desired *desired, int64_t built_at);
+
+/* There is a certificate that a client would take now, as far as dates and revocation tell. */
+bool plan_is_good(const struct observed_name *observed, const struct policy *policy, int64_t now);
+/* Its validity begins later; not with a clock that is wrong. */
+bool plan_is_early(const struct observed_name *observed, const struct policy *policy, int64_t now);
 
 /* The decision for one name; either pointer may be NULL, not both. Used by passes that look at what
  * is due. */

@@ -17,7 +17,13 @@ static const char *const ids[REASON_COUNT] = {
     [REASON_OTHER_KEY_TYPE] = "other_key_type",
     [REASON_FOUND_VALID] = "found_valid",
     [REASON_NOT_DUE] = "not_due",
+    [REASON_NEXT_IN_HAND] = "next_in_hand",
+    [REASON_NEXT_BEGINS] = "next_begins",
+    [REASON_NOT_YET_VALID] = "not_yet_valid",
     [REASON_BACKOFF] = "backoff",
+    [REASON_NEEDLESS] = "needless",
+    [REASON_CLOCK] = "clock",
+    [REASON_BREAKER] = "breaker",
     [REASON_RATE_LIMITED] = "rate_limited",
     [REASON_ORDER_OPEN] = "order_open",
     [REASON_STORAGE] = "storage",
@@ -39,6 +45,9 @@ static const char *const sentences[REASON_COUNT] = {
     [REASON_ORDER_OPEN] = "an order is under way",
     [REASON_STORAGE] =
         "the storage cannot be written, and nothing is ordered that could not be kept",
+    [REASON_NEXT_BEGINS] = "the next certificate, which was issued ahead, has begun",
+    [REASON_CLOCK] = "the system clock is earlier than the day on which this program was built: "
+                     "nothing is decided by it",
     [REASON_APPROVAL] =
         "nobody has approved it yet: save the plan with diff --out, and apply it or "
         "put it where run --approve looks",
@@ -105,6 +114,13 @@ static void print_certificate(const struct action *a, struct buf *out)
     case REASON_FOUND_VALID:
         print_time(out, "a certificate in the storage is valid until ", o->not_after);
         return;
+    case REASON_NOT_YET_VALID:
+        print_time(out, "the certificate that is there is not valid before ", o->not_before);
+        return;
+    case REASON_NEXT_IN_HAND:
+        print_time(out, "the next certificate has been issued, and is not valid before ",
+                   o->next_at);
+        return;
     case REASON_RENEWAL_DUE:
         print_time(out, "renewal is due since ", a->renew_at);
         print_time(out, ", the certificate ends at ", o->not_after);
@@ -128,7 +144,12 @@ static void print_try(const struct action *a, struct buf *out)
     if (a->reason == REASON_REFUSED_BY_CA) {
         buf_cstr(out, "the CA refuses for good");
     } else if (a->reason == REASON_RATE_LIMITED) {
-        print_time(out, "the CA does not want another try before ", a->at);
+        print_time(out, "the CA does not want another try before ",
+                   a->asked_at ? a->asked_at : a->at);
+    } else if (a->reason == REASON_NEEDLESS) {
+        buf_cstr(out, "what the CA issues is due for renewal at once");
+        if (o->failures > 1)
+            buf_printf(out, ", %u times in a row", o->failures);
     } else {
         print_time(out, o->failures == 1 ? "the try at " : "the last try at ", o->failed_at);
         buf_cstr(out, " failed");
@@ -136,7 +157,9 @@ static void print_try(const struct action *a, struct buf *out)
             buf_printf(out, ", %u in a row", o->failures);
     }
     print_failure(o, out);
-    if (a->reason != REASON_RATE_LIMITED)
+    if (a->asked_at)
+        buf_cstr(out, ", which is too long to wait");
+    if (a->reason != REASON_RATE_LIMITED || a->asked_at)
         print_time(out, "; next try at ", a->at);
     if (a->reason == REASON_REFUSED_BY_CA)
         buf_cstr(out, ", or when the file changes");
@@ -171,7 +194,14 @@ void plan_reason_print(const struct action *a, int64_t now, struct buf *out)
         return;
     }
     switch (a->reason) {
+    case REASON_BREAKER:
+        print_time(out,
+                   "more was ordered within an hour than names and failures explain: nothing is "
+                   "ordered before ",
+                   a->at);
+        return;
     case REASON_BACKOFF:
+    case REASON_NEEDLESS:
     case REASON_RATE_LIMITED:
     case REASON_REFUSED_BY_CA:
         print_try(a, out);

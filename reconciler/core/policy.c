@@ -68,16 +68,31 @@ static int64_t renewal_window(int64_t lifetime, const struct policy *policy,
     return stated;
 }
 
-int64_t policy_renew_at(int64_t not_before, int64_t not_after, const struct policy *policy,
-                        int64_t ari_at, enum policy_clamp *clamp)
+int64_t policy_jitter(int64_t lifetime, struct str name, const struct policy *policy)
+{
+    if (!policy->jitter_part)
+        return 0;
+    return (int64_t)(str_hash(name, policy->jitter_seed) %
+                     (uint64_t)(bounded(lifetime) / policy->jitter_part + 1));
+}
+
+int64_t policy_renew_at(const struct policy_certificate *certificate, const struct policy *policy,
+                        enum policy_clamp *clamp)
 {
     enum policy_clamp ignored;
-    int64_t lifetime = policy_lifetime(not_before, not_after);
+    int64_t lifetime = policy_lifetime(certificate->not_before, certificate->not_after);
     int64_t window = renewal_window(lifetime, policy, clamp ? clamp : &ignored);
     /* not_after is the last second of validity: `window` seconds are left at this instant. */
-    int64_t renew_at = bounded(not_after) + 1 - window;
+    int64_t renew_at = bounded(certificate->not_after) + 1 - window -
+                       policy_jitter(lifetime, certificate->name, policy);
+    int64_t ari_at = certificate->ari_at;
 
     return ari_at && ari_at < renew_at ? ari_at : renew_at;
+}
+
+bool policy_is_needless(int64_t renew_at, int64_t now)
+{
+    return renew_at <= now + POLICY_NEEDLESS_SECONDS;
 }
 
 /* The plain series, before limits and jitter. */
@@ -122,6 +137,35 @@ int64_t policy_retry_at(unsigned failures, int64_t failed_at, int64_t retry_at, 
     step = (int64_t)(str_hash(name, policy->jitter_seed + failures) % (JITTER_STEPS + 1));
     at = bounded(failed_at) + earliest + (latest - earliest) * step / JITTER_STEPS;
     return at > retry_at ? at : retry_at;
+}
+
+int64_t policy_needless_until(unsigned count, int64_t issued_at, struct str name,
+                              const struct policy *policy)
+{
+    struct policy with_floor = *policy;
+
+    with_floor.backoff_is_stated = true;
+    if (!policy->backoff_is_stated || !(policy->backoff_minutes > 1))
+        with_floor.backoff_minutes = 1;
+    return policy_retry_at(count, issued_at, 0, 0, name, &with_floor);
+}
+
+int64_t policy_hold_retry(int64_t asked, int64_t failed_at, int64_t ours, int64_t not_before,
+                          int64_t not_after, const struct policy *policy)
+{
+    int64_t latest = bounded(failed_at) + DAY, gap;
+
+    if (not_after) {
+        /* The longest that the ladder makes the second of the two tries wait. */
+        gap = policy_lifetime(not_before, not_after) / 10;
+        gap = gap < DAY ? gap : DAY;
+        gap = gap > backoff_floor(policy) ? gap : backoff_floor(policy);
+        gap = gap > MINUTE ? gap : MINUTE;
+        latest = bounded(not_after) - gap - gap / 10;
+    }
+    if (asked > latest)
+        asked = latest;
+    return asked > ours ? asked : ours;
 }
 
 struct str policy_registered_domain(struct str name)

@@ -12,8 +12,12 @@
 
 /* From this failure on, tries are a day apart. */
 #define POLICY_DAILY_FAILURES 4
-/* A storage that cannot be written is looked at again after this long. */
+/* A storage that cannot be written is looked at again after this long; a wrong clock too. */
 #define POLICY_STORAGE_RETRY_SECONDS 60
+/* A certificate that is due within so many seconds of its issuance was ordered in vain. */
+#define POLICY_NEEDLESS_SECONDS 3
+/* Renewals are moved forward by up to a fiftieth of the lifetime. */
+#define POLICY_JITTER_PART 50
 
 struct policy {
     bool threshold_is_stated;
@@ -22,7 +26,9 @@ struct policy {
     double backoff_minutes; /* fail_backoff_minutes: a floor when stated */
     struct str directory;   /* the one in use: a certificate of another one is drift */
     enum key_type key_type; /* of new keys; KEY_NONE: not compared with those that are there */
-    uint64_t jitter_seed;   /* from the account and the prefix; 0 in diff without storage */
+    uint64_t jitter_seed;   /* 0 but in a simulation: every reader finds the same dates */
+    int64_t jitter_part;    /* of the lifetime is the most that renewals are moved forward; 0: none */
+    int64_t built_at;       /* of this program: a clock before it is wrong; 0: any clock is right */
 };
 
 enum policy_clamp { POLICY_NOT_CLAMPED, POLICY_CLAMPED_LOW, POLICY_CLAMPED_HIGH };
@@ -30,13 +36,25 @@ enum policy_clamp { POLICY_NOT_CLAMPED, POLICY_CLAMPED_LOW, POLICY_CLAMPED_HIGH 
 /* Seconds during which it is valid, both ends included (RFC 5280 §4.1.2.5); 0 if it never is. */
 int64_t policy_lifetime(int64_t not_before, int64_t not_after);
 
+/* What policy_renew_at looks at. */
+struct policy_certificate {
+    struct str name;
+    int64_t not_before, not_after;
+    int64_t ari_at; /* 0 = none */
+};
+
 /*
  * The instant at which a certificate is due: a third of its lifetime is left, half for lifetimes of
  * ten days or less; a stated threshold instead, held between a twentieth and a half of the
- * lifetime; `ari_at` (0 = none) if that is earlier. *clamp may be NULL.
+ * lifetime; earlier by policy_jitter, so that names that were issued together are not renewed
+ * together; `ari_at` if that is earlier. *clamp may be NULL.
  */
-int64_t policy_renew_at(int64_t not_before, int64_t not_after, const struct policy *policy,
-                        int64_t ari_at, enum policy_clamp *clamp);
+int64_t policy_renew_at(const struct policy_certificate *certificate, const struct policy *policy,
+                        enum policy_clamp *clamp);
+/* 0 to `lifetime` / policy->jitter_part seconds, by seed and name alone. */
+int64_t policy_jitter(int64_t lifetime, struct str name, const struct policy *policy);
+/* Is what has just been issued due again, or nearly? `renew_at` as above. */
+bool policy_is_needless(int64_t renew_at, int64_t now);
 
 /*
  * The instant before which a failed name is not tried again: failed_at + 1, 10, 100 minutes, then a
@@ -46,6 +64,20 @@ int64_t policy_renew_at(int64_t not_before, int64_t not_after, const struct poli
  */
 int64_t policy_retry_at(unsigned failures, int64_t failed_at, int64_t retry_at, int64_t lifetime,
                         struct str name, const struct policy *policy);
+
+/*
+ * The same behind the `count`-th order in a row that brought what was due at once: no lifetime cuts
+ * the wait, and a minute is the least.
+ */
+int64_t policy_needless_until(unsigned count, int64_t issued_at, struct str name,
+                              const struct policy *policy);
+/*
+ * How long a Retry-After is obeyed: `asked`, but so that two tries are left before `not_after`, the
+ * end of a certificate that is valid, and for a day where there is none (not_after 0). Never before
+ * `ours`, what policy_retry_at says without it.
+ */
+int64_t policy_hold_retry(int64_t asked, int64_t failed_at, int64_t ours, int64_t not_before,
+                          int64_t not_after, const struct policy *policy);
 
 /*
  * The registered domain of a host name by the public suffix list that libpsl has built in

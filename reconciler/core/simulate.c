@@ -107,6 +107,7 @@ static int succeed(struct run *r, struct actor *actor, const struct action *a, i
                    struct error *e)
 {
     const struct observed_name *o = &actor->there;
+    unsigned failures = o->failures;
     struct budget_request request = budget_request_of(a, r->options->policy->directory, now);
 
     if (r->budget && budget_take(r->budget, &request, now, e))
@@ -121,6 +122,12 @@ static int succeed(struct run *r, struct actor *actor, const struct action *a, i
                                           .directory = r->options->policy->directory,
                                           .key_type = r->options->policy->key_type,
                                           .active = true};
+    if (policy_is_needless(decide(r, actor, now).renew_at, now)) {
+        actor->there.failures = failures + 1;
+        actor->there.failed_at = now;
+        actor->there.failure_kind = ERROR_NEEDLESS;
+        actor->there.failure_text = STR("due when it was issued");
+    }
     return 0;
 }
 

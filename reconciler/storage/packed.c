@@ -17,7 +17,8 @@ enum packed_flag {
     FLAG_CHAIN = 1 << 2,
     FLAG_PERMANENT = 1 << 3,
     FLAG_RENEWED = 1 << 4,
-    FLAG_WAIVED = 1 << 5
+    FLAG_WAIVED = 1 << 5,
+    FLAG_NEXT = 1 << 6 /* an order with what it brought */
 };
 
 struct cursor {
@@ -151,9 +152,14 @@ static void write_order(const struct value_order *o, struct buf *out)
     put_text(out, o->url);
     put_text(out, o->account_url);
     put_number(out, o->started_at);
+    if (!o->chain.len)
+        return;
+    put_text(out, o->chain);
+    put_number(out, o->begins_at);
+    put_number(out, o->ends_at);
 }
 
-static void read_order(struct cursor *at, struct value_order *o)
+static void read_order(struct cursor *at, unsigned flags, struct value_order *o)
 {
     unsigned state = take_byte(at);
 
@@ -164,6 +170,13 @@ static void read_order(struct cursor *at, struct value_order *o)
     o->url = take_text(at, VALUE_URL_MAX);
     o->account_url = take_text(at, VALUE_URL_MAX);
     o->started_at = take_number(at);
+    o->chain = STR("");
+    o->begins_at = o->ends_at = 0;
+    if (!(flags & FLAG_NEXT))
+        return;
+    o->chain = take_text(at, VALUE_PEM_MAX);
+    o->begins_at = take_number(at);
+    o->ends_at = take_number(at);
 }
 
 /* The kind goes by its word: the enum's numbers may change between versions. */
@@ -209,6 +222,8 @@ static unsigned flags_of(const struct value *v)
         return (v->u.credential.active ? FLAG_ACTIVE : 0u) |
                (v->u.credential.revoked ? FLAG_REVOKED : 0u) |
                (v->u.credential.renewed ? FLAG_RENEWED : 0u) | (has_chain(v) ? FLAG_CHAIN : 0u);
+    if (v->type == VALUE_ORDER)
+        return v->u.order.chain.len ? FLAG_NEXT : 0u;
     if (v->type == VALUE_FAILURE)
         return (v->u.failure.permanent ? FLAG_PERMANENT : 0u) |
                (v->u.failure.waived ? FLAG_WAIVED : 0u);
@@ -264,7 +279,7 @@ static void read_fields(struct cursor *at, unsigned flags, struct value *v)
         read_credential(at, flags, &v->u.credential);
         break;
     case VALUE_ORDER:
-        read_order(at, &v->u.order);
+        read_order(at, flags, &v->u.order);
         break;
     case VALUE_FAILURE:
         read_failure(at, flags, &v->u.failure);

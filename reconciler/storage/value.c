@@ -47,6 +47,7 @@ static size_t strings_of(struct value *v, struct str *out[8])
         out[n++] = &v->u.order.key;
         out[n++] = &v->u.order.url;
         out[n++] = &v->u.order.account_url;
+        out[n++] = &v->u.order.chain;
         break;
     case VALUE_FAILURE:
         out[n++] = &v->u.failure.text;
@@ -140,6 +141,11 @@ static int write_order(const struct value_order *o, struct json_out *j, struct e
     json_out_member_str(j, "account_url", o->account_url);
     json_out_member_cstr(j, "state", order_states[o->state]);
     json_out_member_int(j, "started_at", o->started_at);
+    if (o->chain.len) {
+        json_out_member_str(j, "chain", o->chain);
+        json_out_member_int(j, "begins_at", o->begins_at);
+        json_out_member_int(j, "ends_at", o->ends_at);
+    }
     rc = key.failed ? error_memory(e) : 0;
     buf_free(&key);
     return rc;
@@ -409,6 +415,9 @@ static void read_order(struct reading *r, const cJSON *object)
     o->url = text_of(r, object, "url");
     o->account_url = text_of(r, object, "account_url");
     o->started_at = number_of(r, object, "started_at");
+    o->chain = text_of(r, object, "chain");
+    o->begins_at = number_of(r, object, "begins_at");
+    o->ends_at = number_of(r, object, "ends_at");
     for (int i = VALUE_ORDER_KEY_MADE; i <= VALUE_ORDER_FINALIZED; i++)
         if (str_equal_cstr(state, order_states[i]))
             o->state = (enum value_order_state)i;

@@ -44,6 +44,7 @@ static int check_order(const struct value_order *o, struct error *e)
     if (!o->key.len || o->state < VALUE_ORDER_KEY_MADE || o->state > VALUE_ORDER_FINALIZED)
         return error_set(e, ERROR_INVALID, "an order without key or state");
     if (check_text(o->key, VALUE_KEY_MAX, false, "private key", e) ||
+        check_text(o->chain, VALUE_PEM_MAX, false, "certificate", e) ||
         check_url(o->url, "order URL", e))
         return -1;
     return check_url(o->account_url, "account URL", e);

@@ -99,6 +99,7 @@ static void free_order(struct store_order *o)
     free_text(o->url);
     free_text(o->account_url);
     free_text(o->directory);
+    free_text(o->chain);
     free(o);
 }
 
@@ -256,9 +257,12 @@ static int apply_order(struct store_name *n, const struct value *v, struct error
     o->url = copy_text(v->u.order.url);
     o->account_url = copy_text(v->u.order.account_url);
     o->directory = copy_text(v->directory);
+    o->chain = copy_text(v->u.order.chain);
+    o->begins_at = v->u.order.begins_at;
+    o->ends_at = v->u.order.ends_at;
     o->state = (int)v->u.order.state;
     o->started_at = v->u.order.started_at;
-    if (!o->key.ptr || !o->url.ptr || !o->account_url.ptr || !o->directory.ptr) {
+    if (!o->key.ptr || !o->url.ptr || !o->account_url.ptr || !o->directory.ptr || !o->chain.ptr) {
         free_order(o);
         return error_memory(e);
     }
@@ -507,8 +511,9 @@ bool store_order_value(const struct store *s, const struct store_name *n, struct
         return false;
     begin_value(s, n, VALUE_ORDER, v);
     v->directory = o->directory;
-    v->u.order = (struct value_order){o->key, o->url, o->account_url,
-                                      (enum value_order_state)o->state, o->started_at};
+    v->u.order = (struct value_order){
+        o->key,        o->url,   o->account_url, (enum value_order_state)o->state,
+        o->started_at, o->chain, o->begins_at,   o->ends_at};
     return true;
 }
 
@@ -519,13 +524,8 @@ bool store_failure_value(const struct store *s, const struct store_name *n, stru
     if (!f)
         return false;
     begin_value(s, n, VALUE_FAILURE, v);
-    v->u.failure = (struct value_failure){.count = f->count,
-                                          .failed_at = f->failed_at,
-                                          .retry_at = f->retry_at,
-                                          .kind = f->kind,
-                                          .permanent = f->permanent,
-                                          .waived = f->waived,
-                                          .text = f->text};
+    v->u.failure = (struct value_failure){f->count,     f->failed_at, f->retry_at, f->kind,
+                                          f->permanent, f->waived,    f->text};
     return true;
 }
 

@@ -37,6 +37,8 @@ struct store_order {
     struct str directory;
     int state; /* enum value_order_state */
     int64_t started_at;
+    struct str chain; /* PEM of what it brought, if that begins later; "" = nothing yet */
+    int64_t begins_at, ends_at;
 };
 
 /* When newOrders were sent for it, at the directory's CA. */
@@ -118,6 +120,11 @@ const struct store_account *store_find_account(const struct store *s, struct str
  * mark as revoked ...). False where there is no such record.
  */
 bool store_credential_value(const struct store *s, const struct store_name *n, struct value *v);
+/* Is there an order that may be taken up: not one whose certificate cannot be used yet? */
+static inline bool store_order_is_open(const struct store_name *n, int64_t now)
+{
+    return n->order && (!n->order->chain.len || n->order->begins_at <= now);
+}
 bool store_order_value(const struct store *s, const struct store_name *n, struct value *v);
 bool store_failure_value(const struct store *s, const struct store_name *n, struct value *v);
 bool store_demand_value(const struct store *s, const struct store_name *n, struct value *v);

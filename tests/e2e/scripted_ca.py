@@ -76,6 +76,8 @@ class ScriptedCa(FakeCa):
     def __init__(self, folder, clock, lifetime, is_away=lambda: False):
         self.folder, self.clock, self.lifetime, self.is_away = folder, clock, lifetime, is_away
         self.sent_orders = []  # (time, name) of each newOrder
+        self.ahead = 0  # certificates begin so many seconds after they are issued
+        self.retry_after = None  # what is told while it is away
         self._orders, self._guard = {}, threading.Lock()
         self._numbers = iter(range(1, 10**9))
         super().__init__(_Place(folder), before=self._answer)
@@ -91,7 +93,7 @@ class ScriptedCa(FakeCa):
         self._root = self._certify("Scripted CA", public, [], 3650 * 86400)
 
     def _certify(self, subject, public_key, names, lifetime):
-        now = self.clock()
+        now = self.clock() + (self.ahead if names else 0)
         extensions = b""
         if names:
             general = der(SEQUENCE, *[der(0x82, n.encode()) for n in names])
@@ -144,7 +146,8 @@ class ScriptedCa(FakeCa):
         (name,) = request.names
         self.sent_orders.append((self.clock(), name))
         if self.is_away():
-            return Reply.problem(500, "serverInternal", "away")
+            asked = {"Retry_After": str(self.retry_after)} if self.retry_after else {}
+            return Reply.problem(500, "serverInternal", "away", **asked)
         number = next(self._numbers)
         self._orders[number] = {"name": name, "status": "ready"}
         return self._order_reply(201, number)

@@ -62,9 +62,15 @@ static void make_fields(struct value_sample *s, uint64_t seed, size_t size)
         make_credential(s, seed, size);
         break;
     case VALUE_ORDER:
-        v->u.order = (struct value_order){fill(s->key, 48, seed), str_from(s->url),
-                                          STR("https://ca.test/account/1"), VALUE_ORDER_CREATED,
-                                          (int64_t)next(&seed)};
+        v->u.order = (struct value_order){.key = fill(s->key, 48, seed),
+                                          .url = str_from(s->url),
+                                          .account_url = STR("https://ca.test/account/1"),
+                                          .state = VALUE_ORDER_CREATED,
+                                          .started_at = (int64_t)next(&seed)};
+        if (seed & 1)
+            v->u.order.chain = str_from(s->text);
+        if (seed & 1)
+            v->u.order.begins_at = v->u.order.ends_at = (int64_t)next(&seed);
         break;
     case VALUE_FAILURE:
         v->u.failure = (struct value_failure){.count = (unsigned)next(&seed) % 100,
@@ -159,7 +165,9 @@ void value_sample_print(const struct value *v, struct buf *out)
         print_bytes(out, "key", o->key);
         print_text(out, "url", o->url);
         print_text(out, "account", o->account_url);
-        buf_printf(out, " state=%d started=%lld", o->state, (long long)o->started_at);
+        print_text(out, "chain", o->chain);
+        buf_printf(out, " state=%d started=%lld begins=%lld-%lld", o->state,
+                   (long long)o->started_at, (long long)o->begins_at, (long long)o->ends_at);
         break;
     case VALUE_FAILURE:
         print_text(out, "text", f->text);

@@ -44,7 +44,7 @@ static const struct order_fault faults[] = {
     {.what = "429 with 10^12",
      .answers = {{.path = "/order", .status = 429, .retry_after = "1000000000000", .body = ""}},
      .kind = ERROR_RATE_LIMIT,
-     .retry_in_s = 30 * 86400},
+     .retry_in_s = (int64_t)100 * 365 * 86400},
     {.what = "503 with seconds",
      .answers =
          {{.path = "/order", .status = 503, .retry_after = "7", .body = "<html>busy</html>"}},

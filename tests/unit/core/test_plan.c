@@ -5,102 +5,77 @@
 #include <string.h>
 
 #include "reconciler/base/attr.h"
+#include "tests/support/plan_check.h"
 
-#define DAY ((int64_t)86400)
-#define NOW ((int64_t)1800000000)
 #define RANDOM_NAMES 300
 
-static const struct policy policy = {.directory = STR_INIT("https://ca.test/directory"),
-                                     .key_type = KEY_P256};
 static const struct sni declared = {.name = {.value = STR_INIT("a.test")}};
-
-/* A certificate of 90 days from our CA, of which `age` days have passed, served. */
-static struct observed_name aged(int age)
-{
-    return (struct observed_name){.name = STR("a.test"),
-                                  .has_certificate = true,
-                                  .not_before = NOW - age * DAY,
-                                  .not_after = NOW - age * DAY + 90 * DAY - 1,
-                                  .directory = STR("https://ca.test/directory"),
-                                  .key_type = KEY_P256,
-                                  .active = true};
-}
-
-static const struct desired_name wanted = {.name = STR_INIT("a.test"), .origins = DESIRED_DOMAIN};
-
-static struct action decide(const struct desired_name *desired,
-                            const struct observed_name *observed)
-{
-    return plan_decide(desired, observed, &policy, true, NOW);
-}
-
-static void check(struct action a, enum plan_action action, enum plan_action wants,
-                  enum plan_reason reason, int64_t at, const char *state)
-{
-    const char *actual = plan_state(&a, NOW);
-
-    if (a.action != action || a.wanted != wants || a.reason != reason || a.at != at ||
-        strcmp(actual, state) != 0)
-        fprintf(stderr, "%s, wants %s, because %s, at now%+lld, %s\n", plan_action_name(a.action),
-                plan_action_name(a.wanted), plan_reason_id(a.reason), (long long)(a.at - NOW),
-                actual);
-    CU_ASSERT_EQUAL(a.action, action);
-    CU_ASSERT_EQUAL(a.wanted, wants);
-    CU_ASSERT_EQUAL(a.reason, reason);
-    CU_ASSERT_EQUAL(a.at, at);
-    CU_ASSERT_STRING_EQUAL(actual, state);
-}
 
 static void nothing_there(void)
 {
     struct observed_name o = {.name = STR("a.test")};
 
-    check(decide(&wanted, NULL), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING, NOW, "pending");
-    check(decide(&wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING, NOW, "pending");
-    CU_ASSERT_EQUAL(decide(NULL, &o).action, PLAN_NOTHING);
+    plan_check(plan_check_decide(&plan_check_wanted, NULL), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING,
+               NOW, "pending");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING,
+               NOW, "pending");
+    CU_ASSERT_EQUAL(plan_check_decide(NULL, &o).action, PLAN_NOTHING);
     o.order_open = true;
-    check(decide(&wanted, &o), PLAN_WAIT, PLAN_ISSUE, REASON_ORDER_OPEN, 0, "pending");
-    CU_ASSERT_EQUAL(decide(NULL, &o).action, PLAN_NOTHING);
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_WAIT, PLAN_ISSUE, REASON_ORDER_OPEN,
+               0, "pending");
+    CU_ASSERT_EQUAL(plan_check_decide(NULL, &o).action, PLAN_NOTHING);
 }
 
 static void by_age(void)
 {
-    struct observed_name o = aged(0);
+    struct observed_name o = plan_check_aged(0);
     int64_t due = NOW + 60 * DAY;
 
-    check(decide(&wanted, &o), PLAN_KEEP, PLAN_KEEP, REASON_NOT_DUE, due, "valid");
-    o = aged(60);
-    check(decide(&wanted, &o), PLAN_RENEW, PLAN_RENEW, REASON_RENEWAL_DUE, NOW, "due");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_KEEP, PLAN_KEEP, REASON_NOT_DUE, due,
+               "valid");
+    o = plan_check_aged(60);
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_RENEW, PLAN_RENEW,
+               REASON_RENEWAL_DUE, NOW, "due");
     o.not_before++; /* one second younger */
     o.not_after++;
-    check(decide(&wanted, &o), PLAN_KEEP, PLAN_KEEP, REASON_NOT_DUE, NOW + 1, "valid");
-    o = aged(90);
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_KEEP, PLAN_KEEP, REASON_NOT_DUE,
+               NOW + 1, "valid");
+    o = plan_check_aged(90);
     o.not_after = NOW; /* its last second */
-    check(decide(&wanted, &o), PLAN_RENEW, PLAN_RENEW, REASON_RENEWAL_DUE, NOW, "due");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_RENEW, PLAN_RENEW,
+               REASON_RENEWAL_DUE, NOW, "due");
     o.not_after = NOW - 1;
-    check(decide(&wanted, &o), PLAN_RENEW, PLAN_RENEW, REASON_EXPIRED, NOW, "expired");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_RENEW, PLAN_RENEW, REASON_EXPIRED,
+               NOW, "expired");
     o.active = false;
-    check(decide(&wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_EXPIRED, NOW, "expired");
-    o = aged(0);
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_EXPIRED,
+               NOW, "expired");
+    o = plan_check_aged(0);
     o.not_after = o.not_before - 5 + 90 * DAY;
     o.not_before = o.not_after + 1; /* valid never */
-    check(decide(&wanted, &o), PLAN_RENEW, PLAN_RENEW, REASON_EXPIRED, NOW, "expired");
-    o = aged(0);
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_RENEW, PLAN_RENEW, REASON_EXPIRED,
+               NOW, "expired");
+    o = plan_check_aged(0);
     o.ari_at = NOW + 3;
-    check(decide(&wanted, &o), PLAN_KEEP, PLAN_KEEP, REASON_NOT_DUE, NOW + 3, "valid");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_KEEP, PLAN_KEEP, REASON_NOT_DUE,
+               NOW + 3, "valid");
     o.ari_at = NOW;
-    check(decide(&wanted, &o), PLAN_RENEW, PLAN_RENEW, REASON_RENEWAL_DUE, NOW, "due");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_RENEW, PLAN_RENEW,
+               REASON_RENEWAL_DUE, NOW, "due");
 }
 
 static void revoked(void)
 {
-    struct observed_name o = aged(0);
+    struct observed_name o = plan_check_aged(0);
 
     o.revoked = true;
-    check(decide(&wanted, &o), PLAN_RENEW, PLAN_RENEW, REASON_REVOKED, NOW, "revoked");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_RENEW, PLAN_RENEW, REASON_REVOKED,
+               NOW, "revoked");
     o.active = false;
-    check(decide(&wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_REVOKED, NOW, "revoked");
-    check(decide(NULL, &o), PLAN_NOTHING, PLAN_NOTHING, REASON_NOT_DECLARED, 0, "revoked");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_REVOKED,
+               NOW, "revoked");
+    plan_check(plan_check_decide(NULL, &o), PLAN_NOTHING, PLAN_NOTHING, REASON_NOT_DECLARED, 0,
+               "revoked");
 }
 
 /* Somebody wants another try: no wait that failures brought holds, everything else does. */
@@ -112,72 +87,86 @@ static void waived(void)
                               .retry_at = NOW + DAY,
                               .failure_waived = true};
 
-    check(decide(&wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING, NOW, "failing");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING,
+               NOW, "failing");
     o.failure_permanent = true;
-    check(decide(&wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING, NOW, "failing");
-    check(plan_decide(&wanted, &o, &policy, false, NOW), PLAN_WAIT, PLAN_ISSUE, REASON_STORAGE,
-          NOW + POLICY_STORAGE_RETRY_SECONDS, "failing");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING,
+               NOW, "failing");
+    plan_check(plan_decide(&plan_check_wanted, &o, &plan_check_policy, false, NOW), PLAN_WAIT,
+               PLAN_ISSUE, REASON_STORAGE, NOW + POLICY_STORAGE_RETRY_SECONDS, "failing");
     o.order_open = true;
-    check(decide(&wanted, &o), PLAN_WAIT, PLAN_ISSUE, REASON_ORDER_OPEN, 0, "failing");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_WAIT, PLAN_ISSUE, REASON_ORDER_OPEN,
+               0, "failing");
 }
 
 static void adopted(void)
 {
-    struct observed_name o = aged(10);
-    struct desired_name blocked = wanted;
+    struct observed_name o = plan_check_aged(10);
+    struct desired_name blocked = plan_check_wanted;
 
     o.active = false;
-    check(decide(&wanted, &o), PLAN_ADOPT, PLAN_ADOPT, REASON_FOUND_VALID, NOW, "pending");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_ADOPT, PLAN_ADOPT,
+               REASON_FOUND_VALID, NOW, "pending");
     o.directory = STR(""); /* who wrote it is not known */
-    check(decide(&wanted, &o), PLAN_ADOPT, PLAN_ADOPT, REASON_FOUND_VALID, NOW, "pending");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_ADOPT, PLAN_ADOPT,
+               REASON_FOUND_VALID, NOW, "pending");
     /* Served first, renewed in the next pass; neither needs the CA or a writable storage yet. */
-    o = aged(70);
+    o = plan_check_aged(70);
     o.active = false;
     o.failures = 2;
     o.failed_at = NOW - 1;
     blocked.block = DESIRED_TOS;
-    check(plan_decide(&blocked, &o, &policy, false, NOW), PLAN_ADOPT, PLAN_ADOPT,
-          REASON_FOUND_VALID, NOW, "pending");
+    plan_check(plan_decide(&blocked, &o, &plan_check_policy, false, NOW), PLAN_ADOPT, PLAN_ADOPT,
+               REASON_FOUND_VALID, NOW, "pending");
 }
 
 static void other_directory(void)
 {
-    struct observed_name o = aged(10);
+    struct observed_name o = plan_check_aged(10);
 
     o.directory = STR("https://staging.test/directory");
-    check(decide(&wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_OTHER_DIRECTORY, NOW, "due");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_ISSUE, PLAN_ISSUE,
+               REASON_OTHER_DIRECTORY, NOW, "due");
     o.active = false;
-    check(decide(&wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_OTHER_DIRECTORY, NOW, "pending");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_ISSUE, PLAN_ISSUE,
+               REASON_OTHER_DIRECTORY, NOW, "pending");
     o.order_open = true;
-    check(decide(&wanted, &o), PLAN_WAIT, PLAN_ISSUE, REASON_ORDER_OPEN, 0, "pending");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_WAIT, PLAN_ISSUE, REASON_ORDER_OPEN,
+               0, "pending");
 }
 
 static void other_key_type(void)
 {
-    struct observed_name o = aged(10);
+    struct observed_name o = plan_check_aged(10);
 
     o.key_type = KEY_RSA_4096;
-    check(decide(&wanted, &o), PLAN_KEEP, PLAN_KEEP, REASON_OTHER_KEY_TYPE, NOW + 50 * DAY,
-          "valid");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_KEEP, PLAN_KEEP,
+               REASON_OTHER_KEY_TYPE, NOW + 50 * DAY, "valid");
     o.key_type = KEY_NONE;
-    check(decide(&wanted, &o), PLAN_KEEP, PLAN_KEEP, REASON_NOT_DUE, NOW + 50 * DAY, "valid");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_KEEP, PLAN_KEEP, REASON_NOT_DUE,
+               NOW + 50 * DAY, "valid");
 }
 
 static void failed(void)
 {
     struct observed_name o = {.name = STR("a.test"), .failures = 1, .failed_at = NOW - 10};
-    int64_t retry = policy_retry_at(1, NOW - 10, 0, 0, STR("a.test"), &policy);
+    int64_t retry = policy_retry_at(1, NOW - 10, 0, 0, STR("a.test"), &plan_check_policy);
 
-    check(decide(&wanted, &o), PLAN_WAIT, PLAN_ISSUE, REASON_BACKOFF, retry, "failing");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_WAIT, PLAN_ISSUE, REASON_BACKOFF,
+               retry, "failing");
     o.failed_at = NOW - 67;
-    check(decide(&wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING, NOW, "failing");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING,
+               NOW, "failing");
     o.retry_at = NOW + 5;
-    check(decide(&wanted, &o), PLAN_WAIT, PLAN_ISSUE, REASON_RATE_LIMITED, NOW + 5, "failing");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_WAIT, PLAN_ISSUE,
+               REASON_RATE_LIMITED, NOW + 5, "failing");
     o.failed_at = NOW; /* our own time is later than what the CA asks */
-    retry = policy_retry_at(1, NOW, 0, 0, STR("a.test"), &policy);
-    check(decide(&wanted, &o), PLAN_WAIT, PLAN_ISSUE, REASON_BACKOFF, retry, "failing");
+    retry = policy_retry_at(1, NOW, 0, 0, STR("a.test"), &plan_check_policy);
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_WAIT, PLAN_ISSUE, REASON_BACKOFF,
+               retry, "failing");
     o.failures = 0;
-    check(decide(&wanted, &o), PLAN_WAIT, PLAN_ISSUE, REASON_RATE_LIMITED, NOW + 5, "pending");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_WAIT, PLAN_ISSUE,
+               REASON_RATE_LIMITED, NOW + 5, "pending");
 }
 
 /* The machine's clock was a year ahead when it failed, or is back now. */
@@ -185,42 +174,56 @@ static void failed_in_the_future(void)
 {
     struct observed_name o = {.name = STR("a.test"), .failures = 4, .failed_at = NOW + 365 * DAY};
 
-    check(decide(&wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING, NOW, "failing");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING,
+               NOW, "failing");
     o.failure_permanent = true;
-    check(decide(&wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING, NOW, "failing");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING,
+               NOW, "failing");
     o.retry_at = NOW + 366 * DAY;
-    check(decide(&wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING, NOW, "failing");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING,
+               NOW, "failing");
     o.failed_at = NOW + 1;
     o.retry_at = NOW + 30 * DAY;
-    check(decide(&wanted, &o), PLAN_WAIT, PLAN_ISSUE, REASON_RATE_LIMITED, NOW + 30 * DAY,
-          "failing");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_WAIT, PLAN_ISSUE,
+               REASON_RATE_LIMITED, NOW + DAY, "failing");
 }
 
 static void failed_renewal(void)
 {
-    struct observed_name o = aged(60);
-    int64_t retry = policy_retry_at(3, NOW, 0, 90 * DAY, STR("a.test"), &policy);
+    struct observed_name o = plan_check_aged(60);
+    int64_t retry = policy_retry_at(3, NOW, 0, 90 * DAY, STR("a.test"), &plan_check_policy);
 
     o.failures = 3;
     o.failed_at = NOW;
-    check(decide(&wanted, &o), PLAN_WAIT, PLAN_RENEW, REASON_BACKOFF, retry, "failing");
-    o = aged(10); /* a forced renewal failed; this one is good for long */
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_WAIT, PLAN_RENEW, REASON_BACKOFF,
+               retry, "failing");
+    o = plan_check_aged(10); /* a forced renewal failed; this one is good for long */
     o.failures = 3;
     o.failed_at = NOW;
-    check(decide(&wanted, &o), PLAN_KEEP, PLAN_KEEP, REASON_NOT_DUE, NOW + 50 * DAY, "valid");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_KEEP, PLAN_KEEP, REASON_NOT_DUE,
+               NOW + 50 * DAY, "valid");
 }
 
 static void refused(void)
 {
     struct observed_name o = {
         .name = STR("a.test"), .failures = 1, .failed_at = NOW - 600, .failure_permanent = true};
-    int64_t retry = policy_retry_at(4, NOW - 600, 0, 0, STR("a.test"), &policy);
+    int64_t retry = policy_retry_at(4, NOW - 600, 0, 0, STR("a.test"), &plan_check_policy);
 
-    check(decide(&wanted, &o), PLAN_BLOCK, PLAN_BLOCK, REASON_REFUSED_BY_CA, retry, "blocked");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_BLOCK, PLAN_BLOCK,
+               REASON_REFUSED_BY_CA, retry, "blocked");
     o.failed_at = NOW - 2 * DAY;
-    check(decide(&wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING, NOW, "failing");
-    o.retry_at = NOW + 1;
-    check(decide(&wanted, &o), PLAN_BLOCK, PLAN_BLOCK, REASON_REFUSED_BY_CA, NOW + 1, "blocked");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING,
+               NOW, "failing");
+    o.retry_at = NOW + 1; /* a day is the most without a certificate */
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING,
+               NOW, "failing");
+    o.failed_at = NOW - 1;
+    o.retry_at = NOW + 100 * DAY;
+    retry = policy_retry_at(4, NOW - 1, 0, 0, STR("a.test"), &plan_check_policy);
+    retry = retry > NOW - 1 + DAY ? retry : NOW - 1 + DAY;
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_BLOCK, PLAN_BLOCK,
+               REASON_REFUSED_BY_CA, retry, "blocked");
 }
 
 static void blocked(void)
@@ -233,75 +236,79 @@ static void blocked(void)
                 {DESIRED_UNRESOLVED, REASON_UNRESOLVED},
                 {DESIRED_TOS, REASON_TOS},
                 {DESIRED_STORAGE, REASON_STORAGE_UNSUPPORTED}};
-    struct desired_name lacking = wanted;
-    struct observed_name o = aged(10);
+    struct desired_name lacking = plan_check_wanted;
+    struct observed_name o = plan_check_aged(10);
 
     /* A name that is served already is not let down for what its service lacks. */
     lacking.block = DESIRED_NO_CA_CERTIFICATE;
-    check(decide(&lacking, NULL), PLAN_BLOCK, PLAN_BLOCK, REASON_NO_CA_CERTIFICATE, 0, "blocked");
-    check(decide(&lacking, &o), PLAN_KEEP, PLAN_KEEP, REASON_NOT_DUE, NOW + 50 * DAY, "valid");
+    plan_check(plan_check_decide(&lacking, NULL), PLAN_BLOCK, PLAN_BLOCK, REASON_NO_CA_CERTIFICATE,
+               0, "blocked");
+    plan_check(plan_check_decide(&lacking, &o), PLAN_KEEP, PLAN_KEEP, REASON_NOT_DUE,
+               NOW + 50 * DAY, "valid");
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-        struct desired_name d = wanted;
+        struct desired_name d = plan_check_wanted;
         d.block = rows[i].block;
-        check(decide(&d, NULL), PLAN_BLOCK, PLAN_BLOCK, rows[i].reason, 0, "blocked");
-        check(decide(&d, &o), PLAN_BLOCK, PLAN_BLOCK, rows[i].reason, 0, "blocked");
+        plan_check(plan_check_decide(&d, NULL), PLAN_BLOCK, PLAN_BLOCK, rows[i].reason, 0,
+                   "blocked");
+        plan_check(plan_check_decide(&d, &o), PLAN_BLOCK, PLAN_BLOCK, rows[i].reason, 0, "blocked");
     }
 }
 
 static void storage(void)
 {
-    struct observed_name o = aged(60);
+    struct observed_name o = plan_check_aged(60);
 
-    check(plan_decide(&wanted, NULL, &policy, false, NOW), PLAN_WAIT, PLAN_ISSUE, REASON_STORAGE,
-          NOW + POLICY_STORAGE_RETRY_SECONDS, "pending");
-    check(plan_decide(&wanted, &o, &policy, false, NOW), PLAN_WAIT, PLAN_RENEW, REASON_STORAGE,
-          NOW + POLICY_STORAGE_RETRY_SECONDS, "due");
+    plan_check(plan_decide(&plan_check_wanted, NULL, &plan_check_policy, false, NOW), PLAN_WAIT,
+               PLAN_ISSUE, REASON_STORAGE, NOW + POLICY_STORAGE_RETRY_SECONDS, "pending");
+    plan_check(plan_decide(&plan_check_wanted, &o, &plan_check_policy, false, NOW), PLAN_WAIT,
+               PLAN_RENEW, REASON_STORAGE, NOW + POLICY_STORAGE_RETRY_SECONDS, "due");
     o.order_open = true;
-    check(plan_decide(&wanted, &o, &policy, false, NOW), PLAN_WAIT, PLAN_RENEW, REASON_ORDER_OPEN,
-          0, "due");
-    o = aged(1);
-    check(plan_decide(&wanted, &o, &policy, false, NOW), PLAN_KEEP, PLAN_KEEP, REASON_NOT_DUE,
-          NOW + 59 * DAY, "valid");
+    plan_check(plan_decide(&plan_check_wanted, &o, &plan_check_policy, false, NOW), PLAN_WAIT,
+               PLAN_RENEW, REASON_ORDER_OPEN, 0, "due");
+    o = plan_check_aged(1);
+    plan_check(plan_decide(&plan_check_wanted, &o, &plan_check_policy, false, NOW), PLAN_KEEP,
+               PLAN_KEEP, REASON_NOT_DUE, NOW + 59 * DAY, "valid");
 }
 
 static void retired(void)
 {
-    struct observed_name o = aged(10);
+    struct observed_name o = plan_check_aged(10);
 
-    check(decide(NULL, &o), PLAN_RETIRE, PLAN_RETIRE, REASON_NOT_DECLARED, NOW, "retired");
+    plan_check(plan_check_decide(NULL, &o), PLAN_RETIRE, PLAN_RETIRE, REASON_NOT_DECLARED, NOW,
+               "retired");
     o.active = false;
-    CU_ASSERT_EQUAL(decide(NULL, &o).action, PLAN_NOTHING);
+    CU_ASSERT_EQUAL(plan_check_decide(NULL, &o).action, PLAN_NOTHING);
 }
 
 static bool overrides(struct observed_name *o, bool storage_usable, enum desired_block block)
 {
-    struct desired_name d = wanted;
+    struct desired_name d = plan_check_wanted;
 
     d.overrides = &declared;
     d.block = block;
-    return plan_decide(&d, o, &policy, storage_usable, NOW).overrides;
+    return plan_decide(&d, o, &plan_check_policy, storage_usable, NOW).overrides;
 }
 
 static void override(void)
 {
-    struct observed_name o = aged(10);
+    struct observed_name o = plan_check_aged(10);
 
-    CU_ASSERT_FALSE(decide(&wanted, NULL).overrides);
+    CU_ASSERT_FALSE(plan_check_decide(&plan_check_wanted, NULL).overrides);
     CU_ASSERT(overrides(NULL, true, DESIRED_FREE));
     CU_ASSERT(overrides(NULL, false, DESIRED_FREE)); /* waiting to */
     CU_ASSERT_FALSE(overrides(NULL, true, DESIRED_TOS));
     CU_ASSERT_FALSE(overrides(&o, true, DESIRED_FREE)); /* it does already */
-    o = aged(70);
+    o = plan_check_aged(70);
     CU_ASSERT_FALSE(overrides(&o, true, DESIRED_FREE));
-    o = aged(91);
+    o = plan_check_aged(91);
     CU_ASSERT(overrides(&o, true, DESIRED_FREE)); /* expired: the declared one is back */
-    o = aged(10);
+    o = plan_check_aged(10);
     o.revoked = true;
     CU_ASSERT(overrides(&o, true, DESIRED_FREE));
-    o = aged(10);
+    o = plan_check_aged(10);
     o.active = false;
     CU_ASSERT(overrides(&o, true, DESIRED_FREE));
-    o = aged(10);
+    o = plan_check_aged(10);
     o.directory = STR("https://other.test/");
     CU_ASSERT_FALSE(overrides(&o, true, DESIRED_FREE)); /* the old managed one is served still */
 }
@@ -413,7 +420,7 @@ static void compare(const struct random_world *w, const struct plan *plan)
             wrong += found != NULL;
             continue;
         }
-        a = plan_decide(d, o, &policy, w->observed.storage_usable, NOW);
+        a = plan_decide(d, o, &plan_check_policy, w->observed.storage_usable, NOW);
         if (a.action == PLAN_NOTHING) {
             wrong += found != NULL;
             continue;
@@ -443,8 +450,8 @@ static void sweep_equals_single_looks(void)
 
         CU_ASSERT_PTR_NOT_NULL_FATAL(arena);
         make_world(w, &state);
-        CU_ASSERT_EQUAL_FATAL(plan_make(&w->desired, &w->observed, &policy, NOW, arena, &plan, &e),
-                              0);
+        CU_ASSERT_EQUAL_FATAL(
+            plan_make(&w->desired, &w->observed, &plan_check_policy, NOW, arena, &plan, &e), 0);
         compare(w, plan);
         arena_free(arena);
     }
@@ -490,7 +497,7 @@ static void policy_of_a_file(void)
     struct policy p = plan_policy(&desired, 9);
 
     CU_ASSERT(p.threshold_is_stated && p.threshold_days == 14 && !p.backoff_is_stated);
-    CU_ASSERT(p.key_type == KEY_RSA_2048 && p.jitter_seed == 9);
+    CU_ASSERT(p.key_type == KEY_RSA_2048 && p.built_at == 9 && p.jitter_part == POLICY_JITTER_PART);
     CU_ASSERT(str_equal_cstr(p.directory, "https://ca.test/"));
     desired.acme = NULL;
     CU_ASSERT_FALSE(plan_policy(&desired, 9).threshold_is_stated);
@@ -510,7 +517,7 @@ static void words(void)
 static void memory_runs_out(void)
 {
     struct arena *arena = arena_new(NULL);
-    struct desired desired = {.names = &wanted, .count = 1};
+    struct desired desired = {.names = &plan_check_wanted, .count = 1};
     struct observed observed = {0};
     struct plan *plan;
     struct error e;
@@ -518,7 +525,8 @@ static void memory_runs_out(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(arena);
     for (size_t n = 1; n <= 2; n++) {
         arena_fail_after(arena, n);
-        CU_ASSERT_EQUAL(plan_make(&desired, &observed, &policy, NOW, arena, &plan, &e), -1);
+        CU_ASSERT_EQUAL(plan_make(&desired, &observed, &plan_check_policy, NOW, arena, &plan, &e),
+                        -1);
         CU_ASSERT_EQUAL(e.kind, ERROR_MEMORY);
     }
     arena_free(arena);

@@ -1,0 +1,116 @@
+#include "reconciler/control/outcome.h"
+
+#include <stdio.h>
+
+#include "reconciler/base/clock.h"
+#include "reconciler/base/log.h"
+#include "reconciler/base/value.h"
+#include "reconciler/control/condition.h"
+#include "reconciler/control/issuance.h"
+#include "reconciler/control/observe.h"
+#include "reconciler/control/pass.h"
+#include "reconciler/core/plan.h"
+#include "reconciler/pki/credential.h"
+#include "reconciler/store/store.h"
+
+/* The end of a good certificate that is in use; 0: there is none. */
+static int64_t end_of_good(const struct store_name *n, const struct policy *policy, int64_t now)
+{
+    struct observed_name o;
+
+    if (!n)
+        return 0;
+    observe_name(n, &(struct observe_options){0}, &o);
+    return o.active && plan_is_good(&o, policy, now) ? o.not_after : 0;
+}
+
+int64_t outcome_renewal(const struct certificate_facts *issued, struct str name,
+                        const struct policy *policy)
+{
+    return policy_renew_at(&(struct policy_certificate){.name = name,
+                                                        .not_before = issued->not_before,
+                                                        .not_after = issued->not_after},
+                           policy, NULL);
+}
+
+enum outcome outcome_judge(const struct certificate_facts *issued, struct str name,
+                           const struct store_name *n, const struct policy *policy, int64_t now,
+                           struct error *vain)
+{
+    char from[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE];
+    int64_t end = end_of_good(n, policy, now);
+
+    *vain = (struct error){0};
+    clock_print(issued->not_before, from);
+    clock_print(issued->not_after, to);
+    if (issued->not_after < now) {
+        error_set(vain, ERROR_NEEDLESS, "the CA issued a certificate that has expired already, %s",
+                  to);
+        return OUTCOME_REFUSE;
+    }
+    if (issued->not_before > (end ? end + 1 : now + PLAN_EARLY_SECONDS))
+        error_set(vain, ERROR_NEEDLESS,
+                  "the CA issued a certificate that is not valid before %s, too late", from);
+    else if (policy_is_needless(outcome_renewal(issued, name, policy), now))
+        error_set(vain, ERROR_NEEDLESS,
+                  "the CA issued a certificate, valid from %s to %s, that was due for renewal "
+                  "already",
+                  from, to);
+    return issued->not_before > now && end ? OUTCOME_KEEP : OUTCOME_SERVE;
+}
+
+struct value outcome_value(const struct store *store, const struct issuance_result *r,
+                           const struct error *e, int64_t now)
+{
+    const struct store_name *n = store_find(store, r->name);
+
+    return (struct value){.type = VALUE_FAILURE,
+                          .apart = r->apart,
+                          .directory = r->directory,
+                          .name = r->name,
+                          .u.failure = {.count = (n && n->failure ? n->failure->count : 0) + 1,
+                                        .failed_at = now,
+                                        .retry_at = e->retry_at,
+                                        .kind = e->kind,
+                                        .permanent = e->permanent,
+                                        .text = str_from(e->message)}};
+}
+
+/* When a name is tried again behind the failure `v`, or the order in vain. */
+static int64_t next_attempt(const struct pass *p, const struct value *v, int64_t now)
+{
+    const struct value_failure *f = &v->u.failure;
+    const struct store_name *n = store_find(p->state->store, v->name);
+    struct observed_name o = {.name = v->name};
+    struct desired_name desired = {.name = v->name};
+
+    if (n)
+        observe_name(n, &(struct observe_options){0}, &o);
+    o.order_open = false;
+    o.next_at = 0;
+    o.failures = f->count;
+    o.failed_at = f->failed_at;
+    o.retry_at = f->retry_at;
+    o.failure_kind = f->kind;
+    o.failure_permanent = f->permanent;
+    return plan_decide(&desired, &o, &p->generation->policy, true, now).at;
+}
+
+void outcome_tell(struct pass *p, const struct value *v, const struct error *e, int64_t now)
+{
+    int64_t at = next_attempt(p, v, now);
+    char next[CLOCK_TEXT_SIZE], text[ERROR_MESSAGE_MAX];
+    bool in_vain = e->kind == ERROR_NEEDLESS;
+
+    clock_print(at, next);
+    breaker_explain(&p->breaker, at, now);
+    log_failure(LOG_WARN, in_vain ? "certificate_needless" : "certificate_failed", e,
+                LOG_FIELDS(log_str("name", v->name), log_int("failures", v->u.failure.count),
+                           log_cstr("next_attempt", next)));
+    if (in_vain) {
+        snprintf(text, sizeof(text), "%.100s: %.300s; next try at %s", v->name.ptr, e->message,
+                 next);
+        condition_set(p->conditions, CONDITION_NEEDLESS, text);
+    }
+    p->has_news |= in_vain || e->retry_at;
+}

@@ -1,0 +1,174 @@
+#include <CUnit/Basic.h>
+
+#include "reconciler/base/attr.h"
+#include "tests/support/plan_check.h"
+
+/* What the plan makes of dates that are odd: too early, too late, asked for, from a wrong clock. */
+
+/* The CA asks for ten years: two tries are left before the end all the same. */
+static void asked_for_too_long(void)
+{
+    struct observed_name o = plan_check_aged(60);
+    struct action a;
+
+    o.failures = 1;
+    o.failed_at = NOW;
+    o.retry_at = NOW + 20 * DAY;
+    a = plan_check_decide(&plan_check_wanted, &o);
+    plan_check(a, PLAN_WAIT, PLAN_RENEW, REASON_RATE_LIMITED, NOW + 20 * DAY, "failing");
+    CU_ASSERT_EQUAL(a.asked_at, 0);
+    o.retry_at = NOW + 3650 * DAY;
+    a = plan_check_decide(&plan_check_wanted, &o);
+    CU_ASSERT(a.action == PLAN_WAIT && a.reason == REASON_RATE_LIMITED);
+    CU_ASSERT_EQUAL(a.asked_at, NOW + 3650 * DAY);
+    /* After that one fails, the ladder's longest step still fits before the end. */
+    CU_ASSERT(a.at < o.not_after - DAY && a.at > o.not_after - 2 * DAY);
+    for (unsigned tries = 2; tries < 6; tries++) {
+        int64_t now = a.at;
+
+        o.failures = tries;
+        o.failed_at = now;
+        o.retry_at = now + 3650 * DAY;
+        a = plan_decide(&plan_check_wanted, &o, &plan_check_policy, true, now);
+        CU_ASSERT(a.at > now + 59 && a.at <= now + DAY + DAY / 10);
+        CU_ASSERT(tries > 2 || a.at < o.not_after);
+    }
+    /* Without a certificate, or with one that has ended: a day. */
+    o = (struct observed_name){
+        .name = STR("a.test"), .failures = 1, .failed_at = NOW, .retry_at = NOW + 3650 * DAY};
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_WAIT, PLAN_ISSUE,
+               REASON_RATE_LIMITED, NOW + DAY, "failing");
+    o = plan_check_aged(91);
+    o.failures = 1;
+    o.failed_at = NOW;
+    o.retry_at = NOW + 3650 * DAY;
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_WAIT, PLAN_RENEW,
+               REASON_RATE_LIMITED, NOW + DAY, "expired");
+}
+
+/* Issued, and due at once: the ladder holds it back, whatever the lifetime. */
+static void needless(void)
+{
+    static const int64_t least[] = {0, 60, 540, 5400, 77760, 77760};
+    struct observed_name o = plan_check_aged(60);
+
+    o.failure_kind = ERROR_NEEDLESS;
+    o.failed_at = NOW;
+    for (int lifetime = 6; lifetime <= 90 * (int)DAY; lifetime *= 60) {
+        o.not_before = NOW - lifetime * 2 / 3;
+        o.not_after = NOW - 1 + lifetime / 3;
+        for (o.failures = 1; o.failures < ARRAY_LENGTH(least); o.failures++) {
+            struct action a = plan_check_decide(&plan_check_wanted, &o);
+
+            CU_ASSERT(a.action == PLAN_WAIT && a.wanted == PLAN_RENEW);
+            CU_ASSERT_EQUAL(a.reason, REASON_NEEDLESS);
+            CU_ASSERT(a.at >= NOW + least[o.failures]);
+            CU_ASSERT(a.at <= NOW + least[o.failures] * 11 / 9 + 6);
+            CU_ASSERT_STRING_EQUAL(plan_state(&a, NOW), "due");
+        }
+    }
+    o = plan_check_aged(10); /* the clock is right again: nothing is due */
+    o.failure_kind = ERROR_NEEDLESS;
+    o.failures = 3;
+    o.failed_at = NOW + 60 * DAY;
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_KEEP, PLAN_KEEP, REASON_NOT_DUE,
+               NOW + 50 * DAY, "valid");
+}
+
+/* A certificate that begins later is not good, whoever asks. */
+static void early(void)
+{
+    static const struct sni declared = {.name = {.value = STR_INIT("a.test")}};
+    struct desired_name d = plan_check_wanted;
+    struct observed_name o = plan_check_aged(-1);
+
+    o.not_before = NOW + 60;
+    CU_ASSERT_FALSE(plan_is_good(&o, &plan_check_policy, NOW));
+    CU_ASSERT(plan_is_good(&o, &plan_check_policy, NOW + 60));
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_WAIT, PLAN_RENEW,
+               REASON_NOT_YET_VALID, NOW + 60, "pending");
+    d.overrides = &declared; /* which is served until then */
+    CU_ASSERT(plan_check_decide(&d, &o).overrides);
+    o.active = false;
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_WAIT, PLAN_ISSUE,
+               REASON_NOT_YET_VALID, NOW + 60, "pending");
+    o = plan_check_aged(-2); /* too late to wait for */
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_RENEW, PLAN_RENEW,
+               REASON_NOT_YET_VALID, NOW, "pending");
+}
+
+/* A good one is there, and the next is in hand but begins later. */
+static void next_in_hand(void)
+{
+    struct observed_name o = plan_check_aged(70);
+
+    o.next_at = NOW + 3600;
+    o.next_ends_at = NOW + 90 * DAY;
+    o.next_directory = plan_check_policy.directory;
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_KEEP, PLAN_KEEP, REASON_NEXT_IN_HAND,
+               NOW + 3600, "valid");
+    o.next_at = NOW;
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_RENEW, PLAN_RENEW,
+               REASON_NEXT_BEGINS, NOW, "due");
+    o.next_at = o.not_after + 1;
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_KEEP, PLAN_KEEP, REASON_NEXT_IN_HAND,
+               o.next_at, "valid");
+    o.next_at = o.not_after + 2; /* it would leave a gap */
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_RENEW, PLAN_RENEW,
+               REASON_RENEWAL_DUE, NOW, "due");
+    o = plan_check_aged(10); /* and this one is not due */
+    o.next_at = o.not_after + 2;
+    o.next_ends_at = o.next_at + 90 * DAY;
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_KEEP, PLAN_KEEP, REASON_NOT_DUE,
+               NOW + 50 * DAY, "valid");
+    o = plan_check_aged(70);
+    o.next_at = NOW + 3600;
+    o.next_ends_at = NOW + 90 * DAY;
+    o.next_directory = STR("https://other.test/");
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_RENEW, PLAN_RENEW,
+               REASON_RENEWAL_DUE, NOW, "due");
+    o = plan_check_aged(91); /* nothing good is there any more */
+    o.next_at = NOW + 3600;
+    o.next_ends_at = NOW + 90 * DAY;
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_WAIT, PLAN_RENEW,
+               REASON_NEXT_IN_HAND, NOW + 3600, "expired");
+}
+
+/* A clock from before the program was built decides nothing. */
+static void wrong_clock(void)
+{
+    struct policy p = plan_check_policy;
+    struct observed_name o = plan_check_aged(-1000);
+    struct action a;
+
+    p.built_at = NOW + 1;
+    a = plan_decide(&plan_check_wanted, &o, &p, true, NOW);
+    plan_check(a, PLAN_KEEP, PLAN_KEEP, REASON_CLOCK, NOW + 60, "valid");
+    CU_ASSERT(plan_is_good(&o, &p, NOW));
+    plan_check(plan_decide(&plan_check_wanted, NULL, &p, true, NOW), PLAN_WAIT, PLAN_ISSUE,
+               REASON_CLOCK, NOW + 60, "pending");
+    plan_check(plan_decide(NULL, &o, &p, true, NOW), PLAN_WAIT, PLAN_RETIRE, REASON_CLOCK, NOW + 60,
+               "valid");
+    o = plan_check_aged(91);
+    CU_ASSERT(plan_is_good(&o, &p, NOW));
+    p.built_at = NOW;
+    CU_ASSERT_FALSE(plan_is_good(&o, &p, NOW));
+}
+
+int main(void)
+{
+    CU_TestInfo tests[] = {
+        {"a Retry-After beyond the end", asked_for_too_long},
+        {"due when issued", needless},
+        {"not valid yet", early},
+        {"the next in hand", next_in_hand},
+        {"a clock before the build", wrong_clock},
+        CU_TEST_INFO_NULL,
+    };
+    CU_SuiteInfo suites[] = {{"plan dates", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
+
+    if (CU_initialize_registry() || CU_register_suites(suites))
+        return 1;
+    CU_basic_run_tests();
+    return CU_get_number_of_failures() ? 1 : 0;
+}
