@@ -163,10 +163,18 @@ void acme_order_fail(struct acme_order *o, const struct error *e)
         acme_order_clean_up(o);
 }
 
+static bool is_repeatable(const struct acme_order *o, const struct error *e)
+{
+    enum acme_repeat repeat = step_of(o)->repeat;
+
+    return repeat == ACME_REPEAT_ALWAYS ||
+           (repeat == ACME_REPEAT_WITH_CARE && (e->retry_at || e->kind == ERROR_NETWORK));
+}
+
 /* What may pass by itself is tried again a few times, where the step may be repeated. */
 static void retry_or_fail(struct acme_order *o, const struct error *e, bool may_pass)
 {
-    if (!may_pass || !step_of(o)->is_repeatable ||
+    if (!may_pass || !is_repeatable(o, e) ||
         !acme_retry_again(&o->retry, &acme_patience, e, o->now_ms))
         acme_order_fail(o, e);
 }

@@ -77,11 +77,20 @@ struct acme_order {
 /* How a CA looks that does not know yet what it has just made. */
 enum acme_lag { ACME_LAG_NEVER, ACME_LAG_404, ACME_LAG_404_OR_EMPTY };
 
+/* May a step be sent again that failed for what may pass? */
+enum acme_repeat {
+    ACME_REPEAT_NEVER,
+    /* Where the CA asks for patience, or the connection broke: an order that was made all the same
+     * is handed out again by most CAs. */
+    ACME_REPEAT_WITH_CARE,
+    ACME_REPEAT_ALWAYS /* sending it twice does no harm */
+};
+
 /* What a state does. */
 struct acme_order_step {
     enum acme_phase phase;
-    const char *doing;  /* for people, before the CA's words */
-    bool is_repeatable; /* sending it twice does no harm */
+    const char *doing; /* for people, before the CA's words */
+    enum acme_repeat repeat;
     enum acme_lag lag;
     int (*prepare)(struct acme_order *o, struct error *e);
     void (*answered)(struct acme_order *o, const struct http_reply *reply);

@@ -44,6 +44,9 @@ static void hiccups(void)
         struct fake_answer answer = faults[i % ARRAY_LENGTH(faults)];
         struct order_run r;
 
+        /* A newOrder may have been taken all the same: neither of these says that it was not. */
+        if (step == 3 && (answer.no_reply == ERROR_TIMEOUT || answer.status == 500))
+            continue;
         answer.path = steps[step].path;
         answer.nth = 1;
         order_run_start(&r, account_key, &(struct fake_ca_options){0});
