@@ -87,11 +87,11 @@ class Foretold(Case):
         self.assertEqual(9, len(self.check(75, "--lifetime=45d")))
 
     def test_outage(self):
-        names = [f"n{i}.test" for i in range(4)]
+        names = ["n0.test", "n1.test"]  # a failing newOrder is repeated, with pauses
         # from before the first of them is due: each one's renewal is moved forward a little
         self.begin(names, 10 * DAY, away=(4 * DAY, 7 * DAY))
         foretold = self.check(12, "--lifetime=10d", "--ca-outage=3d@4")
-        self.assertGreater(len(foretold), 4 * 5, "each fails more than once")
+        self.assertGreater(len(foretold), 2 * 5, "each fails more than once")
 
     def test_needless(self):
         """Due as soon as they are issued: the ladder of failures holds them back."""
