@@ -1,46 +1,34 @@
 #include "reconciler/acme/download.h"
 
 #include <stdlib.h>
+#include <string.h>
 
+#include "reconciler/acme/link.h"
 #include "reconciler/acme/url.h"
 #include "reconciler/pki/issued.h"
 
 static const struct str media_type = STR_INIT("application/pem-certificate-chain");
 
-/* Parameters of one link: is one of them rel=alternate, quoted or not (RFC 8288 §3)? */
-static bool is_alternate(struct str parameters)
+static bool has(const struct acme_download *d, const char *url)
 {
-    struct str one, value;
-
-    while (parameters.ptr) {
-        one = str_trim(str_cut(parameters, ';', &parameters));
-        if (!str_equal_nocase(str_trim(str_cut(one, '=', &value)), STR("rel")) || !value.ptr)
-            continue;
-        value = str_trim(value);
-        if (value.len >= 2 && value.ptr[0] == '"' && value.ptr[value.len - 1] == '"')
-            value = str_slice(value, 1, value.len - 1);
-        if (str_equal_nocase(value, STR("alternate")))
+    for (size_t i = 0; i < d->alternate_count; i++)
+        if (strcmp(d->alternates[i], url) == 0)
             return true;
-    }
     return false;
 }
 
-/* A Link line: <url>;params, <url>;params ... */
-static void read_links(struct acme_download *d, struct str line)
+static void read_links(struct acme_download *d, struct str line, struct str base)
 {
-    while (line.len) {
-        size_t open = str_find(line, '<', 0), close = str_find(line, '>', open);
-        struct str url = str_slice(line, open + 1, close), parameters;
-        /* A comma ends a link; those inside of <> are behind us. */
-        size_t end = str_find(line, ',', close);
+    struct acme_link link;
+    struct error ignored;
+    char *url;
 
-        parameters = str_slice(line, close + 1, end);
-        if (close < line.len && is_alternate(parameters) && acme_url_is_usable(url) &&
-            d->alternate_count < ACME_ALTERNATES_MAX) {
-            d->alternates[d->alternate_count] = str_dup(url);
-            d->alternate_count += d->alternates[d->alternate_count] != NULL;
-        }
-        line = str_slice(line, end + 1, line.len);
+    while (d->alternate_count < ACME_ALTERNATES_MAX && acme_link_next(&line, &link)) {
+        url = link.is_alternate ? acme_url_resolve(link.target, base, "Link", &ignored) : NULL;
+        if (url && !has(d, url) && !str_equal_cstr(base, url))
+            d->alternates[d->alternate_count++] = url;
+        else
+            free(url);
     }
 }
 
@@ -69,7 +57,7 @@ static int put(struct acme_download *d, struct str chain, char *issuer, struct e
     return 0;
 }
 
-int acme_download_take(struct acme_download *d, const struct http_reply *reply,
+int acme_download_take(struct acme_download *d, const struct http_reply *reply, struct str url,
                        const struct issued_expectation *expected, struct error *e)
 {
     char *issuer = NULL;
@@ -77,7 +65,7 @@ int acme_download_take(struct acme_download *d, const struct http_reply *reply,
     if (check(reply, expected, &issuer, e) || put(d, reply->body, issuer, e))
         return -1;
     for (size_t i = 0; i < reply->link_count; i++)
-        read_links(d, reply->links[i]);
+        read_links(d, reply->links[i], url);
     return 0;
 }
 

@@ -23,9 +23,10 @@ struct issued_expectation;
 
 /*
  * Takes the chain of an answer in the place of an earlier one, if it is what was expected; -1 with
- * *e, and nothing changed, if not. Alternate links are kept of the first chain only.
+ * *e, and nothing changed, if not. `url` was asked: alternate links, kept of the first chain only,
+ * are relative to it.
  */
-int acme_download_take(struct acme_download *d, const struct http_reply *reply,
+int acme_download_take(struct acme_download *d, const struct http_reply *reply, struct str url,
                        const struct issued_expectation *expected, struct error *e) MUST_CHECK;
 /*
  * The same, but only if the chain ends under this issuer. 1 taken, 0 it ends elsewhere, -1 with *e.

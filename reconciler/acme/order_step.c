@@ -263,7 +263,8 @@ static void on_download(struct acme_order *o, const struct http_reply *reply)
     const struct issued_expectation expected = expectation(o);
     struct error e;
 
-    if (acme_download_take(&o->download, reply, &expected, &e) == 0)
+    if (acme_download_take(&o->download, reply, str_from(o->object.certificate_url), &expected,
+                           &e) == 0)
         next_alternate(o, 0);
     else if (!o->is_resumed ||
              !acme_order_begin_anew(o)) /* an earlier life may have had another key */
