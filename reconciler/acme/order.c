@@ -437,6 +437,12 @@ struct str acme_order_chain(const struct acme_order *o)
     return o->state == ACME_ORDER_DONE ? str_from(o->download.chain) : STR_NONE;
 }
 
+bool acme_order_lacks_chain(const struct acme_order *o)
+{
+    return o->state == ACME_ORDER_DONE && o->preferred_chain &&
+           !acme_download_ends_under(&o->download, str_from(o->preferred_chain));
+}
+
 const struct error *acme_order_error(const struct acme_order *o)
 {
     return o->state == ACME_ORDER_FAILED ? &o->error : NULL;

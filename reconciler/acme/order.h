@@ -75,6 +75,8 @@ struct str acme_order_name(const struct acme_order *o);
 struct str acme_order_url(const struct acme_order *o); /* STR_NONE before the CA named it */
 /* PEM, leaf first, checked against key and name. STR_NONE before DONE. */
 struct str acme_order_chain(const struct acme_order *o);
+/* DONE, but the CA offered no chain that ends under the preferred issuer. */
+bool acme_order_lacks_chain(const struct acme_order *o);
 /* NULL unless FAILED. The CA's own words; kind, permanent, retry_at. */
 const struct error *acme_order_error(const struct acme_order *o);
 /* While it is under way: what the CA reports of a try that it has not given up, or NULL. */

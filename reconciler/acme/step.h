@@ -67,6 +67,6 @@ struct acme_step {
  * §8.2): so often, not before this long after the last answer, then twice as long.
  */
 #define ACME_ANSWERS_AGAIN_MAX 4
-#define ACME_ANSWER_AGAIN_MS 2000
+#define ACME_ANSWER_AGAIN_MS 1500
 
 #endif

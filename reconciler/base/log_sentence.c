@@ -43,6 +43,7 @@ static const struct {
     {"stopped", "stopped"},
     {"stopping", "stopping: {because}"},
     {"user_shared", "{because}"},
+    {"validation_troubled", "the CA has not given up, and reports: {error}"},
     {"worker_silent", "worker {slot} stood still and is replaced (process {pid})"},
 };
 

@@ -264,8 +264,11 @@ static void print_words(struct page *p, const struct document_node *certificate)
     print_wrapped(p, buf_view(&line), WORDS_INDENT);
     if (said.len && !found) {
         buf_clear(&line);
-        buf_printf(&line, failures == 1 ? "failed once: " : "failed %lld times, last: ",
-                   (long long)failures);
+        if (failures)
+            buf_printf(&line, failures == 1 ? "failed once: " : "failed %lld times, last: ",
+                       (long long)failures);
+        else
+            buf_cstr(&line, "the CA has not given up, and reports: ");
         add_failure(p, said, &line);
         print_wrapped(p, buf_view(&line), WORDS_INDENT);
     }
@@ -296,7 +299,7 @@ static void print_details(struct page *p, const struct document_node *certificat
     buf_free(&line);
 }
 
-/* A wait that nothing is wrong with, and that somebody may want to do something about. */
+/* A wait that nothing failed at yet, and that somebody may want to do something about. */
 static bool is_held(const struct page *p, const struct document_node *certificate)
 {
     const struct document_node *next = reading_get(&p->reading, certificate, "next");
@@ -304,7 +307,9 @@ static bool is_held(const struct page *p, const struct document_node *certificat
         reading_text(&p->reading, reading_get(&p->reading, next, "because"), "reason");
 
     return str_equal_cstr(reason, plan_reason_id(REASON_APPROVAL)) ||
-           str_equal_cstr(reason, plan_reason_id(REASON_BUDGET));
+           str_equal_cstr(reason, plan_reason_id(REASON_BUDGET)) ||
+           (reading_number(&p->reading, certificate, "failures") == 0 &&
+            reading_text(&p->reading, certificate, "last_error").len);
 }
 
 static void print_certificate(struct page *p, const struct document_node *certificate)

@@ -260,6 +260,11 @@ static int64_t ordering_since(void *context, struct str name)
     return issuance_since(context, name);
 }
 
+static struct str ordering_trouble(void *context, struct str name)
+{
+    return issuance_trouble(context, name);
+}
+
 static int open_errand(struct control *c, struct error *e)
 {
     if (c->options->errand >= 0)
@@ -288,8 +293,10 @@ int assembly_open(struct control *c, const struct assembly_calls *calls, struct 
     c->state.declared = c->declared;
     c->state.publisher = c->publisher;
     c->state.breaker = &c->pass.breaker;
-    c->state.observe = (struct observe_options){
-        .storage_error = c->storage_error, .ordering_since = ordering_since, .context = c->issuance};
+    c->state.observe = (struct observe_options){.storage_error = c->storage_error,
+                                                .ordering_since = ordering_since,
+                                                .ordering_trouble = ordering_trouble,
+                                                .context = c->issuance};
     c->pass = (struct pass){.state = &c->state,
                             .errand = c->errand,
                             .journal = c->journal,

@@ -21,6 +21,7 @@ static const struct {
     [CONDITION_ACCOUNT] = {"account_unusable", CONDITION_FAULT},
     [CONDITION_APPROVAL] = {"approval_unusable", CONDITION_FAULT},
     [CONDITION_APPROVAL_AWAITED] = {"approval_file_awaited", CONDITION_NOTE},
+    [CONDITION_CHAIN] = {"preferred_chain_missing", CONDITION_NOTE},
     [CONDITION_PUBLISH] = {"publish_failed", CONDITION_FAULT},
     [CONDITION_CLOCK] = {"clock_wrong", CONDITION_FAULT},
     [CONDITION_NEEDLESS] = {"certificates_needless", CONDITION_FAULT},

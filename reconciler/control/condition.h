@@ -20,6 +20,7 @@ enum condition_id {
     CONDITION_ACCOUNT,          /* no account at the CA */
     CONDITION_APPROVAL,         /* the plan that approves cannot be read, or is none */
     CONDITION_APPROVAL_AWAITED, /* it is not there yet: no fault */
+    CONDITION_CHAIN,            /* the CA offers no chain under the preferred issuer: no fault */
     CONDITION_PUBLISH,          /* a generation could not be announced to the workers */
     CONDITION_CLOCK,            /* the system clock is before this program was built */
     CONDITION_NEEDLESS,         /* what the CA issues is due for renewal at once */

@@ -134,8 +134,23 @@ static void on_sni_seen(void *context, struct str name)
 
 /* ---- orders ---- */
 
+static void judge_chain(struct control *c, const struct issuance_result *r)
+{
+    char text[ERROR_MESSAGE_MAX];
+
+    if (!r->lacks_chain) {
+        condition_clear(&c->conditions, CONDITION_CHAIN);
+        return;
+    }
+    snprintf(text, sizeof(text),
+             "the CA offers no chain under the preferred \"%.*s\": its own choice is served",
+             STR_ARG(str_slice(r->preferred_chain, 0, 200)));
+    condition_set(&c->conditions, CONDITION_CHAIN, text);
+}
+
 static void on_issued(void *context, const struct issuance_result *result)
 {
+    judge_chain(context, result);
     pass_issued(&((struct control *)context)->pass, result, clock_now());
 }
 

@@ -35,6 +35,8 @@ static int use_authority(struct control *c, struct error *e)
                                   : acme->account_key->jwk.value;
     options.eab_kid = acme->eab_kid;
     options.eab_hmac_key = acme->eab_hmac_key;
+    if (!acme->preferred_chain.len)
+        condition_clear(&c->conditions, CONDITION_CHAIN);
     if (issuance_prefer(c->issuance, acme->preferred_chain, e))
         return -1;
     return issuance_use(c->issuance, &options, e);

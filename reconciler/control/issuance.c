@@ -416,6 +416,13 @@ int64_t issuance_since(const struct issuance *i, struct str name)
     return t ? t->wanted_at : 0;
 }
 
+struct str issuance_trouble(const struct issuance *i, struct str name)
+{
+    const struct task *t = map_find(&i->by_name, name);
+
+    return t ? str_from(t->trouble) : STR_NONE;
+}
+
 void issuance_close(struct issuance *i, struct str name)
 {
     struct task *t = map_take(&i->by_name, name);
@@ -436,6 +443,8 @@ static void hand_out(struct issuance *i, struct task *t)
                             : STR_NONE,
         .key_type = t->key_type,
         .key = buf_view(&t->key),
+        .preferred_chain = str_from(i->preferred_chain),
+        .lacks_chain = t->order && acme_order_lacks_chain(t->order),
         .order_url = t->order ? acme_order_url(t->order) : str_from(t->url),
         .directory = str_from(t->authority->directory),
         .ended_at = step_now_ms(i) / 1000,

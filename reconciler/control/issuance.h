@@ -43,6 +43,8 @@ struct issuance_result {
     struct str chain; /* PEM, leaf first; checked against key and name */
     enum key_type key_type;
     struct str key; /* packed */
+    struct str preferred_chain; /* STR_NONE: any */
+    bool lacks_chain;           /* the CA offered none that is preferred */
     struct str order_url;
     struct str directory;
     int64_t ended_at; /* by the clock that the order began with, whatever was set meanwhile */
@@ -95,6 +97,9 @@ void issuance_unwant_all(struct issuance *i);
 bool issuance_has(const struct issuance *i, struct str name);
 /* Since when (unix seconds); 0: it is not. */
 int64_t issuance_since(const struct issuance *i, struct str name);
+/* What the CA reports of its order's try, and goes on with; STR_NONE: nothing. Valid until the next
+ * turn. */
+struct str issuance_trouble(const struct issuance *i, struct str name);
 /* The outcome has been dealt with: the name is forgotten. */
 void issuance_close(struct issuance *i, struct str name);
 

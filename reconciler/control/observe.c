@@ -36,6 +36,8 @@ static void observe_order(const struct store_name *n, const struct observe_optio
         out->next_ends_at = n->order->ends_at;
         out->next_directory = n->order->directory;
     }
+    if (since && options->ordering_trouble)
+        out->order_trouble = options->ordering_trouble(options->context, n->name);
     if (!n->sent)
         return;
     out->sent = n->sent->times;
@@ -58,6 +60,8 @@ void observe_name(const struct store_name *n, const struct observe_options *opti
         out->not_before = facts->not_before;
         out->not_after = facts->not_after;
         out->key_type = facts->key_type;
+        out->top_issuer =
+            n->credential->chain ? chain_top_issuer(n->credential->chain) : n->issuer;
         memcpy(out->fingerprint, facts->fingerprint, sizeof(out->fingerprint));
     }
     if (n->failure) {

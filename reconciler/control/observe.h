@@ -21,10 +21,12 @@ struct observe_options {
      * they do not hold it back.
      */
     int64_t (*ordering_since)(void *context, struct str name);
+    /* What the CA says of an order under way; valid until the next turn. NULL: nobody can tell. */
+    struct str (*ordering_trouble)(void *context, struct str name);
     void *context;
 };
 
-/* Strings of `out` point into the store. */
+/* Strings of `out` point into the store, or are what the options gave. */
 void observe_name(const struct store_name *n, const struct observe_options *options,
                   struct observed_name *out);
 

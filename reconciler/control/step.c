@@ -231,6 +231,22 @@ static void publish(struct task *t, const struct acme_step *step)
     i->wants_announcement = true;
 }
 
+/* What the CA reports of a try that it goes on with: each time that it says something else. */
+static void tell_trouble(struct task *t)
+{
+    const struct error *e = acme_order_trouble(t->order);
+    struct str words = e ? str_from(e->message) : STR_NONE;
+
+    if (str_equal(words, str_from(t->trouble)))
+        return;
+    free(t->trouble);
+    t->trouble = e ? str_dup(words) : NULL;
+    if (e)
+        log_event(LOG_WARN, "validation_troubled",
+                  LOG_FIELDS(log_cstr("name", t->name), log_cstr("error", e->message),
+                             log_cstr("order", t->url)));
+}
+
 /* The order's next step. False: it lacks a nonce or the account, and so will all others. */
 static bool step_order(struct task *t)
 {
@@ -247,6 +263,7 @@ static bool step_order(struct task *t)
         publish(t, &step);
         break;
     case ACME_WAIT:
+        tell_trouble(t);
         t->state = TASK_WAITING;
         t->wait_ms = step.at_ms;
         break;

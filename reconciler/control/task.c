@@ -35,6 +35,7 @@ void task_free(struct task *t)
     buf_free(&t->key);
     free(t->url);
     free(t->chain);
+    free(t->trouble);
     free(t->name);
     free(t);
 }

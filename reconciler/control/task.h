@@ -47,6 +47,7 @@ struct task {
     bool is_counted; /* a newOrder is about to be sent: it has been, or is being, journaled */
     int64_t sent_at; /* ... as sent at this time */
     struct acme_order *order; /* NULL before its first step */
+    char *trouble; /* what the CA last reported of a try that it goes on with; NULL = nothing */
     bool is_publishing;
     uint64_t generation; /* that holds its token; 0 = not announced yet */
     bool failed;

@@ -238,6 +238,23 @@ static void say_certificate(struct explain_subject *s)
     }
 }
 
+/* A preferred chain that was not to be had. */
+static void say_chain(struct explain_subject *s)
+{
+    const struct acme *acme = s->options->desired ? s->options->desired->acme : NULL;
+    const struct observed_name *o = s->observed;
+    struct buf *out;
+
+    if (!s->desired || !acme || !acme->preferred_chain.len || !has_certificate(s) ||
+        str_equal(acme->preferred_chain, o->top_issuer))
+        return;
+    out = explanation_begin(&s->chain, "chain");
+    buf_printf(out,
+               "it ends under \"%.*s\" and not under the preferred \"%.*s\", which the CA did "
+               "not offer, or was not asked for yet",
+               STR_ARG(o->top_issuer), STR_ARG(acme->preferred_chain));
+}
+
 static void write_why_not_managed(const struct explain_subject *s, struct buf *out)
 {
     const struct observed_name *o = s->observed;
@@ -520,6 +537,7 @@ void explain_chain_say(struct explain_subject *s)
     if (!s->desired)
         say_unmanaged(s);
     say_certificate(s);
+    say_chain(s);
     say_served(s);
     say_override(s);
     say_failures(s);

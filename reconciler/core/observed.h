@@ -20,6 +20,7 @@ struct observed_name {
     int64_t issued_at;             /* by our own clock; 0 = unknown (written by somebody else) */
     bool renewed;                  /* it came by a renewal: of the CA's limits it drew on fewer */
     struct str issuer;             /* common name of the issuer */
+    struct str top_issuer;         /* of the last certificate of its chain */
     struct str directory;          /* URL it was issued by; "" = unknown */
     enum key_type key_type;
     unsigned char fingerprint[32]; /* SHA-256 of the leaf */
@@ -42,7 +43,8 @@ struct observed_name {
 
     bool order_open; /* an order of ours is under way or journaled ... */
     bool order_sent; /* ... and its newOrder is among `sent` */
-    struct str sent; /* when newOrders were sent, as base/sent.h has it; "" = never */
+    struct str order_trouble; /* what the CA says of a try of that order that it goes on with */
+    struct str sent;          /* when newOrders were sent, as base/sent.h has it; "" = never */
     struct str sent_directory;
 };
 

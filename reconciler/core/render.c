@@ -548,6 +548,14 @@ static enum plan_action next_action(const struct action *a)
     return a->action == PLAN_KEEP ? PLAN_RENEW : a->wanted;
 }
 
+/* What an order under way meets is newer than what the last one ended with. */
+static struct str last_error(const struct observed_name *o)
+{
+    if (o && o->order_trouble.len)
+        return o->order_trouble;
+    return o && o->failures ? o->failure_text : STR_NONE;
+}
+
 void render_certificate_json(const struct action *a, const struct render_options *options,
                              struct json_out *j)
 {
@@ -567,7 +575,7 @@ void render_certificate_json(const struct action *a, const struct render_options
     json_out_member_time(j, "at", a->at);
     json_because(j, &s, a);
     json_out_end(j);
-    json_out_member_str(j, "last_error", o && o->failures ? o->failure_text : STR_NONE);
+    json_out_member_str(j, "last_error", last_error(o));
     json_out_member_str(j, "ca", is_made && o->directory.len ? o->directory : in_use);
     json_out_member_cstr(j, "key_type",
                          key_type_name(is_made ? o->key_type : options->desired->key_type));

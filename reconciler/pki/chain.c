@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "reconciler/base/map.h"
+#include "reconciler/pki/certificate.h"
 #include "reconciler/pki/der.h"
 
 #define CHAIN_HASH_SEED 0x6a09e667f3bcc908u
@@ -12,6 +13,7 @@
 struct chain {
     struct chain_pool *pool;
     size_t references; /* under the pool's lock */
+    struct str top_issuer;
     size_t len;
     char bytes[];
 };
@@ -86,6 +88,17 @@ static int check(struct str bytes, struct error *e)
     return bytes.len ? error_set(e, ERROR_CRYPTO, "a certificate chain that is not DER") : 0;
 }
 
+static struct str find_top_issuer(struct str bytes)
+{
+    struct certificate_view last = {0};
+    struct str der = STR_NONE;
+    struct error ignored;
+
+    while (chain_next(&bytes, &der))
+        ;
+    return certificate_parse(der, &last, &ignored) ? STR_NONE : last.issuer_cn;
+}
+
 static struct chain *make(struct chain_pool *pool, struct str bytes)
 {
     struct chain *chain = malloc(sizeof(*chain) + bytes.len);
@@ -96,6 +109,7 @@ static struct chain *make(struct chain_pool *pool, struct str bytes)
     chain->references = 0;
     chain->len = bytes.len;
     memcpy(chain->bytes, bytes.ptr, bytes.len);
+    chain->top_issuer = find_top_issuer(key_of(chain));
     if (map_put(&pool->chains, chain)) {
         free(chain);
         return NULL;
@@ -156,6 +170,11 @@ void chain_unref(const struct chain *chain)
 struct str chain_bytes(const struct chain *chain)
 {
     return chain ? (struct str){chain->bytes, chain->len} : STR("");
+}
+
+struct str chain_top_issuer(const struct chain *chain)
+{
+    return chain ? chain->top_issuer : STR_NONE;
 }
 
 bool chain_next(struct str *rest, struct str *der)

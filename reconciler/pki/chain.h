@@ -35,6 +35,8 @@ const struct chain *chain_intern(struct chain_pool *pool, struct str bytes,
 const struct chain *chain_ref(const struct chain *chain); /* NULL is fine in all of these */
 void chain_unref(const struct chain *chain);
 struct str chain_bytes(const struct chain *chain); /* empty for NULL */
+/* The issuer CN of its last certificate, raw bytes; STR_NONE where it names none. */
+struct str chain_top_issuer(const struct chain *chain);
 /* Takes the first DER element off *rest; false where none is left or the bytes are broken. */
 bool chain_next(struct str *rest, struct str *der);
 

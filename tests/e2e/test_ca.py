@@ -99,6 +99,34 @@ class Trouble(Case):
         code = s.verb("diff", "--exit-code").returncode
         self.assertEqual(4, code)
 
+    def test_trouble_is_told_while_it_lasts(self):
+        """A challenge with an error that is still pending: said, answered again, and over."""
+        def after(request, reply):
+            if request.kind == "authorization" and len(ca.of_kind("challenge")) < 2:
+                value = reply.json
+                value["status"] = "pending"
+                for challenge in value["challenges"]:
+                    challenge["status"] = "pending"
+                    if ca.of_kind("challenge"):
+                        challenge["error"] = Reply.problem(400, "connection", "nobody there").json
+                reply.set_json(value)
+            if request.kind == "order" and len(ca.of_kind("challenge")) < 2:
+                reply.set_json({**reply.json, "status": "pending"})
+            return reply
+
+        ca, s = self.pair(document(["a.test"]), after=after)
+        s.start()
+        words = "could not connect to the name: nobody there (connection)"
+        wait_until("it is told", lambda: words in str(s.certificates()["a.test"]["last_error"]), 30)
+        self.assertEqual("pending", s.state("a.test"))
+        told = " ".join(s.verb("status").stdout.split())
+        self.assertIn("the CA has not given up, and reports: the CA " + words, told)
+        self.assertIn("validation_troubled", s.log_text())
+        s.wait_valid(["a.test"], bound=60)
+        self.assertGreaterEqual(len(ca.of_kind("challenge")), 2)
+        self.assertEqual(1, ca.orders())
+        self.assertNotIn("nobody there", s.verb("status").stdout)
+
     def test_words_are_escaped_once(self):
         def before(request):
             if request.kind == "new-order":

@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import threading
 
+import processes
 import server
 from harness import Case, declared, document, service
 
@@ -181,11 +182,19 @@ class Issue(Case):
         return context.get_ca_certs()[0]["subject"]
 
     def test_preferred_chain_that_is_not_offered(self):
-        """The CA's own choice, then: a name is no reason to go without."""
+        """The CA's own choice, then, and it is said: a name is no reason to go without."""
         ca, s = self.pair(document(["c.test"], {"preferred_chain": "No Such Root"}), alternate_roots=1)
         s.start()
         s.wait_valid(["c.test"])
         s.shake_hands("c.test", context=server.client_context(ca.root()))
+        (condition,) = s.status_json()["conditions"]
+        self.assertEqual(("preferred_chain_missing", "note"), (condition["condition"], condition["level"]))
+        self.assertIn('no chain under the preferred "No Such Root"', condition["text"])
+        self.assertIn('No Such Root', s.verb("status").stdout)
+        self.assertIn('not under the preferred "No Such Root"', s.verb("explain", "c.test").stdout)
+        s.write(document(["c.test"]))
+        processes.wait_until("it is over", lambda: not s.status_json()["conditions"], 30)
+        self.assertNotIn("No Such Root", s.verb("explain", "c.test").stdout)
 
     def test_account_key_of_the_file(self):
         """As PEM or as JWK: the account is that key's, and one key has one account."""

@@ -228,7 +228,7 @@ static const struct order_fault faults[] = {
      .permanent = true},
     {.what = "the CA could not connect at first, and is asked to try again",
      .options = {.answers_needed = 3},
-     .waited_ms = 6000},
+     .waited_ms = 4500},
     {.what = "the CA never can connect, and does not give up",
      .options = {.answers_needed = 100},
      .kind = ERROR_TIMEOUT,
