@@ -117,6 +117,27 @@ static void all(void)
         order_fault_check(account_key, &faults[i]);
 }
 
+/* An order of an earlier life whose challenge was answered there, and that one replica lacks. */
+static void resumed(void)
+{
+    static const struct fake_answer answers[] = {
+        {.path = "/orders/0", .nth = 1, .status = 404, .body = ""},
+        {.path = "/chall/0-0",
+         .after = true,
+         .status = 400,
+         .body = PROBLEM("malformed", "already valid")}};
+    struct order_run r;
+
+    order_run_start(&r, account_key, &(struct fake_ca_options){.knows_account = true});
+    order_run_order(&r, "www.example.com", NULL, NULL);
+    CU_ASSERT_EQUAL(order_run_to(&r, ACME_PHASE_CHALLENGE), ACME_IN_FLIGHT);
+    order_run_order(&r, "www.example.com", "https://ca.test/orders/0", NULL);
+    fake_ca_script(r.ca, answers, ARRAY_LENGTH(answers));
+    CU_ASSERT_EQUAL(order_run(&r), ACME_DONE);
+    CU_ASSERT_EQUAL(fake_ca_orders(r.ca), 1);
+    order_run_finish(&r);
+}
+
 static int suite_up(void)
 {
     struct error e;
@@ -139,6 +160,7 @@ int main(void)
         return 1;
     suite = CU_add_suite("acme order replicas", suite_up, suite_down);
     CU_add_test(suite, "all", all);
+    CU_add_test(suite, "resumed", resumed);
     CU_basic_set_mode(CU_BRM_NORMAL);
     CU_basic_run_tests();
     return CU_get_number_of_failures() ? 1 : 0;
