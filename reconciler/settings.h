@@ -74,8 +74,10 @@ struct settings {
     uint64_t acme_max_document;     /* bytes */
     unsigned acme_parsed_cache;     /* slots a worker */
     unsigned acme_poll_interval;    /* seconds */
-    bool acme_deck_env;             /* --deck-env */
-    char *acme_approve;             /* "off", "on", or the path of a plan: run --approve */
+    /* Names that visitors ask for and that wait: all, of an address, of a domain an hour. */
+    unsigned acme_demand_total, acme_demand_per_address, acme_demand_per_domain;
+    bool acme_deck_env; /* --deck-env */
+    char *acme_approve; /* "off", "on", or the path of a plan: run --approve */
     char **acme_limits; /* "https://ca.example/ orders=300/3h ..."; checked by control/limits.h */
     size_t acme_limit_count;
     bool acme_start_with_last_good;

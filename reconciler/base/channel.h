@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "address_block.h"
 #include "attr.h"
 #include "error.h"
 
@@ -23,7 +24,7 @@
  * are dropped by both. The supervisor, which holds every end, tells a worker what to cover in no
  * session: control may be away.
  */
-#define CHANNEL_FORMAT 1
+#define CHANNEL_FORMAT 2
 
 #define CHANNEL_NAME_MAX 256   /* SNI, host */
 #define CHANNEL_TOKEN_MAX 256  /* longer tokens are not well-formed for us */
@@ -44,7 +45,7 @@ enum channel_type {
     CHANNEL_DRAIN,        /* stop accepting, finish what runs, exit 0 */
     /* worker to control; dropped and counted when the channel is full */
     CHANNEL_ACK,        /* `generation` is mapped and served */
-    CHANNEL_SNI_SEEN,   /* `name`: a handshake that only the default certificate covered */
+    CHANNEL_SNI_SEEN,   /* `sni`: a handshake that only the default certificate covered */
     CHANNEL_TOKEN_MISS, /* `token`: asked for by a gated `name`, not in the snapshot */
     /* control to supervisor */
     CHANNEL_READY,       /* the first generation stands: from now on my death is a restart */
@@ -102,6 +103,7 @@ struct channel_message {
         } token;
         struct {
             char name[CHANNEL_NAME_MAX];
+            struct address_block from; /* the client's */
         } sni;
     } u;
 };

@@ -25,6 +25,8 @@ struct counters {
     _Atomic uint64_t parsed_hits;      /* cache of parsed credentials */
     _Atomic uint64_t parsed_misses;
     _Atomic uint64_t generation; /* gauge: the newest one this worker serves */
+    /* New ones at the end: over an upgrade two builds share the page. */
+    _Atomic uint64_t demands_dropped; /* names that control was not told of: too many a second */
 };
 
 #define COUNTERS_PAGE_SIZE 4096

@@ -10,6 +10,7 @@
 #include "reconciler/base/clock.h"
 #include "reconciler/base/log.h"
 #include "reconciler/control/default_pair.h"
+#include "reconciler/control/demands.h"
 #include "reconciler/control/journal.h"
 #include "reconciler/control/prefix.h"
 #include "reconciler/control/publish.h"
@@ -235,15 +236,28 @@ static int open_orders(struct control *c, const struct assembly_calls *calls, st
     return c->issuance ? 0 : -1;
 }
 
+static int open_demands(struct control *c, struct error *e)
+{
+    const struct settings *s = c->options->settings;
+    const struct demands_options options = {
+        .bounds = {[DEMANDS_TOTAL] = s->acme_demand_total,
+                   [DEMANDS_ADDRESS] = s->acme_demand_per_address,
+                   [DEMANDS_DOMAIN] = s->acme_demand_per_domain},
+        .trusted = s->trusted_ips,
+        .trusted_count = s->trusted_ip_count};
+
+    c->demands = demands_new(&options);
+    return c->demands ? 0 : error_memory(e);
+}
+
 static int open_status(struct control *c, const struct assembly_calls *calls, struct error *e)
 {
-    struct status_options options = {
-        .base = c->base,
-        .listeners = c->options->status,
-        .listener_count = c->options->status_count,
-        .prefix = c->options->settings->prefix,
-        .product = VERSION_PRODUCT,
-        .source = calls->status};
+    struct status_options options = {.base = c->base,
+                                     .listeners = c->options->status,
+                                     .listener_count = c->options->status_count,
+                                     .prefix = c->options->settings->prefix,
+                                     .product = VERSION_PRODUCT,
+                                     .source = calls->status};
 
     options.source.context = c;
     c->status = status_new(&options, e);
@@ -283,8 +297,8 @@ int assembly_open(struct control *c, const struct assembly_calls *calls, struct 
         return -1;
     c->jobs = job_start(c->base, e);
     if (!c->jobs || open_client(c, calls, e) || open_publishing(c, calls, e) ||
-        open_orders(c, calls, e) || open_status(c, calls, e) || open_errand(c, e) ||
-        default_pair_load(s, c->chains, clock_now(), c->state.defaults, e))
+        open_orders(c, calls, e) || open_demands(c, e) || open_status(c, calls, e) ||
+        open_errand(c, e) || default_pair_load(s, c->chains, clock_now(), c->state.defaults, e))
         return -1;
     c->state.settings = s;
     c->state.environment = c->options->environment;
@@ -301,6 +315,7 @@ int assembly_open(struct control *c, const struct assembly_calls *calls, struct 
                             .errand = c->errand,
                             .journal = c->journal,
                             .issuance = c->issuance,
+                            .demands = c->demands,
                             .chains = c->chains,
                             .conditions = &c->conditions,
                             .context = c,
@@ -333,9 +348,7 @@ void assembly_close(struct control *c)
     store_free(c->store);
     storage_close(c->storage);
     chain_pool_free(c->chains);
-    for (size_t i = 0; i < c->seen.len; i++)
-        free(c->seen.items[i]);
-    vec_free(&c->seen);
+    demands_free(c->demands);
     for (size_t i = 0; i < c->event_count; i++)
         event_free(c->events[i]);
     for (size_t i = 0; i < 4; i++) {

@@ -24,7 +24,7 @@ void batch_join(struct batch *b, struct task *t)
     t->batch = b;
     TAILQ_INSERT_TAIL(&b->tasks, t, link);
     b->count++;
-    ++*b->running;
+    b->running[t->urgency.kind]++;
 }
 
 void batch_leave(struct task *t)
@@ -36,7 +36,7 @@ void batch_leave(struct task *t)
     t->batch = NULL;
     TAILQ_REMOVE(&b->tasks, t, link);
     b->count--;
-    --*b->running;
+    b->running[t->urgency.kind]--;
     if (b->count)
         return;
     TAILQ_REMOVE(b->list, b, link);

@@ -20,7 +20,7 @@ TAILQ_HEAD(batch_list, batch);
 struct batch {
     TAILQ_ENTRY(batch) link;
     struct batch_list *list;
-    size_t *running; /* all members of all batches of the list */
+    size_t *running; /* members of all batches of the list, by kind of urgency */
     struct task_list tasks;
     size_t count;
     int64_t first_ready_ms; /* steady; 0 = none is ready */

@@ -27,6 +27,7 @@ static const struct {
     [CONDITION_NEEDLESS] = {"certificates_needless", CONDITION_FAULT},
     [CONDITION_RETRY_AFTER] = {"retry_after_cut", CONDITION_FAULT},
     [CONDITION_BREAKER] = {"orders_stopped", CONDITION_FAULT},
+    [CONDITION_DEMANDS] = {"demands_dropped", CONDITION_NOTE},
 };
 
 static const struct {

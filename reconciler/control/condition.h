@@ -26,6 +26,7 @@ enum condition_id {
     CONDITION_NEEDLESS,         /* what the CA issues is due for renewal at once */
     CONDITION_RETRY_AFTER,      /* the CA asks for longer waits than there is time for */
     CONDITION_BREAKER,          /* more was ordered than can be explained: nothing is any more */
+    CONDITION_DEMANDS,          /* visitors ask for more names than may wait: no fault */
     CONDITION_COUNT
 };
 

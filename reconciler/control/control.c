@@ -15,6 +15,7 @@
 #include "reconciler/control/answer.h"
 #include "reconciler/control/assembly.h"
 #include "reconciler/control/daemon.h"
+#include "reconciler/control/demands.h"
 #include "reconciler/control/first_load.h"
 #include "reconciler/control/fleet.h"
 #include "reconciler/control/heed.h"
@@ -25,6 +26,7 @@
 #include "reconciler/control/publish.h"
 #include "reconciler/control/status.h"
 #include "reconciler/core/render.h"
+#include "reconciler/control/visit.h"
 #include "reconciler/io/httpc.h"
 #include "reconciler/io/job.h"
 #include "reconciler/supervisor.h"
@@ -32,8 +34,6 @@
 #define CONTROL_PUBLISH_RETRY_SECONDS 1
 /* Actions of a plan that one turn of the loop carries out. */
 #define CONTROL_ACTIONS_A_TURN 2000
-/* Names seen in handshakes that wait for a turn; further ones are dropped. */
-#define CONTROL_SEEN_MAX 1024
 /* A file that is written without end is read after all, after this many looks. */
 #define CONTROL_RESTLESS_MAX 30
 /* For what is under way when we are told to stop: a little less than until we are killed. */
@@ -120,16 +120,13 @@ static void on_token_missed(void *context, size_t slot, struct str host, struct 
     fleet_answer_token(c->fleet, slot, host, token, publish_token_find(c->publisher, token));
 }
 
-static void on_sni_seen(void *context, struct str name)
+static void on_sni_seen(void *context, struct str name, const struct address_block *from)
 {
     struct control *c = context;
-    char *copy = c->seen.len < CONTROL_SEEN_MAX ? str_dup(name) : NULL;
+    int64_t now = clock_now();
 
-    if (!copy || vec_push(&c->seen, copy)) {
-        free(copy);
-        return;
-    }
-    wake(c);
+    if (demands_hear(c->demands, name, from, now) || demands_has_news(c->demands, now))
+        wake(c);
 }
 
 /* ---- orders ---- */
@@ -226,16 +223,6 @@ static void look_soon(void *context)
 
 /* ---- the turn ---- */
 
-static void hear_seen_names(struct control *c, int64_t now)
-{
-    for (size_t i = 0; i < c->seen.len; i++) {
-        if (!c->is_stopping)
-            pass_seen(&c->pass, str_from(c->seen.items[i]), now);
-        free(c->seen.items[i]);
-    }
-    c->seen.len = 0;
-}
-
 static void note_account(struct control *c)
 {
     const struct error *e = issuance_account_error(c->issuance);
@@ -280,6 +267,12 @@ static void come_again(struct control *c, int64_t one, int64_t other)
         in_seconds(c->due, wait);
 }
 
+/* Of two dates, 0 = none. */
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return !a || (b && b < a) ? b : a;
+}
+
 /* Everything that touches the state happens here, and only while it is ours. */
 static void turn(struct control *c)
 {
@@ -289,7 +282,7 @@ static void turn(struct control *c)
         return;
     publish_deliver(c->publisher);
     journal_deliver(c->journal);
-    hear_seen_names(c, now);
+    visit_take(&c->pass, now);
     issuance_deliver(c->issuance);
     if (c->is_stopping) {
         if (issuance_is_drained(c->issuance) && !journal_is_busy(c->journal))
@@ -297,7 +290,7 @@ static void turn(struct control *c)
         return;
     }
     carry_out_plan(c, now);
-    next = pass_due(&c->pass, now);
+    next = earlier(pass_due(&c->pass, now), demands_say(c->demands, &c->conditions, now));
     note_account(c);
     come_again(c, next ? next - now : INT64_MAX, announce(c));
     finish_errand(c);

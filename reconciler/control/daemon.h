@@ -17,8 +17,6 @@
 /* What the control process consists of. Private to control.c, assembly.c, intake.c
  * and answer.c. */
 
-struct seen_names vec(char *);
-
 /* What prefix.c knows. */
 struct prefix_care {
     bool is_looking; /* the job thread has the rest */
@@ -50,6 +48,7 @@ struct control {
     struct publisher *publisher;
     struct journal *journal;
     struct issuance *issuance;
+    struct demands *demands;
     struct status *status;
     struct watch *watch;
     const struct counters *counters[CONTROL_WORKERS_MAX];
@@ -66,7 +65,6 @@ struct control {
     struct conditions conditions;
     char storage_error[ERROR_MESSAGE_MAX];
     struct prefix_care care;
-    struct seen_names seen;
 
     int64_t clock_offset_ms; /* the machine's clock less the steady one, at the last poll */
     struct reload reload;

@@ -339,7 +339,7 @@ static void on_message(struct slot *s, const struct channel_message *m)
         on_acknowledged(s, m->u.ack.generation);
         break;
     case CHANNEL_SNI_SEEN:
-        o->sni_seen(o->context, str_from(m->u.sni.name));
+        o->sni_seen(o->context, str_from(m->u.sni.name), &m->u.sni.from);
         break;
     case CHANNEL_TOKEN_MISS:
         o->token_missed(o->context, s->number, str_from(m->u.token.name),

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "reconciler/base/address_block.h"
 #include "reconciler/base/error.h"
 #include "reconciler/base/str.h"
 
@@ -36,7 +37,7 @@ struct fleet_options {
     int supervisor; /* channel; -1 = none (tests) */
     void *context;
     void (*token_missed)(void *context, size_t slot, struct str host, struct str token);
-    void (*sni_seen)(void *context, struct str name);
+    void (*sni_seen)(void *context, struct str name, const struct address_block *from);
 };
 
 struct fleet *fleet_new(const struct fleet_options *options, struct error *e) MUST_CHECK;

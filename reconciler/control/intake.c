@@ -11,6 +11,7 @@
 #include "reconciler/control/errand.h"
 #include "reconciler/control/issuance.h"
 #include "reconciler/control/last_good.h"
+#include "reconciler/control/visit.h"
 #include "reconciler/io/job.h"
 
 /* Blocked names that get a line in the log; further ones are counted. */
@@ -189,6 +190,10 @@ static void take_generation(struct control *c, struct reload *r)
                          log_cstr("ca", c->generation->desired->directory.ptr)));
     if (has_changed)
         pass_forgive(&c->pass, clock_now());
+    if (before)
+        visit_review(&c->pass, r->now);
+    else
+        visit_restore(&c->pass, r->now);
     hand_on(c, r, before);
 }
 

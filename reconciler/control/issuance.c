@@ -9,8 +9,8 @@
 #include "reconciler/control/issuer.h"
 #include "reconciler/control/journal.h"
 #include "reconciler/control/step.h"
+#include "reconciler/control/task_keys.h"
 #include "reconciler/io/httpc.h"
-#include "reconciler/io/job.h"
 
 static struct str key_of_task(const void *item)
 {
@@ -64,86 +64,31 @@ static void release(struct task *t, void *context)
 
     t->state = TASK_RELEASED;
     /* What asks for nothing does not queue behind those who wait for room. */
-    if (t->order && !acme_order_asks(t->order))
-        STAILQ_INSERT_HEAD(&i->released, t, go);
-    else
-        STAILQ_INSERT_TAIL(&i->released, t, go);
+    urgent_put(t->order && !acme_order_asks(t->order) ? &i->unasking : &i->released, t);
 }
 
-/* Keys that are made in one job: one RSA key, or all the others of a batch. */
-struct key_job {
-    size_t count;
-    struct task *tasks[];
-};
+/* ---- admission ---- */
 
-static void run_keys(void *context)
+/*
+ * How many of the most urgent kind that is queued may begin. Nothing as urgent is under way, or
+ * nothing moves: what is less urgent holds nobody up.
+ */
+static size_t admissible(const struct issuance *i)
 {
-    struct key_job *job = context;
+    const struct task *first = urgent_first(&i->queue);
+    enum urgency_kind kind = first ? first->urgency.kind : URGENCY_KINDS;
+    size_t running = 0;
 
-    for (size_t n = 0; n < job->count; n++)
-        task_make_key(job->tasks[n]);
-}
-
-static void on_keys(void *context)
-{
-    struct key_job *job = context;
-
-    for (size_t n = 0; n < job->count; n++) {
-        if (job->tasks[n]->failed)
-            step_end(job->tasks[n]);
-        else
-            step_ready(job->tasks[n]);
-    }
-    free(job);
-}
-
-static void submit_keys(struct issuance *i, struct key_job *job,
-                        int (*submit)(struct job_thread *t, void (*run)(void *context),
-                                      void (*done)(void *context), void *context))
-{
-    struct error e;
-
-    if (job->count && submit(i->options.jobs, run_keys, on_keys, job) == 0)
-        return;
-    error_memory(&e);
-    for (size_t n = 0; n < job->count; n++)
-        step_fail(job->tasks[n], &e);
-    free(job);
-}
-
-static struct key_job *key_job_new(size_t room)
-{
-    return calloc(1, sizeof(struct key_job) + room * sizeof(struct task *));
-}
-
-/* RSA keys take long: one a job, so that everything else gets its turns between them. */
-static void order_keys(struct issuance *i, struct task *const *tasks, size_t count)
-{
-    struct key_job *quick = key_job_new(count), *alone;
-    struct error e;
-
-    error_memory(&e);
-    for (size_t n = 0; n < count; n++) {
-        if (tasks[n]->key.len) {
-            step_ready(tasks[n]);
-        } else if (!batch_is_rsa(tasks[n]) && quick) {
-            quick->tasks[quick->count++] = tasks[n];
-        } else if ((alone = key_job_new(1))) {
-            alone->tasks[alone->count++] = tasks[n];
-            submit_keys(i, alone, job_submit_slow);
-        } else {
-            step_fail(tasks[n], &e);
-        }
-    }
-    if (quick)
-        submit_keys(i, quick, job_submit);
-}
-
-/* Nothing runs, or it stands still: the queue's first ones may go. */
-static bool may_admit(const struct issuance *i)
-{
-    return i->queued && i->authorities.current && !i->is_probing && !i->is_draining &&
-           (!i->running || clock_steady_ms() - i->progress_ms >= ISSUANCE_STALL_MS);
+    if (!first || !i->authorities.current || i->is_probing || i->is_draining)
+        return 0;
+    for (int k = 0; k <= (int)kind; k++)
+        running += i->running[k];
+    if (running && clock_steady_ms() - i->progress_ms < ISSUANCE_STALL_MS)
+        return 0;
+    if (kind != URGENCY_DEMANDED)
+        return ISSUANCE_BATCH_MAX;
+    running = i->running[URGENCY_DEMANDED];
+    return running < ISSUANCE_DEMANDED_MAX ? ISSUANCE_DEMANDED_MAX - running : 0;
 }
 
 static void log_begun(const struct task *t)
@@ -155,21 +100,30 @@ static void log_begun(const struct task *t)
     log_event(LOG_NOTICE, t->is_renewal ? "certificate_renewing" : "certificate_ordering", fields);
 }
 
-static void admit(struct issuance *i)
+/* The next one for a batch that `first` began: visitors' names go among themselves. */
+static struct task *next_to_admit(struct issuance *i, const struct task *first)
 {
-    struct batch *b = batch_new(&i->batches, &i->running);
+    const struct task *t = urgent_first(&i->queue);
+
+    if (!t || (first &&
+               (first->urgency.kind == URGENCY_DEMANDED) != (t->urgency.kind == URGENCY_DEMANDED)))
+        return NULL;
+    return urgent_take(&i->queue);
+}
+
+static void admit(struct issuance *i, size_t most)
+{
+    struct batch *b = batch_new(&i->batches, i->running);
     struct task *tasks[ISSUANCE_BATCH_MAX], *t;
     struct acme_session *session;
     size_t count = 0;
 
     if (!b)
         return; /* the queue waits for the next look */
-    if (!i->running)
+    if (!issuance_running(i))
         step_set_clock(i);
     authority_retry(i->authorities.current->authority, step_now_ms(i) / 1000);
-    while (count < ISSUANCE_BATCH_MAX && (t = TAILQ_FIRST(&i->queue))) {
-        TAILQ_REMOVE(&i->queue, t, link);
-        i->queued--;
+    while (count < most && (t = next_to_admit(i, count ? tasks[0] : NULL))) {
         t->authority = authorities_hold(&i->authorities);
         t->state = TASK_BUSY;
         batch_join(b, t);
@@ -182,12 +136,13 @@ static void admit(struct issuance *i)
     session = authority_session(i->authorities.current->authority);
     if (session)
         acme_session_want_nonces(session, count);
-    order_keys(i, tasks, count);
+    task_keys_make(i, tasks, count);
 }
 
 static void on_probed(void *context, const struct error *e)
 {
     struct issuance *i = context;
+    size_t most;
 
     i->is_probing = false;
     i->probe_went_well = e == NULL;
@@ -197,13 +152,14 @@ static void on_probed(void *context, const struct error *e)
         return;
     }
     i->options.storage_works(i->options.context);
-    if (i->queued && i->authorities.current && !i->is_draining)
-        admit(i);
+    most = admissible(i);
+    if (most)
+        admit(i, most);
 }
 
-static void probe(struct issuance *i)
+static void probe(struct issuance *i, size_t most)
 {
-    size_t orders = i->queued < ISSUANCE_BATCH_MAX ? i->queued : ISSUANCE_BATCH_MAX;
+    size_t orders = i->queue.count < most ? i->queue.count : most;
     struct error e;
 
     i->is_probing = true;
@@ -237,7 +193,8 @@ static int64_t next_look(const struct issuance *i, int64_t now_ms, int64_t stead
 {
     int64_t at = batches_next(&i->batches, now_ms, steady_ms);
 
-    if (i->queued && i->running && i->progress_ms + ISSUANCE_STALL_MS - steady_ms + now_ms < at)
+    if (i->queue.count && issuance_running(i) &&
+        i->progress_ms + ISSUANCE_STALL_MS - steady_ms + now_ms < at)
         at = i->progress_ms + ISSUANCE_STALL_MS - steady_ms + now_ms;
     for (size_t n = 0; n < i->old_tokens.len; n++)
         if (i->old_tokens.items[n].until_ms - steady_ms + now_ms < at)
@@ -258,7 +215,7 @@ static void look(int fd, short what, void *arg)
     step_pump(i);
     authorities_run(&i->authorities, now_ms, &wake_ms);
     step_pump(i); /* what the session has got on with */
-    if (may_admit(i) || (i->is_draining && issuance_is_drained(i)))
+    if (admissible(i) || (i->is_draining && issuance_is_drained(i)))
         i->options.ready(i->options.context);
     next = next_look(i, now_ms, steady_ms);
     wake_ms = next < wake_ms ? next : wake_ms;
@@ -337,11 +294,13 @@ struct issuance *issuance_new(const struct issuance_options *options, struct err
     i->options = *options;
     step_set_clock(i);
     i->by_name = MAP_INIT(key_of_task, (uint64_t)clock_now_ms());
-    TAILQ_INIT(&i->queue);
+    urgent_init(&i->queue);
+    urgent_init(&i->keyless);
+    urgent_init(&i->released);
     TAILQ_INIT(&i->batches);
-    STAILQ_INIT(&i->released);
-    STAILQ_INIT(&i->ahead);
-    STAILQ_INIT(&i->ended);
+    urgent_init(&i->unasking);
+    urgent_init(&i->ahead);
+    TAILQ_INIT(&i->ended);
     return i;
 }
 
@@ -365,21 +324,31 @@ void issuance_free(struct issuance *i)
     free(i);
 }
 
-int issuance_want(struct issuance *i, struct str name, enum key_type key_type, bool is_renewal,
-                  struct error *e)
+static int want_anew(struct issuance *i, const struct issuance_wish *wish, struct error *e)
 {
-    struct task *t;
+    struct task *t = task_new(i, wish);
 
-    if (map_find(&i->by_name, name))
-        return 0;
-    t = task_new(i, name, key_type, is_renewal);
     if (!t || map_put(&i->by_name, t)) {
         task_free(t);
         return error_memory(e);
     }
     t->number = ++i->next_task;
-    TAILQ_INSERT_TAIL(&i->queue, t, link);
-    i->queued++;
+    urgent_put(&i->queue, t);
+    step_wake(i);
+    return 0;
+}
+
+int issuance_want(struct issuance *i, const struct issuance_wish *wish, struct error *e)
+{
+    struct task *t = map_find(&i->by_name, wish->name);
+
+    if (!t)
+        return want_anew(i, wish, e);
+    if (t->state != TASK_QUEUED || urgency_compare(&t->urgency, &wish->urgency) == 0)
+        return 0;
+    urgent_remove(&i->queue, t);
+    t->urgency = wish->urgency;
+    urgent_put(&i->queue, t);
     step_wake(i);
     return 0;
 }
@@ -390,8 +359,7 @@ void issuance_unwant(struct issuance *i, struct str name)
 
     if (!t || t->state != TASK_QUEUED)
         return;
-    TAILQ_REMOVE(&i->queue, t, link);
-    i->queued--;
+    urgent_remove(&i->queue, t);
     map_take(&i->by_name, name);
     task_free(t);
 }
@@ -400,7 +368,7 @@ void issuance_unwant_all(struct issuance *i)
 {
     struct task *t;
 
-    while ((t = TAILQ_FIRST(&i->queue)))
+    while ((t = urgent_first(&i->queue)))
         issuance_unwant(i, str_from(t->name));
 }
 
@@ -465,13 +433,15 @@ static void hand_out(struct issuance *i, struct task *t)
 void issuance_deliver(struct issuance *i)
 {
     struct task *t;
+    size_t most;
 
-    while ((t = STAILQ_FIRST(&i->ended))) {
-        STAILQ_REMOVE_HEAD(&i->ended, go);
+    while ((t = TAILQ_FIRST(&i->ended))) {
+        TAILQ_REMOVE(&i->ended, t, go);
         hand_out(i, t);
     }
-    if (may_admit(i))
-        probe(i);
+    most = admissible(i);
+    if (most)
+        probe(i, most);
 }
 
 void issuance_drain(struct issuance *i)
@@ -510,15 +480,19 @@ bool issuance_is_drained(const struct issuance *i)
                 return false;
         }
     }
-    return STAILQ_EMPTY(&i->ahead) && STAILQ_EMPTY(&i->ended);
+    return !i->ahead.count && TAILQ_EMPTY(&i->ended);
 }
 
 size_t issuance_queued(const struct issuance *i)
 {
-    return i->queued;
+    return i->queue.count;
 }
 
 size_t issuance_running(const struct issuance *i)
 {
-    return i->running;
+    size_t running = 0;
+
+    for (size_t k = 0; k < URGENCY_KINDS; k++)
+        running += i->running[k];
+    return running;
 }

@@ -8,6 +8,7 @@
 #include "reconciler/base/error.h"
 #include "reconciler/base/key_type.h"
 #include "reconciler/base/str.h"
+#include "reconciler/base/urgency.h"
 
 struct authority_options;
 struct event_base;
@@ -19,15 +20,20 @@ struct store;
 /*
  * Orders on their way, in batches (design 4): names queue up, a batch of them moves through the
  * steps of RFC 8555 together, each challenge is announced to every worker before the CA hears of
- * it. Each newOrder is journaled with its key before it is sent, and its order's URL as soon as it is
- * answered: neither waits for the batch, nor for requests.
+ * it. Each newOrder is journaled with its key before it is sent, and its order's URL as soon as it
+ * is answered: neither waits for the batch, nor for requests.
  */
 struct issuance;
 
 #define ISSUANCE_BATCH_MAX 1024
+/* Of those that visitors ask for, as many are under way: requests and keys are left for others. */
+#define ISSUANCE_DEMANDED_MAX 32
 /* Late members of a batch are left behind after this long, as a batch of their own. */
 #define ISSUANCE_PATIENCE_MS 50
-/* The next batch is admitted when the last is done, or has made no progress for this long. */
+/*
+ * The next batch is admitted when no order as urgent as it is under way, or nothing has made
+ * progress for this long.
+ */
 #define ISSUANCE_STALL_MS 1000
 /* Requests under way at once at one CA. */
 #define ISSUANCE_IN_FLIGHT_MAX 64
@@ -87,9 +93,19 @@ int issuance_use(struct issuance *i, const struct authority_options *options,
 /* Issuer CN of the chain that is preferred; STR_NONE = any. Copied. */
 int issuance_prefer(struct issuance *i, struct str chain, struct error *e) MUST_CHECK;
 
-/* Queues an order for a name; nothing if it is known already. -1 with *e (memory). */
-int issuance_want(struct issuance *i, struct str name, enum key_type key_type, bool is_renewal,
-                  struct error *e) MUST_CHECK;
+/* An order to be queued. */
+struct issuance_wish {
+    struct str name;
+    enum key_type key_type;
+    bool is_renewal;
+    struct urgency urgency;
+};
+
+/*
+ * Queues an order for a name. One that is queued already gets the new urgency; one that is under
+ * way is left alone. -1 with *e (memory).
+ */
+int issuance_want(struct issuance *i, const struct issuance_wish *wish, struct error *e) MUST_CHECK;
 /* Takes a name that has not begun out of the queue. */
 void issuance_unwant(struct issuance *i, struct str name);
 void issuance_unwant_all(struct issuance *i);

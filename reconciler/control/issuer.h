@@ -12,12 +12,11 @@
 #include "reconciler/control/batch.h"
 #include "reconciler/control/issuance.h"
 #include "reconciler/control/task.h"
+#include "reconciler/control/urgent.h"
 
 struct event;
 
 /* What issuance consists of. Private to issuance.c and step.c. */
-
-STAILQ_HEAD(go_list, task);
 
 struct old_token {
     char *token;
@@ -32,14 +31,17 @@ struct issuance {
     struct authorities authorities;
     uint64_t next_task;
     struct map by_name;
-    struct task_list queue;
-    size_t queued;
+    struct urgent queue;
     struct batch_list batches;
-    size_t running;
-    struct go_list released, ended;
+    size_t running[URGENCY_KINDS];
+    struct urgent keyless; /* running ones whose key takes long: one is made at a time */
+    bool is_making_key;
+    struct urgent released;
+    struct urgent unasking; /* released ones that ask the CA for nothing */
     /* Before the released: newOrders that have been counted, and refused requests with a new nonce,
      * which nobody else can use meanwhile. */
-    struct go_list ahead;
+    struct urgent ahead;
+    struct go_list ended;
     size_t in_flight;
     size_t counted; /* newOrders that have been, or are being, counted and are not sent yet */
     bool is_draining;

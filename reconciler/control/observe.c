@@ -169,13 +169,18 @@ int observe_demands(struct store *store, int64_t now, struct arena *arena,
     return 0;
 }
 
-bool observe_is_demanded(const struct store_name *n, int64_t now)
+int64_t observe_demanded_until(const struct store_name *n)
 {
     int64_t lifetime = OBSERVE_DEMAND_SECONDS;
 
     if (!n->last_seen_at)
-        return false;
+        return 0;
     if (n->credential)
         lifetime = n->credential->facts.not_after - n->credential->facts.not_before + 1;
-    return n->last_seen_at > now - lifetime;
+    return n->last_seen_at + lifetime;
+}
+
+bool observe_is_demanded(const struct store_name *n, int64_t now)
+{
+    return n->last_seen_at && now < observe_demanded_until(n);
 }

@@ -51,10 +51,12 @@ int observation_open(const struct settings *s, struct observation *o, struct err
 void observation_close(struct observation *o);
 
 /* A name that never got a certificate has no lifetime: it stays demanded this long. */
-#define OBSERVE_DEMAND_SECONDS 86400
+#define OBSERVE_DEMAND_SECONDS 3600
 
 /* Was it seen on demand within one lifetime of its certificate (design 5.4)? */
 bool observe_is_demanded(const struct store_name *n, int64_t now);
+/* Until when it is, unless it is seen again; 0: it never was. */
+int64_t observe_demanded_until(const struct store_name *n);
 
 /* Demands (names that came on demand and are within their time) for desired_make; in `arena`. */
 int observe_demands(struct store *store, int64_t now, struct arena *arena,

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "reconciler/base/json_out.h"
+#include "reconciler/control/demands.h"
 #include "reconciler/core/render.h"
 #include "reconciler/store/store.h"
 
@@ -46,10 +47,13 @@ static void print_server(const struct pages *p, struct json_out *j)
         {"challenges_answered", offsetof(struct counters, challenges_answered)},
         {"challenges_missed", offsetof(struct counters, challenges_missed)},
     };
+    int64_t dropped = sum(p, offsetof(struct counters, demands_dropped));
 
     json_out_object(j);
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
         json_out_member_int(j, rows[i].key, sum(p, rows[i].offset));
+    json_out_member_int(j, "demands_waiting", (int64_t)demands_count(p->pass->demands));
+    json_out_member_int(j, "demands_dropped", dropped + (int64_t)demands_dropped(p->pass->demands));
     /* What nginx counts by state of the connection has no counterpart here. */
     json_out_member_int(j, "connections_reading", 0);
     json_out_member_int(j, "connections_writing", 0);
@@ -134,8 +138,14 @@ struct unasked {
     struct desired_name room;
 };
 
+/* By a line of the file: what came on demand before the file was read may be forgotten by now. */
+static bool is_asked(const struct desired_name *d)
+{
+    return d && d->place_count;
+}
+
 /*
- * The next name that came on demand since the file was read, or may have to wait for its
+ * The next name that came on demand, or may have to wait for its
  * retirement, at or after *at.
  */
 static void next_unasked(const struct pages *p, struct store_name *const *names, size_t count,
@@ -148,7 +158,7 @@ static void next_unasked(const struct pages *p, struct store_name *const *names,
         bool may_retire = p->pass->state->approved && n->credential && n->active;
 
         u->desired = NULL;
-        if ((!n->last_seen_at && !may_retire) || desired_find(g->desired, n->name))
+        if ((!n->last_seen_at && !may_retire) || is_asked(desired_find(g->desired, n->name)))
             continue;
         if (n->last_seen_at)
             u->desired = pass_find_desired(p->pass, n->name, now, &u->room);
@@ -174,6 +184,8 @@ static void print_certificates(const struct pages *p, int64_t now, struct json_o
         for (size_t i = 0; i <= g->desired->count; i++) {
             const struct desired_name *asked = i < g->desired->count ? &g->desired->names[i] : NULL;
 
+            if (asked && !is_asked(asked))
+                continue;
             for (; u.name && (!asked || str_compare(u.name->name, asked->name) < 0);
                  next_unasked(p, names, count, &at, now, &u))
                 print_name(p, u.name->name, u.desired, &options, j);

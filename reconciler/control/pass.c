@@ -7,10 +7,12 @@
 #include "reconciler/base/log.h"
 #include "reconciler/base/sent.h"
 #include "reconciler/base/vec.h"
+#include "reconciler/control/demands.h"
 #include "reconciler/control/heed.h"
 #include "reconciler/control/issuance.h"
 #include "reconciler/control/journal.h"
 #include "reconciler/control/errand.h"
+#include "reconciler/control/visit.h"
 #include "reconciler/control/outcome.h"
 #include "reconciler/pki/certificate.h"
 #include "reconciler/pki/chain.h"
@@ -19,11 +21,6 @@
 #include "reconciler/storage/storage.h"
 #include "reconciler/store/index.h"
 #include "reconciler/store/store.h"
-
-/* Names that wait to be ordered on demand; a stranger who makes up more of them is not heard. */
-#define PASS_DEMANDS_MAX 1000
-/* A demand is written down again when it is this much older. */
-#define PASS_DEMAND_SECONDS 86400
 
 /* A name on its way through the journal. */
 struct errand {
@@ -75,10 +72,12 @@ static void on_recorded(void *context, const struct error *e)
 
     if (x->closes_order)
         issuance_close(x->pass->issuance, name);
-    if (e)
+    if (e) {
         x->pass->storage_failed(x->pass->context, e);
-    else if (x->is_stored)
+    } else if (x->is_stored) {
+        demands_end(x->pass->demands, name);
         log_stored(x->pass, name);
+    }
     x->pass->retries -= x->is_retry;
     if (x->is_retry && !e)
         due_now(x->pass, name);
@@ -104,7 +103,19 @@ static void record(struct pass *p, const struct value *values, size_t count, str
     free(x);
 }
 
+void pass_record(struct pass *p, const struct value *values, size_t count)
+{
+    record(p, values, count, errand_new(p, values[0].name));
+}
+
 /* ---- carrying out ---- */
+
+static struct value gone_value(enum value_type type, bool apart, struct str directory,
+                               struct str name)
+{
+    return (struct value){
+        .type = type, .gone = true, .apart = apart, .directory = directory, .name = name};
+}
 
 static void set_active(struct pass *p, struct str name, bool active)
 {
@@ -119,12 +130,19 @@ static void set_active(struct pass *p, struct str name, bool active)
     record(p, &v, 1, errand_new(p, name));
 }
 
+int pass_set_date(const struct generation_state *state, struct store_name *n, int64_t at)
+{
+    int64_t end = n->credential ? 0 : observe_demanded_until(n);
+
+    return store_due_set(state->store, n, end && (!at || end < at) ? end : at);
+}
+
 /* Not before `at`: the CA would refuse it. */
 static void put_off(struct pass *p, struct str name, int64_t at)
 {
     struct store_name *n = store_need(p->state->store, name);
 
-    if (!n || store_due_set(p->state->store, n, at)) {
+    if (!n || pass_set_date(p->state, n, at)) {
         log_event(LOG_ERROR, "due_failed", LOG_FIELDS(log_str("name", name)));
         return;
     }
@@ -166,6 +184,10 @@ static bool fits(struct pass *p, const struct action *a, int64_t now)
 
 static void order(struct pass *p, const struct action *a, int64_t now)
 {
+    const struct issuance_wish wish = {.name = a->name,
+                                       .key_type = p->generation->desired->key_type,
+                                       .is_renewal = a->action == PLAN_RENEW,
+                                       .urgency = budget_plan_urgency_of(a)};
     struct error e;
 
     if (!fits(p, a, now))
@@ -173,8 +195,7 @@ static void order(struct pass *p, const struct action *a, int64_t now)
     /* Where its wait was cut short, the CA's directory is to be asked again too. */
     if (a->observed && a->observed->retry_at > now)
         issuance_retry(p->issuance);
-    if (issuance_want(p->issuance, a->name, p->generation->desired->key_type,
-                      a->action == PLAN_RENEW, &e))
+    if (issuance_want(p->issuance, &wish, &e))
         log_failure(LOG_ERROR, "order_failed", &e, LOG_FIELDS(log_str("name", a->name)));
 }
 
@@ -196,7 +217,7 @@ static int set_due(const struct generation_state *state, const struct action *a,
     end = n->credential ? n->credential->facts.not_after + 1 : 0;
     if (end > now && (!at || end < at))
         at = end;
-    return store_due_set(state->store, n, at);
+    return pass_set_date(state, n, at);
 }
 
 static void carry_out(struct pass *p, const struct action *a, int64_t now)
@@ -283,15 +304,17 @@ const struct desired_name *pass_find_desired(const struct pass *p, struct str na
     const struct desired_name *found = desired_find(desired, name);
     const struct store_name *n;
 
-    if (found)
+    if (found && found->place_count)
         return found;
     n = store_find(p->state->store, name);
-    if (!n || !observe_is_demanded(n, now) ||
+    if (!n || !observe_is_demanded(n, now))
+        return NULL;
+    if (!found &&
         !desired_on_demand(
             desired, &(struct desired_demand){.name = n->name, .last_seen_at = n->last_seen_at},
             room))
         return NULL;
-    return room;
+    return found ? found : room;
 }
 
 /* A name that is decided, with what the decision points at. */
@@ -323,13 +346,20 @@ static void decide(struct pass *p, struct str name, int64_t now, struct decided 
         log_failure(LOG_ERROR, "serve_failed", &e, LOG_FIELDS(log_str("name", name)));
 }
 
+static void act_on(struct pass *p, const struct decided *d, struct str name, int64_t now)
+{
+    if (d->action.action != PLAN_NOTHING)
+        carry_out(p, &d->action, now);
+    else if (p->generation && !p->errand)
+        visit_forget(p, name, now);
+}
+
 void pass_name(struct pass *p, struct str name, int64_t now)
 {
     struct decided d;
 
     decide(p, name, now, &d);
-    if (d.action.action != PLAN_NOTHING)
-        carry_out(p, &d.action, now);
+    act_on(p, &d, name, now);
 }
 
 struct decided_names vec(struct decided *);
@@ -354,8 +384,7 @@ static void decide_due(struct pass *p, struct str name, int64_t now, struct deci
     decide(p, name, now, d);
     if (is_order(&d->action) && vec_push(orders, d) == 0)
         return;
-    if (d->action.action != PLAN_NOTHING)
-        carry_out(p, &d->action, now);
+    act_on(p, d, name, now);
     free(d);
 }
 
@@ -374,27 +403,6 @@ int64_t pass_due(struct pass *p, int64_t now)
     }
     vec_free(&orders);
     return store_due_next(p->state->store);
-}
-
-void pass_seen(struct pass *p, struct str name, int64_t now)
-{
-    const struct store_name *n = store_find(p->state->store, name);
-    const struct desired_demand demand = {.name = name, .last_seen_at = now};
-    const struct value v = {.type = VALUE_DEMAND,
-                            .apart = p->state->settings->acme_server != NULL,
-                            .directory =
-                                p->generation ? p->generation->desired->directory : STR_NONE,
-                            .name = name,
-                            .u.demand = {.last_seen_at = now}};
-    struct desired_name room;
-
-    if (p->errand || !p->generation || !p->generation->desired->acme ||
-        !desired_on_demand(p->generation->desired, &demand, &room) ||
-        (n && n->last_seen_at > now - PASS_DEMAND_SECONDS) || issuance_has(p->issuance, name) ||
-        issuance_queued(p->issuance) >= PASS_DEMANDS_MAX)
-        return;
-    log_event(LOG_NOTICE, "name_demanded", LOG_FIELDS(log_str("name", name)));
-    record(p, &v, 1, errand_new(p, name));
 }
 
 /* ---- outcomes ---- */
@@ -419,13 +427,6 @@ static struct value credential_value(const struct issuance_result *r, const stru
 
     memcpy(v.u.credential.fingerprint, c->facts.fingerprint, sizeof(c->facts.fingerprint));
     return v;
-}
-
-static struct value gone_value(enum value_type type, bool apart, struct str directory,
-                               struct str name)
-{
-    return (struct value){
-        .type = type, .gone = true, .apart = apart, .directory = directory, .name = name};
 }
 
 /*

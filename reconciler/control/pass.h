@@ -11,10 +11,13 @@
 
 struct chain_pool;
 struct conditions;
+struct demands;
 struct issuance;
 struct issuance_result;
 struct journal;
 struct errand;
+struct store_name;
+struct value;
 
 /*
  * Carries plans out (design 1): one name or all of them, and what became of orders. It remembers
@@ -25,10 +28,11 @@ struct pass {
     const struct generation *generation; /* NULL before the first one */
     struct journal *journal;
     struct issuance *issuance;
+    struct demands *demands;
     struct chain_pool *chains;
     struct budget *budget; /* what is left of the CA's limits; NULL: none are known */
     const struct errand
-        *errand; /* NULL, or all that may be done: everything else is left as it is */
+        *errand;    /* NULL, or all that may be done: everything else is left as it is */
     size_t retries; /* asked for, and not recorded yet */
     struct breaker breaker;
     struct conditions *conditions;
@@ -65,8 +69,14 @@ void pass_forgive(struct pass *p, int64_t now);
  * recorded as taken off, then the names are due: the CA's limits hold on. Counted in `retries`.
  */
 void pass_retry(struct pass *p, struct str name);
-/* A handshake for a name that only the default certificate covers (design 5.4). */
-void pass_seen(struct pass *p, struct str name, int64_t now);
+/* These values, of one name; then it is decided again. */
+void pass_record(struct pass *p, const struct value *values, size_t count);
+/*
+ * The name is looked at again at `at` (0: only a change brings it back), and what only visitors
+ * asked for when it is to be forgotten. -1: memory.
+ */
+int pass_set_date(const struct generation_state *state, struct store_name *n,
+                  int64_t at) MUST_CHECK;
 
 /* What is desired of a name, on demand too; NULL if it is not. `room` is used for on-demand ones.
  */

@@ -87,7 +87,7 @@ void step_end(struct task *t)
     t->state = TASK_ENDED;
     batch_leave(t);
     remember_tokens(i, t);
-    STAILQ_INSERT_TAIL(&i->ended, t, go);
+    TAILQ_INSERT_TAIL(&i->ended, t, go);
     i->options.ready(i->options.context);
 }
 
@@ -120,7 +120,7 @@ void step_ready(struct task *t)
         step_order(t);
     } else if (t->order && acme_order_holds_nonce(t->order)) {
         t->state = TASK_RELEASED;
-        STAILQ_INSERT_HEAD(&i->ahead, t, go);
+        urgent_put(&i->ahead, t);
     } else {
         batch_is_ready(t, i->progress_ms);
     }
@@ -141,7 +141,7 @@ static void on_saved(void *context, const struct error *e)
         return;
     }
     t->state = TASK_RELEASED;
-    STAILQ_INSERT_TAIL(&t->owner->ahead, t, go);
+    urgent_put(&t->owner->ahead, t);
     step_wake(t->owner);
 }
 
@@ -331,13 +331,13 @@ static bool is_left_undone(const struct task *t)
     return phase != ACME_PHASE_VALIDATE && phase != ACME_PHASE_DOWNLOAD;
 }
 
-static bool take_step(struct go_list *from, struct task *t)
+static bool take_step(struct urgent *from, struct task *t)
 {
-    STAILQ_REMOVE_HEAD(from, go);
+    urgent_remove(from, t);
     if (is_left_undone(t))
         take_back(t);
     else if (!step(t)) {
-        STAILQ_INSERT_HEAD(from, t, go);
+        urgent_put(from, t);
         return false;
     }
     return true;
@@ -347,10 +347,12 @@ void step_pump(struct issuance *i)
 {
     struct task *t;
 
-    while ((t = STAILQ_FIRST(&i->ahead)) &&
+    while ((t = urgent_first(&i->ahead)) &&
            (i->is_draining || i->in_flight < ISSUANCE_IN_FLIGHT_MAX) && take_step(&i->ahead, t))
         ;
-    while ((t = STAILQ_FIRST(&i->released)) && has_room(t) && take_step(&i->released, t))
+    while ((t = urgent_first(&i->unasking)) && take_step(&i->unasking, t))
+        ;
+    while ((t = urgent_first(&i->released)) && has_room(t) && take_step(&i->released, t))
         ;
     if (i->wants_announcement)
         i->options.announce(i->options.context);

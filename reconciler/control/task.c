@@ -5,22 +5,23 @@
 
 #include "reconciler/base/clock.h"
 #include "reconciler/base/sent.h"
+#include "reconciler/control/issuance.h"
 #include "reconciler/pki/key.h"
 #include "reconciler/store/store.h"
 
-struct task *task_new(struct issuance *owner, struct str name, enum key_type key_type,
-                      bool is_renewal)
+struct task *task_new(struct issuance *owner, const struct issuance_wish *wish)
 {
     struct task *t = calloc(1, sizeof(*t));
 
     if (!t)
         return NULL;
     t->owner = owner;
-    t->key_type = key_type;
-    t->is_renewal = is_renewal;
+    t->key_type = wish->key_type;
+    t->is_renewal = wish->is_renewal;
+    t->urgency = wish->urgency;
     t->key = BUF_SECRET(KEY_PACKED_MAX);
     t->wanted_at = clock_now();
-    t->name = str_dup(name);
+    t->name = str_dup(wish->name);
     if (t->name)
         return t;
     task_free(t);

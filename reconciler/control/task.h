@@ -9,11 +9,13 @@
 #include "reconciler/base/buf.h"
 #include "reconciler/base/error.h"
 #include "reconciler/base/key_type.h"
+#include "reconciler/base/urgency.h"
 #include "reconciler/base/value.h"
 
 struct authority_use;
 struct batch;
 struct issuance;
+struct issuance_wish;
 struct store;
 
 /* One name's order on its way, as issuance moves it. Private to issuance.c and task.c. */
@@ -28,14 +30,15 @@ enum task_state {
 };
 
 struct task {
-    TAILQ_ENTRY(task) link; /* of the queue, or of its batch */
-    STAILQ_ENTRY(task) go;  /* of the released, or of the ended */
+    TAILQ_ENTRY(task) link; /* of its batch */
+    TAILQ_ENTRY(task) go;   /* of those that wait: queued, for a key, released, ended */
     struct issuance *owner;
     struct batch *batch;
     struct authority_use *authority;
     char *name;
     enum key_type key_type;
     bool is_renewal;
+    struct urgency urgency;
     enum task_state state;
     int64_t wait_ms; /* unix ms */
     int64_t wanted_at;
@@ -54,8 +57,7 @@ struct task {
     struct error error;
 };
 
-struct task *task_new(struct issuance *owner, struct str name, enum key_type key_type,
-                      bool is_renewal) MUST_CHECK;
+struct task *task_new(struct issuance *owner, const struct issuance_wish *wish) MUST_CHECK;
 void task_free(struct task *t); /* wipes the key; NULL is fine */
 
 /*
@@ -77,8 +79,8 @@ int task_value(const struct task *t, bool apart, struct str directory, struct bu
 /*
  * The newOrders of the name at this directory as the store knows them, with one more of t->sent_at
  * where the task is counted, else without that one. Gone where none is left. An issuance that they
- * do not tell of yet is put in: the next one will hide it. `text` holds the times while the value is
- * used. -1: memory.
+ * do not tell of yet is put in: the next one will hide it. `text` holds the times while the value
+ * is used. -1: memory.
  */
 int task_sent_value(const struct task *t, const struct store *store, bool apart,
                     struct str directory, struct buf *text, struct value *v) MUST_CHECK;

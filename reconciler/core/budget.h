@@ -1,6 +1,7 @@
 #ifndef CORE_BUDGET_H
 #define CORE_BUDGET_H
 
+#include "reconciler/base/urgency.h"
 #include "reconciler/core/plan.h"
 
 /*
@@ -135,10 +136,11 @@ int budget_plan(struct budget *b, const struct plan *plan, struct str directory,
                 struct arena *arena, const struct plan **fitting, struct error *e) MUST_CHECK;
 
 /*
- * Which of two orders of desired names is to go first (negative: a): the certificate nearest to its
- * end, then first certificates that the file names, then those on demand; then by name. A total
- * order.
+ * How urgent an order of a desired name is. What visitors ask for is no renewal once its
+ * certificate has ended: nobody is served by it any more.
  */
+struct urgency budget_plan_urgency_of(const struct action *a);
+/* Which of two orders is to go first (negative: a): by urgency, then by name. A total order. */
 int budget_plan_urgency(const struct action *a, const struct action *b);
 
 #endif

@@ -56,22 +56,21 @@ static int64_t ready_at(const struct heap *h)
     return ((const struct lane *)h->items[0])->ready_at;
 }
 
-static bool has_certificate(const struct action *a)
+struct urgency budget_plan_urgency_of(const struct action *a)
 {
-    return a->observed && a->observed->has_certificate;
+    bool is_named = a->desired->place_count > 0;
+
+    if (a->observed && a->observed->has_certificate && (is_named || a->reason != REASON_EXPIRED))
+        return (struct urgency){URGENCY_RENEWAL, a->observed->not_after};
+    return (struct urgency){.kind = is_named ? URGENCY_DECLARED : URGENCY_DEMANDED};
 }
 
 int budget_plan_urgency(const struct action *a, const struct action *b)
 {
-    bool a_named = a->desired->place_count > 0, b_named = b->desired->place_count > 0;
+    const struct urgency first = budget_plan_urgency_of(a), second = budget_plan_urgency_of(b);
+    int order = urgency_compare(&first, &second);
 
-    if (has_certificate(a) != has_certificate(b))
-        return has_certificate(a) ? -1 : 1;
-    if (has_certificate(a) && a->observed->not_after != b->observed->not_after)
-        return a->observed->not_after < b->observed->not_after ? -1 : 1;
-    if (a_named != b_named)
-        return a_named ? -1 : 1;
-    return str_compare(a->name, b->name);
+    return order ? order : str_compare(a->name, b->name);
 }
 
 static int by_urgency(const void *left, const void *right)

@@ -1,24 +1,16 @@
 #include "address_count.h"
 
-#include <netinet/in.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/random.h>
 
-#include "reconciler/base/str.h"
+#include "reconciler/base/address_block.h"
 
 #define BUCKETS 4096
-#define PREFIX_SIZE 8 /* of an IPv6 address */
-
-struct address_key {
-    unsigned char family;
-    unsigned char bytes[PREFIX_SIZE];
-};
 
 struct address_peer {
     struct address_peer *next, **previous_next;
-    struct address_key key;
+    struct address_block block;
     size_t connections;
 };
 
@@ -49,47 +41,17 @@ void address_count_free(struct address_count *c)
     free(c);
 }
 
-static void set_ipv4(struct address_key *key, const void *address)
-{
-    key->family = AF_INET;
-    memcpy(key->bytes, address, sizeof(struct in_addr));
-}
-
-static int make_key(const struct sockaddr *address, struct address_key *key)
-{
-    struct sockaddr_in6 in6;
-    struct sockaddr_in in;
-
-    memset(key, 0, sizeof(*key));
-    if (address->sa_family == AF_INET) {
-        memcpy(&in, address, sizeof(in));
-        set_ipv4(key, &in.sin_addr);
-        return 0;
-    }
-    if (address->sa_family != AF_INET6)
-        return -1;
-    memcpy(&in6, address, sizeof(in6));
-    if (IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr)) {
-        set_ipv4(key, in6.sin6_addr.s6_addr + 12);
-        return 0;
-    }
-    key->family = AF_INET6;
-    memcpy(key->bytes, &in6.sin6_addr, PREFIX_SIZE);
-    return 0;
-}
-
 int address_count_take(struct address_count *c, const struct sockaddr *address, size_t max,
                        struct address_peer **peer)
 {
-    struct address_key key;
+    const struct address_block block = address_block_of(address);
     struct address_peer *p, **bucket;
 
     *peer = NULL;
-    if (make_key(address, &key))
+    if (!block.family)
         return 0;
-    bucket =
-        &c->buckets[str_hash((struct str){(const char *)&key, sizeof(key)}, c->seed) % BUCKETS];
-    for (p = *bucket; p && memcmp(&p->key, &key, sizeof(key)) != 0;)
+    bucket = &c->buckets[address_block_hash(&block, c->seed) % BUCKETS];
+    for (p = *bucket; p && !address_block_equal(&p->block, &block);)
         p = p->next;
     if (p && p->connections >= max)
         return -1;
@@ -97,7 +59,7 @@ int address_count_take(struct address_count *c, const struct sockaddr *address, 
         p = calloc(1, sizeof(*p));
         if (!p)
             return -1;
-        p->key = key;
+        p->block = block;
         p->next = *bucket;
         p->previous_next = bucket;
         if (p->next)

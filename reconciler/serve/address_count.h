@@ -7,8 +7,8 @@
 #include "reconciler/base/attr.h"
 
 /*
- * How many connections each peer address has. An IPv6 /64 is one address: that much anybody gets.
- * Unix sockets are not counted.
+ * How many connections each peer address has. Addresses are counted by block
+ * (base/address_block.h); unix sockets are not counted.
  */
 struct address_count;
 struct address_peer; /* one address that has connections */

@@ -11,8 +11,8 @@
 #include "http_listener.h"
 #include "reconciler/base/clock.h"
 #include "reconciler/base/log.h"
-#include "recent.h"
 #include "reply.h"
+#include "seen.h"
 #include "tls.h"
 #include "view.h"
 #include "worker.h"
@@ -40,9 +40,7 @@ struct edge {
     struct tls *tls;
     struct challenge *challenge;
     struct reply *reply;
-    struct recent *seen;
-    int64_t second_ms; /* when `told` began to count */
-    unsigned told;
+    struct seen *seen;
     struct view *view; /* NULL until the first manifest */
     struct event *forget;
     bool is_draining;
@@ -158,35 +156,33 @@ static bool ask(void *context, struct str host, struct str token)
 
 /* ---- names that have no certificate yet ---- */
 
-/* Strangers may send any number of names: control hears of a few that the gate lets through. */
-static void tell_name(struct edge *edge, struct str name)
+static void tell_name(struct edge *edge, struct str name, const struct address_block *from)
 {
     int64_t now = clock_steady_ms();
 
-    if (now - edge->second_ms >= 1000) {
-        edge->second_ms = now;
-        edge->told = 0;
-    }
-    if (edge->told >= EDGE_SEEN_PER_SECOND || recent_has(edge->seen, name, now) ||
-        !view_gate(edge->view, name))
+    if (seen_has(edge->seen, name, now) || !view_gate(edge->view, name))
         return;
-    edge->told++;
-    if (edge->options.sni_seen(edge->options.context, name))
-        recent_mark(edge->seen, name, now);
+    if (!seen_take(edge->seen, from, now))
+        counters_add(&edge->options.counters->demands_dropped, 1);
+    else if (edge->options.sni_seen(edge->options.context, name, from))
+        seen_mark(edge->seen, name, now);
 }
 
 static void chosen(void *context, const struct tls_outcome *outcome)
 {
     struct edge *edge = context;
     struct counters *counters = edge->options.counters;
+    struct address_block from;
 
     counters_add(&counters->parsed_hits, outcome->hits);
     counters_add(&counters->parsed_misses, outcome->misses);
     if (!outcome->is_default)
         return;
     counters_add(&counters->handshakes_default, 1);
-    if (outcome->name.ptr)
-        tell_name(edge, outcome->name);
+    if (!outcome->name.ptr)
+        return;
+    from = address_block_of(http_conn_peer(outcome->connection));
+    tell_name(edge, outcome->name, &from);
 }
 
 /* ---- life ---- */
@@ -227,7 +223,7 @@ static int make_parts(struct edge *edge, struct error *e)
     if (!edge->tls)
         return -1;
     edge->reply = challenge.reply = reply_new();
-    edge->seen = recent_new(EDGE_SEEN_MAX, EDGE_SEEN_MS);
+    edge->seen = seen_new();
     edge->server = http_server_new(&server);
     edge->forget = evtimer_new(o->base, on_forget, edge);
     if (!edge->forget || !edge->reply || !edge->seen || !edge->server)
@@ -283,7 +279,7 @@ void edge_free(struct edge *edge)
     tls_free(edge->tls);
     view_free(edge->view);
     reply_free(edge->reply);
-    recent_free(edge->seen);
+    seen_free(edge->seen);
     free(edge);
 }
 

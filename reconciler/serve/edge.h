@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "reconciler/base/address_block.h"
 #include "reconciler/base/attr.h"
 #include "reconciler/base/channel.h"
 #include "reconciler/base/counters.h"
@@ -19,10 +20,7 @@ struct event_base;
 struct view;
 struct worker_options;
 
-#define EDGE_SEEN_MS 10000       /* a name is told to control again after this */
-#define EDGE_SEEN_MAX 4096       /* names remembered so */
-#define EDGE_SEEN_PER_SECOND 100 /* names told in a second */
-#define EDGE_COVERED_MAX 128     /* sockets of other slots */
+#define EDGE_COVERED_MAX 128 /* sockets of other slots */
 
 struct edge_options {
     struct event_base *base;
@@ -30,7 +28,7 @@ struct edge_options {
     struct counters *counters;
     size_t connections; /* at most */
     void *context;
-    bool (*sni_seen)(void *context, struct str name);
+    bool (*sni_seen)(void *context, struct str name, const struct address_block *from);
     bool (*token_miss)(void *context, struct str host, struct str token);
     void (*drained)(void *context);
 };

@@ -469,6 +469,8 @@ static struct http_conn *conn_new(struct http_server *server, const struct http_
     conn->in = BUF_INIT(INPUT_MAX);
     conn->kept = BUF_SECRET(server->limits.body_keep);
     conn->tag = o->tag;
+    if (o->ssl)
+        SSL_set_app_data(o->ssl, conn);
     conn->state = o->ssl ? HTTP_STATE_HANDSHAKE : HTTP_STATE_HEAD;
     if (o->proxy_protocol)
         conn->state = HTTP_STATE_PROXY;

@@ -96,9 +96,9 @@ void http_server_drain(struct http_server *server, void (*drained)(void *context
 void http_server_hurry(struct http_server *server);
 
 struct http_conn_options {
-    int fd; /* non-blocking; becomes the connection's, also on failure */
-    struct ssl_st
-        *ssl; /* NULL = plain; becomes the connection's; server side, descriptor not yet set */
+    int fd;             /* non-blocking; becomes the connection's, also on failure */
+    struct ssl_st *ssl; /* NULL = plain; becomes the connection's (its app data too); server side,
+                           descriptor not yet set */
     const struct sockaddr *peer;
     socklen_t peer_len;
     bool proxy_protocol; /* a PROXY header comes first and tells the peer */

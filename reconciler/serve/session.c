@@ -91,10 +91,11 @@ void session_beat(struct session *s)
         (void)send_message(s, &m);
 }
 
-bool session_sni_seen(struct session *s, struct str name)
+bool session_sni_seen(struct session *s, struct str name, const struct address_block *from)
 {
     struct channel_message m = {.type = CHANNEL_SNI_SEEN};
 
+    m.u.sni.from = *from;
     return copy(m.u.sni.name, sizeof(m.u.sni.name), name) && send_or_drop(s, &m);
 }
 

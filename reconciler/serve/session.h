@@ -43,7 +43,7 @@ void session_free(struct session *s); /* NULL is fine */
 /* Tells control that we go on; to be called every second. */
 void session_beat(struct session *s);
 /* Messages that are dropped, and counted, when the channel is full; false then. */
-bool session_sni_seen(struct session *s, struct str name);
+bool session_sni_seen(struct session *s, struct str name, const struct address_block *from);
 bool session_token_miss(struct session *s, struct str host, struct str token);
 
 #endif

@@ -66,11 +66,11 @@ static void on_answered(void *context, struct str token, struct str answer)
     edge_answer(w->edge, token, answer);
 }
 
-static bool on_sni_seen(void *context, struct str name)
+static bool on_sni_seen(void *context, struct str name, const struct address_block *from)
 {
     struct worker *w = context;
 
-    return session_sni_seen(w->session, name);
+    return session_sni_seen(w->session, name, from);
 }
 
 static bool on_token_miss(void *context, struct str host, struct str token)

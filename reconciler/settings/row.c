@@ -10,6 +10,7 @@
 #define DOCUMENT_MAX ((uint64_t)16 << 30)
 #define PARSED_CACHE_MAX ((uint64_t)1 << 20)
 #define POLL_INTERVAL_MAX 86400
+#define DEMAND_MAX 100000
 #define NAME_MAX_BYTES 40 /* longer words are not near any name */
 #define DISTANCE_MAX 3    /* letters between a wrong name and the one that is offered for it */
 
@@ -155,7 +156,9 @@ static const struct settings_row rows[] = {
                                   .at = offsetof(struct settings, vault_env_prefix)}},
     {"database", "off", "only `off`: the file is the truth", false,
      &(const struct setting_type){.kind = SETTING_CHECKED, .check = check_database}},
-    {"trusted_ips", "", "addresses and CIDR blocks whose X-Forwarded-* headers are believed", true,
+    {"trusted_ips", "",
+     "addresses and CIDR blocks of proxies before us: they say nothing about who the visitor is",
+     false,
      &(const struct setting_type){.kind = SETTING_LIST,
                                   .at = offsetof(struct settings, trusted_ips),
                                   .count_at = offsetof(struct settings, trusted_ip_count),
@@ -235,6 +238,25 @@ static const struct settings_row rows[] = {
                                   .at = offsetof(struct settings, acme_poll_interval),
                                   .min = 1,
                                   .max = POLL_INTERVAL_MAX}},
+    {"acme_demand_total", "1000",
+     "names at most that visitors ask for and that have no certificate yet: queued, under way or "
+     "waiting; more are passed over",
+     false,
+     &(const struct setting_type){.kind = SETTING_NUMBER,
+                                  .at = offsetof(struct settings, acme_demand_total),
+                                  .max = DEMAND_MAX}},
+    {"acme_demand_per_address", "20",
+     "how many of them one address (IPv6: /64) may have; of addresses in trusted_ips only the "
+     "other bounds hold",
+     false,
+     &(const struct setting_type){.kind = SETTING_NUMBER,
+                                  .at = offsetof(struct settings, acme_demand_per_address),
+                                  .max = DEMAND_MAX}},
+    {"acme_demand_per_domain", "50", "how many may be new in an hour below one registered domain",
+     false,
+     &(const struct setting_type){.kind = SETTING_NUMBER,
+                                  .at = offsetof(struct settings, acme_demand_per_domain),
+                                  .max = DEMAND_MAX}},
     {"acme_deck_env", "off",
      "replace ${{ env \"DECK_X\" }} in the file by the variable's value, as decK does", false,
      &(const struct setting_type){.kind = SETTING_SWITCH,

@@ -3,12 +3,13 @@
 #include <CUnit/Basic.h>
 #include <CUnit/CUnit.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "reconciler/control/batch.h"
 #include "reconciler/control/issuance.h"
 
 static struct batch_list list;
-static size_t running;
+static size_t running[URGENCY_KINDS];
 static struct task tasks[4];
 static size_t released;
 
@@ -24,14 +25,15 @@ static struct batch *begin(size_t count)
     struct batch *b;
 
     TAILQ_INIT(&list);
-    running = released = 0;
-    b = batch_new(&list, &running);
+    memset(running, 0, sizeof(running));
+    released = 0;
+    b = batch_new(&list, running);
     CU_ASSERT_PTR_NOT_NULL_FATAL(b);
     for (size_t i = 0; i < count; i++) {
         tasks[i] = (struct task){.number = i + 1, .state = TASK_BUSY};
         batch_join(b, &tasks[i]);
     }
-    CU_ASSERT_EQUAL(running, count);
+    CU_ASSERT_EQUAL(running[URGENCY_RENEWAL], count);
     return b;
 }
 
@@ -45,7 +47,7 @@ static void end(size_t count)
 {
     for (size_t i = 0; i < count; i++)
         batch_leave(&tasks[i]);
-    CU_ASSERT_EQUAL(running, 0);
+    CU_ASSERT_EQUAL(running[URGENCY_RENEWAL], 0);
     CU_ASSERT(TAILQ_EMPTY(&list));
 }
 

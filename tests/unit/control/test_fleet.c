@@ -17,6 +17,7 @@ static struct fleet *fleet;
 static int channels[2][2]; /* slot, end: 0 control's, 1 the worker's */
 static int supervisor[2];
 static char seen[64], missed[64];
+static struct address_block seen_from;
 static int acknowledged;
 
 static void on_missed(void *context, size_t slot, struct str host, struct str token)
@@ -26,10 +27,11 @@ static void on_missed(void *context, size_t slot, struct str host, struct str to
     snprintf(missed, sizeof(missed), "%.*s/%.*s", STR_ARG(host), STR_ARG(token));
 }
 
-static void on_seen(void *context, struct str name)
+static void on_seen(void *context, struct str name, const struct address_block *from)
 {
     (void)context;
     snprintf(seen, sizeof(seen), "%.*s", STR_ARG(name));
+    seen_from = *from;
 }
 
 static void on_acknowledged(void *context)
@@ -317,7 +319,9 @@ static void test_slot_that_lags(void)
 
 static void test_messages(void)
 {
-    struct channel_message m = {.type = CHANNEL_SNI_SEEN, .u.sni = {.name = "a.example"}};
+    struct channel_message m = {
+        .type = CHANNEL_SNI_SEEN,
+        .u.sni = {.name = "a.example", .from = {.family = 2, .bytes = {192, 0, 2, 1}}}};
     uint64_t session;
 
     begin();
@@ -326,6 +330,7 @@ static void test_messages(void)
     CU_ASSERT_STRING_EQUAL(seen, "");
     say(0, m, session);
     CU_ASSERT_STRING_EQUAL(seen, "a.example");
+    CU_ASSERT_TRUE(address_block_equal(&seen_from, &m.u.sni.from));
     m = (struct channel_message){.type = CHANNEL_TOKEN_MISS,
                                  .u.token = {.name = "a.example", .token = "tok"}};
     say(0, m, session);

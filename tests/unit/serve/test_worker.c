@@ -1,3 +1,4 @@
+#include "reconciler/serve/seen.h"
 #include "reconciler/serve/worker.h"
 
 #include <CUnit/Basic.h>
@@ -164,9 +165,26 @@ static void test_sni_seen(void)
     CU_ASSERT_TRUE(worker_names_serves(w, "gate.test", "localhost"));
     worker_rig_expect(w, CHANNEL_SNI_SEEN, &m);
     CU_ASSERT_STRING_EQUAL(m.u.sni.name, "first.gate.test");
+    CU_ASSERT_TRUE(address_block_meets(&m.u.sni.from, "127.0.0.1"));
     CU_ASSERT_EQUAL(m.session, w->session);
     worker_rig_expect(w, CHANNEL_SNI_SEEN, &m);
     CU_ASSERT_STRING_EQUAL(m.u.sni.name, "gate.test");
+    worker_rig_free(w);
+}
+
+/* More names a second than control is told of are counted. */
+static void test_sni_flood(void)
+{
+    struct worker_rig *w = worker_names_start(names, NULL);
+    char name[32];
+    uint64_t dropped = 0;
+
+    for (int i = 0; i < 20 * SEEN_PER_ADDRESS && !dropped; i++) {
+        snprintf(name, sizeof(name), "n%d.gate.test", i);
+        CU_ASSERT_TRUE(worker_names_serves(w, name, "localhost"));
+        dropped = counters_get(&w->counters->demands_dropped);
+    }
+    CU_ASSERT_TRUE(dropped > 0);
     worker_rig_free(w);
 }
 
@@ -381,6 +399,7 @@ int main(void)
                            {"accepts late", test_accepts_late},
                            {"bad segment", test_bad_segment},
                            {"SNI seen", test_sni_seen},
+                           {"SNI flood", test_sni_flood},
                            {"challenges", test_challenges},
                            {"token miss", test_token_miss},
                            {"answers", test_answers},

@@ -55,6 +55,9 @@ static void test_defaults(void)
     CU_ASSERT_EQUAL(s.acme_max_document, (uint64_t)512 << 20);
     CU_ASSERT_EQUAL(s.acme_parsed_cache, 16384);
     CU_ASSERT_EQUAL(s.acme_poll_interval, 10);
+    CU_ASSERT_EQUAL(s.acme_demand_total, 1000);
+    CU_ASSERT_EQUAL(s.acme_demand_per_address, 20);
+    CU_ASSERT_EQUAL(s.acme_demand_per_domain, 50);
     CU_ASSERT_FALSE(s.acme_start_with_last_good);
     CU_ASSERT_TRUE(s.acme_local_copy);
     CU_ASSERT_FALSE(s.acme_local_copy_is_stated);
@@ -251,14 +254,14 @@ static void test_notes(void)
     CU_ASSERT_TRUE(
         settings_text_has_note(&s, "cluster_telemetry_endpoint: ignored, its part comes later"));
     CU_ASSERT_TRUE(settings_text_has_note(&s, "proxy_access_log: checked"));
-    CU_ASSERT_TRUE(settings_text_has_note(&s, "trusted_ips: checked"));
+    CU_ASSERT_FALSE(settings_text_has_note(&s, "trusted_ips"));
     CU_ASSERT_TRUE(
         settings_text_has_note(&s, "proxy_listn: unknown setting; did you mean proxy_listen?"));
     CU_ASSERT_TRUE(settings_text_has_note(&s, "something_else: unknown setting"));
     CU_ASSERT_TRUE(settings_text_has_note(&s, "ssl_protocols: counts only"));
     CU_ASSERT_FALSE(settings_text_has_note(&s, "proxy_service_host"));
     CU_ASSERT_FALSE(settings_text_has_note(&s, "proxy_port"));
-    CU_ASSERT_EQUAL(s.note_count, 13);
+    CU_ASSERT_EQUAL(s.note_count, 12);
     CU_ASSERT_EQUAL(s.nginx_worker_processes, 3);
     CU_ASSERT_EQUAL(s.trusted_ip_count, 3);
     CU_ASSERT_TRUE(s.stream_listen.items[0].udp);

@@ -1,0 +1,122 @@
+#include "reconciler/control/visit.h"
+
+#include "reconciler/base/log.h"
+#include "reconciler/base/vec.h"
+#include "reconciler/control/demands.h"
+#include "reconciler/control/issuance.h"
+#include "reconciler/control/pass.h"
+#include "reconciler/storage/storage.h"
+#include "reconciler/store/store.h"
+
+/* A demand is written down again when it is this much older: well before it would be forgotten. */
+#define RENEW_SECONDS (OBSERVE_DEMAND_SECONDS / 2)
+
+/* Through the gate, but no line of the file asks for it. */
+static bool is_on_demand(const struct pass *p, struct str name, int64_t now)
+{
+    const struct desired_demand demand = {.name = name, .last_seen_at = now};
+    const struct desired *desired = p->generation ? p->generation->desired : NULL;
+    const struct desired_name *found;
+    struct desired_name room;
+
+    if (!desired || !desired->acme)
+        return false;
+    found = desired_find(desired, name);
+    return found ? found->place_count == 0 : desired_on_demand(desired, &demand, &room);
+}
+
+static void hear(struct pass *p, struct str name, int64_t now)
+{
+    const struct store_name *n = store_find(p->state->store, name);
+    const struct value v = {.type = VALUE_DEMAND,
+                            .apart = p->state->settings->acme_server != NULL,
+                            .directory =
+                                p->generation ? p->generation->desired->directory : STR_NONE,
+                            .name = name,
+                            .u.demand = {.last_seen_at = now}};
+    bool is_known = n && n->last_seen_at > now - RENEW_SECONDS;
+
+    if (p->errand || !is_on_demand(p, name, now) || (is_known && n->credential)) {
+        demands_end(p->demands, name);
+        return;
+    }
+    if (is_known || !demands_accept(p->demands, name, now))
+        return;
+    if (!n || !n->last_seen_at)
+        log_event(LOG_NOTICE, "name_demanded", LOG_FIELDS(log_str("name", name)));
+    pass_record(p, &v, 1);
+}
+
+void visit_take(struct pass *p, int64_t now)
+{
+    struct str name;
+
+    while ((name = demands_next(p->demands)).ptr)
+        hear(p, name, now);
+}
+
+static int restore(struct pass *p, struct store_name *n, int64_t now)
+{
+    if (demands_restore(p->demands, n->name, n->last_seen_at, now))
+        return -1;
+    return n->credential || n->due_at ? 0 : pass_set_date(p->state, n, 0);
+}
+
+void visit_restore(struct pass *p, int64_t now)
+{
+    struct store_name *const *names;
+    size_t count;
+
+    names = store_sorted(p->state->store, &count);
+    for (size_t i = 0; names && i < count; i++) {
+        /* Of those that have a certificate, the new ones still count for their domain. */
+        if (names[i]->last_seen_at <= (names[i]->credential ? now - DEMANDS_DOMAIN_SECONDS : 0))
+            continue;
+        if (restore(p, names[i], now))
+            log_event(LOG_ERROR, "demand_not_counted", LOG_FIELDS(log_str("name", names[i]->name)));
+    }
+    visit_review(p, now);
+}
+
+/* Not while the walk goes on. */
+struct ended_names vec(struct str);
+
+void visit_review(struct pass *p, int64_t now)
+{
+    struct ended_names ended = {0};
+    struct str name;
+    size_t cursor = 0;
+
+    while ((name = demands_walk(p->demands, &cursor)).ptr) {
+        const struct store_name *n = store_find(p->state->store, name);
+        if ((!is_on_demand(p, name, now) || (n && n->credential)) && vec_push(&ended, name))
+            break;
+    }
+    for (size_t i = 0; i < ended.len; i++)
+        demands_end(p->demands, ended.items[i]);
+    vec_free(&ended);
+}
+
+void visit_forget(struct pass *p, struct str name, int64_t now)
+{
+    static bool (*const kinds[])(const struct store *, const struct store_name *,
+                                 struct value *) = {store_order_value, store_failure_value,
+                                                    store_demand_value};
+    struct store_name *n = store_find(p->state->store, name);
+    struct value gone[ARRAY_LENGTH(kinds)];
+    size_t count = 0;
+
+    if (!n || n->credential || !n->last_seen_at || issuance_has(p->issuance, name))
+        return;
+    if (now < observe_demanded_until(n)) {
+        if (pass_set_date(p->state, n, 0))
+            log_event(LOG_ERROR, "due_failed", LOG_FIELDS(log_str("name", name)));
+        return;
+    }
+    for (size_t i = 0; i < ARRAY_LENGTH(kinds); i++)
+        if (kinds[i](p->state->store, n, &gone[count]))
+            gone[count++].gone = true;
+    log_event(LOG_INFO, "demand_forgotten", LOG_FIELDS(log_str("name", name)));
+    demands_end(p->demands, name);
+    pass_record(p, gone, count);
+}
