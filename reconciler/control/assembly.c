@@ -213,6 +213,20 @@ static int open_publishing(struct control *c, const struct assembly_calls *calls
     return c->publisher ? 0 : -1;
 }
 
+static int open_demands(struct control *c, struct error *e)
+{
+    const struct settings *s = c->options->settings;
+    const struct demands_options options = {
+        .bounds = {[DEMANDS_TOTAL] = s->acme_demand_total,
+                   [DEMANDS_ADDRESS] = s->acme_demand_per_address,
+                   [DEMANDS_DOMAIN] = s->acme_demand_per_domain},
+        .trusted = s->trusted_ips,
+        .trusted_count = s->trusted_ip_count};
+
+    c->demands = demands_new(&options);
+    return c->demands ? 0 : error_memory(e);
+}
+
 static int open_orders(struct control *c, const struct assembly_calls *calls, struct error *e)
 {
     struct issuance_options issuance = calls->issuance;
@@ -233,21 +247,7 @@ static int open_orders(struct control *c, const struct assembly_calls *calls, st
     issuance.context = c;
     issuance.ready = calls->wake;
     c->issuance = issuance_new(&issuance, e);
-    return c->issuance ? 0 : -1;
-}
-
-static int open_demands(struct control *c, struct error *e)
-{
-    const struct settings *s = c->options->settings;
-    const struct demands_options options = {
-        .bounds = {[DEMANDS_TOTAL] = s->acme_demand_total,
-                   [DEMANDS_ADDRESS] = s->acme_demand_per_address,
-                   [DEMANDS_DOMAIN] = s->acme_demand_per_domain},
-        .trusted = s->trusted_ips,
-        .trusted_count = s->trusted_ip_count};
-
-    c->demands = demands_new(&options);
-    return c->demands ? 0 : error_memory(e);
+    return c->issuance ? open_demands(c, e) : -1;
 }
 
 static int open_status(struct control *c, const struct assembly_calls *calls, struct error *e)
@@ -297,8 +297,8 @@ int assembly_open(struct control *c, const struct assembly_calls *calls, struct 
         return -1;
     c->jobs = job_start(c->base, e);
     if (!c->jobs || open_client(c, calls, e) || open_publishing(c, calls, e) ||
-        open_orders(c, calls, e) || open_demands(c, e) || open_status(c, calls, e) ||
-        open_errand(c, e) || default_pair_load(s, c->chains, clock_now(), c->state.defaults, e))
+        open_orders(c, calls, e) || open_status(c, calls, e) || open_errand(c, e) ||
+        default_pair_load(s, c->chains, clock_now(), c->state.defaults, e))
         return -1;
     c->state.settings = s;
     c->state.environment = c->options->environment;
