@@ -120,7 +120,7 @@ static void stop(struct supervisor *s, const char *why, int worker_signal, int64
     s->worker_signal = worker_signal;
     if (worker_signal == SUPERVISOR_HURRY_SIGNAL || !s->crew.control.pid)
         stop_workers(s);
-    crew_stop_control(&s->crew);
+    crew_stop_control(&s->crew, bound_ms);
     send_signal(s->crew.watcher.pid, SIGTERM);
 }
 

@@ -52,7 +52,7 @@ enum channel_type {
     CHANNEL_WORKER_KILL, /* `slot` (`pid`; 0 = unknown) does not acknowledge: kill -9 and replace */
     CHANNEL_WORKER_READY, /* `slot`, `pid` serves the newest generation */
     /* supervisor to control */
-    CHANNEL_STOP, /* finish: no new orders, flush storage, exit 0 */
+    CHANNEL_STOP, /* finish within `bound_ms`: no new orders, flush storage, exit 0 */
     /* control to supervisor, worker to control; behind the others, whose numbers two builds share
      * in an upgrade */
     CHANNEL_BEAT, /* every second, from the start on: I go on */
@@ -96,6 +96,9 @@ struct channel_message {
             uint32_t address; /* of proxy_listen */
             int64_t pid;      /* whom it is for */
         } cover;
+        struct {
+            int64_t bound_ms; /* then the kill comes; 0 = not told */
+        } stop;
         struct {
             char name[CHANNEL_NAME_MAX]; /* NUL-terminated, lower case */
             char token[CHANNEL_TOKEN_MAX];

@@ -36,8 +36,8 @@
 #define CONTROL_ACTIONS_A_TURN 2000
 /* A file that is written without end is read after all, after this many looks. */
 #define CONTROL_RESTLESS_MAX 30
-/* For what is under way when we are told to stop: a little less than until we are killed. */
-#define CONTROL_STOP_SECONDS (SUPERVISOR_DRAIN_MS / 1000 - 1)
+/* What is under way when we are told to stop gets this much less than until we are killed. */
+#define CONTROL_STOP_MARGIN_MS 500
 
 static void turn(struct control *c);
 
@@ -155,6 +155,11 @@ static void on_failed(void *context, const struct issuance_result *result, const
                       bool is_resumable)
 {
     pass_failed(&((struct control *)context)->pass, result, e, is_resumable, clock_now());
+}
+
+static int on_draw(void *context, struct str name, bool renewal, struct error *e)
+{
+    return pass_draw(&((struct control *)context)->pass, name, renewal, clock_now(), e);
 }
 
 static void on_http(void *context)
@@ -346,9 +351,10 @@ static void on_beat(int fd, short what, void *arg)
 
 /* ---- beginning and end ---- */
 
-static void stop(struct control *c)
+static void stop(struct control *c, int64_t bound_ms)
 {
-    const struct timeval most = {CONTROL_STOP_SECONDS, 0};
+    int64_t most_ms = (bound_ms ? bound_ms : SUPERVISOR_DRAIN_MS) - CONTROL_STOP_MARGIN_MS;
+    const struct timeval most = {most_ms / 1000, most_ms % 1000 * 1000};
 
     if (c->is_stopping)
         return;
@@ -362,7 +368,7 @@ static void on_terminate(int fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
-    stop(arg);
+    stop(arg, 0);
 }
 
 static void on_lifeline(int fd, short what, void *arg)
@@ -387,10 +393,10 @@ static void on_supervisor(int fd, short what, void *arg)
         if (attached >= 0)
             close(attached);
         if (m.type == CHANNEL_STOP)
-            stop(c);
+            stop(c, m.u.stop.bound_ms);
     }
     if (rc < 0)
-        stop(c);
+        stop(c, 0);
 }
 
 /* What is worth a sentence and no problem of the file, once. */
@@ -439,6 +445,7 @@ static const struct assembly_calls calls = {
     .fleet = {.token_missed = on_token_missed, .sni_seen = on_sni_seen},
     .issuance = {.token_add = on_token_add,
                  .token_remove = on_token_remove,
+                 .draw = on_draw,
                  .announce = on_announce,
                  .issued = on_issued,
                  .failed = on_failed,

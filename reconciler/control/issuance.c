@@ -128,8 +128,7 @@ static void admit(struct issuance *i, size_t most)
         t->state = TASK_BUSY;
         batch_join(b, t);
         tasks[count++] = t;
-        if (!task_resume(t, i->options.store, str_from(t->authority->directory), clock_now()))
-            buf_clear(&t->key);
+        task_take_up(t, i->options.store, str_from(t->authority->directory), clock_now());
         log_begun(t);
     }
     i->progress_ms = clock_steady_ms();

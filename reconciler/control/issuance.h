@@ -67,6 +67,8 @@ struct issuance_options {
     void *context;
     int (*token_add)(void *context, struct str token, struct str answer, struct error *e);
     void (*token_remove)(void *context, struct str token);
+    /* Another newOrder for a name than the one that was wanted: does it fit the CA's limits? -1: *e. */
+    int (*draw)(void *context, struct str name, bool renewal, struct error *e);
     /* Tokens changed: announce them, then call issuance_announced with the generation. */
     void (*announce)(void *context);
     /* Something is ready for issuance_deliver. */

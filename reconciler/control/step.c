@@ -55,10 +55,10 @@ static void remember_tokens(struct issuance *i, const struct task *t)
     }
 }
 
-static void discount(struct task *t)
+static void discount(struct task *t, bool is_sent)
 {
     t->owner->counted -= t->is_counted;
-    t->is_counted = false;
+    task_sent(t, is_sent);
 }
 
 /* Its newOrder is not sent after all. Where this cannot be written down, it counts. */
@@ -71,9 +71,8 @@ static void take_back(struct task *t)
 
     if (!t->is_counted)
         return;
-    discount(t);
-    if (task_sent_value(t, i->options.store, t->authority->apart, str_from(t->authority->directory),
-                        &times, &v) ||
+    discount(t, false);
+    if (task_sent_value(t, t->authority->apart, str_from(t->authority->directory), &times, &v) ||
         journal_put(i->options.journal, &v, 1, NULL, NULL, &e))
         log_event(LOG_WARN, "order_counted", LOG_FIELDS(log_cstr("name", t->name)));
     buf_free(&times);
@@ -131,7 +130,7 @@ static void on_saved(void *context, const struct error *e)
     struct task *t = context;
 
     if (e) {
-        discount(t);
+        discount(t, false);
         step_fail(t, e);
         return;
     }
@@ -155,12 +154,12 @@ static void save(struct task *t)
     struct error e;
 
     t->state = TASK_BUSY;
-    if (task_sent_value(t, i->options.store, t->authority->apart, directory, &times, &v[1]))
+    if (task_sent_value(t, t->authority->apart, directory, &times, &v[1]))
         error_memory(&e);
     else if (task_value(t, t->authority->apart, directory, &pem, &v[0], &e) == 0 &&
              journal_put(i->options.journal, v, t->is_counted ? 2 : 1, on_saved, t, &e) == 0)
         goto out;
-    discount(t);
+    discount(t, false);
     step_fail(t, &e);
 out:
     buf_free(&pem);
@@ -189,7 +188,7 @@ static void send_request(struct task *t, const struct http_request *request)
     struct error e;
 
     t->state = TASK_BUSY;
-    discount(t);
+    discount(t, true);
     i->in_flight++;
     if (httpc_send(i->options.httpc, request, AUTHORITIES_COOKIES + t->number, &e) == 0)
         return;
@@ -198,20 +197,32 @@ static void send_request(struct task *t, const struct http_request *request)
     step_ready(t);
 }
 
-/* Before newOrder is sent, and with the order's URL when it has been answered. */
-static void save_order(struct task *t)
+/* One newOrder more, before it is sent. Another one than the first has to fit the CA's limits. */
+static void count_order(struct task *t)
 {
+    struct issuance *i = t->owner;
+    struct error e;
+
+    if (!t->is_drawn &&
+        i->options.draw(i->options.context, str_from(t->name), t->is_theirs, &e)) {
+        step_fail(t, &e);
+        return;
+    }
+    t->is_drawn = false;
+    t->is_counted = true;
+    t->sent_at = clock_now();
+    i->counted++;
     free(t->url);
     t->url = NULL;
-    if (acme_order_url(t->order).ptr) {
-        t->url = str_dup(acme_order_url(t->order));
-        log_event(LOG_INFO, "order_created",
-                  LOG_FIELDS(log_cstr("name", t->name), log_cstr("order", t->url)));
-    } else {
-        t->is_counted = true;
-        t->sent_at = clock_now();
-        t->owner->counted++;
-    }
+    save(t);
+}
+
+static void save_url(struct task *t)
+{
+    free(t->url);
+    t->url = str_dup(acme_order_url(t->order));
+    log_event(LOG_INFO, "order_created",
+              LOG_FIELDS(log_cstr("name", t->name), log_cstr("order", t->url)));
     save(t);
 }
 
@@ -257,7 +268,10 @@ static bool step_order(struct task *t)
         send_request(t, &step.request);
         break;
     case ACME_SAVE:
-        save_order(t);
+        if (acme_order_url(t->order).ptr)
+            save_url(t);
+        else
+            count_order(t);
         break;
     case ACME_PUBLISH:
         publish(t, &step);

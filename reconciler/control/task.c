@@ -9,6 +9,9 @@
 #include "reconciler/pki/key.h"
 #include "reconciler/store/store.h"
 
+/* newOrders of one order at most: it is begun anew, and each time tried again, a few times. */
+#define TASK_SENT_MAX 16
+
 struct task *task_new(struct issuance *owner, const struct issuance_wish *wish)
 {
     struct task *t = calloc(1, sizeof(*t));
@@ -20,6 +23,7 @@ struct task *task_new(struct issuance *owner, const struct issuance_wish *wish)
     t->is_renewal = wish->is_renewal;
     t->urgency = wish->urgency;
     t->key = BUF_SECRET(KEY_PACKED_MAX);
+    t->sent = BUF_INIT(SENT_TEXT_MAX);
     t->wanted_at = clock_now();
     t->name = str_dup(wish->name);
     if (t->name)
@@ -34,6 +38,7 @@ void task_free(struct task *t)
         return;
     acme_order_free(t->order);
     buf_free(&t->key);
+    buf_free(&t->sent);
     free(t->url);
     free(t->chain);
     free(t->trouble);
@@ -41,24 +46,55 @@ void task_free(struct task *t)
     free(t);
 }
 
-bool task_resume(struct task *t, const struct store *store, struct str directory, int64_t now)
+/* The newest of the times that count still, with room for those of one order more. */
+static void keep_sent(struct task *t, struct str times)
 {
-    const struct store_name *n = store_find(store, str_from(t->name));
+    int surplus = sent_count(times) - (SENT_MAX - TASK_SENT_MAX);
+    struct sent s;
+
+    while (sent_next(&times, &s) == 1)
+        if (surplus-- <= 0 && s.at > t->wanted_at - SENT_SECONDS)
+            sent_append(&t->sent, &s);
+}
+
+static void take_sent(struct task *t, const struct store_name *n, struct str directory)
+{
+    bool is_known = n->sent && str_equal(n->sent->directory, directory);
+    struct str rest = is_known ? n->sent->times : STR_NONE;
+    struct sent first;
+
+    t->is_theirs = n->credential && str_equal(n->directory, directory);
+    if (t->is_theirs && n->issued_at > t->wanted_at - SENT_SECONDS &&
+        (sent_next(&rest, &first) != 1 || n->issued_at < first.at))
+        sent_append(&t->sent, &(struct sent){n->issued_at, n->renewed});
+    if (is_known)
+        keep_sent(t, n->sent->times);
+}
+
+static void resume(struct task *t, const struct store_order *order)
+{
     enum key_type type;
     struct error e;
 
-    if (!n || !store_order_is_open(n, now) || !str_equal(n->order->directory, directory))
-        return false;
-    buf_clear(&t->key);
-    if (key_pack_pem(n->order->key, &type, &t->key, &e))
-        return false;
+    if (key_pack_pem(order->key, &type, &t->key, &e)) {
+        buf_clear(&t->key);
+        return;
+    }
     t->key_type = type;
-    t->started_at = n->order->started_at;
-    free(t->url);
-    t->url = n->order->url.len ? str_dup(n->order->url) : NULL;
-    free(t->chain);
-    t->chain = n->order->chain.len ? str_dup(n->order->chain) : NULL;
-    return true;
+    t->started_at = order->started_at;
+    t->url = order->url.len ? str_dup(order->url) : NULL;
+    t->chain = order->chain.len ? str_dup(order->chain) : NULL;
+}
+
+void task_take_up(struct task *t, const struct store *store, struct str directory, int64_t now)
+{
+    const struct store_name *n = store_find(store, str_from(t->name));
+
+    if (n)
+        take_sent(t, n, directory);
+    if (n && store_order_is_open(n, now) && str_equal(n->order->directory, directory))
+        resume(t, n->order);
+    t->is_drawn = !t->url;
 }
 
 void task_make_key(struct task *t)
@@ -86,51 +122,24 @@ int task_value(const struct task *t, bool apart, struct str directory, struct bu
     return 0;
 }
 
-/* The times of the store that count still, without one of `but` (0 = with all): the newest. */
-static void keep_sent(const struct store_sent *known, int64_t but, struct buf *text)
+void task_sent(struct task *t, bool is_sent)
 {
-    struct str rest = known->times;
-    int surplus = sent_count(rest) - (SENT_MAX - 2); /* two more may be put in */
-    struct sent s;
-
-    while (sent_next(&rest, &s) == 1) {
-        if (surplus-- > 0 || s.at <= clock_now() - SENT_SECONDS)
-            continue;
-        if (s.at == but)
-            but = 0;
-        else
-            sent_append(text, &s);
-    }
+    if (t->is_counted && is_sent)
+        sent_append(&t->sent, &(struct sent){t->sent_at, t->is_theirs});
+    t->is_counted = false;
 }
 
-/* The issuance that the next one will hide, unless the times tell of it: no newOrder was before. */
-static void add_issuance(const struct store_name *n, int64_t first_sent_at, struct buf *text)
+int task_sent_value(const struct task *t, bool apart, struct str directory, struct buf *times,
+                    struct value *v)
 {
-    if (n->issued_at > clock_now() - SENT_SECONDS && n->issued_at < first_sent_at)
-        sent_append(text, &(struct sent){n->issued_at, n->renewed});
-}
-
-int task_sent_value(const struct task *t, const struct store *store, bool apart,
-                    struct str directory, struct buf *text, struct value *v)
-{
-    const struct store_name *n = store_find(store, str_from(t->name));
-    bool is_known = n && n->sent && str_equal(n->sent->directory, directory);
-    bool is_theirs = n && n->credential && str_equal(n->directory, directory);
-    struct str rest = is_known ? n->sent->times : STR_NONE;
-    struct sent first = {.at = t->sent_at};
-
-    sent_next(&rest, &first);
-    if (t->is_counted && is_theirs)
-        add_issuance(n, first.at, text);
-    if (is_known)
-        keep_sent(n->sent, t->is_counted ? 0 : t->sent_at, text);
+    buf_str(times, buf_view(&t->sent));
     if (t->is_counted)
-        sent_append(text, &(struct sent){t->sent_at, is_theirs});
+        sent_append(times, &(struct sent){t->sent_at, t->is_theirs});
     *v = (struct value){.type = VALUE_SENT,
-                        .gone = !text->len,
+                        .gone = !times->len,
                         .apart = apart,
                         .directory = directory,
                         .name = str_from(t->name),
-                        .u.sent.times = buf_view(text)};
-    return text->failed ? -1 : 0;
+                        .u.sent.times = buf_view(times)};
+    return t->sent.failed || times->failed ? -1 : 0;
 }

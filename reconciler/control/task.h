@@ -47,6 +47,9 @@ struct task {
     struct buf key;  /* packed; empty = still to be made */
     char *url;       /* of the order; NULL = not known */
     char *chain;     /* what it brought before, PEM; NULL = that is still to come */
+    struct buf sent; /* when newOrders were sent for it, as base/sent.h has them */
+    bool is_theirs;  /* there is a certificate from this CA */
+    bool is_drawn;   /* the next newOrder has drawn on the CA's limits */
     bool is_counted; /* a newOrder is about to be sent: it has been, or is being, journaled */
     int64_t sent_at; /* ... as sent at this time */
     struct acme_order *order; /* NULL before its first step */
@@ -61,10 +64,11 @@ struct task *task_new(struct issuance *owner, const struct issuance_wish *wish) 
 void task_free(struct task *t); /* wipes the key; NULL is fine */
 
 /*
- * Takes up the order that the store has journaled for the name at this directory: its key, and its
- * URL if there is one, or what it has brought already. False where there is none that can be used.
+ * Takes over what the store knows of the name at this directory: when newOrders were sent, and the
+ * order that it has journaled, its key, and its URL or what it has brought. An issuance that those
+ * times do not tell of is put among them: the next one will hide it.
  */
-bool task_resume(struct task *t, const struct store *store, struct str directory, int64_t now);
+void task_take_up(struct task *t, const struct store *store, struct str directory, int64_t now);
 
 /* Makes the key; for the job thread. The outcome is in t->failed. */
 void task_make_key(struct task *t);
@@ -77,12 +81,12 @@ int task_value(const struct task *t, bool apart, struct str directory, struct bu
                struct value *v, struct error *e) MUST_CHECK;
 
 /*
- * The newOrders of the name at this directory as the store knows them, with one more of t->sent_at
- * where the task is counted, else without that one. Gone where none is left. An issuance that they
- * do not tell of yet is put in: the next one will hide it. `text` holds the times while the value
- * is used. -1: memory.
+ * When newOrders were sent, the counted one too; gone where there was none. `times` holds them
+ * while the value is used. -1: memory.
  */
-int task_sent_value(const struct task *t, const struct store *store, bool apart,
-                    struct str directory, struct buf *text, struct value *v) MUST_CHECK;
+int task_sent_value(const struct task *t, bool apart, struct str directory, struct buf *times,
+                    struct value *v) MUST_CHECK;
+/* The counted newOrder is sent; or it is not, and counts no more. */
+void task_sent(struct task *t, bool is_sent);
 
 #endif

@@ -341,9 +341,9 @@ int crew_start_watcher(struct crew *c, int64_t now_ms, struct error *e)
     return rc;
 }
 
-void crew_stop_control(struct crew *c)
+void crew_stop_control(struct crew *c, int64_t bound_ms)
 {
-    const struct channel_message stop = {.type = CHANNEL_STOP};
+    const struct channel_message stop = {.type = CHANNEL_STOP, .u.stop = {bound_ms}};
     struct error e;
 
     if (c->control.pid && channel_send(c->supervisor[CREW_NEAR], &stop, -1, &e))

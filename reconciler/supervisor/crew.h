@@ -79,7 +79,7 @@ int crew_start_worker(struct crew *c, size_t slot, int64_t now_ms, struct error 
 int crew_start_watcher(struct crew *c, int64_t now_ms, struct error *e) MUST_CHECK;
 
 /* By its channel; where that does not work, by the signal that means the same. */
-void crew_stop_control(struct crew *c);
+void crew_stop_control(struct crew *c, int64_t bound_ms);
 /* To all workers, those of the old binary that are not replaced yet too. */
 void crew_signal_workers(const struct crew *c, int number);
 

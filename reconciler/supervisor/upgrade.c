@@ -219,7 +219,7 @@ void upgrade_take_over(struct upgrade *u, struct crew *c)
     u->stage = UPGRADE_CONTROL_LEAVES;
     u->control_kill_ms = clock_steady_ms() + SUPERVISOR_DRAIN_MS;
     if (c->control.pid)
-        crew_stop_control(c);
+        crew_stop_control(c, SUPERVISOR_DRAIN_MS);
     else
         start_new_control(u, c);
     if (c->watcher.pid)

@@ -87,6 +87,7 @@ class Orders(Case):
         self.s.process.send_signal(signal.SIGTERM)
         processes.wait_until("it stops", lambda: self.s.events("stopping"))
         self.assertTrue(self.s.control, "it waits for the CA")
+        self.assertEqual(404, self.s.ask().status, "and answers it")
         self.burst.gate.set()
         self.assertEqual(0, self.s.process.wait(40))
         self.assertLess(self.made(), NAMES)

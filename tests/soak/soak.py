@@ -35,6 +35,8 @@ BOUND = 300
 LOAD_SECONDS = 60
 RELOADS = 100
 NAMES = 100
+IN_FLIGHT_MAX = 64
+INTERRUPTIONS = 6
 STARTS = 10
 VANISHINGS = 6
 CHANGES = 40
@@ -62,6 +64,30 @@ class Soak(Case):
         extra = ca.orders() - len(names) - self.rejected(ca)
         self.assertLessEqual(extra, 3 * len(names))
         self.assertTrue(all(ca.orders(n) >= 1 for n in names))
+
+    def interrupted(self, chance, _round):
+        """Kills, stops and upgrades in the middle of a burst: only kills cost orders, and few."""
+        names = [f"n{i:03}.test" for i in range(NAMES)]
+        ca, s = self.pair(document(names), before=lambda request: time.sleep(0.01))
+        s.start()
+        kills = 0
+        for _ in range(INTERRUPTIONS):
+            time.sleep(chance.uniform(0.0, 1.0))
+            event = chance.choice((signal.SIGKILL, signal.SIGTERM, signal.SIGUSR2))
+            print(event.name, flush=True)
+            kills += event == signal.SIGKILL
+            victim = s.control
+            if event == signal.SIGTERM:
+                s.stop()
+                s.start()
+                continue
+            os.kill(s.process.pid if event == signal.SIGUSR2 else victim, event)
+            processes.wait_until("it is replaced", lambda: s.control not in (None, victim), 60)
+            processes.wait_until("it answers", s.certificates, 60)
+        s.wait_valid(names, bound=200)
+        made = [r for r in ca.of_kind("new-order") if not r.reply or r.reply.status == 201]
+        self.assertLessEqual(len(made), NAMES + kills * IN_FLIGHT_MAX)
+        self.assertLessEqual(max(sum(n in r.names for r in made) for n in names), 1 + kills)
 
     def rejected(self, ca):
         return len([r for r in ca.of_kind("new-order") if r.reply and r.reply.status == 400])
@@ -286,7 +312,7 @@ def names(scale, operations):
     """All rounds. Less than one of a kind is one; the kill points are drawn evenly."""
     rounds = max(1, math.ceil(ROUNDS * scale - 1e-9))
     for number in range(rounds):
-        for kind in ("kill_anywhen", "load", "stopped", "storm", "nonces", "restarts", "vanish",
+        for kind in ("kill_anywhen", "interrupted", "load", "stopped", "storm", "nonces", "restarts", "vanish",
                      "dead_keys"):  # fmt: skip
             yield f"{kind}/{number}"
         for step in kill_points.CA_STEPS:

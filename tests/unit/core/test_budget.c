@@ -244,6 +244,64 @@ static void impossible_history(void)
     world_free(w);
 }
 
+/* How many of the account's 250 are left. */
+static uint32_t left_of(const struct observed_name *o, size_t count)
+{
+    const struct budget_limits limits = {.scopes = {[BUDGET_ORDERS] = {250, 3 * HOUR},
+                                                    [BUDGET_DOMAIN] = {250, 7 * DAY},
+                                                    [BUDGET_SET] = {250, 7 * DAY}},
+                                         .renewals_exempt = true};
+    const struct observed observed = {.names = o, .count = count, .storage_usable = true};
+    struct budget *b = budget_new(&limits);
+    uint32_t left, same;
+    struct error e;
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(b);
+    CU_ASSERT_EQUAL(budget_record_observed(b, &observed, PRODUCTION, NOW, &e), 0);
+    left = budget_bucket_left(budget_bucket_of(b, BUDGET_ORDERS, o->name), &limits.scopes[0], NOW);
+    for (int scope = BUDGET_DOMAIN; scope <= BUDGET_SET; scope++) {
+        same = budget_bucket_left(budget_bucket_of(b, (enum budget_scope)scope, o->name),
+                                  &limits.scopes[scope], NOW);
+        if (!o->failures)
+            CU_ASSERT_EQUAL(same, left);
+    }
+    budget_free(b);
+    return left;
+}
+
+/* Each newOrder that was sent counts, and what came of it does not count again. */
+static void sent(void)
+{
+    char eight[256];
+    struct observed_name o = {.name = STR("a.example.com"), .sent_directory = PRODUCTION};
+    size_t len = 0;
+
+    for (int i = 0; i < 8; i++)
+        len += (size_t)snprintf(eight + len, sizeof(eight) - len, "%s%lld", i ? " " : "",
+                                (long long)(NOW - 8 + i));
+    CU_ASSERT_EQUAL(left_of(&o, 1), 250);
+    o.sent = str_from(eight);
+    CU_ASSERT_EQUAL(left_of(&o, 1), 242);
+    o.has_certificate = true;
+    o.directory = PRODUCTION;
+    o.issued_at = NOW - 1;
+    CU_ASSERT_EQUAL(left_of(&o, 1), 242);
+    o.issued_at = NOW - 9; /* before the first of them: it is not among them */
+    CU_ASSERT_EQUAL(left_of(&o, 1), 241);
+    o.has_certificate = false;
+    o.failures = 1;
+    o.failed_at = NOW;
+    CU_ASSERT_EQUAL(left_of(&o, 1), 242);
+    o.failures = 0;
+    o.sent = STR("1r"); /* long ago */
+    CU_ASSERT_EQUAL(left_of(&o, 1), 250);
+    o.sent = STR("999999999999"); /* by a clock that was wrong */
+    CU_ASSERT_EQUAL(left_of(&o, 1), 250);
+    o.sent = str_from(eight);
+    o.sent_directory = STR("https://other.test/");
+    CU_ASSERT_EQUAL(left_of(&o, 1), 250);
+}
+
 static void exemptions(void)
 {
     struct observed_name o = {
@@ -490,6 +548,7 @@ int main(void)
         {"urgency", urgency},
         {"history", history},
         {"impossible history", impossible_history},
+        {"sent", sent},
         {"exemptions", exemptions},
         {"forecast holds", forecast_holds},
         {"single orders", single_orders},

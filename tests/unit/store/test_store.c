@@ -76,7 +76,7 @@ static bool agrees(const struct store *s, const struct model *m, unsigned name)
     static const enum value_type types[] = {VALUE_CREDENTIAL, VALUE_ORDER, VALUE_FAILURE};
     char host[32], text[640];
     const struct store_name *n;
-    bool known = m->text[name][VALUE_DEMAND][0] != '\0';
+    bool known = m->text[name][VALUE_DEMAND][0] || m->text[name][VALUE_SENT][0];
 
     snprintf(host, sizeof(host), "n%u.test", name);
     n = store_find(s, str_from(host));
@@ -89,7 +89,9 @@ static bool agrees(const struct store *s, const struct model *m, unsigned name)
         if (strcmp(text, m->text[name][types[i]]) != 0)
             return false;
     }
-    return known == (n != NULL);
+    if (n && n->sent && !strstr(m->text[name][VALUE_SENT], n->sent->times.ptr))
+        return false;
+    return known == (n != NULL) && (n && n->sent) == (m->text[name][VALUE_SENT][0] != '\0');
 }
 
 static void expect_sorted(struct store *s, const struct model *m)
@@ -120,11 +122,11 @@ static void test_random(void)
     memset(&m, 0, sizeof(m));
     for (int i = 0; i < 6000; i++) {
         static const enum value_type types[] = {VALUE_CREDENTIAL, VALUE_ORDER, VALUE_FAILURE,
-                                                VALUE_DEMAND};
+                                                VALUE_DEMAND, VALUE_SENT};
         enum value_type type;
         unsigned name;
         seed = seed * 6364136223846793005u + 1442695040888963407u;
-        type = types[(seed >> 33) % 4];
+        type = types[(seed >> 33) % ARRAY_LENGTH(types)];
         name = (unsigned)(seed >> 40) % NAMES;
         make(&s, type, name, seed);
         s.v.gone = (seed >> 50) % 3 == 0;
