@@ -312,8 +312,8 @@ def names(scale, operations):
     """All rounds. Less than one of a kind is one; the kill points are drawn evenly."""
     rounds = max(1, math.ceil(ROUNDS * scale - 1e-9))
     for number in range(rounds):
-        for kind in ("kill_anywhen", "interrupted", "load", "stopped", "storm", "nonces", "restarts", "vanish",
-                     "dead_keys"):  # fmt: skip
+        for kind in ("kill_anywhen", "interrupted", "load", "stopped", "storm", "nonces", "restarts",
+                     "vanish", "dead_keys"):  # fmt: skip
             yield f"{kind}/{number}"
         for step in kill_points.CA_STEPS:
             for instant in kill_points.INSTANTS:
