@@ -22,6 +22,7 @@
 #include "reconciler/control/intake.h"
 #include "reconciler/control/issuance.h"
 #include "reconciler/control/journal.h"
+#include "reconciler/control/limits.h"
 #include "reconciler/control/prefix.h"
 #include "reconciler/control/publish.h"
 #include "reconciler/control/status.h"
@@ -159,7 +160,9 @@ static void on_failed(void *context, const struct issuance_result *result, const
 
 static int on_draw(void *context, struct str name, bool renewal, struct error *e)
 {
-    return pass_draw(&((struct control *)context)->pass, name, renewal, clock_now(), e);
+    const struct budget_request request = {.name = name, .renewal = renewal};
+
+    return limits_draw(((struct control *)context)->pass.budget, &request, clock_now(), e);
 }
 
 static void on_http(void *context)

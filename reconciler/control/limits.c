@@ -42,3 +42,14 @@ const struct budget_limits *limits_find(const struct settings *s, struct str dir
             return room;
     return budget_known(directory);
 }
+
+int limits_draw(struct budget *b, const struct budget_request *r, int64_t now, struct error *e)
+{
+    int64_t at = b ? budget_promise(b, r, now) : now;
+
+    if (at <= now)
+        return b ? budget_take(b, r, now, e) : 0;
+    error_set(e, ERROR_RATE_LIMIT, "one more order would not fit the CA's limits");
+    e->retry_at = at;
+    return -1;
+}

@@ -13,4 +13,11 @@ int limits_check(const struct settings *s, struct error *e) MUST_CHECK;
 const struct budget_limits *limits_find(const struct settings *s, struct str directory,
                                         struct budget_limits *room);
 
+/*
+ * One newOrder more than was wanted, for a name on its way: it draws on `b` (NULL: nothing is known
+ * of limits) where it fits; else -1, and *e tells when it will.
+ */
+int limits_draw(struct budget *b, const struct budget_request *r, int64_t now,
+                struct error *e) MUST_CHECK;
+
 #endif

@@ -182,18 +182,6 @@ static bool fits(struct pass *p, const struct action *a, int64_t now)
     return true;
 }
 
-int pass_draw(struct pass *p, struct str name, bool renewal, int64_t now, struct error *e)
-{
-    const struct budget_request request = {.name = name, .renewal = renewal};
-    int64_t at = p->budget ? budget_promise(p->budget, &request, now) : now;
-
-    if (at <= now)
-        return p->budget ? budget_take(p->budget, &request, now, e) : 0;
-    error_set(e, ERROR_RATE_LIMIT, "one more order would not fit the CA's limits");
-    e->retry_at = at;
-    return -1;
-}
-
 static void order(struct pass *p, const struct action *a, int64_t now)
 {
     const struct issuance_wish wish = {.name = a->name,

@@ -62,12 +62,6 @@ void pass_name(struct pass *p, struct str name, int64_t now);
 void pass_issued(struct pass *p, const struct issuance_result *result, int64_t now);
 void pass_failed(struct pass *p, const struct issuance_result *result, const struct error *e,
                  bool is_resumable, int64_t now);
-/*
- * One newOrder more than was wanted, for a name on its way: it draws on the CA's limits where it
- * fits them; else -1, and *e tells when it will.
- */
-int pass_draw(struct pass *p, struct str name, bool renewal, int64_t now,
-              struct error *e) MUST_CHECK;
 /* The file has changed: what the CA refused for good may be tried again. */
 void pass_forgive(struct pass *p, int64_t now);
 /*
