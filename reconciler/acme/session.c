@@ -495,3 +495,8 @@ const struct error *acme_session_limit(const struct acme_session *s, int64_t now
 {
     return s->limit.retry_at * 1000 > now_ms ? &s->limit : NULL;
 }
+
+void acme_session_forget_limit(struct acme_session *s)
+{
+    s->limit.retry_at = s->unclear_until = 0;
+}

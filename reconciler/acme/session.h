@@ -58,6 +58,9 @@ void acme_session_want_nonces(struct acme_session *s, size_t n);
 /* After FAILED: begins again with the directory. Not before acme_session_error's retry_at. */
 void acme_session_retry(struct acme_session *s);
 
+/* Orders are tried although the CA said that the account wants too many. */
+void acme_session_forget_limit(struct acme_session *s);
+
 bool acme_session_is_ready(const struct acme_session *s);
 /* NULL while nothing failed. */
 const struct error *acme_session_error(const struct acme_session *s);

@@ -139,7 +139,8 @@ static void read_failures(const struct certificates_page *p, const struct docume
         o->failed_at = until - policy_needless_until(o->failures, 0, o->name, policy);
     } else if (str_equal_cstr(reason, plan_reason_id(REASON_BACKOFF))) {
         o->failed_at = until - policy_retry_at(o->failures, 0, 0, lifetime, o->name, policy);
-    } else if (str_equal_cstr(reason, plan_reason_id(REASON_RATE_LIMITED))) {
+    } else if (str_equal_cstr(reason, plan_reason_id(REASON_RATE_LIMITED)) ||
+               str_equal_cstr(reason, plan_reason_id(REASON_ACCOUNT_LIMITED))) {
         o->retry_at = until;
         o->failed_at = until - 1;
     }

@@ -65,6 +65,7 @@ static int make_plan(struct dry_run *d, struct error *e)
 
     if (d->against ? take_against(d, &options, e) : take_storage(d, &options, e))
         return -1;
+    plan_heed_account(&d->policy, d->observed, d->now);
     if (plan_make(d->desired, d->observed, &d->policy, d->now, d->loaded->arena, &plan, e))
         return -1;
     return fit_budget(d, plan, e);

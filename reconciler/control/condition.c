@@ -26,6 +26,7 @@ static const struct {
     [CONDITION_CLOCK] = {"clock_wrong", CONDITION_FAULT},
     [CONDITION_NEEDLESS] = {"certificates_needless", CONDITION_FAULT},
     [CONDITION_RETRY_AFTER] = {"retry_after_cut", CONDITION_FAULT},
+    [CONDITION_ACCOUNT_LIMITED] = {"account_limited", CONDITION_FAULT},
     [CONDITION_BREAKER] = {"orders_stopped", CONDITION_FAULT},
     [CONDITION_DEMANDS] = {"demands_dropped", CONDITION_NOTE},
 };

@@ -25,6 +25,7 @@ enum condition_id {
     CONDITION_CLOCK,            /* the system clock is before this program was built */
     CONDITION_NEEDLESS,         /* what the CA issues is due for renewal at once */
     CONDITION_RETRY_AFTER,      /* the CA asks for longer waits than there is time for */
+    CONDITION_ACCOUNT_LIMITED,  /* the CA wants no more orders of the account for now */
     CONDITION_BREAKER,          /* more was ordered than can be explained: nothing is any more */
     CONDITION_DEMANDS,          /* visitors ask for more names than may wait: no fault */
     CONDITION_COUNT

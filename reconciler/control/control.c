@@ -23,6 +23,7 @@
 #include "reconciler/control/issuance.h"
 #include "reconciler/control/journal.h"
 #include "reconciler/control/limits.h"
+#include "reconciler/control/outcome.h"
 #include "reconciler/control/prefix.h"
 #include "reconciler/control/publish.h"
 #include "reconciler/control/status.h"
@@ -155,7 +156,11 @@ static void on_issued(void *context, const struct issuance_result *result)
 static void on_failed(void *context, const struct issuance_result *result, const struct error *e,
                       bool is_resumable)
 {
-    pass_failed(&((struct control *)context)->pass, result, e, is_resumable, clock_now());
+    struct control *c = context;
+    int64_t now = clock_now();
+
+    if (!outcome_is_of_account(&c->pass, &c->generation->policy, result, e, now))
+        pass_failed(&c->pass, result, e, is_resumable, now);
 }
 
 static int on_draw(void *context, struct str name, bool renewal, struct error *e)

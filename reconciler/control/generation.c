@@ -311,7 +311,7 @@ static int decide_all(const struct generation_state *state, const struct generat
                       int64_t now, struct generation_plan *p, struct error *e)
 {
     const struct saved_guard guard = {.approved = state->approved,
-                                      .policy = &g->policy,
+                                      .policy = &p->policy,
                                       .storage_usable = is_storage_usable(state),
                                       .now = now};
     struct desired *desired = g->desired;
@@ -320,8 +320,11 @@ static int decide_all(const struct generation_state *state, const struct generat
 
     if (!is_new && make_desired(state, g->loaded->model, now, p->arena, &desired, e))
         return -1;
-    if (observe_store(state->store, &state->observe, p->arena, &observed, e) ||
-        plan_make(desired, observed, &g->policy, now, p->arena, &plan, e) ||
+    if (observe_store(state->store, &state->observe, p->arena, &observed, e))
+        return -1;
+    p->policy = g->policy;
+    plan_heed_account(&p->policy, observed, now);
+    if (plan_make(desired, observed, &p->policy, now, p->arena, &plan, e) ||
         saved_hold_plan(&guard, plan, p->arena, &p->plan, e) || list_orders(p, e))
         return -1;
     return open_budget(state, g, observed, now, p, e);

@@ -63,6 +63,7 @@ struct generation_plan {
     const struct action **orders; /* its issues and renewals, the most urgent first */
     size_t order_count;
     struct budget *budget; /* what is left of the CA's limits; NULL: none are known */
+    struct policy policy;  /* that it was made by */
 };
 
 void generation_plan_free(struct generation_plan *p);

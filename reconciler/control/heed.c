@@ -40,6 +40,9 @@ static void heed_time(struct control *c)
                  clock_print(clock_built_at(), built));
         condition_set(&c->conditions, CONDITION_CLOCK, text);
     }
+    /* Names that nothing is known of have no date of their own: the sweep that clears it. */
+    if (c->generation && c->generation->policy.account_limited_until)
+        c->wants_sweep |= now >= c->generation->policy.account_limited_until;
     c->wants_sweep |= c->pass.has_news;
     c->pass.has_news = false;
 }

@@ -205,6 +205,10 @@ static void take_plan(struct control *c, struct reload *r)
     c->plan_cursor = 0;
     c->pass.budget = c->plan.budget;
     c->plan.budget = NULL;
+    if (c->plan.plan)
+        c->generation->policy = c->plan.policy;
+    if (!c->generation->policy.account_limited_until)
+        condition_clear(&c->conditions, CONDITION_ACCOUNT_LIMITED);
     r->plan = (struct generation_plan){0};
 }
 

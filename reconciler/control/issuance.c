@@ -52,8 +52,14 @@ const struct error *issuance_account_error(const struct issuance *i)
 
 void issuance_retry(struct issuance *i)
 {
-    if (i->authorities.current)
-        authority_retry(i->authorities.current->authority, INT64_MAX);
+    struct acme_session *session;
+
+    if (!i->authorities.current)
+        return;
+    authority_retry(i->authorities.current->authority, INT64_MAX);
+    session = authority_session(i->authorities.current->authority);
+    if (session)
+        acme_session_forget_limit(session);
 }
 
 /* ---- batches ---- */

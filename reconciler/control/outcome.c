@@ -13,6 +13,9 @@
 #include "reconciler/pki/credential.h"
 #include "reconciler/store/store.h"
 
+/* What was under way when the account met its limit meets it a little later. */
+#define LIMIT_SLACK_SECONDS 60
+
 /* The end of a good certificate that is in use; 0: there is none. */
 static int64_t end_of_good(const struct store_name *n, const struct policy *policy, int64_t now)
 {
@@ -113,4 +116,26 @@ void outcome_tell(struct pass *p, const struct value *v, const struct error *e, 
         condition_set(p->conditions, CONDITION_NEEDLESS, text);
     }
     p->has_news |= in_vain || e->retry_at;
+}
+
+bool outcome_is_of_account(struct pass *p, struct policy *policy, const struct issuance_result *r,
+                           const struct error *e, int64_t now)
+{
+    char text[ERROR_MESSAGE_MAX], until[CLOCK_TEXT_SIZE];
+
+    if (e->kind != ERROR_ACCOUNT_LIMIT)
+        return false;
+    if (e->retry_at > policy->account_limited_until + LIMIT_SLACK_SECONDS) {
+        policy->account_limited_at = now;
+        policy->account_limited_until = e->retry_at;
+        issuance_unwant_all(p->issuance);
+        p->has_news = true;
+        snprintf(text, sizeof(text), "nothing is ordered before %s: %.400s",
+                 clock_print(e->retry_at, until), e->message);
+        condition_set(p->conditions, CONDITION_ACCOUNT_LIMITED, text);
+        return false;
+    }
+    issuance_close(p->issuance, r->name);
+    pass_name(p, r->name, now);
+    return true;
 }

@@ -1,6 +1,7 @@
 #ifndef CONTROL_OUTCOME_H
 #define CONTROL_OUTCOME_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "reconciler/base/error.h"
@@ -31,6 +32,14 @@ enum outcome outcome_judge(const struct certificate_facts *issued, struct str na
 /* When it is due. */
 int64_t outcome_renewal(const struct certificate_facts *issued, struct str name,
                         const struct policy *policy);
+
+/*
+ * The account's limit: true where it is known already, and the name waits for it like all others
+ * that are not ordered, without a failure of its own. False: it is news, and recorded with this
+ * name's failure; from now on all others wait.
+ */
+bool outcome_is_of_account(struct pass *p, struct policy *policy, const struct issuance_result *r,
+                           const struct error *e, int64_t now);
 
 /* The failure record of an order that failed, or came in vain; its text is e's. */
 struct value outcome_value(const struct store *store, const struct issuance_result *r,

@@ -193,7 +193,8 @@ static void order(struct pass *p, const struct action *a, int64_t now)
     if (!fits(p, a, now))
         return;
     /* Where its wait was cut short, the CA's directory is to be asked again too. */
-    if (a->observed && a->observed->retry_at > now)
+    if ((a->observed && a->observed->retry_at > now) ||
+        p->generation->policy.account_limited_until > now)
         issuance_retry(p->issuance);
     if (issuance_want(p->issuance, &wish, &e))
         log_failure(LOG_ERROR, "order_failed", &e, LOG_FIELDS(log_str("name", a->name)));

@@ -131,6 +131,11 @@ static void want(struct action *a, const struct policy *policy, int64_t now)
         settle(a, PLAN_RENEW, REASON_RENEWAL_DUE, now);
 }
 
+static bool is_order(const struct action *a)
+{
+    return a->action == PLAN_ISSUE || a->action == PLAN_RENEW;
+}
+
 static void put_off(struct action *a, enum plan_reason reason, int64_t at)
 {
     a->action = PLAN_WAIT;
@@ -184,6 +189,21 @@ static void respect_failures(struct action *a, const struct policy *policy, int6
         put_off(a, o->failure_kind == ERROR_NEEDLESS ? REASON_NEEDLESS : REASON_BACKOFF, at);
 }
 
+/* The same for what the CA said to another name, of the whole account. */
+static void respect_account(struct action *a, const struct policy *policy, int64_t now)
+{
+    const struct observed_name *o = a->observed;
+    bool good = plan_is_good(o, policy, now) && !is_foreign(o->directory, policy);
+    int64_t until = policy->account_limited_until, at;
+
+    at = policy_hold_retry(until, policy->account_limited_at, now, good ? o->not_before : 0,
+                           good ? o->not_after : 0, policy);
+    if (until <= now || at <= now)
+        return;
+    a->asked_at = until > at ? until : 0;
+    put_off(a, REASON_ACCOUNT_LIMITED, at);
+}
+
 /* There is no good one, but the one that is there begins soon. */
 static bool begins_soon(const struct observed_name *o, const struct policy *policy, int64_t now)
 {
@@ -203,6 +223,8 @@ static void hold_back(struct action *a, const struct policy *policy, bool storag
         put_off(a, REASON_STORAGE, now + POLICY_STORAGE_RETRY_SECONDS);
     else if (a->observed && !a->observed->failure_waived)
         respect_failures(a, policy, now);
+    if (is_order(a) && !(a->observed && a->observed->failure_waived))
+        respect_account(a, policy, now);
 }
 
 static void keep(struct action *a, const struct policy *policy)
@@ -322,6 +344,20 @@ static void append(struct plan *plan, struct action *items, struct action a)
         plan->next_at = a.at;
 }
 
+void plan_heed_account(struct policy *policy, const struct observed *observed, int64_t now)
+{
+    policy->account_limited_at = policy->account_limited_until = 0;
+    for (size_t i = 0; i < observed->count; i++) {
+        const struct observed_name *o = &observed->names[i];
+
+        if (!o->failures || o->failure_kind != ERROR_ACCOUNT_LIMIT || o->failure_waived ||
+            o->retry_at <= now || o->retry_at <= policy->account_limited_until)
+            continue;
+        policy->account_limited_at = o->failed_at;
+        policy->account_limited_until = o->retry_at;
+    }
+}
+
 int plan_make(const struct desired *desired, const struct observed *observed,
               const struct policy *policy, int64_t now, struct arena *arena, struct plan **plan,
               struct error *e)
@@ -371,10 +407,11 @@ static bool is_stuck(const struct action *a)
 {
     if (a->action == PLAN_BLOCK)
         return true;
-    return a->action == PLAN_WAIT && (a->reason == REASON_BUDGET || a->reason == REASON_BACKOFF ||
-                                      a->reason == REASON_RATE_LIMITED ||
-                                      a->reason == REASON_STORAGE || a->reason == REASON_NEEDLESS ||
-                                      a->reason == REASON_CLOCK || a->reason == REASON_BREAKER);
+    return a->action == PLAN_WAIT &&
+           (a->reason == REASON_BUDGET || a->reason == REASON_BACKOFF ||
+            a->reason == REASON_RATE_LIMITED || a->reason == REASON_STORAGE ||
+            a->reason == REASON_NEEDLESS || a->reason == REASON_CLOCK ||
+            a->reason == REASON_BREAKER || a->reason == REASON_ACCOUNT_LIMITED);
 }
 
 enum plan_exit plan_exit_code(const struct plan *plan)

@@ -46,6 +46,7 @@ enum plan_reason {
     REASON_CLOCK,           /* wait: the clock is before this program was built */
     REASON_BREAKER,         /* wait: more was ordered than can be explained */
     REASON_RATE_LIMITED,    /* wait: the CA named a time */
+    REASON_ACCOUNT_LIMITED, /* wait: the CA named a time, to another name of the account */
     REASON_ORDER_OPEN,      /* wait: an order is under way */
     REASON_STORAGE,         /* wait: the storage cannot be written */
     REASON_BUDGET,          /* wait: would not fit the CA's limits */
@@ -99,6 +100,9 @@ struct policy plan_policy(const struct desired *desired, int64_t built_at);
 bool plan_is_good(const struct observed_name *observed, const struct policy *policy, int64_t now);
 /* Its validity begins later; not with a clock that is wrong. */
 bool plan_is_early(const struct observed_name *observed, const struct policy *policy, int64_t now);
+
+/* Fills policy->account_limited_...: what was said to any name, and not been waived. */
+void plan_heed_account(struct policy *policy, const struct observed *observed, int64_t now);
 
 /* The decision for one name; either pointer may be NULL, not both. Used by passes that look at what
  * is due. */

@@ -25,6 +25,7 @@ static const char *const ids[REASON_COUNT] = {
     [REASON_CLOCK] = "clock",
     [REASON_BREAKER] = "breaker",
     [REASON_RATE_LIMITED] = "rate_limited",
+    [REASON_ACCOUNT_LIMITED] = "account_limited",
     [REASON_ORDER_OPEN] = "order_open",
     [REASON_STORAGE] = "storage",
     [REASON_BUDGET] = "budget",
@@ -199,6 +200,12 @@ void plan_reason_print(const struct action *a, int64_t now, struct buf *out)
                    "more was ordered within an hour than names and failures explain: nothing is "
                    "ordered before ",
                    a->at);
+        return;
+    case REASON_ACCOUNT_LIMITED:
+        print_time(out, "the CA does not want another order of this account before ",
+                   a->asked_at ? a->asked_at : a->at);
+        if (a->asked_at)
+            print_time(out, ", which is too long to wait; next try at ", a->at);
         return;
     case REASON_BACKOFF:
     case REASON_NEEDLESS:

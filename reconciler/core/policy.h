@@ -28,6 +28,8 @@ struct policy {
     enum key_type key_type; /* of new keys; KEY_NONE: not compared with those that are there */
     uint64_t jitter_seed;   /* 0 but in a simulation: every reader finds the same dates */
     int64_t jitter_part;    /* of the lifetime is the most that renewals are moved forward; 0: none */
+    /* The CA wants no more orders of the account: when it said so, and until when; 0: it does not. */
+    int64_t account_limited_at, account_limited_until;
     int64_t built_at;       /* of this program: a clock before it is wrong; 0: any clock is right */
 };
 

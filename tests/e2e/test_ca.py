@@ -1,5 +1,6 @@
 """CAs that are difficult but right: rejected nonces, reused authorizations, slow validation."""
 
+import collections
 import time
 
 import processes
@@ -317,3 +318,38 @@ class Trouble(Case):
         s.wait_valid(["a.test"], bound=40)
         if len(polls) > 2:
             self.assertGreater(polls[2] - polls[1], 2.5)
+
+
+class AccountLimit(Case):
+    """A rate limit of the account is met once, by whoever is first; the others wait for it."""
+
+    NAMES = [f"n{i:03}.test" for i in range(200)]
+
+    def reasons(self, s):
+        found = s.certificates().values()
+        return dict(collections.Counter(c["next"]["because"]["reason"] for c in found))
+
+    def limited(self, request):
+        if request.kind == "new-order" and not self.is_over:
+            words = "too many new orders (300) from this account in the last 3h0m0s"
+            return Reply.problem(429, "rateLimited", words, Retry_After="3600")
+        return None
+
+    def test_met_once(self):
+        self.is_over = False
+        waiting = {"account_limited": 199, "rate_limited": 1}
+        ca, s = self.pair(document(self.NAMES), {"acme_poll_interval": "1"}, before=self.limited)
+        s.start()
+        wait_until("all wait", lambda: self.reasons(s) == waiting)
+        conditions = s.ask_status("/certificates").json["conditions"]
+        self.assertIn("account_limited", [c["condition"] for c in conditions])
+        asked = ca.orders()
+        self.assertLessEqual(asked, 64, "what was under way")
+        self.assertEqual(1, len([c for c in s.certificates().values() if c["failures"]]))
+        s.kill()
+        s.start()
+        wait_until("they wait on", lambda: self.reasons(s) == waiting)
+        self.assertEqual(asked, ca.orders(), "nor does a restart ask again")
+        self.is_over = True
+        self.assertEqual(0, s.verb("retry", "--all").returncode)
+        s.wait_valid(self.NAMES, bound=90)

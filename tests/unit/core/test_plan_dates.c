@@ -46,6 +46,43 @@ static void asked_for_too_long(void)
                REASON_RATE_LIMITED, NOW + DAY, "expired");
 }
 
+/* One name has met the account's limit: the others wait for it too, but not past their ends. */
+static void account_limited(void)
+{
+    struct policy p = plan_check_policy;
+    struct observed_name met = {.name = STR("met.test"),
+                                .failures = 1,
+                                .failed_at = NOW - 60,
+                                .retry_at = NOW + 3600,
+                                .failure_kind = ERROR_ACCOUNT_LIMIT};
+    struct observed_name o = plan_check_aged(60);
+    const struct observed observed = {.names = &met, .count = 1};
+
+    plan_heed_account(&p, &observed, NOW);
+    plan_check(plan_decide(&plan_check_wanted, NULL, &p, true, NOW), PLAN_WAIT, PLAN_ISSUE,
+               REASON_ACCOUNT_LIMITED, NOW + 3600, "pending");
+    plan_check(plan_decide(&plan_check_wanted, &o, &p, true, NOW), PLAN_WAIT, PLAN_RENEW,
+               REASON_ACCOUNT_LIMITED, NOW + 3600, "due");
+    plan_check(plan_decide(&plan_check_wanted, &o, &p, true, NOW + 3600), PLAN_RENEW, PLAN_RENEW,
+               REASON_RENEWAL_DUE, NOW + 3600, "due");
+    met.retry_at = NOW + 3650 * DAY;
+    plan_heed_account(&p, &observed, NOW);
+    CU_ASSERT(plan_decide(&plan_check_wanted, &o, &p, true, NOW).at < o.not_after - DAY);
+    CU_ASSERT_EQUAL(plan_decide(&plan_check_wanted, &o, &p, true, NOW).asked_at, met.retry_at);
+    CU_ASSERT_EQUAL(plan_decide(&plan_check_wanted, NULL, &p, true, NOW).at, NOW - 60 + DAY);
+    /* Taken off by hand, of another kind, over: nobody waits. */
+    met.failure_waived = true;
+    plan_heed_account(&p, &observed, NOW);
+    CU_ASSERT_EQUAL(p.account_limited_until, 0);
+    met.failure_waived = false;
+    met.failure_kind = ERROR_RATE_LIMIT;
+    plan_heed_account(&p, &observed, NOW);
+    CU_ASSERT_EQUAL(p.account_limited_until, 0);
+    met.failure_kind = ERROR_ACCOUNT_LIMIT;
+    plan_heed_account(&p, &observed, met.retry_at);
+    CU_ASSERT_EQUAL(p.account_limited_until, 0);
+}
+
 /* Issued, and due at once: the ladder holds it back, whatever the lifetime. */
 static void needless(void)
 {
@@ -159,6 +196,7 @@ int main(void)
 {
     CU_TestInfo tests[] = {
         {"a Retry-After beyond the end", asked_for_too_long},
+        {"the account's limit", account_limited},
         {"due when issued", needless},
         {"not valid yet", early},
         {"the next in hand", next_in_hand},
