@@ -207,7 +207,7 @@ static int take_scalar(struct loader *l, const yaml_event_t *event)
         tagged = scalar_resolve_tagged(tag, text, &node);
     if (tagged < 0)
         return tree_refuse(&l->tree, ERROR_SYNTAX, node.line, node.column,
-                           "invalid '%.60s' value: '%.*s'", tag, STR_ARG(str_slice(text, 0, 60)));
+                           "invalid '%.60s' value", tag);
     if (tagged > 0 && event->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
         scalar_resolve(text, &node);
     if (node.kind == DOCUMENT_STRING && tree_string(&l->tree, text, &node))

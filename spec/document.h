@@ -59,6 +59,7 @@ struct document_limits {
 #define DOCUMENT_ANCHORS_MAX 10000
 #define DOCUMENT_DIRECTIVES_MAX 1000 /* %TAG: libyaml compares each with all */
 
+struct mask_values;
 struct names;
 struct origin;
 struct problems;
@@ -70,6 +71,7 @@ struct document_options {
     struct arena *nodes;         /* the tree */
     struct problems *problems;   /* what is wrong, with its place */
     const struct origin *origin; /* of the bytes, see origin.h; NULL: they are the file's */
+    struct mask_values *outside; /* gets the scalars that stand in such a piece; NULL: none does */
     struct document_limits limits;
 };
 

@@ -54,6 +54,12 @@ static void print_node(struct printing *p, struct str name, const struct documen
     buf_free(&text);
 }
 
+/* Names of fields, too, may come from outside. */
+static struct str shown(const struct printing *p, struct str name)
+{
+    return p->masks && mask_is_in(&p->detail->outside, name) ? STR(MASK) : name;
+}
+
 static const struct schema_field *foreign_field(uint8_t kind, struct str name)
 {
     const struct schema_record *record = entity_infos[kind].record;
@@ -106,7 +112,7 @@ static void print_member(struct printing *p, const struct subject *s,
         json_out_end(p->out);
         return;
     }
-    json_out_key_str(p->out, name);
+    json_out_key_str(p->out, shown(p, name));
     if (n->kind == DOCUMENT_SEQUENCE && str_equal(name, STR("paths")) &&
         s->ref.kind == ENTITY_ROUTE && catalog_migrates_paths(c, s->ref))
         print_paths(p, n);
@@ -166,7 +172,7 @@ static void print_errors(struct printing *p, size_t from, uint32_t entity)
         json_out_object(p->out);
         json_out_member_cstr(p->out, "type", one->field.len ? "field" : "entity");
         if (one->field.len)
-            json_out_member_str(p->out, "field", one->field);
+            json_out_member_str(p->out, "field", shown(p, one->field));
         json_out_member_str(p->out, "message",
                             one->kong.ptr && !(p->masks && one->is_masked) ? one->kong
                                                                            : one->message);
@@ -216,8 +222,10 @@ static void print_entity(struct printing *p, const struct problem *one)
     json_out_member_cstr(p->out, "entity_type", entity_infos[s.kind].singular);
     if (s.id.ptr)
         json_out_member_str(p->out, "entity_id", s.id);
-    if (name && name->kind == DOCUMENT_STRING && name->count)
-        json_out_member_str(p->out, "entity_name", document_text(name));
+    if (name && name->kind == DOCUMENT_STRING && name->count) {
+        json_out_key(p->out, "entity_name");
+        print_node(p, STR("name"), name);
+    }
     if (are_strings(tags)) {
         json_out_key(p->out, "entity_tags");
         print_node(p, STR("tags"), tags);

@@ -21,7 +21,10 @@ struct mask_values vec(struct str);
 
 /* Copies the value into the arena; -1 when memory is out. The caller ends it with vec_free. */
 int mask_add(struct mask_values *values, struct arena *arena, struct str value) MUST_CHECK;
-/* Is the text one of them, or does it hold one that is long enough to be told? */
+/* The same for a scalar that YAML read out of such a value. */
+int mask_add_node(struct mask_values *values, struct arena *arena,
+                  const struct document_node *n) MUST_CHECK;
+/* Is the text one of them, or does it hold one that is long enough to be told? In any case. */
 bool mask_is_in(const struct mask_values *values, struct str text);
 /* Appends the text with MASK in the place of such values. */
 void mask_text(const struct mask_values *values, struct str text, struct buf *out);

@@ -1,6 +1,7 @@
 #ifndef SPEC_ORIGIN_H
 #define SPEC_ORIGIN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,5 +25,7 @@ struct origin vec(struct origin_piece);
 /* Turns a place of the text that is parsed into the file's. What lies inside of a replacement
  * stands where the replaced piece began. */
 void origin_find(const struct origin *o, uint32_t *line, uint32_t *column);
+/* Does the place lie inside of a replacement? */
+bool origin_is_inside(const struct origin *o, uint32_t line, uint32_t column);
 
 #endif

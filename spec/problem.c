@@ -141,7 +141,7 @@ static struct str masked(struct problems *p, const struct mask_values *values, s
 
 void problems_mask(struct problems *p, const struct mask_values *values)
 {
-    for (size_t i = 0; i < p->count; i++) {
+    for (size_t i = 0; values->len && i < p->count; i++) {
         struct problem *one = &p->items[i];
 
         one->path = masked(p, values, one->path);

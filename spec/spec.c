@@ -106,6 +106,7 @@ static int parse_source(struct loading *l, size_t i, struct str bytes, const str
                                        .nodes = d->scratch,
                                        .problems = l->problems,
                                        .origin = origin,
+                                       .outside = &d->outside,
                                        .limits = document_limits_default()};
     enum spec_syntax syntax = syntax_of(&l->sources[i]);
     int rc;
@@ -344,8 +345,7 @@ int spec_load_detail(const struct spec_source *sources, size_t count,
 
     e->kind = ERROR_NONE;
     rc = run(&l, model);
-    if (detail->outside.len)
-        problems_mask(problems, &detail->outside);
+    problems_mask(problems, &detail->outside);
     problems_sort(problems);
     return rc;
 }

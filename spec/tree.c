@@ -7,6 +7,7 @@
 
 #include "reconciler/base/buf.h"
 #include "reconciler/base/vec.h"
+#include "spec/mask.h"
 #include "spec/names.h"
 #include "spec/origin.h"
 #include "spec/problem.h"
@@ -212,6 +213,17 @@ int tree_open(struct tree *t, bool is_map, uint32_t line, uint32_t column, struc
     return 0;
 }
 
+/* What came from outside, as it was read: a value may be a map of many. */
+static int note_outside(struct tree *t, const struct document_node *n)
+{
+    const struct document_options *o = t->options;
+
+    if (!o->outside || !o->origin || !origin_is_inside(o->origin, n->line, n->column) ||
+        mask_add_node(o->outside, o->strings, n) == 0)
+        return 0;
+    return error_memory(t->error);
+}
+
 int tree_key(struct tree *t, struct str name, uint32_t line, uint32_t column)
 {
     struct document_key key = {.line = line, .column = column};
@@ -232,6 +244,8 @@ int tree_value(struct tree *t, struct document_node value, struct str anchor)
 {
     uint32_t number;
 
+    if (note_outside(t, &value))
+        return -1;
     locate(t, &value.line, &value.column);
     value.file = t->options->file;
     if (count_node(t, value.line, value.column))
@@ -252,8 +266,9 @@ int tree_alias(struct tree *t, struct str name, uint32_t line, uint32_t column)
 
     locate(t, &line, &column);
     if (id == NAMES_NONE || id >= t->anchor_of_count || !t->anchor_of[id])
-        return refuse(t, ERROR_SYNTAX, line, column, "invalid reference: %.*s",
-                      STR_ARG(str_slice(name, 0, 100)));
+        return refuse(t, ERROR_SYNTAX, line, column,
+                      "invalid reference: no anchor has this name; a text that begins with '*' "
+                      "stands in quotes");
     anchor = &t->anchors[t->anchor_of[id] - 1];
     if (anchor->is_open)
         return refuse(t, ERROR_SYNTAX, line, column,

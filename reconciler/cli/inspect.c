@@ -272,6 +272,7 @@ int inspect_certificates(struct loaded *l, int64_t now, struct error *e)
     for (uint32_t i = 0; i < l->model->sni_count; i++)
         check_sni(&x, i);
     check_others(&x);
+    problems_mask(&l->problems, &l->detail->outside);
     problems_sort(&l->problems);
     return 0;
 }
