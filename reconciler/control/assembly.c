@@ -234,6 +234,7 @@ static int open_orders(struct control *c, const struct assembly_calls *calls, st
                                             .storage = c->storage,
                                             .store = c->store,
                                             .ready = calls->wake,
+                                            .vanished = prefix_vanished,
                                             .context = c};
 
     c->journal = journal_new(&journal, e);

@@ -298,6 +298,8 @@ static void turn(struct control *c)
     visit_take(&c->pass, now);
     issuance_deliver(c->issuance);
     if (c->is_stopping) {
+        if (prefix_restore(c))
+            return;
         if (issuance_is_drained(c->issuance) && !journal_is_busy(c->journal))
             event_base_loopbreak(c->base);
         return;

@@ -24,6 +24,7 @@ struct prefix_care {
     bool is_lost;    /* it could not be written anew */
     bool was_lost;   /* before the present try */
     bool wants_restore;
+    bool has_vanished; /* seen since it was last there */
     struct error error;
     char open[ERROR_MESSAGE_MAX]; /* who else may write the prefix; "" = nobody */
 };

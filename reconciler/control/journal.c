@@ -35,7 +35,11 @@ struct journal {
     struct entry_list waiting;
     struct entry_list writing; /* the job thread's while is_writing */
     struct entry_list finished;
+    struct entry_list parked; /* what the vanished storage did not take */
     bool is_writing;
+    struct entry *unwritten; /* in `writing`: the first for which the storage is not there */
+    struct error vanished;
+    bool owes_vanished; /* nobody has been told yet */
 };
 
 static void entry_free(struct entry *x)
@@ -58,6 +62,7 @@ struct journal *journal_new(const struct journal_options *options, struct error 
     STAILQ_INIT(&j->waiting);
     STAILQ_INIT(&j->writing);
     STAILQ_INIT(&j->finished);
+    STAILQ_INIT(&j->parked);
     return j;
 }
 
@@ -78,6 +83,7 @@ void journal_free(struct journal *j)
     free_all(&j->waiting);
     free_all(&j->writing);
     free_all(&j->finished);
+    free_all(&j->parked);
     free(j);
 }
 
@@ -125,6 +131,10 @@ static void run(void *context)
     {
         if (x->probe_room || !together)
             write_one(j->options.storage, x);
+        if (x->failed && storage_check(j->options.storage, &j->vanished)) {
+            j->unwritten = x;
+            return;
+        }
     }
 }
 
@@ -132,10 +142,26 @@ static void run(void *context)
 
 static void start_writing(struct journal *j);
 
+/* In their order: a later one of the same key must win. */
+static void park_unwritten(struct journal *j)
+{
+    struct entry *x;
+
+    while ((x = STAILQ_FIRST(&j->writing)) && x != j->unwritten) {
+        STAILQ_REMOVE_HEAD(&j->writing, link);
+        STAILQ_INSERT_TAIL(&j->finished, x, link);
+    }
+    STAILQ_CONCAT(&j->parked, &j->writing);
+    j->unwritten = NULL;
+    j->owes_vanished = true;
+}
+
 static void on_written(void *context)
 {
     struct journal *j = context;
 
+    if (j->unwritten)
+        park_unwritten(j);
     STAILQ_CONCAT(&j->finished, &j->writing);
     j->is_writing = false;
     start_writing(j);
@@ -147,7 +173,7 @@ static void start_writing(struct journal *j)
     struct entry *x;
     size_t count = 0;
 
-    if (j->is_writing || STAILQ_EMPTY(&j->waiting))
+    if (j->is_writing || STAILQ_EMPTY(&j->waiting) || !STAILQ_EMPTY(&j->parked))
         return;
     while ((x = STAILQ_FIRST(&j->waiting)) &&
            (count + x->count <= JOURNAL_WRITE_MAX || STAILQ_EMPTY(&j->writing))) {
@@ -235,9 +261,38 @@ void journal_deliver(struct journal *j)
             log_failure(LOG_ERROR, "storage_write_failed", &x->error, NULL);
         entry_free(x);
     }
+    if (j->owes_vanished)
+        j->options.vanished(j->options.context, &j->vanished);
+    j->owes_vanished = false;
+}
+
+void journal_go_on(struct journal *j, const struct error *e)
+{
+    struct entry *x;
+
+    STAILQ_FOREACH(x, &j->parked, link)
+    {
+        x->failed = e != NULL;
+        if (e)
+            x->error = *e;
+    }
+    if (e) {
+        STAILQ_CONCAT(&j->finished, &j->parked);
+        j->options.ready(j->options.context);
+    } else {
+        STAILQ_CONCAT(&j->parked, &j->waiting);
+        STAILQ_CONCAT(&j->waiting, &j->parked);
+    }
+    start_writing(j);
+}
+
+bool journal_is_idle(const struct journal *j)
+{
+    return !j->is_writing && STAILQ_EMPTY(&j->finished) &&
+           (STAILQ_EMPTY(&j->waiting) || !STAILQ_EMPTY(&j->parked));
 }
 
 bool journal_is_busy(const struct journal *j)
 {
-    return j->is_writing || !STAILQ_EMPTY(&j->waiting) || !STAILQ_EMPTY(&j->finished);
+    return !journal_is_idle(j) || !STAILQ_EMPTY(&j->parked);
 }

@@ -24,6 +24,9 @@ struct journal_options {
     struct store *store;
     /* Something can be delivered: call journal_deliver when nobody else owns the store. */
     void (*ready)(void *context);
+    /* By journal_deliver: the storage is not there any more (storage_check). What it did not take
+     * and what comes waits, untold, until journal_go_on. */
+    void (*vanished)(void *context, const struct error *e);
     void *context;
 };
 
@@ -48,7 +51,15 @@ int journal_probe(struct journal *j, size_t orders, journal_done *done, void *co
 /* Applies what has become durable and calls the done functions. */
 void journal_deliver(struct journal *j);
 
+/*
+ * After `vanished`: writes what waits, because the storage is there again, or, with `e`, has
+ * failed what it did not take. Else nothing happens.
+ */
+void journal_go_on(struct journal *j, const struct error *e);
+
 /* Anything not delivered yet? */
 bool journal_is_busy(const struct journal *j);
+/* Nothing is under way: at most it waits for journal_go_on. */
+bool journal_is_idle(const struct journal *j);
 
 #endif

@@ -42,6 +42,12 @@ void prefix_failed(void *control, const struct error *e)
     event_active(c->turn, EV_TIMEOUT, 0);
 }
 
+void prefix_vanished(void *control, const struct error *e)
+{
+    ((struct control *)control)->care.has_vanished = true;
+    prefix_failed(control, e);
+}
+
 void prefix_works(void *control)
 {
     struct control *c = control;
@@ -109,7 +115,7 @@ static void on_looked(void *context)
     else
         condition_clear(&c->conditions, CONDITION_PREFIX_OPEN);
     if (c->care.is_gone && !c->storage_error[0])
-        prefix_failed(c, &c->care.error);
+        prefix_vanished(c, &c->care.error);
 }
 
 void prefix_on_look(int fd, short what, void *control)
@@ -189,7 +195,15 @@ static void on_restored(void *context)
         tell(c, text);
         ask_for_folder(c);
         retry_in(c, c->care.was_lost ? PREFIX_RESTORE_SECONDS : PREFIX_FIRST_RESTORE_SECONDS);
-    } else if (c->care.is_gone || c->care.was_lost) {
+        /* What is under way waits once for the supervisor's folder, and not for ever. */
+        if (c->care.was_lost)
+            journal_go_on(c->journal, &c->care.error);
+        event_active(c->turn, EV_TIMEOUT, 0);
+        return;
+    }
+    journal_go_on(c->journal, NULL);
+    if (c->care.is_gone || c->care.was_lost || c->care.has_vanished) {
+        c->care.has_vanished = false;
         /* It may also have come back by itself. */
         if (c->care.is_gone)
             log_event(LOG_WARN, "storage_written_anew",
@@ -203,7 +217,7 @@ static void on_restored(void *context)
 
 bool prefix_restore(struct control *c)
 {
-    if (!c->care.wants_restore || c->care.is_looking || journal_is_busy(c->journal))
+    if (!c->care.wants_restore || c->care.is_looking || !journal_is_idle(c->journal))
         return false;
     c->care.was_lost = c->care.is_lost;
     if (job_submit(c->jobs, run_restore, on_restored, c))

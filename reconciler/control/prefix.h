@@ -24,6 +24,7 @@ struct control;
 
 /* A put or a probe failed; it works. */
 void prefix_failed(void *control, const struct error *e);
+void prefix_vanished(void *control, const struct error *e); /* because storage_check failed */
 void prefix_works(void *control);
 
 /* For two timers: the try after a failure, and the look that comes again and again. */

@@ -11,6 +11,7 @@
 #include "reconciler/pki/chain.h"
 #include "reconciler/storage/memory.h"
 #include "reconciler/store/store.h"
+#include "tests/support/scratch.h"
 
 #define TURNS_MAX 100000
 
@@ -22,6 +23,14 @@ static struct store *store;
 static struct journal *journal;
 static int done_count, failed_count;
 static bool known_when_told;
+static int vanished_count;
+
+static void on_vanished(void *context, const struct error *e)
+{
+    (void)context;
+    CU_ASSERT_EQUAL(e->kind, ERROR_STORAGE);
+    vanished_count++;
+}
 
 static void on_ready(void *context)
 {
@@ -35,25 +44,33 @@ static int load_nothing(void *context, const struct value *v, struct error *e)
     return error_set(e, ERROR_STORAGE, "nothing should be here");
 }
 
-static void begin(void)
+static void begin_with(const struct storage_options *options)
 {
     struct storage_problems problems = {0};
     struct error e;
 
     base = event_base_new();
     jobs = job_start(base, &e);
-    storage = storage_open(&(struct storage_options){.kind = STORAGE_MEMORY}, &e);
+    storage = storage_open(options, &e);
     CU_ASSERT_PTR_NOT_NULL_FATAL(storage);
     CU_ASSERT_EQUAL(storage_load(storage, load_nothing, NULL, &problems, &e), 0);
     chains = chain_pool_new();
     store = store_new(&(struct store_options){0}, chains);
     journal = journal_new(
-        &(struct journal_options){
-            .jobs = jobs, .storage = storage, .store = store, .ready = on_ready},
+        &(struct journal_options){.jobs = jobs,
+                                  .storage = storage,
+                                  .store = store,
+                                  .ready = on_ready,
+                                  .vanished = on_vanished},
         &e);
     CU_ASSERT_PTR_NOT_NULL_FATAL(journal);
-    done_count = failed_count = 0;
+    done_count = failed_count = vanished_count = 0;
     known_when_told = true;
+}
+
+static void begin(void)
+{
+    begin_with(&(struct storage_options){.kind = STORAGE_MEMORY});
 }
 
 static void end(void)
@@ -78,13 +95,20 @@ static void on_done(void *context, const struct error *e)
         known_when_told = false;
 }
 
-/* Turns the loop until everything has been delivered. */
-static void settle(void)
+/* Turns the loop until nothing is under way. */
+static void turn(void)
 {
-    for (int i = 0; i < TURNS_MAX && journal_is_busy(journal); i++) {
+    for (int i = 0; i < TURNS_MAX && !journal_is_idle(journal); i++) {
         event_base_loop(base, EVLOOP_ONCE | EVLOOP_NONBLOCK);
         journal_deliver(journal);
     }
+    CU_ASSERT_TRUE(journal_is_idle(journal));
+}
+
+/* The same, until everything has been delivered. */
+static void settle(void)
+{
+    turn();
     CU_ASSERT_FALSE(journal_is_busy(journal));
 }
 
@@ -161,6 +185,52 @@ static void test_refused_neighbour(void)
     end();
 }
 
+static int put_nothing(void *context, storage_each *put_one, void *to, struct error *e)
+{
+    (void)context;
+    (void)put_one;
+    (void)to;
+    (void)e;
+    return 0;
+}
+
+/* A storage that is not there any more: what it did not take waits, and what comes, in order. */
+static void test_vanished(void)
+{
+    const struct error gone = {.kind = ERROR_STORAGE};
+    char scratch[SCRATCH_PATH_MAX], prefix[SCRATCH_PATH_MAX + 8];
+    struct error e;
+
+    scratch_make(scratch);
+    snprintf(prefix, sizeof(prefix), "%s/prefix", scratch);
+    begin_with(&(struct storage_options){.kind = STORAGE_FILE, .prefix = prefix});
+    put("a.example");
+    settle();
+    scratch_remove(prefix);
+    put("b.example");
+    CU_ASSERT_EQUAL(journal_probe(journal, 1, on_done, NULL, &e), 0);
+    turn();
+    put("c.example");
+    turn();
+    CU_ASSERT_EQUAL(vanished_count, 1);
+    CU_ASSERT(journal_is_busy(journal));
+    CU_ASSERT(done_count == 1 && failed_count == 0);
+    CU_ASSERT_EQUAL(storage_restore(storage, put_nothing, NULL, &e), 0);
+    journal_go_on(journal, NULL);
+    settle();
+    CU_ASSERT(done_count == 4 && failed_count == 0 && known_when_told);
+    /* It does not come back: what it did not take has failed. */
+    scratch_remove(prefix);
+    put("d.example");
+    turn();
+    CU_ASSERT_EQUAL(vanished_count, 2);
+    journal_go_on(journal, &gone);
+    settle();
+    CU_ASSERT(done_count == 4 && failed_count == 1);
+    end();
+    scratch_remove(scratch);
+}
+
 static void test_probe(void)
 {
     struct error e;
@@ -189,6 +259,7 @@ int main(void)
     CU_add_test(suite, "many", test_many);
     CU_add_test(suite, "failure", test_failure);
     CU_add_test(suite, "refused neighbour", test_refused_neighbour);
+    CU_add_test(suite, "vanished", test_vanished);
     CU_add_test(suite, "probe", test_probe);
     CU_basic_run_tests();
     rc = CU_get_number_of_failures() ? 1 : 0;
