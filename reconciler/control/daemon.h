@@ -22,7 +22,7 @@ struct prefix_care {
     bool is_looking; /* the job thread has the rest */
     bool is_gone;    /* what was found in the last look, or before writing anew */
     bool is_lost;    /* it could not be written anew */
-    bool was_lost;   /* before the present try */
+    unsigned losses; /* how often in a row */
     bool wants_restore;
     bool has_vanished; /* seen since it was last there */
     struct error error;

@@ -194,15 +194,16 @@ static void on_restored(void *context)
                  c->care.error.message);
         tell(c, text);
         ask_for_folder(c);
-        retry_in(c, c->care.was_lost ? PREFIX_RESTORE_SECONDS : PREFIX_FIRST_RESTORE_SECONDS);
-        /* What is under way waits once for the supervisor's folder, and not for ever. */
-        if (c->care.was_lost)
+        retry_in(c, c->care.losses ? PREFIX_RESTORE_SECONDS : PREFIX_FIRST_RESTORE_SECONDS);
+        /* What is under way waits for a folder, but not for ever. */
+        if (++c->care.losses >= PREFIX_LOSSES_MAX)
             journal_go_on(c->journal, &c->care.error);
         event_active(c->turn, EV_TIMEOUT, 0);
         return;
     }
     journal_go_on(c->journal, NULL);
-    if (c->care.is_gone || c->care.was_lost || c->care.has_vanished) {
+    if (c->care.is_gone || c->care.losses || c->care.has_vanished) {
+        c->care.losses = 0;
         c->care.has_vanished = false;
         /* It may also have come back by itself. */
         if (c->care.is_gone)
@@ -219,7 +220,6 @@ bool prefix_restore(struct control *c)
 {
     if (!c->care.wants_restore || c->care.is_looking || !journal_is_idle(c->journal))
         return false;
-    c->care.was_lost = c->care.is_lost;
     if (job_submit(c->jobs, run_restore, on_restored, c))
         return false;
     c->care.wants_restore = false;

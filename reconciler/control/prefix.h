@@ -21,6 +21,8 @@ struct control;
 /* Until one that could not be written anew is: the supervisor makes a folder at once. */
 #define PREFIX_FIRST_RESTORE_SECONDS 1
 #define PREFIX_RESTORE_SECONDS 5
+/* So many tries in vain, half a minute, and orders under way have failed. */
+#define PREFIX_LOSSES_MAX 7
 
 /* A put or a probe failed; it works. */
 void prefix_failed(void *control, const struct error *e);

@@ -145,6 +145,24 @@ class Vanishing(Case):
         self.assertEqual(before, s.fingerprint("a.test"))
         self.assertEqual(2, ca.handled()["new-order"])
 
+    def test_in_the_middle_of_a_batch(self):
+        """What is under way waits until all is written anew: nothing is ordered twice."""
+
+        def before(request):
+            if request.kind == "new-order" and request.count in (1, 5):
+                vanish.WAYS["moved"](s.prefix)
+
+        names = [f"n{i}.test" for i in range(10)]
+        ca, s = self.pair(document(names), before=before)
+        s.start()
+        s.wait_valid(names)
+        self.assertTrue(s.events("storage_written_anew"))
+        s.stop()
+        s.start()
+        s.wait_valid(names)
+        self.assertEqual([], s.events("certificate_failed"))
+        self.assertEqual(len(names), ca.behind.handled()["new-order"])
+
     def test_place_taken(self):
         """What cannot be written anew is a condition, and nothing is ordered until it can."""
         ca, s = self.pair(document(["a.test"]))
