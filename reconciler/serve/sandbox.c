@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -30,10 +31,7 @@ static const int calls[] = {
     SCMP_SYS(writev),
     SCMP_SYS(recvfrom),
     SCMP_SYS(recvmsg),
-    SCMP_SYS(sendto),
-    SCMP_SYS(sendmsg),
     SCMP_SYS(accept4),
-    SCMP_SYS(shutdown),
     SCMP_SYS(close),
     SCMP_SYS(getsockopt),
     SCMP_SYS(getsockname),
@@ -66,7 +64,8 @@ static const int calls[] = {
 
 /*
  * The rest is allowed for what we do with it alone. fcntl could have the kernel send signals in our
- * name (F_SETOWN, F_SETSIG), setsockopt could steer what other workers' sockets are given.
+ * name (F_SETOWN, F_SETSIG), setsockopt could steer what other workers' sockets are given. A
+ * listener could be shut down for all who have it, and then be connected to anywhere by what sends.
  */
 static int add_narrow_rules(scmp_filter_ctx filter)
 {
@@ -81,6 +80,9 @@ static int add_narrow_rules(scmp_filter_ctx filter)
         {SCMP_SYS(fcntl), 1, {SCMP_A1(SCMP_CMP_EQ, F_GET_SEALS)}},
         {SCMP_SYS(fcntl), 1, {SCMP_A1(SCMP_CMP_EQ, F_GETFD)}},
         {SCMP_SYS(fcntl), 1, {SCMP_A1(SCMP_CMP_EQ, F_GETFL)}},
+        {SCMP_SYS(shutdown), 1, {SCMP_A1(SCMP_CMP_EQ, SHUT_WR)}},
+        {SCMP_SYS(sendto), 1, {SCMP_A4(SCMP_CMP_EQ, 0)}}, /* to no address */
+        {SCMP_SYS(sendmsg), 1, {SCMP_A2(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0)}},
         {SCMP_SYS(setsockopt),
          2,
          {SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP), SCMP_A2(SCMP_CMP_EQ, TCP_NODELAY)}},

@@ -57,6 +57,29 @@ static bool can_signal(int fd)
            !is_denied(syscall(SYS_pidfd_open, other, 0)) || !is_denied(ioctl(fd, FIOASYNC, &on));
 }
 
+/*
+ * A listener that is shut down is a fresh socket, and TCP Fast Open connects without connect(). It
+ * would also be lost to those who come after.
+ */
+static bool can_connect(int listener)
+{
+    const struct sockaddr_in there = {.sin_family = AF_INET,
+                                      .sin_port = htons(9),
+                                      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    const struct sockaddr *to = (const struct sockaddr *)&there;
+    struct iovec part = {.iov_base = (void *)"x", .iov_len = 1};
+    struct msghdr message = {.msg_name = (void *)&there,
+                             .msg_namelen = sizeof(there),
+                             .msg_iov = &part,
+                             .msg_iovlen = 1};
+
+    return !is_denied(socket(AF_INET, SOCK_STREAM, 0)) ||
+           !is_denied(connect(listener, to, sizeof(there))) ||
+           !is_denied(shutdown(listener, SHUT_RD)) || !is_denied(shutdown(listener, SHUT_RDWR)) ||
+           !is_denied(sendto(listener, "x", 1, MSG_NOSIGNAL, to, sizeof(there))) ||
+           !is_denied(sendmsg(listener, &message, MSG_NOSIGNAL | MSG_FASTOPEN));
+}
+
 static bool can_look(void)
 {
     struct stat st;
@@ -66,7 +89,7 @@ static bool can_look(void)
 }
 
 /* What it must still be able to do, and how abort() ends it. */
-static bool can_work(int fd)
+static bool can_work(int fd, int connection)
 {
     struct stat st;
     const int on = 1;
@@ -75,7 +98,9 @@ static bool can_work(int fd)
     return page != MAP_FAILED && write(STDERR_FILENO, "", 0) == 0 &&
            syscall(SYS_fstat, fd, &st) == 0 && fcntl(fd, F_GET_SEALS) >= 0 &&
            !is_denied(setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on))) &&
-           syscall(SYS_tgkill, getpid(), gettid(), 0) == 0;
+           syscall(SYS_tgkill, getpid(), gettid(), 0) == 0 &&
+           send(connection, "x", 1, MSG_NOSIGNAL | MSG_DONTWAIT) == 1 &&
+           shutdown(connection, SHUT_WR) == 0;
 }
 
 static int look_around(void)
@@ -83,17 +108,20 @@ static int look_around(void)
     const int fd = memfd_create("segment", MFD_ALLOW_SEALING), size = 1;
     char name[] = "true";
     char *const arguments[] = {name, NULL}, *const environment[] = {NULL};
+    const int listener = socket(AF_INET, SOCK_STREAM, 0);
     struct error e;
     void *page;
-    int report = 0;
+    int connection[2], report = 0;
 
+    if (listen(listener, 1) || socketpair(AF_UNIX, SOCK_STREAM, 0, connection))
+        return CANNOT_WORK;
     if (sandbox_enter(&e))
         return CANNOT_ENTER;
     if (!HAS_FILTER && prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0) /* the filter has no prctl */
         report |= DUMPABLE;
     if (HAS_FILTER && (!is_denied(open("/dev/null", O_RDONLY)) || !is_denied(creat("/x", 0600))))
         report |= CAN_OPEN;
-    if (HAS_FILTER && !is_denied(socket(AF_INET, SOCK_STREAM, 0)))
+    if (HAS_FILTER && can_connect(listener))
         report |= CAN_CONNECT;
     page = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (HAS_FILTER && (page != MAP_FAILED ||
@@ -104,7 +132,7 @@ static int look_around(void)
         report |= CAN_SIGNAL;
     if (HAS_FILTER && can_look())
         report |= CAN_LOOK;
-    if (!can_work(fd))
+    if (!can_work(fd, connection[0]))
         report |= CANNOT_WORK;
     return report;
 }
