@@ -245,8 +245,18 @@ static int set_up(struct worker *w, struct error *e)
     return w->session ? 0 : error_memory(e);
 }
 
+/* A terminal asks us, and then the supervisor: without the loop's handlers one would kill. */
+static void block_signals(void)
+{
+    sigset_t set;
+
+    sigfillset(&set);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 static void tear_down(struct worker *w)
 {
+    block_signals();
     session_free(w->session);
     edge_free(w->edge);
     if (w->base)

@@ -28,7 +28,8 @@ static struct coverer find_coverer(const struct crew *c, pid_t pid)
 
 static bool is_orphan(const struct crew_slot *s)
 {
-    return s->was_serving && !coverer_in(s).pid;
+    /* A start that goes well is soon over. */
+    return (s->was_serving || s->worker.restart.deaths) && !coverer_in(s).pid;
 }
 
 static int tell(struct coverer who, enum channel_type type, size_t slot, size_t address, int fd)

@@ -110,8 +110,9 @@ class UnderLoad(Case):
 
         ca, s, load = self.loaded(log_level="info")
         for _ in range(4):
-            os.kill(wait_until("it is there", first_slot)[0], signal.SIGKILL)
-            wait_until("it is seen", lambda: not any(map(processes.is_running, first_slot())))
+            (victim,) = wait_until("it is there", first_slot)
+            os.kill(victim, signal.SIGKILL)
+            wait_until("it is seen", lambda: victim not in first_slot())
         load.stop()
         waits = []
         while not first_slot():

@@ -23,7 +23,7 @@
 struct fake {
     struct descriptor_list fds;
     int slot, signals;
-    bool is_again, ignores_stop;
+    bool is_again, ignores_stop, is_deaf;
     char *const *environment;
     unsigned hups, watch_lines;
     int64_t worker_pids[SETTINGS_WORKERS_MAX];
@@ -232,7 +232,8 @@ static void hear_worker(struct fake *f, unsigned slot)
     while (channel_receive(descriptor_get(&f->fds, DESCRIPTOR_CHANNEL, (int)slot), &m, &fd, &e) > 0)
         if (m.type == CHANNEL_HELLO) {
             f->worker_pids[slot] = m.u.hello.pid;
-            tell(f, CHANNEL_WORKER_READY, slot, m.u.hello.pid);
+            if (!f->is_deaf || slot)
+                tell(f, CHANNEL_WORKER_READY, slot, m.u.hello.pid);
         }
 }
 
@@ -339,6 +340,7 @@ static int play_control(struct fake *f)
         raise(SIGKILL);
     if (start[0])
         return (int)strtol(start, NULL, 10);
+    f->is_deaf = variable(f, "FAKE_DEAF")[0] != '\0';
     f->ignores_stop = strcmp(variable(f, "FAKE_STOP"), "ignore") == 0;
     f->signals = open_signals(numbers, ARRAY_LENGTH(numbers));
     tell(f, CHANNEL_READY, 0, 0);

@@ -14,8 +14,9 @@
  *     abort            dies by a signal
  *     kill SLOT [PID]  CHANNEL_WORKER_KILL, for the slot's pid unless another is given
  *     read PATH        "readable\n" or "denied\n"
- * Control's environment can hold FAKE_START=N (exit with N before being ready), =abort, or
- * FAKE_STOP=ignore (CHANNEL_STOP and SIGTERM mean nothing).
+ * Control's environment can hold FAKE_START=N (exit with N before being ready), =abort,
+ * FAKE_STOP=ignore (CHANNEL_STOP and SIGTERM mean nothing), or FAKE_DEAF=1 (it never says that slot
+ * 0 serves).
  */
 
 /* Plays `argv` if it is one of these, or the watcher; *code gets what main returns. */

@@ -220,6 +220,22 @@ static pid_t who_in(const struct supervised *s, int slot)
 }
 
 /* Its fourth death in a row leaves a slot empty for 5 s: others accept for it, up to its return. */
+static void check_empty_slot(struct supervised *s)
+{
+    char line[LINE];
+
+    for (int i = 0; i < 4; i++) {
+        pid_t victim = who_in(s, 0);
+        CU_ASSERT_FATAL(victim > 0);
+        kill(victim, SIGKILL);
+        CU_ASSERT_TRUE(supervised_logs(s, "child=worker-0"));
+    }
+    for (int i = 0; i < 60; i++) {
+        CU_ASSERT_TRUE(supervised_ask(s->proxy_port, "x", line, sizeof(line)));
+        CU_ASSERT_PTR_NULL(strstr(line, "worker 0"));
+    }
+}
+
 static void test_covered_slot(void)
 {
     static const char *const settings[] = {"nginx_worker_processes=3", "proxy_listen=127.0.0.1:0",
@@ -229,16 +245,7 @@ static void test_covered_slot(void)
     pid_t other;
 
     start(&s, settings, NULL);
-    for (int i = 0; i < 4; i++) {
-        pid_t victim = who_in(&s, 0);
-        CU_ASSERT_FATAL(victim > 0);
-        kill(victim, SIGKILL);
-        CU_ASSERT_TRUE(supervised_logs(&s, "child=worker-0"));
-    }
-    for (int i = 0; i < 60; i++) {
-        CU_ASSERT_TRUE(supervised_ask(s.proxy_port, "x", line, sizeof(line)));
-        CU_ASSERT_PTR_NULL(strstr(line, "worker 0"));
-    }
+    check_empty_slot(&s);
     /* So does one for who covered it, and for both. */
     other = who_in(&s, 1);
     kill(other, SIGKILL);
@@ -247,6 +254,19 @@ static void test_covered_slot(void)
         CU_ASSERT_TRUE(supervised_ask(s.proxy_port, "x", line, sizeof(line)));
     CU_ASSERT(who_in(&s, 0) > 0);
     CU_ASSERT(who_in(&s, 1) > 0);
+    stop_and_close(&s);
+}
+
+/* Nor does it matter that nobody has ever served there. */
+static void test_slot_that_never_served(void)
+{
+    static const char *const settings[] = {"nginx_worker_processes=2", "proxy_listen=127.0.0.1:0",
+                                           NULL};
+    static const char *const variables[] = {"FAKE_DEAF=1", NULL};
+    struct supervised s;
+
+    start(&s, settings, variables);
+    check_empty_slot(&s);
     stop_and_close(&s);
 }
 
@@ -479,6 +499,7 @@ int main(int argc, char **argv)
         {"names, ports used again", test_names_and_reuse},
         {"a worker's death", test_worker_death},
         {"a covered slot", test_covered_slot},
+        {"a slot that never served", test_slot_that_never_served},
         {"control's death", test_control_death},
         {"start failure", test_start_failure},
         {"unknown user", test_unknown_user},
