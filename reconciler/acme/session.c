@@ -26,6 +26,7 @@ struct acme_session {
     size_t wanted_nonces;    /* ahead of need; until the pool has them */
     size_t nonces_in_flight; /* newNonce requests */
     struct acme_retry nonce_retry;
+    struct error nonce_error; /* why that waits */
     unsigned allowance;      /* newNonce requests that may go out at once */
     int64_t allowance_at_ms; /* when it last grew */
 
@@ -241,6 +242,16 @@ static enum acme_next next_account(struct acme_session *s, int64_t now_ms, struc
     return next;
 }
 
+/* Who has nothing at all in circulation waits for a nonce, but not for as long as the CA likes. */
+static enum acme_next await_nonce(struct acme_session *s, int64_t now_ms)
+{
+    if (s->nonce_retry.at_ms <= now_ms + ACME_RETRY_AFTER_WAITED_MS)
+        return ACME_WAIT;
+    error_prefix(&s->nonce_error, "asking for a nonce");
+    fail(s, &s->nonce_error);
+    return ACME_FAILED;
+}
+
 /* Fetches nonces beside `next`, what the account has to say; see acme_session_next. */
 static enum acme_next provide_nonces(struct acme_session *s, enum acme_next next, int64_t now_ms,
                                      struct acme_step *step)
@@ -248,9 +259,8 @@ static enum acme_next provide_nonces(struct acme_session *s, enum acme_next next
     if (lacks_nonces(s)) {
         if (next_nonce(s, now_ms, step) == ACME_SEND)
             return ACME_SEND;
-        /* Only who has nothing at all in circulation has to be woken for it. */
         if (s->pool.waiting && !s->pool.busy && !s->nonces_in_flight)
-            return ACME_WAIT;
+            return await_nonce(s, now_ms);
     }
     return next == ACME_WAIT_SESSION ? ACME_IN_FLIGHT : next;
 }
@@ -297,6 +307,7 @@ static void miss_nonce(struct acme_session *s, struct error *e, int64_t now_ms)
         (may_pass && acme_retry_again(&s->nonce_retry, &acme_patience, e, now_ms)))
         return;
     s->nonce_retry.at_ms = e->retry_at ? e->retry_at * 1000 : now_ms + ACME_RETRY_AFTER_WAITED_MS;
+    s->nonce_error = *e;
     /* As long as others are under way, their answers bring what is lacking. */
     if (s->pool.count || s->pool.busy || s->nonces_in_flight)
         return;

@@ -14,8 +14,11 @@
 #define POLICY_DAILY_FAILURES 4
 /* A storage that cannot be written is looked at again after this long; a wrong clock too. */
 #define POLICY_STORAGE_RETRY_SECONDS 60
-/* A certificate that is due within so many seconds of its issuance was ordered in vain. */
-#define POLICY_NEEDLESS_SECONDS 3
+/*
+ * A certificate that is due within so many seconds of its issuance was ordered in vain, however
+ * short it lives: no name is ordered more often than the ladder of failures begins.
+ */
+#define POLICY_NEEDLESS_SECONDS 60
 /* Renewals are moved forward by up to a fiftieth of the lifetime. */
 #define POLICY_JITTER_PART 50
 

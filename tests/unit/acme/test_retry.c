@@ -124,6 +124,56 @@ static void limits(void)
     }
 }
 
+/* A limit of ten years is not kept for ten years: who says that it was waited for long enough asks. */
+static void limits_are_forgotten(void)
+{
+    struct fake_answer answer = LIMITED("too many requests of this account");
+    struct order_run r;
+
+    answer.retry_after = "315360000";
+    order_run_start(&r, account_key, &(struct fake_ca_options){.knows_account = true});
+    fake_ca_script(r.ca, &answer, 1);
+    for (unsigned asked = 1; asked <= 2; asked++) {
+        acme_session_forget_limit(r.session);
+        for (int i = 0; i < 3; i++) {
+            order_run_order(&r, "a.example.com", NULL, NULL);
+            CU_ASSERT_EQUAL(order_run(&r), ACME_FAILED);
+        }
+        CU_ASSERT_EQUAL(count_of(&r, "POST /order\n"), asked);
+    }
+    order_run_finish(&r);
+}
+
+/*
+ * newNonce is to be asked again in an hour, while others are under way: their answers bring what is
+ * needed. When none is left, that is told, and not waited for.
+ */
+static void nonces_are_not_awaited_for_long(void)
+{
+    struct http_reply busy = {.status = 429, .retry_after = STR("315360000")};
+    struct error lost = {.kind = ERROR_NETWORK};
+    struct acme_step step;
+    struct order_run r;
+
+    order_run_start(&r, account_key, &(struct fake_ca_options){.knows_account = true});
+    CU_ASSERT_EQUAL(order_run_session(&r), ACME_DONE);
+    acme_session_want_nonces(r.session, 2);
+    for (int i = 0; i < 2; i++)
+        CU_ASSERT_EQUAL(acme_session_next(r.session, r.now_ms, &step), ACME_SEND);
+    acme_session_want_nonces(r.session, 0);
+    acme_session_reply(r.session, ACME_EXCHANGE_NONCE, &busy, r.now_ms);
+    acme_session_no_reply(r.session, ACME_EXCHANGE_NONCE, &lost, r.now_ms);
+    CU_ASSERT_PTR_NULL(acme_session_error(r.session));
+    order_run_order(&r, "a.example.com", NULL, NULL);
+    CU_ASSERT_EQUAL(order_run(&r), ACME_FAILED);
+    CU_ASSERT_EQUAL(acme_order_error(r.order)->retry_at, ORDER_RUN_NOW_MS / 1000 + 315360000);
+    CU_ASSERT_PTR_NOT_NULL(strstr(acme_order_error(r.order)->message, "asking for a nonce"));
+    acme_session_retry(r.session);
+    order_run_order(&r, "a.example.com", NULL, NULL);
+    CU_ASSERT_EQUAL(order_run(&r), ACME_DONE);
+    order_run_finish(&r);
+}
+
 /* Where the account's limit ends soon, the others wait for it, and nothing fails. */
 static void short_limits_are_waited_for(void)
 {
@@ -188,6 +238,8 @@ int main(void)
     CU_add_test(suite, "hiccups", hiccups);
     CU_add_test(suite, "patience ends", patience_ends);
     CU_add_test(suite, "limits", limits);
+    CU_add_test(suite, "limits are forgotten", limits_are_forgotten);
+    CU_add_test(suite, "nonces are not awaited for long", nonces_are_not_awaited_for_long);
     CU_add_test(suite, "short limits are waited for", short_limits_are_waited_for);
     CU_add_test(suite, "refusals bring a nonce", refusals_bring_a_nonce);
     CU_basic_set_mode(CU_BRM_NORMAL);
