@@ -4,7 +4,6 @@ import os
 import time
 
 import processes
-import server as server_module
 from harness import Case, document
 from scripted_ca import ScriptedCa
 from test_foretold import BEGIN, DAY, Clock, seconds_of
@@ -22,11 +21,7 @@ class Dates(Case):
         self.s = self.server(document(["a.test"]), self.ca, {"acme_poll_interval": "1"})
 
     def start(self):
-        self.s.start(environment={
-            "LD_PRELOAD": server_module.FAULTS,
-            "ASAN_OPTIONS": "verify_asan_link_order=0:detect_leaks=0",
-            "FAULT_NOW": self.clock.path,
-        })  # fmt: skip
+        self.s.start(environment={**self.s.clocked(), "FAULT_NOW": self.clock.path})
 
     def now(self):
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.clock.now))

@@ -87,23 +87,16 @@ class SecondCa(Case):
         program = os.path.join(root, "usr/bin/caddy")
         return self.keep(Caddy(program, os.path.join(self.folder, "ca")).start())
 
-    def set_clock(self, ahead):
-        with open(self.clock + ".new", "w", encoding="ascii") as f:
-            f.write(str(ahead))
-        os.rename(self.clock + ".new", self.clock)
-
     def test_issues_and_renews(self):
         """Twelve hours of lifetime: due when half of it is left, and renewed there and then."""
         ca = self.caddy()
-        self.clock = os.path.join(self.folder, "clock")
         settings = {
             "acme_server": ca.url,
             "acme_trusted_certificate": ca.root,
             "acme_poll_interval": "1",
         }
         s = self.server(document(NAMES), settings=settings, ports=(80, processes.free_port()))
-        s.start(environment={"LD_PRELOAD": server.FAULTS, "FAULT_CLOCK": self.clock,
-                             "ASAN_OPTIONS": "verify_asan_link_order=0:detect_leaks=0"})  # fmt: skip
+        s.start(environment=s.clocked())
         s.wait_valid(NAMES, bound=60)
         with open(ca.root, encoding="ascii") as f:
             trusting = server.client_context(f.read())
@@ -112,7 +105,7 @@ class SecondCa(Case):
             entry = s.certificates()[name]
             self.assertEqual("Second CA - ECC Intermediate", entry["issuer"])
             self.assertEqual("renew", entry["next"]["action"])
-        self.set_clock(7 * HOUR)
+        s.set_clock(7 * HOUR)
         for name in NAMES:
             s.wait_fingerprint(name, lambda seen, name=name: seen != first[name], 60)
             self.assertTrue(s.shake_hands(name, context=trusting).fingerprint)
