@@ -226,7 +226,7 @@ static void tell_of_names(struct control *c, enum condition_id id, const struct 
     plan_reason_print(first, now, &text);
     text.len = text.len < ERROR_MESSAGE_MAX - 64 ? text.len : ERROR_MESSAGE_MAX - 64;
     if (count > 1)
-        buf_printf(&text, "; %zu more names", count - 1);
+        buf_printf(&text, "; %zu more name%s", count - 1, count == 2 ? "" : "s");
     condition_set(&c->conditions, id, buf_view(&text).ptr);
     buf_free(&text);
 }

@@ -179,6 +179,7 @@ class Approve(Case):
                 60, 0.2,
             )  # fmt: skip
         self.assertEqual(before + 2, ca.handled()["new-order"])
+        s.set_clock(0)  # where the new ones are not due
         self.wait_held(s, "b.test", "retire")
 
     def test_wrong_usage(self):
