@@ -211,9 +211,7 @@ static int place_winner(const struct winner *w, struct error *e)
     if (w->file)
         snprintf(e->file, sizeof(e->file), "%s", w->file);
     e->line = w->line;
-    snprintf(e->message + strlen(e->message), sizeof(e->message) - strlen(e->message), "%s",
-             w->layer ? w->layer : "");
-    return -1;
+    return error_suffix(e, "%s", w->layer ? w->layer : "");
 }
 
 static int apply_row(struct reading *r, const struct settings_row *row, const struct winner *w,

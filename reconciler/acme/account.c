@@ -95,6 +95,10 @@ int acme_account_reply(struct acme_account *a, const struct acme_directory *d,
         return 0;
     }
     acme_problem_of_reply(reply, now_ms, e);
+    /* https://letsencrypt.org/docs/rate-limits/: nothing that this account has done. */
+    if (e->kind == ERROR_RATE_LIMIT)
+        error_suffix(e, "; new accounts are counted by address: at Let's Encrypt 10 in 3 hours, "
+                        "and 500 of one IPv6 /48");
     return error_prefix(e, a->state == ACME_ACCOUNT_FIND ? "looking for the account"
                                                          : "registering the account");
 }

@@ -169,7 +169,6 @@ int acme_problem_of_reply(const struct http_reply *reply, int64_t now_ms, struct
     const char *meaning = by_status(reply->status, &kind);
     struct error ignored;
     bool has_problem = acme_message_parse(reply->body, &m, &ignored) == 0;
-    size_t len;
 
     if (has_problem)
         acme_message_problem(&m, &problem);
@@ -179,10 +178,8 @@ int acme_problem_of_reply(const struct http_reply *reply, int64_t now_ms, struct
         meaning = row->meaning;
     }
     fill(&problem, row, meaning, kind, e);
-    if (!problem.type.ptr) {
-        len = strlen(e->message);
-        snprintf(e->message + len, sizeof(e->message) - len, " (HTTP %d)", reply->status);
-    }
+    if (!problem.type.ptr)
+        error_suffix(e, " (HTTP %d)", reply->status);
     /* Rounded up: a part of a second too early would be too early. */
     e->retry_at = http_retry_after(reply->retry_after, (now_ms + 999) / 1000);
     acme_message_free(&m);

@@ -51,16 +51,12 @@ int error_set(struct error *e, enum error_kind kind, const char *format, ...)
 int error_errno(struct error *e, enum error_kind kind, int number, const char *format, ...)
 {
     va_list args;
-    size_t len;
     char why[128];
 
     va_start(args, format);
     set_text(e, kind, format, args);
     va_end(args);
-    len = strlen(e->message);
-    snprintf(e->message + len, sizeof(e->message) - len, ": %s",
-             strerror_r(number, why, sizeof(why)));
-    return -1;
+    return error_suffix(e, ": %s", strerror_r(number, why, sizeof(why)));
 }
 
 int error_memory(struct error *e)
@@ -80,6 +76,17 @@ int error_prefix(struct error *e, const char *format, ...)
     len = strlen(text);
     snprintf(text + len, sizeof(text) - len, ": %.*s", (int)(sizeof(text) - len), e->message);
     memcpy(e->message, text, sizeof(text));
+    return -1;
+}
+
+int error_suffix(struct error *e, const char *format, ...)
+{
+    size_t len = strlen(e->message);
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(e->message + len, sizeof(e->message) - len, format, args);
+    va_end(args);
     return -1;
 }
 

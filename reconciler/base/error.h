@@ -63,6 +63,8 @@ int error_errno(struct error *e, enum error_kind kind, int number, const char *f
 int error_memory(struct error *e);
 /* Puts "text: " in front of the message. Returns -1. */
 int error_prefix(struct error *e, const char *format, ...) PRINTF_LIKE(2, 3);
+/* The same behind it; what is there already is kept. */
+int error_suffix(struct error *e, const char *format, ...) PRINTF_LIKE(2, 3);
 /* Stable lower-case word for logs and JSON: "memory", "rate_limit" ... */
 const char *error_kind_name(enum error_kind kind);
 /* The reverse; ERROR_NONE for an unknown word. */

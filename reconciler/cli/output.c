@@ -1,6 +1,7 @@
 #include "reconciler/cli/output.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -100,17 +101,7 @@ void output_note(struct str sentence)
 
 const char *output_quote(const char *text, char *out, size_t size)
 {
-    struct buf escaped = BUF_INIT(size - 1);
-
-    out[0] = '\0';
-    for (size_t n = strnlen(text, size - 1); n > 0; n--) {
-        buf_clear(&escaped);
-        if (!buf_escaped(&escaped, (struct str){text, n}))
-            break;
-    }
-    if (!escaped.failed && escaped.len)
-        memcpy(out, escaped.data, escaped.len + 1);
-    buf_free(&escaped);
+    snprintf(out, size, "%s", text);
     return out;
 }
 

@@ -39,7 +39,7 @@ void output_note(struct str sentence);
 /* The error's place, path and message as one line without an end, file and path escaped. */
 void output_print_error(const struct error *e, struct buf *out);
 
-/* `text` from outside, cut and escaped for an error's message: at most `size` - 1 bytes. */
+/* `text` from outside, cut for an error's message: at most `size` - 1 bytes. */
 const char *output_quote(const char *text, char *out, size_t size);
 
 /* stdout is a terminal and neither --no-color, NO_COLOR nor TERM=dumb is against it. */

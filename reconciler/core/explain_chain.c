@@ -329,8 +329,7 @@ static void say_failures(struct explain_subject *s)
     if (!o || !o->failures)
         return;
     out = explanation_begin(&s->chain, "last try");
-    print_time(out, o->failure_kind == ERROR_NEEDLESS ? "in vain at " : "failed at ",
-               o->failed_at);
+    print_time(out, o->failure_kind == ERROR_NEEDLESS ? "in vain at " : "failed at ", o->failed_at);
     if (o->failures > 1)
         buf_printf(out, ", %u in a row", o->failures);
     buf_printf(out, " (%s)", error_kind_name(o->failure_kind));
@@ -409,9 +408,8 @@ static void write_block_place(struct explain_subject *s, struct buf *out)
     case REASON_UNRESOLVED:
         buf_cstr(out, ": ");
         buf_str(out, acme->unresolved.ptr ? acme->unresolved : acme->account_key->unresolved);
-        explanation_at(&s->chain,
-                       acme->unresolved.ptr ? acme->unresolved_place
-                                            : acme->account_key->unresolved_place);
+        explanation_at(&s->chain, acme->unresolved.ptr ? acme->unresolved_place
+                                                       : acme->account_key->unresolved_place);
         break;
     case REASON_NO_ACCOUNT_KEY:
         explanation_at(&s->chain, acme->account_key_id.place);
@@ -494,7 +492,9 @@ static void write_reason(struct explain_subject *s, struct buf *out)
             print_time(out, "the CA asked to wait longer than can be waited, until ",
                        s->action.asked_at);
         else
-            buf_cstr(out, "the CA asked to wait until then");
+            buf_cstr(out,
+                     "the CA asked to wait until then (of several limits it names the one that "
+                     "is free last)");
         return;
     case REASON_NEEDLESS:
         buf_printf(out,

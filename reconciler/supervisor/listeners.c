@@ -16,7 +16,7 @@
 #include "reconciler/supervisor/port_owner.h"
 
 #define LISTENERS_FREE_PORTS 1024 /* and above: for everybody (ip(7)) */
-#define LISTENERS_OWNER_MAX 200 /* bytes about who has a port */
+#define LISTENERS_OWNER_MAX 200   /* bytes about who has a port */
 #define DEFER_ACCEPT_S 1          /* nginx' value for `deferred` */
 
 union address {
@@ -41,11 +41,8 @@ static int fail(struct error *e, int number, const struct settings_listen *l)
 
     print_address(l, &text);
     error_errno(e, ERROR_IO, number, "cannot listen on %s", text.data ? text.data : "an address");
-    if (number == EACCES && l->port && l->port < LISTENERS_FREE_PORTS) {
-        size_t len = strlen(e->message);
-        snprintf(e->message + len, sizeof(e->message) - len,
-                 "; ports below %d need root or CAP_NET_BIND_SERVICE", LISTENERS_FREE_PORTS);
-    }
+    if (number == EACCES && l->port && l->port < LISTENERS_FREE_PORTS)
+        error_suffix(e, "; ports below %d need root or CAP_NET_BIND_SERVICE", LISTENERS_FREE_PORTS);
     buf_free(&text);
     return -1;
 }
@@ -256,16 +253,14 @@ static void say_owner(const char *prefix, uint16_t port, struct error *e)
 {
     struct buf text = BUF_INIT(LISTENERS_OWNER_MAX);
     long owner = owner_of(prefix);
-    size_t len = strlen(e->message);
 
     if (owner > 1) {
-        snprintf(e->message + len, sizeof(e->message) - len, "; process %ld uses %.60s", owner,
-                 prefix);
+        error_suffix(e, "; process %ld uses %.60s", owner, prefix);
         return;
     }
     port_owner_print(port, &text);
-    snprintf(e->message + len, sizeof(e->message) - len, "; %u is held by %s", (unsigned)port,
-             text.data ? text.data : "another process");
+    error_suffix(e, "; %u is held by %s", (unsigned)port,
+                 text.data ? text.data : "another process");
     buf_free(&text);
 }
 

@@ -130,7 +130,7 @@ static void refused(void)
         {{"check", "---"}, "unknown option \"---\""},
         {{"check", "-x"}, "unknown option \"-x\""},
         {{"check", "-vx"}, "unknown option \"-vx\""},
-        {{"check", "-\x1b[31m"}, "unknown option \"-\\x1b[31m\""},
+        {{"check", "-\x1b[31m"}, "unknown option \"-\x1b[31m\""},
         {{"check", "--strict=yes"}, "--strict takes no argument"},
         {{"check", "--strict="}, "--strict takes no argument"},
         {{"check", "--config"}, "--config needs FILE"},
@@ -144,7 +144,7 @@ static void refused(void)
         {{"check", "--now", "2026-11-24"},
          "--now takes a time such as 2026-11-24T02:57:00Z, not \"2026-11-24\""},
         {{"check", "--now=now\n"},
-         "--now takes a time such as 2026-11-24T02:57:00Z, not \"now\\x0a\""},
+         "--now takes a time such as 2026-11-24T02:57:00Z, not \"now\n\""},
     };
 
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
