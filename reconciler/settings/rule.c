@@ -13,6 +13,8 @@
 
 int rule_refuse(struct str value, const char *why, struct error *e)
 {
+    if (rule_is_pem(value))
+        return error_set(e, ERROR_USAGE, "a PEM text %s", why);
     return error_set(e, ERROR_USAGE, "\"%.*s%s\" %s", STR_ARG(str_slice(value, 0, SHOWN_MAX)),
                      value.len > SHOWN_MAX ? "..." : "", why);
 }

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import signal
 import socket
 import ssl
@@ -11,7 +12,6 @@ import memory
 import processes
 import server
 from harness import Case, declared, document, self_signed, service
-
 
 
 def fingerprint_of(pair):
@@ -114,9 +114,7 @@ class DeadKeys(Case):
         s.start()
         for name in ("gone.test", "rsa.test"):
             s.shake_hands(name)
-        raw = socket.create_connection(("127.0.0.1", s.tls), 10)
-        self.addCleanup(raw.close)
-        self.addCleanup(server.client_context().wrap_socket(raw, server_hostname="old.test").close)
+        self.open_connection(s, "old.test")
         dead = self.needles(old=old[1], gone=gone[1], rsa=rsa[1], api=api_key)
         self.assertTrue(memory.find(s.workers[0], self.needles(old=old[1])), "it looks at the right place")
         self.assertTrue(memory.find(s.control, self.needles(api=api_key)))
@@ -124,6 +122,37 @@ class DeadKeys(Case):
         processes.wait_until("it serves the new one", lambda: s.fingerprint("old.test") == fingerprint_of(new))
         self.assert_gone(s, dead)
         self.assertTrue(memory.find(s.workers[0], self.needles(new=new[1])))
+
+    def open_connection(self, s, name):
+        """A handshake that is over, and a connection that stays."""
+        raw = socket.create_connection(("127.0.0.1", s.tls), 10)
+        self.addCleanup(raw.close)
+        self.addCleanup(server.client_context().wrap_socket(raw, server_hostname=name).close)
+
+    def managed_keys(self, s):
+        """By name, as its first order took them down."""
+        with open(os.path.join(s.prefix, "storage", "log"), "rb") as f:
+            found = re.findall(rb"reconcert:order:([a-z.]+).*?(-----BEGIN.*?-----END[^\n]*\n)", f.read(), re.S)
+        return {name.decode(): key.decode() for name, key in reversed(found)}
+
+    def test_managed(self):
+        """Renewed, in a worker that had it parsed, and retired: that one may come back, so control has it."""
+        _, s = self.pair(document(["m.test", "r.test"]), settings={"nginx_worker_processes": "2"}, validity=16)
+        s.start()
+        s.wait_valid(["m.test", "r.test"])
+        for _ in range(8):
+            for name in ("m.test", "r.test"):
+                s.shake_hands(name)
+        self.open_connection(s, "m.test")
+        keys = self.managed_keys(s)
+        first = s.fingerprint("m.test")
+        for pid in (s.control, s.workers[0], s.workers[1]):
+            self.assertTrue(memory.find(pid, self.needles(m=keys["m.test"], r=keys["r.test"])))
+        s.write(document(["m.test"]))
+        s.wait_fingerprint("m.test", lambda seen: seen != first, bound=40)
+        self.assert_gone(s, self.needles(m=keys["m.test"]))
+        retired = self.needles(r=keys["r.test"])
+        self.assertEqual([[], []], [memory.find(pid, retired) for pid in s.workers])
 
     def test_refused_documents(self):
         """YAML and JSON that parse up to their end, or do not, and one that is valid but for a field."""

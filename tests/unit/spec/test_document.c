@@ -120,8 +120,8 @@ static const struct {
     {STR_INIT("a: 1\n---\nb: ]\n"),
      "f:3:4: " READ "did not find expected node content, while parsing a block node\n"},
     {STR_INIT("a: *nowhere\n"),
-     "f:1:4: " READ "invalid reference: no anchor has this name; a text that begins with '*' stands in "
-     "quotes\n"},
+     "f:1:4: " READ "invalid reference: no anchor has this name; a text that begins with '*' "
+     "stands in quotes\n"},
     {STR_INIT("a: &x [1, *x]\n"), "f:1:11: " READ "*x stands inside of what it names (line 1)\n"},
     {STR_INIT("a: &x\n  b: &y\n    c: *x\n"),
      "f:3:8: " READ "*x stands inside of what it names (line 1)\n"},

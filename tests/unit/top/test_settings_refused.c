@@ -124,6 +124,7 @@ static void test_nothing_is_quoted(void)
         "KONG_PREFIX=-----BEGIN PRIVATE KEY-----Hidden",
         "KONG_DECLARATIVE_CONFIG=key: |\n  Hidden",
         "KONG_ACME_SERVER=https://user:Hidden@ca.example/",
+        "KONG_ACME_SERVER=-----BEGIN PRIVATE KEY----- Hidden -----END PRIVATE KEY-----",
         long_path,
         long_key,
     };
