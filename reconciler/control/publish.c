@@ -18,15 +18,6 @@ struct token {
 
 struct tokens vec(struct token);
 
-/* When segments are merged for the sake of keys that nobody needs any more, in milliseconds. */
-static const struct {
-    int64_t wait; /* after the first such key */
-    int64_t gap;  /* between two merges */
-} stale_times[STACK_SIZES] = {
-    [STACK_SMALL] = {0, 10000},
-    [STACK_LARGE] = {1800000, 3600000},
-};
-
 struct publisher {
     struct publish_options options;
     struct stack *stack;
@@ -36,8 +27,6 @@ struct publisher {
     uint64_t first, generation;
     struct stack_merge merge;
     bool is_merging, merge_finished;
-    int64_t stale_due_ms[STACK_SIZES];    /* steady; 0 = none is stale */
-    int64_t stale_merged_ms[STACK_SIZES]; /* the last merge for it; 0 = none */
 };
 
 struct publisher *publisher_new(const struct publish_options *options, struct error *e)
@@ -78,52 +67,11 @@ void publisher_free(struct publisher *p)
     free(p);
 }
 
-/* ---- merges that stale segments want ---- */
-
-/* Sets the dates of those that are stale since we looked last, and tells who is due. */
-static void look_at_stale(struct publisher *p, int64_t now, bool due[STACK_SIZES])
-{
-    for (size_t i = 0; i < STACK_SIZES; i++) {
-        int64_t next = p->stale_merged_ms[i] ? p->stale_merged_ms[i] + stale_times[i].gap : 0;
-
-        if (!stack_is_stale(p->stack, (enum stack_size)i))
-            p->stale_due_ms[i] = 0;
-        else if (!p->stale_due_ms[i])
-            p->stale_due_ms[i] =
-                now + stale_times[i].wait > next ? now + stale_times[i].wait : next;
-        due[i] = p->stale_due_ms[i] && p->stale_due_ms[i] <= now;
-    }
-}
-
-static bool begin_merge(struct publisher *p)
-{
-    int64_t now = clock_steady_ms();
-    bool due[STACK_SIZES];
-
-    look_at_stale(p, now, due);
-    if (!stack_merge_begin(p->stack, due, &p->merge))
-        return false;
-    for (size_t i = 0; i < STACK_SIZES; i++)
-        if (due[i]) {
-            p->stale_merged_ms[i] = now;
-            p->stale_due_ms[i] = 0;
-        }
-    return true;
-}
-
 int64_t publish_wait(const struct publisher *p)
 {
-    int64_t least = INT64_MAX, now = clock_steady_ms();
+    int64_t wait = stack_merge_wait(p->stack, clock_steady_ms());
 
-    if (p->is_merging)
-        return INT64_MAX;
-    for (size_t i = 0; i < STACK_SIZES; i++) {
-        int64_t wait = p->stale_due_ms[i] > now ? (p->stale_due_ms[i] - now + 999) / 1000 : 0;
-
-        if (p->stale_due_ms[i] && wait < least)
-            least = wait;
-    }
-    return least;
+    return wait == INT64_MAX ? wait : (wait + 999) / 1000;
 }
 
 /* ---- segments ---- */
@@ -137,7 +85,8 @@ static const struct stack_segment *push(struct publisher *p, int fd, uint64_t si
 
     if (fd < 0)
         return NULL;
-    if (!p->is_merging && stack_count(p->stack) + 1 >= STACK_CREDENTIALS_MAX && begin_merge(p)) {
+    if (!p->is_merging && stack_count(p->stack) + 1 >= STACK_CREDENTIALS_MAX &&
+        stack_merge_begin(p->stack, clock_steady_ms(), &p->merge)) {
         stack_merge_run(&p->merge);
         if (stack_merge_end(p->stack, &p->merge, &entry, e) == 0 && entry)
             index_rebind(p->options.index, entry->mapped);
@@ -269,7 +218,7 @@ static void start_merge(struct publisher *p)
     const struct stack_segment *entry;
     struct error e;
 
-    if (p->is_merging || !begin_merge(p))
+    if (p->is_merging || !stack_merge_begin(p->stack, clock_steady_ms(), &p->merge))
         return;
     p->is_merging = true;
     if (job_submit(p->options.jobs, run_merge, on_merged, p) == 0)

@@ -4,6 +4,17 @@
 #include <string.h>
 #include <unistd.h>
 
+enum size { SIZE_SMALL, SIZE_LARGE, SIZES };
+
+/* When segments are merged for the sake of keys that nobody needs any more, in milliseconds. */
+static const struct {
+    int64_t wait; /* after the first such key */
+    int64_t gap;  /* between two merges */
+} stale_times[SIZES] = {
+    [SIZE_SMALL] = {0, STACK_SMALL_GAP_MS},
+    [SIZE_LARGE] = {STACK_LARGE_WAIT_MS, STACK_LARGE_GAP_MS},
+};
+
 struct stack {
     uint64_t next_id;
     bool is_unlocked;
@@ -12,6 +23,8 @@ struct stack {
     struct stack_segment credentials[STACK_CREDENTIALS_MAX];
     size_t count;
     struct stack_segment tokens, routes; /* id 0 = none */
+    int64_t due_ms[SIZES];               /* steady; 0 = none is stale */
+    int64_t merged_ms[SIZES];            /* the last merge for stale ones; 0 = none */
 };
 
 struct stack *stack_new(uint64_t first_id)
@@ -89,12 +102,12 @@ static void find_stale(struct stack *s, size_t at)
         all[at].is_stale = all[at].is_stale || hides(all[i].mapped, all[at].mapped);
 }
 
-static enum stack_size size_of(const struct stack_segment *entry)
+static enum size size_of(const struct stack_segment *entry)
 {
-    return segment_count(entry->mapped) <= STACK_SMALL_NAMES ? STACK_SMALL : STACK_LARGE;
+    return segment_count(entry->mapped) <= STACK_SMALL_NAMES ? SIZE_SMALL : SIZE_LARGE;
 }
 
-bool stack_is_stale(const struct stack *s, enum stack_size size)
+static bool is_stale(const struct stack *s, enum size size)
 {
     for (size_t i = 0; i < s->count; i++)
         if (s->credentials[i].is_stale && size_of(&s->credentials[i]) == size)
@@ -204,8 +217,23 @@ static size_t choose(const struct stack *s)
     return best;
 }
 
+/* Sets the dates of those that are stale since we looked last, and tells who is due. */
+static void look_at_stale(struct stack *s, int64_t now_ms, bool due[SIZES])
+{
+    for (size_t i = 0; i < SIZES; i++) {
+        int64_t first = now_ms + stale_times[i].wait;
+        int64_t next = s->merged_ms[i] ? s->merged_ms[i] + stale_times[i].gap : 0;
+
+        if (!is_stale(s, (enum size)i))
+            s->due_ms[i] = 0;
+        else if (!s->due_ms[i])
+            s->due_ms[i] = first > next ? first : next;
+        due[i] = s->due_ms[i] && s->due_ms[i] <= now_ms;
+    }
+}
+
 /* All down to the lowest stale one that is due; above it there is what hides its names. */
-static size_t choose_stale(const struct stack *s, const bool due[STACK_SIZES])
+static size_t choose_stale(const struct stack *s, const bool due[SIZES])
 {
     for (size_t n = s->count; n > 0; n--) {
         const struct stack_segment *entry = &s->credentials[s->count - n];
@@ -215,17 +243,37 @@ static size_t choose_stale(const struct stack *s, const bool due[STACK_SIZES])
     return 0;
 }
 
-bool stack_merge_begin(struct stack *s, const bool due[STACK_SIZES], struct stack_merge *m)
+int64_t stack_merge_wait(const struct stack *s, int64_t now_ms)
+{
+    int64_t least = INT64_MAX;
+
+    for (size_t i = 0; !s->is_merging && i < SIZES; i++) {
+        int64_t wait = s->due_ms[i] > now_ms ? s->due_ms[i] - now_ms : 0;
+
+        if (s->due_ms[i] && wait < least)
+            least = wait;
+    }
+    return least;
+}
+
+bool stack_merge_begin(struct stack *s, int64_t now_ms, struct stack_merge *m)
 {
     size_t worth, stale, count;
+    bool due[SIZES];
 
     if (s->is_merging)
         return false;
+    look_at_stale(s, now_ms, due);
     worth = choose(s);
     stale = choose_stale(s, due);
     count = worth > stale ? worth : stale;
     if (count < 2)
         return false;
+    for (size_t i = 0; i < SIZES; i++)
+        if (due[i]) {
+            s->merged_ms[i] = now_ms;
+            s->due_ms[i] = 0;
+        }
     memset(m, 0, sizeof(*m));
     m->fd = -1;
     m->count = count;

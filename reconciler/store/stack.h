@@ -27,9 +27,14 @@ struct stack_segment {
     bool is_stale;          /* a newer one knows a name whose credential it holds */
 };
 
-/* A retired key lies in its segment until that is merged; small ones are merged for it at once. */
+/*
+ * A retired key lies in its segment until that is merged; small ones are merged for it at once,
+ * large ones within an hour, and not more often.
+ */
 #define STACK_SMALL_NAMES 10000
-enum stack_size { STACK_SMALL, STACK_LARGE, STACK_SIZES };
+#define STACK_SMALL_GAP_MS 10000
+#define STACK_LARGE_WAIT_MS 1800000
+#define STACK_LARGE_GAP_MS 3600000
 
 /* Segments are numbered from `first_id` on, each number used once. NULL: out of memory. */
 struct stack *stack_new(uint64_t first_id) MUST_CHECK;
@@ -52,9 +57,6 @@ bool stack_is_locked(const struct stack *s);
 /* Fills the manifest's ids and count; `generation` is the caller's. */
 void stack_manifest(const struct stack *s, struct channel_message *m);
 
-/* Is there a stale one of this size? */
-bool stack_is_stale(const struct stack *s, enum stack_size size);
-
 /* One merge of neighbours in the stack, to be run on any thread while the stack is used on. */
 struct stack_merge {
     struct segment *segments[CHANNEL_SEGMENTS_MAX]; /* newest first */
@@ -67,11 +69,13 @@ struct stack_merge {
 };
 
 /*
- * Is a merge worth it now, or needed since stale ones of a size that is due are to go? True fills
- * *m; then stack_merge_run, then stack_merge_end, whatever happens. One at a time.
+ * Is a merge worth it now, or due since stale ones are to go? True fills *m; then stack_merge_run,
+ * then stack_merge_end, whatever happens. One at a time. `now_ms` is of the steady clock.
  */
-bool stack_merge_begin(struct stack *s, const bool due[STACK_SIZES],
-                       struct stack_merge *m) MUST_CHECK;
+bool stack_merge_begin(struct stack *s, int64_t now_ms, struct stack_merge *m) MUST_CHECK;
+/* Milliseconds until it is to be asked again for stale ones that it saw; INT64_MAX: there are none.
+ */
+int64_t stack_merge_wait(const struct stack *s, int64_t now_ms);
 /* Touches nothing but `m`. */
 void stack_merge_run(struct stack_merge *m);
 /*

@@ -10,14 +10,15 @@
 #define NAMES 600
 #define FIRST_ID 1000
 
-static const bool none_due[STACK_SIZES];
+#define LARGE (STACK_SMALL_NAMES + 1)
+#define NEVER 0 /* the instant at which no stale one is due */
 
 /* Writes a segment in which each name's credential carries a version number. */
 static int write_names(const unsigned *numbers, const unsigned *versions, size_t count,
                        uint64_t *size)
 {
-    static char names[NAMES][16], leaves[NAMES][400];
-    static struct segment_name list[NAMES];
+    static char names[LARGE][16], leaves[LARGE][400];
+    static struct segment_name list[LARGE];
     struct error e;
     int fd;
 
@@ -138,18 +139,16 @@ static bool merge(struct stack *s, const struct stack_segment **entry)
     struct stack_merge m;
     struct error e;
 
-    if (!stack_merge_begin(s, none_due, &m))
+    if (!stack_merge_begin(s, NEVER, &m))
         return false;
     stack_merge_run(&m);
     CU_ASSERT(stack_merge_end(s, &m, entry, &e) == 0);
     return true;
 }
 
-/* A replaced credential goes when its segment's size is due, however little else it is worth. */
+/* A replaced credential goes at once, however little its segment is worth a merge else. */
 static void test_stale(void)
 {
-    static const bool small[STACK_SIZES] = {[STACK_SMALL] = true};
-    static const bool large[STACK_SIZES] = {[STACK_LARGE] = true};
     struct stack *s = stack_new(FIRST_ID);
     unsigned numbers[NAMES], versions[NAMES], one = 7, other = NAMES, version = 2;
     const struct stack_segment *entry;
@@ -162,28 +161,66 @@ static void test_stale(void)
     }
     CU_ASSERT_PTR_NOT_NULL(push(s, numbers, versions, NAMES));
     CU_ASSERT_PTR_NOT_NULL(push(s, &other, &version, 1));
-    CU_ASSERT_FALSE(stack_is_stale(s, STACK_SMALL));
-    CU_ASSERT_FALSE(stack_merge_begin(s, small, &m));
+    CU_ASSERT_FALSE(stack_merge_begin(s, 1, &m));
+    CU_ASSERT_EQUAL(stack_merge_wait(s, 1), INT64_MAX);
     CU_ASSERT_PTR_NOT_NULL(push(s, &one, &version, 1));
     while (merge(s, &entry))
         continue;
-    CU_ASSERT_TRUE(stack_is_stale(s, STACK_SMALL));
-    CU_ASSERT_FALSE(stack_is_stale(s, STACK_LARGE));
-    CU_ASSERT_FALSE(stack_merge_begin(s, large, &m));
-    CU_ASSERT_TRUE_FATAL(stack_merge_begin(s, small, &m));
+    CU_ASSERT_TRUE_FATAL(stack_merge_begin(s, 1, &m));
     /* What comes meanwhile makes the result stale again. */
     version = 0;
     CU_ASSERT_PTR_NOT_NULL(push(s, &one, &version, 1));
+    CU_ASSERT_EQUAL(stack_merge_wait(s, 1), INT64_MAX);
     stack_merge_run(&m);
     CU_ASSERT_EQUAL(stack_merge_end(s, &m, &entry, &e), 0);
-    CU_ASSERT_TRUE(stack_is_stale(s, STACK_SMALL));
-    CU_ASSERT_TRUE_FATAL(stack_merge_begin(s, small, &m));
+    CU_ASSERT_FALSE(stack_merge_begin(s, STACK_SMALL_GAP_MS, &m));
+    CU_ASSERT_EQUAL(stack_merge_wait(s, STACK_SMALL_GAP_MS), 1);
+    CU_ASSERT_TRUE_FATAL(stack_merge_begin(s, STACK_SMALL_GAP_MS + 1, &m));
     stack_merge_run(&m);
     CU_ASSERT_EQUAL(stack_merge_end(s, &m, &entry, &e), 0);
-    CU_ASSERT_FALSE(stack_is_stale(s, STACK_SMALL));
+    CU_ASSERT_EQUAL(stack_merge_wait(s, STACK_SMALL_GAP_MS + 1), INT64_MAX);
     CU_ASSERT_EQUAL(stack_count(s), 1);
     CU_ASSERT_EQUAL(look_up(s, one), 0);
     CU_ASSERT_EQUAL(look_up(s, 8), 1);
+    stack_free(s);
+}
+
+/* A change at `now` has the large one merged after `wait`, and not a millisecond sooner. */
+static void check_large(struct stack *s, int64_t now, int64_t wait)
+{
+    static unsigned number = 7, version = 2;
+    const struct stack_segment *entry;
+    struct stack_merge m;
+    struct error e;
+
+    version++;
+    CU_ASSERT_PTR_NOT_NULL(push(s, &number, &version, 1));
+    CU_ASSERT_FALSE(stack_merge_begin(s, now, &m));
+    CU_ASSERT_EQUAL(stack_merge_wait(s, now), wait);
+    CU_ASSERT_FALSE(stack_merge_begin(s, now + wait - 1, &m));
+    CU_ASSERT_TRUE_FATAL(stack_merge_begin(s, now + wait, &m));
+    stack_merge_run(&m);
+    CU_ASSERT_EQUAL(stack_merge_end(s, &m, &entry, &e), 0);
+    CU_ASSERT_EQUAL(stack_count(s), 1);
+    CU_ASSERT_EQUAL(look_up(s, number), version);
+}
+
+/* One name more than a small one has: within an hour, and at most once an hour. */
+static void test_stale_large(void)
+{
+    static unsigned numbers[LARGE], versions[LARGE];
+    struct stack *s = stack_new(FIRST_ID);
+    int64_t merged = 1 + STACK_LARGE_WAIT_MS;
+
+    for (unsigned i = 0; i < LARGE; i++) {
+        numbers[i] = i;
+        versions[i] = 1;
+    }
+    CU_ASSERT_PTR_NOT_NULL_FATAL(push(s, numbers, versions, LARGE));
+    check_large(s, 1, STACK_LARGE_WAIT_MS);
+    check_large(s, merged, STACK_LARGE_GAP_MS);
+    merged += STACK_LARGE_GAP_MS;
+    check_large(s, merged + STACK_LARGE_GAP_MS, STACK_LARGE_WAIT_MS);
     stack_free(s);
 }
 
@@ -216,8 +253,8 @@ static void test_random(void)
         }
         CU_ASSERT_FATAL(count == 0 || push(s, numbers, news, count) != NULL);
         if (!is_pending) {
-            is_pending = stack_merge_begin(s, none_due, &pending);
-            CU_ASSERT(!stack_merge_begin(s, none_due, &(struct stack_merge){0}) || !is_pending);
+            is_pending = stack_merge_begin(s, NEVER, &pending);
+            CU_ASSERT(!stack_merge_begin(s, NEVER, &(struct stack_merge){0}) || !is_pending);
         } else if ((seed >> 50) % 3 == 0) {
             stack_merge_run(&pending);
             CU_ASSERT(stack_merge_end(s, &pending, &entry, &e) == 0);
@@ -306,7 +343,7 @@ static void test_full(void)
         version = number + 1;
         CU_ASSERT(push(s, &number, &version, 1) != NULL);
         if (number == 1)
-            CU_ASSERT(stack_merge_begin(s, none_due, &m));
+            CU_ASSERT(stack_merge_begin(s, NEVER, &m));
     }
     CU_ASSERT(stack_count(s) <= CHANNEL_SEGMENTS_MAX);
     fd = write_names(&number, &version, 1, &size);
@@ -333,6 +370,7 @@ int main(void)
     CU_add_test(suite, "manifest", test_manifest);
     CU_add_test(suite, "broken segment", test_broken_segment);
     CU_add_test(suite, "stale", test_stale);
+    CU_add_test(suite, "stale, large", test_stale_large);
     CU_add_test(suite, "random", test_random);
     CU_add_test(suite, "geometry", test_geometry);
     CU_add_test(suite, "all gone", test_all_gone);
