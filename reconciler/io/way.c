@@ -57,25 +57,45 @@ static int open_plainly(const char *path)
 struct walk {
     int folder;     /* O_PATH */
     bool is_shared; /* others may put names into the folder, but not move what is root's */
+    bool is_held;   /* it is not root's alone, but lies on this read-only mount: no way leads out */
+    uint64_t mount;
     int steps;
     char rest[PATH_MAX];
 };
 
-/* May nobody but root change what the folder's names lead to? */
+/* Is the folder on the mount that holds us, or may this one do so? */
+static bool hold(struct walk *w)
+{
+    struct statfs fs;
+    struct statx x;
+
+    if (statx(w->folder, "", AT_EMPTY_PATH, STATX_MNT_ID, &x) || !(x.stx_mask & STATX_MNT_ID))
+        return false;
+    if (w->is_held)
+        return x.stx_mnt_id == w->mount;
+    w->is_held = true;
+    w->mount = x.stx_mnt_id;
+    /* Anybody may mount FUSE. */
+    return fstatfs(w->folder, &fs) == 0 && fs.f_flags & ST_RDONLY && fs.f_type != FUSE_SUPER_MAGIC;
+}
+
+/*
+ * May nobody but root change what the folder's names lead to? Who writes a read-only mount
+ * elsewhere chooses its names, so that those may not lead to other files than its own.
+ */
 static bool is_safe(struct walk *w)
 {
     struct stat st;
-    struct statfs fs;
+    bool is_open;
 
-    if (fstat(w->folder, &st) || fstatfs(w->folder, &fs))
+    if (fstat(w->folder, &st))
         return false;
-    /* Anybody may mount FUSE. */
-    if (fs.f_flags & ST_RDONLY && fs.f_type != FUSE_SUPER_MAGIC) {
-        w->is_shared = false;
+    is_open = st.st_mode & (S_IWGRP | S_IWOTH);
+    w->is_shared = is_open && st.st_mode & S_ISVTX;
+    if (!w->is_held && st.st_uid == 0 && (!is_open || w->is_shared))
         return true;
-    }
-    w->is_shared = st.st_mode & (S_IWGRP | S_IWOTH);
-    return st.st_uid == 0 && (!w->is_shared || st.st_mode & S_ISVTX);
+    w->is_shared = false;
+    return hold(w);
 }
 
 static bool enter(struct walk *w, int folder)
