@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "reconciler/base/str.h"
+#include "reconciler/base/validity.h"
 
 /*
  * What the file says: plain structs that spec fills and everybody reads. All memory belongs to the
@@ -94,6 +95,7 @@ struct certificate {
     struct entity entity;
     struct text cert, key;         /* PEM; resolved if they were references */
     struct text cert_alt, key_alt; /* value NULL: not set */
+    struct validity valid, valid_alt;
     /* A {vault://...} that could not be resolved: this certificate is unusable, the file is not. */
     struct str unresolved; /* the reference as written; NULL = none */
     struct place unresolved_place;

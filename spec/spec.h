@@ -37,10 +37,10 @@ struct spec_outside {
      * Looks at PEM texts of a certificate entity. 0 if all is well. Otherwise -1 with the field
      * ("cert", "key", "cert_alt", "key_alt", or "" for the entity) in *field and Kong's sentence in
      * *e: "invalid certificate: ...", "invalid key: ...", "certificate does not match key" ...
-     * Strings that are not set have ptr NULL.
+     * Strings that are not set have ptr NULL. *valid: when the certificate is; may be NULL.
      */
-    int (*check_certificate)(void *context, struct str cert, struct str key, const char **field,
-                             struct error *e);
+    int (*check_certificate)(void *context, struct str cert, struct str key, struct validity *valid,
+                             const char **field, struct error *e);
     /* Same for a key of `keys` (PEM private and/or public; ptr NULL if not set). */
     int (*check_key)(void *context, struct str private_key, struct str public_key,
                      const char **field, struct error *e);

@@ -305,7 +305,10 @@ static void turn(struct control *c)
         return;
     }
     carry_out_plan(c, now);
+    c->wants_sweep |= c->generation && generation_is_outdated(c->generation, now);
     next = earlier(pass_due(&c->pass, now), demands_say(c->demands, &c->conditions, now));
+    if (c->generation)
+        next = earlier(next, generation_next_date(c->generation, now));
     note_account(c);
     come_again(c, next ? next - now : INT64_MAX, announce(c));
     finish_errand(c);

@@ -90,19 +90,65 @@ static size_t add_pem(struct declared_pem *pems, size_t *count, struct str certi
     return (*count)++;
 }
 
-static void note_unusable(struct generation *g, const struct certificate *c, const char *why)
+static void note_unusable(const struct model *m, const struct certificate *c, const char *why,
+                          struct generation_declared *out)
 {
-    if (g->unusable_count++ == 0)
-        snprintf(g->unusable, sizeof(g->unusable), "the certificate at %s:%u:%u: %s",
-                 g->loaded->model->files[c->entity.place.file], c->entity.place.line,
-                 c->entity.place.column, why);
+    if (out->unusable_count++ == 0)
+        snprintf(out->unusable, sizeof(out->unusable), "the certificate at %s:%u:%u: %s",
+                 m->files[c->entity.place.file], c->entity.place.line, c->entity.place.column, why);
+}
+
+static void note_invalid(const struct model *m, const struct certificate *c, int64_t now,
+                         struct generation_declared *out)
+{
+    bool is_early = c->valid.from > now;
+    char at[CLOCK_TEXT_SIZE];
+
+    if (out->invalid_count++ == 0)
+        snprintf(out->invalid, sizeof(out->invalid), "the certificate at %.200s:%u:%u %s %s",
+                 m->files[c->entity.place.file], c->entity.place.line, c->entity.place.column,
+                 is_early ? "is not valid before" : "expired at",
+                 clock_print(is_early ? c->valid.from : c->valid.to, at));
+}
+
+/* Until when they stay as valid as they are, and which are not. */
+static void find_dates(const struct generation_state *state, const struct generation *g,
+                       int64_t now, struct generation_declared *out)
+{
+    const struct validity ours = {g->policy.built_at, INT64_MAX};
+    const struct model *m = g->loaded->model;
+
+    *out = (struct generation_declared){.since = INT64_MIN, .until = INT64_MAX};
+    validity_narrow(&ours, now, &out->since, &out->until);
+    for (size_t i = 0; i < ARRAY_LENGTH(state->defaults) && state->defaults[i]; i++) {
+        const struct validity valid = {state->defaults[i]->facts.not_before,
+                                       state->defaults[i]->facts.not_after};
+        validity_narrow(&valid, now, &out->since, &out->until);
+    }
+    for (size_t i = 0; i < m->certificate_count; i++) {
+        const struct certificate *c = &m->certificates[i];
+
+        validity_narrow(&c->valid, now, &out->since, &out->until);
+        validity_narrow(&c->valid_alt, now, &out->since, &out->until);
+        if (!explain_is_valid(c, &g->policy, now))
+            note_invalid(m, c, now, out);
+    }
+}
+
+bool generation_is_outdated(const struct generation *g, int64_t now)
+{
+    return now < g->declared.since || now >= g->declared.until;
+}
+
+int64_t generation_next_date(const struct generation *g, int64_t now)
+{
+    return g->declared.until > now && g->declared.until < INT64_MAX ? g->declared.until : 0;
 }
 
 /* All PEM pairs of the file; numbers[i] belongs to model->certificates[i]. */
-static size_t list_pems(struct generation *g, struct declared_pem *pems,
-                        struct pair_numbers *numbers)
+static size_t list_pems(const struct model *m, struct declared_pem *pems,
+                        struct pair_numbers *numbers, struct generation_declared *out)
 {
-    const struct model *m = g->loaded->model;
     char why[REFERENCE_SHOWN_MAX + 64];
     size_t count = 0;
 
@@ -112,7 +158,7 @@ static size_t list_pems(struct generation *g, struct declared_pem *pems,
         if (c->unresolved.ptr) {
             snprintf(why, sizeof(why), "its reference %.*s gives no certificate and key",
                      STR_ARG(str_slice(c->unresolved, 0, REFERENCE_SHOWN_MAX)));
-            note_unusable(g, c, why);
+            note_unusable(m, c, why, out);
             continue;
         }
         numbers[i].primary = add_pem(pems, &count, c->cert.value, c->key.value);
@@ -132,44 +178,63 @@ static struct credential *result_of(const struct declared_result *results, size_
     return number == SIZE_MAX ? NULL : results[number].credential;
 }
 
-/* The default pair and one entry for each SNI whose certificate can be served, sorted. */
+static bool is_valid(const struct generation *g, const struct credential *c, int64_t now)
+{
+    const struct validity valid = {c->facts.not_before, c->facts.not_after};
+
+    return policy_is_clock_wrong(&g->policy, now) || validity_holds(&valid, now);
+}
+
+/* Of two credentials with different keys, the one that is valid if the other is not. */
+static struct index_declared entry_of(const struct generation *g, struct str name,
+                                      struct credential *primary, struct credential *alternate,
+                                      int64_t now)
+{
+    struct index_declared entry = {.name = name, .primary = primary, .alternate = alternate};
+
+    if (alternate && is_valid(g, primary, now) != is_valid(g, alternate, now)) {
+        entry.primary = is_valid(g, primary, now) ? primary : alternate;
+        entry.alternate = NULL;
+    }
+    return entry;
+}
+
+/* The default pair and one entry for each SNI whose certificate is served, sorted. */
 static size_t list_names(const struct generation_state *state, const struct generation *g,
                          const struct declared_result *results, const struct pair_numbers *numbers,
-                         struct index_declared *names)
+                         int64_t now, struct index_declared *names)
 {
     const struct model *m = g->loaded->model;
     size_t count = 0;
 
     if (state->defaults[0])
-        names[count++] = (struct index_declared){
-            .name = STR(""), .primary = state->defaults[0], .alternate = state->defaults[1]};
+        names[count++] = entry_of(g, STR(""), state->defaults[0], state->defaults[1], now);
     for (size_t i = 0; i < m->sni_count; i++) {
-        const struct pair_numbers *pair = &numbers[m->snis[i].certificate - m->certificates];
+        const struct sni *sni = &m->snis[i];
+        const struct pair_numbers *pair = &numbers[sni->certificate - m->certificates];
         struct credential *primary = result_of(results, pair->primary);
-        if (primary)
+
+        if (primary && !explain_gives_way(m, sni, &g->policy, now))
             names[count++] =
-                (struct index_declared){.name = m->snis[i].name.value,
-                                        .primary = primary,
-                                        .alternate = result_of(results, pair->alternate)};
+                entry_of(g, sni->name.value, primary, result_of(results, pair->alternate), now);
     }
     qsort(names, count, sizeof(*names), by_name);
     return count;
 }
 
-static void note_results(struct generation *g, const struct declared_result *results,
-                         const struct pair_numbers *numbers)
+static void note_results(const struct model *m, const struct declared_result *results,
+                         const struct pair_numbers *numbers, struct generation_declared *out)
 {
-    const struct model *m = g->loaded->model;
-
     for (size_t i = 0; i < m->certificate_count; i++) {
         size_t n = numbers[i].primary;
         if (n != SIZE_MAX && !results[n].credential)
-            note_unusable(g, &m->certificates[i], results[n].error->message);
+            note_unusable(m, &m->certificates[i], results[n].error->message, out);
     }
 }
 
-static int enforce_declared(const struct generation_state *state, struct generation *g,
-                            struct arena *scratch, struct error *e)
+static int enforce_declared(const struct generation_state *state, const struct generation *g,
+                            int64_t now, struct generation_declared *out, struct arena *scratch,
+                            struct error *e)
 {
     const struct model *m = g->loaded->model;
     struct declared_pem *pems = arena_array(scratch, 2 * m->certificate_count, sizeof(*pems));
@@ -182,12 +247,13 @@ static int enforce_declared(const struct generation_state *state, struct generat
 
     if (!pems || !numbers || !names)
         return error_memory(e);
-    count = list_pems(g, pems, numbers);
+    find_dates(state, g, now, out);
+    count = list_pems(m, pems, numbers, out);
     if (declared_prepare(state->declared, pems, count, &batch, e))
         return -1;
     results = declared_results(batch, &count);
-    note_results(g, results, numbers);
-    count = list_names(state, g, results, numbers, names);
+    note_results(m, results, numbers, out);
+    count = list_names(state, g, results, numbers, now, names);
     /* The index takes its references before the pool lets go of what the file dropped. */
     if (index_replace_declared(state->index, names, count, e) == 0 &&
         declared_commit(state->declared, batch, e) == 0)
@@ -210,7 +276,8 @@ static bool is_served(const struct generation *g, const struct action *a, int64_
         return false;
     if (plan_is_good(o, &g->policy, now))
         return true;
-    return explain_choose(g->loaded->model, a->name, o, false).served <= SERVED_MANAGED_STALE;
+    return explain_choose(g->loaded->model, a->name, o, &g->policy, now).served <=
+           SERVED_MANAGED_STALE;
 }
 
 int generation_serve(const struct generation_state *state, const struct generation *g,
@@ -349,12 +416,20 @@ static int make_plan(const struct generation_state *state, const struct generati
 int generation_sweep(const struct generation_state *state, const struct generation *g, int64_t now,
                      struct generation_plan *plan, struct error *e)
 {
-    if (make_plan(state, g, false, now, plan, e))
-        return -1;
-    if (publish_build(state->publisher, NULL, e) == 0)
-        return 0;
-    generation_plan_free(plan);
-    return -1;
+    struct arena *scratch = arena_new(NULL);
+    int rc = scratch ? 0 : error_memory(e);
+
+    plan->declared = g->declared;
+    if (rc == 0 && generation_is_outdated(g, now))
+        rc = enforce_declared(state, g, now, &plan->declared, scratch, e);
+    if (rc == 0)
+        rc = make_plan(state, g, false, now, plan, e);
+    if (rc == 0)
+        rc = publish_build(state->publisher, NULL, e);
+    if (rc)
+        generation_plan_free(plan);
+    arena_free(scratch);
+    return rc;
 }
 
 int generation_enforce(const struct generation_state *state, struct generation *g,
@@ -367,7 +442,7 @@ int generation_enforce(const struct generation_state *state, struct generation *
 
     if (!scratch)
         return error_memory(e);
-    rc = enforce_declared(state, g, scratch, e);
+    rc = enforce_declared(state, g, now, &plan->declared, scratch, e);
     if (rc == 0)
         rc = make_plan(state, g, true, now, plan, e);
     if (rc == 0)

@@ -27,6 +27,18 @@ struct store;
  * touches them.
  */
 
+/*
+ * What became of the declared certificates. Which of them are valid changes with time: it holds
+ * from `since` to before `until`; then a sweep is due.
+ */
+struct generation_declared {
+    int64_t since, until;
+    size_t unusable_count;            /* that cannot be served */
+    char unusable[ERROR_MESSAGE_MAX]; /* the first of them, in words */
+    size_t invalid_count;             /* of which no key type is valid now */
+    char invalid[ERROR_MESSAGE_MAX];
+};
+
 /* What a configuration asks for. Lives until the next one has taken its place. */
 struct generation {
     struct loaded *loaded;
@@ -35,8 +47,7 @@ struct generation {
     uint64_t routes_hash;
     char md5[33]; /* Kong's configuration_hash; "" until it has been computed, off the way to the
                      workers */
-    size_t unusable_count;            /* declared certificates that cannot be served */
-    char unusable[ERROR_MESSAGE_MAX]; /* the first of them, in words */
+    struct generation_declared declared; /* as of the last plan */
 };
 
 void generation_free(struct generation *g); /* NULL is fine */
@@ -64,6 +75,7 @@ struct generation_plan {
     size_t order_count;
     struct budget *budget; /* what is left of the CA's limits; NULL: none are known */
     struct policy policy;  /* that it was made by */
+    struct generation_declared declared;
 };
 
 void generation_plan_free(struct generation_plan *p);
@@ -98,7 +110,11 @@ int generation_enforce(const struct generation_state *state, struct generation *
                        const struct generation *before, int64_t now, struct generation_plan *plan,
                        struct error *e) MUST_CHECK;
 
-/* The full plan again, and every managed credential in or out of the index as the time demands. */
+/* Are other declared certificates valid than at the last plan? */
+bool generation_is_outdated(const struct generation *g, int64_t now);
+/* When that will be so; 0: never, or it is so. */
+int64_t generation_next_date(const struct generation *g, int64_t now);
+/* The full plan again, and every credential in or out of the index as the time demands. */
 int generation_sweep(const struct generation_state *state, const struct generation *g, int64_t now,
                      struct generation_plan *plan, struct error *e) MUST_CHECK;
 

@@ -179,10 +179,6 @@ static void take_generation(struct control *c, struct reload *r)
         forget_refused(c);
         condition_clear(&c->conditions, CONDITION_LAST_GOOD);
     }
-    if (c->generation->unusable_count)
-        condition_set(&c->conditions, CONDITION_CERTIFICATE, c->generation->unusable);
-    else
-        condition_clear(&c->conditions, CONDITION_CERTIFICATE);
     log_problems(&c->generation->loaded->problems);
     log_event(LOG_NOTICE, "config_loaded",
               LOG_FIELDS(log_cstr("sha256", c->generation->loaded->sha256),
@@ -197,6 +193,16 @@ static void take_generation(struct control *c, struct reload *r)
     hand_on(c, r, before);
 }
 
+/* Sets the condition, or clears it where `count` is 0. */
+static void tell_of_declared(struct control *c, enum condition_id id, size_t count,
+                             const char *first)
+{
+    if (count)
+        condition_set(&c->conditions, id, first);
+    else
+        condition_clear(&c->conditions, id);
+}
+
 static void take_plan(struct control *c, struct reload *r)
 {
     generation_plan_free(&c->plan);
@@ -205,8 +211,14 @@ static void take_plan(struct control *c, struct reload *r)
     c->plan_cursor = 0;
     c->pass.budget = c->plan.budget;
     c->plan.budget = NULL;
-    if (c->plan.plan)
+    if (c->plan.plan) {
         c->generation->policy = c->plan.policy;
+        c->generation->declared = c->plan.declared;
+        tell_of_declared(c, CONDITION_CERTIFICATE, c->plan.declared.unusable_count,
+                         c->plan.declared.unusable);
+        tell_of_declared(c, CONDITION_DECLARED, c->plan.declared.invalid_count,
+                         c->plan.declared.invalid);
+    }
     if (!c->generation->policy.account_limited_until)
         condition_clear(&c->conditions, CONDITION_ACCOUNT_LIMITED);
     r->plan = (struct generation_plan){0};

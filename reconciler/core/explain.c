@@ -75,8 +75,7 @@ static int look(struct explain_subject *s, struct str name)
     s->left_alone = desired_find_left_alone(o->desired, s->name);
     s->observed = find_observed(o->observed, s->name);
     s->gate = gate_ask(o->model->acme, s->name, &s->gate_entry);
-    s->choice = explain_choose(o->model, s->name, s->observed,
-                               plan_is_good(s->observed, o->policy, o->now));
+    s->choice = explain_choose(o->model, s->name, s->observed, o->policy, o->now);
     s->action = decide(s);
     s->chain.model = o->model;
     for (size_t i = 0; i < o->model->sni_count && !s->declared; i++)

@@ -23,7 +23,8 @@ enum explain_served {
 
 struct explain_choice {
     enum explain_served served;
-    const struct sni *sni; /* the declared one; NULL for managed and default */
+    const struct sni *sni;    /* the declared one; NULL for managed and default */
+    const struct sni *passed; /* the declared one that came before it and gives way; or NULL */
 };
 
 struct explain_options {
@@ -36,12 +37,22 @@ struct explain_options {
     int64_t now;
 };
 
+/* Is one of its certificates, of either key type, valid? With a wrong clock every one is. */
+bool explain_is_valid(const struct certificate *certificate, const struct policy *policy,
+                      int64_t now);
 /*
- * `observed` may be NULL; `good`: plan_is_good says so of it. Looks through model->snis, passing
- * over certificates with an unresolved reference: they cannot be served.
+ * A declared certificate that is not valid now gives way where Kong's order has, further down, one
+ * that is: "*.example.com" or "*" in place of "www.example.com". Never to the default certificate.
+ */
+bool explain_gives_way(const struct model *model, const struct sni *sni,
+                       const struct policy *policy, int64_t now);
+/*
+ * `observed` may be NULL. Looks through model->snis, passing over certificates with an unresolved
+ * reference: they cannot be served.
  */
 struct explain_choice explain_choose(const struct model *model, struct str name,
-                                     const struct observed_name *observed, bool good);
+                                     const struct observed_name *observed,
+                                     const struct policy *policy, int64_t now);
 
 /*
  * A name as people write it, as the file has it: in lower case, without blanks around, a final dot

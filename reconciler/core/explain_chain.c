@@ -177,17 +177,41 @@ static void say_gate(struct explain_subject *s)
     }
 }
 
-/* The declared certificate that a handshake gets: "*.example.com" and where. */
-static void write_declared(struct explain_subject *s, struct buf *out)
+static void write_sni(struct explain_subject *s, const struct sni *sni, struct buf *out)
 {
-    if (s->choice.served == SERVED_EXACT) {
+    if (sni == s->declared) {
         buf_cstr(out, "the certificate declared for this very name");
     } else {
         buf_cstr(out, "the certificate declared for \"");
-        buf_str(out, s->choice.sni->name.value);
+        buf_str(out, sni->name.value);
         buf_char(out, '"');
     }
-    explanation_at(&s->chain, s->choice.sni->name.place);
+    explanation_at(&s->chain, sni->name.place);
+}
+
+/* " is not valid before ..." where that is so. */
+static void write_dates(const struct explain_subject *s, const char *before, const struct sni *sni,
+                        struct buf *out)
+{
+    const struct validity *valid = &sni->certificate->valid;
+
+    if (explain_is_valid(sni->certificate, s->options->policy, s->options->now))
+        return;
+    buf_cstr(out, before);
+    print_time(out, valid->from > s->options->now ? " is not valid before " : " expired at ",
+               valid->from > s->options->now ? valid->from : valid->to);
+}
+
+/* The declared certificate that a handshake gets: "*.example.com" and where. */
+static void write_declared(struct explain_subject *s, struct buf *out)
+{
+    write_sni(s, s->choice.sni, out);
+    write_dates(s, ", although it", s->choice.sni, out);
+    if (s->choice.passed) {
+        buf_cstr(out, ", because ");
+        write_sni(s, s->choice.passed, out);
+        write_dates(s, "", s->choice.passed, out);
+    }
 }
 
 /* Why a name is not desired. */

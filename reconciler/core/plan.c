@@ -48,12 +48,6 @@ static bool has_expired(const struct observed_name *o, int64_t now)
     return now > o->not_after || o->not_after < o->not_before;
 }
 
-/* A clock from before this program was made says nothing of when certificates begin or end. */
-static bool is_clock_wrong(const struct policy *policy, int64_t now)
-{
-    return now < policy->built_at;
-}
-
 /* One that had begun by our own clock when it came has begun, if the clock was set back since. */
 static bool has_begun(const struct observed_name *o, int64_t now)
 {
@@ -62,13 +56,14 @@ static bool has_begun(const struct observed_name *o, int64_t now)
 
 bool plan_is_early(const struct observed_name *o, const struct policy *policy, int64_t now)
 {
-    return !has_begun(o, now) && o->not_before <= o->not_after && !is_clock_wrong(policy, now);
+    return !has_begun(o, now) && o->not_before <= o->not_after &&
+           !policy_is_clock_wrong(policy, now);
 }
 
 bool plan_is_good(const struct observed_name *o, const struct policy *policy, int64_t now)
 {
     return o && o->has_certificate && !o->revoked &&
-           (is_clock_wrong(policy, now) || (has_begun(o, now) && !has_expired(o, now)));
+           (policy_is_clock_wrong(policy, now) || (has_begun(o, now) && !has_expired(o, now)));
 }
 
 /*
@@ -328,7 +323,7 @@ struct action plan_decide(const struct desired_name *desired, const struct obser
         settle(&a, PLAN_RETIRE, REASON_NOT_DECLARED, now);
     else
         settle(&a, PLAN_NOTHING, REASON_NOT_DECLARED, 0);
-    if (is_clock_wrong(policy, now))
+    if (policy_is_clock_wrong(policy, now))
         stand_still(&a, now);
     return a;
 }

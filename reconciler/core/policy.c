@@ -47,6 +47,11 @@ int64_t policy_lifetime(int64_t not_before, int64_t not_after)
     return length < 0 ? 0 : length + 1;
 }
 
+bool policy_is_clock_wrong(const struct policy *policy, int64_t now)
+{
+    return now < policy->built_at;
+}
+
 /* How long before its end a certificate is due. */
 static int64_t renewal_window(int64_t lifetime, const struct policy *policy,
                               enum policy_clamp *clamp)

@@ -36,6 +36,9 @@ struct policy {
     int64_t built_at;       /* of this program: a clock before it is wrong; 0: any clock is right */
 };
 
+/* A clock from before this program was made says nothing of when certificates begin or end. */
+bool policy_is_clock_wrong(const struct policy *policy, int64_t now);
+
 enum policy_clamp { POLICY_NOT_CLAMPED, POLICY_CLAMPED_LOW, POLICY_CLAMPED_HIGH };
 
 /* Seconds during which it is valid, both ends included (RFC 5280 §4.1.2.5); 0 if it never is. */

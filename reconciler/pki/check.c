@@ -25,8 +25,8 @@ static int read_first(struct str pem, struct buf *der, struct certificate_view *
     return pem_read_first(&reader, der, &block, e) ? -1 : certificate_parse(buf_view(der), view, e);
 }
 
-int pki_check_certificate(void *context, struct str cert, struct str key, const char **field,
-                          struct error *e)
+int pki_check_certificate(void *context, struct str cert, struct str key, struct validity *valid,
+                          const char **field, struct error *e)
 {
     struct buf der = BUF_INIT(CERTIFICATE_DER_MAX), packed = BUF_SECRET(KEY_PACKED_MAX);
     struct certificate_view view;
@@ -40,6 +40,8 @@ int pki_check_certificate(void *context, struct str cert, struct str key, const 
         error_prefix(e, "invalid certificate");
         goto out;
     }
+    if (cert.ptr && valid)
+        *valid = (struct validity){view.not_before, view.not_after};
     if (key.ptr && (cert.ptr ? key_pack_pem_for(key, view.der, &type, &packed, &matches, e)
                              : key_pack_pem(key, &type, &packed, e))) {
         *field = "key";

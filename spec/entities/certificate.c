@@ -57,15 +57,15 @@ static struct str written(const struct schema_view *v, unsigned i)
 
 /* Asks about one pair; what is wrong is said where it belongs. True: all is well. */
 static bool check_pair(struct schema_context *c, struct schema_view *v,
-                       const struct schema_frame *at, unsigned cert_field, const char *prefix)
+                       const struct schema_frame *at, unsigned cert_field, struct validity *valid)
 {
     const struct spec_outside *outside = &c->options->outside;
     struct str cert = written(v, cert_field), key = written(v, cert_field + 1);
-    const char *field = "";
+    const char *field = "", *prefix = cert_field == CERTIFICATE_CERT ? "" : "alternative ";
     struct error e;
 
     if ((!cert.ptr && !key.ptr) ||
-        !outside->check_certificate(outside->context, cert, key, &field, &e))
+        !outside->check_certificate(outside->context, cert, key, valid, &field, &e))
         return true;
     if (!field[0]) {
         fault_add_entity(c, at, document_place(v->node), "%s%s", prefix, e.message);
@@ -77,7 +77,7 @@ static bool check_pair(struct schema_context *c, struct schema_view *v,
     }
     fault_add_field(c, v, at, cert_field, "%s", e.message);
     /* The certificate alone is broken so far; the key may be as well. */
-    if (key.ptr && outside->check_certificate(outside->context, STR_NONE, key, &field, &e))
+    if (key.ptr && outside->check_certificate(outside->context, STR_NONE, key, NULL, &field, &e))
         fault_add_field(c, v, at, cert_field + 1, "%s", e.message);
     return false;
 }
@@ -113,10 +113,11 @@ static void check_resolved(const struct schema_context *c, const struct schema_v
     if (!c->has_reference || c->unresolved.ptr || v->failed || !outside->check_certificate)
         return;
     if (!outside->check_certificate(outside->context, certificate->cert.value,
-                                    certificate->key.value, &field, &e) &&
+                                    certificate->key.value, &certificate->valid, &field, &e) &&
         (!certificate->cert_alt.value.ptr ||
          !outside->check_certificate(outside->context, certificate->cert_alt.value,
-                                     certificate->key_alt.value, &field, &e)))
+                                     certificate->key_alt.value, &certificate->valid_alt, &field,
+                                     &e)))
         return;
     for (unsigned i = CERTIFICATE_CERT; i <= CERTIFICATE_KEY_ALT; i++)
         if (v->slots[i] && v->slots[i]->kind == DOCUMENT_STRING &&
@@ -129,12 +130,14 @@ static void check_resolved(const struct schema_context *c, const struct schema_v
 static void check(struct schema_context *c, struct schema_view *v, void *into,
                   const struct schema_frame *at)
 {
-    if (into)
-        check_resolved(c, v, into);
+    struct certificate *certificate = into;
+
+    if (certificate)
+        check_resolved(c, v, certificate);
     if (!c->options->outside.check_certificate)
         return;
-    check_pair(c, v, at, CERTIFICATE_CERT, "");
-    check_pair(c, v, at, CERTIFICATE_CERT_ALT, "alternative ");
+    check_pair(c, v, at, CERTIFICATE_CERT, certificate ? &certificate->valid : NULL);
+    check_pair(c, v, at, CERTIFICATE_CERT_ALT, certificate ? &certificate->valid_alt : NULL);
     check_kinds(c, v, at);
 }
 
@@ -205,7 +208,7 @@ static void check_ca(struct schema_context *c, struct schema_view *v, void *into
         return;
     text = document_text(n);
     if (outside->check_certificate &&
-        outside->check_certificate(outside->context, text, STR_NONE, &field, &e)) {
+        outside->check_certificate(outside->context, text, STR_NONE, NULL, &field, &e)) {
         fault_add_field(c, v, at, 0, "%s", e.message);
         return;
     }

@@ -1,12 +1,14 @@
 """Dates that are odd: certificates too old or too new, waits without end, a clock that is wrong."""
 
 import os
+import subprocess
 import time
 
 import processes
-from harness import Case, document
-from scripted_ca import ScriptedCa
+from harness import Case, declared, document
+from scripted_ca import ScriptedCa, pem
 from test_foretold import BEGIN, DAY, Clock, seconds_of
+from test_override import fingerprint_of
 
 HOUR, YEAR = 3600, 365 * DAY
 
@@ -22,6 +24,14 @@ class Dates(Case):
 
     def start(self):
         self.s.start(environment={**self.s.clocked(), "FAULT_NOW": self.clock.path})
+
+    def pair_from(self, name, ahead, lifetime):
+        """(certificate, key) that begins so many seconds from now."""
+        def ask(*command, **options):
+            return subprocess.run(["openssl", *command], check=True, capture_output=True, **options).stdout
+        key = ask("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256")
+        self.ca.ahead = ahead
+        return pem(self.ca._certify(name, ask("pkey", "-pubout", "-outform", "DER", input=key), [name], lifetime)), key.decode()
 
     def now(self):
         return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.clock.now))
@@ -176,3 +186,27 @@ class Dates(Case):
         self.clock.set(BEGIN + DAY)
         self.wait_next("not_due", "valid", "b.test")
         self.wait_cleared("clock_wrong")
+
+    def test_declared(self):
+        """A certificate of the file that is not valid gives way to a wildcard's that is, while that lasts."""
+        self.begin()
+        exact, wild = self.pair_from("a.b.test", HOUR, DAY), self.pair_from("*.b.test", -HOUR, 9 * DAY)
+        both = [declared("a.b.test", pair=exact), declared("*.b.test", pair=wild)]
+        self.s.write(document(certificates=both))
+        self.start()
+
+        def check(served, told):
+            self.s.wait_fingerprint("a.b.test", lambda seen: seen == fingerprint_of(served[0]))
+            said = self.s.verb("explain", "a.b.test", "--now=" + self.now()).stdout
+            self.assertIn(told or "the certificate declared for this very name (", said)
+
+        check(wild, "is not valid before 2030-03-17T18:46:40Z")
+        self.assertEqual("note", self.wait_condition("certificate_not_valid")["level"])
+        self.clock.set(BEGIN + HOUR)
+        check(exact, "")
+        self.wait_cleared("certificate_not_valid")
+        self.clock.set(BEGIN + HOUR + DAY)
+        check(wild, "expired at 2030-03-18T18:46:39Z")
+        self.wait_condition("certificate_not_valid")
+        self.s.write(document(certificates=both[:1]))  # all there is
+        check(exact, "although it expired at ")

@@ -43,7 +43,7 @@ static void read_pem(struct str text)
     enum key_type type;
 
     credential_unref(credential_from_pem(pool, text, text, &e));
-    (void)pki_check_certificate(NULL, text, text, &field, &e);
+    (void)pki_check_certificate(NULL, text, text, NULL, &field, &e);
     (void)pki_certificate_algorithm(NULL, text);
     if (key_pack_pem(text, &type, &packed, &e) == 0 && !packed.len)
         abort();

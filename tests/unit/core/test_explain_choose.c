@@ -7,6 +7,8 @@
 #define DAY ((int64_t)86400)
 #define NOW ((int64_t)1800000000)
 
+static const struct policy policy;
+
 /* Kong's ladder: exact, first label, last label, "*"; ours before all of them while it is good. */
 static void choices(void)
 {
@@ -36,32 +38,82 @@ static void choices(void)
                               .active = true};
 
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
-        CU_ASSERT_EQUAL(explain_choose(&b->model, str_from(rows[i].name), NULL, false).served,
-                        SERVED_DEFAULT);
+        CU_ASSERT_EQUAL(
+            explain_choose(&b->model, str_from(rows[i].name), NULL, &policy, NOW).served,
+            SERVED_DEFAULT);
     for (unsigned i = 0; i < ARRAY_LENGTH(snis); i++)
         model_builder_sni(b, certificate, snis[i], "", i + 1);
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-        struct explain_choice c = explain_choose(&b->model, str_from(rows[i].name), NULL, false);
+        struct explain_choice c =
+            explain_choose(&b->model, str_from(rows[i].name), NULL, &policy, NOW);
 
         CU_ASSERT_EQUAL(c.served, rows[i].served);
         CU_ASSERT(c.sni && str_equal_cstr(c.sni->name.value, rows[i].sni));
-        c = explain_choose(&b->model, str_from(rows[i].name), &o, true);
+        c = explain_choose(&b->model, str_from(rows[i].name), &o, &policy, NOW);
         CU_ASSERT(c.served == SERVED_MANAGED && !c.sni);
-        c = explain_choose(&b->model, str_from(rows[i].name), &o, false);
+        c = explain_choose(&b->model, str_from(rows[i].name), &o, &policy, NOW + 90 * DAY);
         CU_ASSERT_EQUAL(c.served, rows[i].served);
     }
     certificate->unresolved = STR("{vault://env/x}");
-    CU_ASSERT_EQUAL(explain_choose(&b->model, STR("domain.eu"), NULL, false).served, SERVED_DEFAULT);
-    CU_ASSERT_EQUAL(explain_choose(&b->model, STR("domain.eu"), &o, false).served,
+    CU_ASSERT_EQUAL(explain_choose(&b->model, STR("domain.eu"), NULL, &policy, NOW).served,
+                    SERVED_DEFAULT);
+    CU_ASSERT_EQUAL(explain_choose(&b->model, STR("domain.eu"), &o, &policy, NOW + 90 * DAY).served,
                     SERVED_MANAGED_STALE);
     o.active = false;
-    CU_ASSERT_EQUAL(explain_choose(&b->model, STR("domain.eu"), &o, true).served, SERVED_DEFAULT);
+    CU_ASSERT_EQUAL(explain_choose(&b->model, STR("domain.eu"), &o, &policy, NOW).served,
+                    SERVED_DEFAULT);
     model_builder_free(b);
+}
+
+/* What is not valid now gives way to a valid one further down, if there is one. */
+static void dates(void)
+{
+    static const struct validity good = {NOW - DAY, NOW + DAY}, early = {NOW + 1, NOW + DAY},
+                                 ended = {NOW - DAY, NOW - 1};
+    static const struct {
+        struct validity exact, wildcard, star;
+        enum explain_served served, passed; /* passed: the same as served for none */
+    } rows[] = {
+        {good, good, good, SERVED_EXACT, SERVED_EXACT},
+        {early, good, good, SERVED_FIRST_WILDCARD, SERVED_EXACT},
+        {ended, good, good, SERVED_FIRST_WILDCARD, SERVED_EXACT},
+        {ended, early, good, SERVED_STAR, SERVED_EXACT},
+        {early, ended, early, SERVED_EXACT, SERVED_EXACT}, /* none: as it is declared */
+        {good, ended, ended, SERVED_EXACT, SERVED_EXACT},
+        {{0, 0}, good, good, SERVED_EXACT, SERVED_EXACT}, /* nobody knows */
+    };
+    const struct policy later = {.built_at = NOW + DAY}; /* the clock is wrong */
+
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct model_builder *b = model_builder_new();
+        struct certificate *exact = model_builder_certificate(b, "");
+        struct certificate *wildcard = model_builder_certificate(b, "");
+        struct certificate *star = model_builder_certificate(b, "");
+        const struct sni *sni = model_builder_sni(b, exact, "a.b.test", "", 1);
+        struct explain_choice c;
+
+        exact->valid = rows[i].exact;
+        wildcard->valid = rows[i].wildcard;
+        star->valid = rows[i].star;
+        model_builder_sni(b, star, "*", "", 2);
+        model_builder_sni(b, wildcard, "*.b.test", "", 3);
+        c = explain_choose(&b->model, STR("a.b.test"), NULL, &policy, NOW);
+        CU_ASSERT_EQUAL(c.served, rows[i].served);
+        CU_ASSERT_PTR_EQUAL(c.passed, rows[i].passed == rows[i].served ? NULL : sni);
+        CU_ASSERT_EQUAL(explain_gives_way(&b->model, sni, &policy, NOW), c.passed != NULL);
+        c = explain_choose(&b->model, STR("a.b.test"), NULL, &later, NOW);
+        CU_ASSERT_EQUAL(c.served, SERVED_EXACT);
+        exact->cert_alt.value = STR("another"); /* of another key type, and valid */
+        exact->valid_alt = good;
+        c = explain_choose(&b->model, STR("a.b.test"), NULL, &policy, NOW);
+        CU_ASSERT_EQUAL(c.served, SERVED_EXACT);
+        model_builder_free(b);
+    }
 }
 
 int main(void)
 {
-    CU_TestInfo tests[] = {{"choices", choices}, CU_TEST_INFO_NULL};
+    CU_TestInfo tests[] = {{"choices", choices}, {"dates", dates}, CU_TEST_INFO_NULL};
     CU_SuiteInfo suites[] = {{"explain choose", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
 
     if (CU_initialize_registry() || CU_register_suites(suites))

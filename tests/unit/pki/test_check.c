@@ -33,7 +33,7 @@ static void pairs(void)
             const char *field = "unset";
             struct error e;
             int result =
-                pki_check_certificate(NULL, text_of(c), buf_view(&kinds[k].pem), &field, &e);
+                pki_check_certificate(NULL, text_of(c), buf_view(&kinds[k].pem), NULL, &field, &e);
 
             CU_ASSERT_EQUAL(result, c == k ? 0 : -1);
             if (c != k) {
@@ -72,7 +72,7 @@ static void single_texts(void)
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         const char *field = "unset";
         struct error e;
-        int result = pki_check_certificate(NULL, rows[i].cert, rows[i].key, &field, &e);
+        int result = pki_check_certificate(NULL, rows[i].cert, rows[i].key, NULL, &field, &e);
 
         CU_ASSERT_EQUAL(result, rows[i].field ? -1 : 0);
         if (rows[i].field) {
@@ -95,7 +95,8 @@ static void first_block(void)
     buf_str(&text, text_of(RSA_2048));
     buf_cstr(&text, "-----BEGIN CERTIFICATE-----\nbroken");
     CU_ASSERT_EQUAL(
-        pki_check_certificate(NULL, buf_view(&text), buf_view(&kinds[P256].pem), &field, &e), 0);
+        pki_check_certificate(NULL, buf_view(&text), buf_view(&kinds[P256].pem), NULL, &field, &e),
+        0);
     buf_free(&text);
 }
 

@@ -140,9 +140,10 @@ static void test_model(void)
     spec_text_close(&t);
 }
 
-static int refuse_all(void *context, struct str cert, struct str key, const char **field,
-                      struct error *e)
+static int refuse_all(void *context, struct str cert, struct str key, struct validity *valid,
+                      const char **field, struct error *e)
 {
+    (void)valid;
     (void)context;
     (void)cert;
     (void)key;

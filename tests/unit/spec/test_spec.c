@@ -78,9 +78,10 @@ static void test_size(void)
 }
 
 /* Judges that know certificates by their first letter. */
-static int judge_pair(void *context, struct str cert, struct str key, const char **field,
-                      struct error *e)
+static int judge_pair(void *context, struct str cert, struct str key, struct validity *valid,
+                      const char **field, struct error *e)
 {
+    (void)valid;
     ++*(int *)context;
     if (cert.ptr && cert.ptr[0] == '!') {
         *field = "cert";
