@@ -286,6 +286,15 @@ static int64_t earlier(int64_t a, int64_t b)
     return !a || (b && b < a) ? b : a;
 }
 
+/* When a declared certificate begins or ends, 0 = never; where that has come, a sweep sees to it. */
+static int64_t await_declared(struct control *c, int64_t now)
+{
+    if (!c->generation)
+        return 0;
+    c->wants_sweep |= generation_is_outdated(c->generation, now);
+    return generation_next_date(c->generation, now);
+}
+
 /* Everything that touches the state happens here, and only while it is ours. */
 static void turn(struct control *c)
 {
@@ -305,10 +314,8 @@ static void turn(struct control *c)
         return;
     }
     carry_out_plan(c, now);
-    c->wants_sweep |= c->generation && generation_is_outdated(c->generation, now);
     next = earlier(pass_due(&c->pass, now), demands_say(c->demands, &c->conditions, now));
-    if (c->generation)
-        next = earlier(next, generation_next_date(c->generation, now));
+    next = earlier(next, await_declared(c, now));
     note_account(c);
     come_again(c, next ? next - now : INT64_MAX, announce(c));
     finish_errand(c);
