@@ -137,8 +137,9 @@ class DeadKeys(Case):
 
     def test_managed(self):
         """Renewed, in a worker that had it parsed, and retired: that one may come back, so control has it."""
-        _, s = self.pair(document(["m.test", "r.test"]), settings={"nginx_worker_processes": "2"}, validity=16)
-        s.start()
+        settings = {"nginx_worker_processes": "2", "acme_poll_interval": "1"}
+        _, s = self.pair(document(["m.test", "r.test"]), settings, validity=600)
+        s.start(environment=s.clocked())
         s.wait_valid(["m.test", "r.test"])
         for _ in range(8):
             for name in ("m.test", "r.test"):
@@ -149,7 +150,8 @@ class DeadKeys(Case):
         for pid in (s.control, s.workers[0], s.workers[1]):
             self.assertTrue(memory.find(pid, self.needles(m=keys["m.test"], r=keys["r.test"])))
         s.write(document(["m.test"]))
-        s.wait_fingerprint("m.test", lambda seen: seen != first, bound=40)
+        s.set_clock(320)  # more than half of their time
+        s.wait_fingerprint("m.test", lambda seen: seen != first)
         self.assert_gone(s, self.needles(m=keys["m.test"]))
         retired = self.needles(r=keys["r.test"])
         self.assertEqual([[], []], [memory.find(pid, retired) for pid in s.workers])
