@@ -187,6 +187,31 @@ class Dates(Case):
         self.wait_next("not_due", "valid", "b.test")
         self.wait_cleared("clock_wrong")
 
+    def test_more_than_can_be_explained(self):
+        """What failed in the future is tried at once: a clock that goes back and back would order for ever."""
+        self.begin()
+        names, ordered = [f"n{i}.test" for i in range(50)], self.ca.sent_orders
+        bound = 3 * len(names) + 20
+        self.s.write(document(names))
+        self.away = True
+        self.start()
+        for sent in (50, 100, 150, bound):
+            processes.wait_until(f"{sent} are sent", lambda sent=sent: len(ordered) >= sent, 30, 0.05)
+            processes.wait_until("nothing is under way", lambda: "order_open" not in
+                                 {c["next"]["because"]["reason"] for c in self.s.certificates().values()}, 30)  # fmt: skip
+            if sent < bound:
+                self.clock.set(self.clock.now - 600)
+        stopped = self.wait_condition("orders_stopped")
+        self.assertEqual("fault", stopped["level"])
+        self.assertIn(f"{bound} orders within an hour, and names and failures explain {bound}", stopped["text"])
+        self.assertIn("breaker", {c["next"]["because"]["reason"] for c in self.s.certificates().values()})
+        self.assertEqual(bound, len(ordered))
+        self.away = False
+        self.clock.set(self.clock.now + 2 * DAY)  # the wait of the fourth failure
+        for name in names:
+            self.wait_next("not_due", "valid", name)
+        self.wait_cleared("orders_stopped")
+
     def test_declared(self):
         """A certificate of the file that is not valid gives way to a wildcard's that is, while that lasts."""
         self.begin()
