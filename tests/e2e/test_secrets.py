@@ -1,6 +1,7 @@
 """What must not be told: other people's files, and keys."""
 
 import hashlib
+import json
 import os
 import re
 import signal
@@ -155,6 +156,35 @@ class DeadKeys(Case):
         self.assert_gone(s, self.needles(m=keys["m.test"]))
         retired = self.needles(r=keys["r.test"])
         self.assertEqual([[], []], [memory.find(pid, retired) for pid in s.workers])
+
+    def test_yaml(self):
+        """Text of a file of YAML, that is read and of comments, read and refused, with one worker."""
+        words = {w: w.title() + os.urandom(16).hex() for w in ("comment", "folded", "key", "refused")}
+        pair = self_signed("y.test")
+        text = f"""
+_format_version: '3.0' # {words["comment"]}
+consumers:
+- username: bob
+  keyauth_credentials: [{{key: "{words["key"]}"}}]
+certificates:
+- snis: [{{name: y.test}}]
+  cert: {json.dumps(pair[0])}
+  key: |
+    {pair[1].replace(chr(10), chr(10) + "    ")}
+services:
+- name: web
+  url: http://127.0.0.1:1/
+  tags: ['{words["folded"]}
+    two', '${{{{ env "DECK_WORD" }}}}']
+"""
+        s = self.server(text, settings={"acme_deck_env": "on", "nginx_worker_processes": "1"})
+        s.start(environment={"DECK_WORD": "x"})
+        s.shake_hands("y.test")
+        s.write(text + f"oops: {words['refused']}\n")
+        processes.wait_until("it is refused", lambda: s.events("config_problem"))
+        s.write(document(certificates=[declared("d.test")]))
+        processes.wait_until("a good one again", lambda: s.events("condition_cleared"))
+        self.assert_gone(s, self.needles(pair=pair[1], **words))
 
     def test_refused_documents(self):
         """YAML and JSON that parse up to their end, or do not, and one that is valid but for a field."""
