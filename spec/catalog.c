@@ -176,7 +176,8 @@ static int make_room(struct catalog *c, struct error *e)
         c->items[kind] = arena_array(c->context->scratch, c->counts[kind], sizeof(**c->items));
         c->structs[kind] = arena_array(c->context->arena, c->counts[kind], entity_infos[kind].size);
         c->templates[kind] = arena_alloc(c->context->scratch, entity_infos[kind].size);
-        if (!c->items[kind] || !c->structs[kind] || !c->templates[kind])
+        if (!c->items[kind] || !c->structs[kind] || !c->templates[kind] ||
+            arena_charge(c->context->scratch, c->counts[kind] * CATALOG_TABLES_BYTES))
             return error_memory(e);
         schema_set_defaults(c->context, entity_infos[kind].record, c->templates[kind]);
     }
@@ -212,8 +213,11 @@ static int prepare_names(struct catalog *c, struct error *e)
 
 static void add_link(struct catalog *c, struct catalog_link link)
 {
+    size_t had = c->link_cap;
+
     if (c->link_count == c->link_cap &&
-        vec_grow((void **)&c->links, &c->link_cap, sizeof(*c->links)))
+        (vec_grow((void **)&c->links, &c->link_cap, sizeof(*c->links)) ||
+         arena_charge(c->context->scratch, (c->link_cap - had) * sizeof(*c->links))))
         c->context->is_out_of_memory = true;
     else
         c->links[c->link_count++] = link;

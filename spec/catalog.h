@@ -16,6 +16,8 @@
  */
 
 #define CATALOG_NO_KIND 255
+/* What tables of names, ids and unique values take an entity, on the heap, at most at a time. */
+#define CATALOG_TABLES_BYTES ((size_t)128)
 
 /* Which entity: kind and place in the kind's arrays. */
 struct catalog_ref {

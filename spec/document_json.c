@@ -28,7 +28,7 @@ static void print_items(struct buf *out, const struct document_node *n, const st
     bool is_map = n->kind == DOCUMENT_MAP;
 
     buf_char(out, is_map ? '{' : '[');
-    for (uint32_t i = 0; i < n->count; i++) {
+    for (uint32_t i = 0; i < n->count && !out->failed; i++) {
         if (i)
             buf_char(out, ',');
         if (is_map) {

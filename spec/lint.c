@@ -353,7 +353,7 @@ static int check_twins(struct catalog *c)
 {
     const struct route *routes = c->structs[ENTITY_ROUTE];
     size_t count = c->filled[ENTITY_ROUTE], slots = 16;
-    struct buf text = BUF_INIT(SIZE_MAX / 2);
+    struct buf text = BUF_INIT(arena_room(c->context->scratch) / BUF_TIMES_HELD);
     struct matched *table;
     bool failed = false;
 
@@ -376,6 +376,7 @@ static int check_twins(struct catalog *c)
             table[at] = (struct matched){arena_str(c->context->scratch, buf_view(&text)), i};
         failed = text.failed || !table[at].text.ptr;
     }
+    failed |= text.failed && arena_charge(c->context->scratch, SIZE_MAX);
     failed |= !table;
     free(table);
     buf_free(&text);

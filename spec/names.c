@@ -46,8 +46,11 @@ uint32_t names_find(const struct names *n, struct str name)
 static int widen(struct names *n)
 {
     uint32_t wanted = n->slot_count * 2;
-    uint32_t *slots = calloc(wanted, sizeof(*slots));
+    uint32_t *slots;
 
+    if (arena_charge(n->arena, n->slot_count * sizeof(*slots)))
+        return -1;
+    slots = calloc(wanted, sizeof(*slots));
     if (!slots)
         return -1;
     free(n->slots);
@@ -61,9 +64,12 @@ static int widen(struct names *n)
 static int add_room(struct names *n)
 {
     uint32_t cap = n->cap ? n->cap * 2 : NAMES_FIRST_SLOTS / 2;
-    struct str *items = realloc(n->items, cap * sizeof(*items));
+    struct str *items;
     uint32_t *follower;
 
+    if (arena_charge(n->arena, (cap - n->cap) * (sizeof(*items) + sizeof(*follower))))
+        return -1;
+    items = realloc(n->items, cap * sizeof(*items));
     if (!items)
         return -1;
     n->items = items;

@@ -336,15 +336,45 @@ static int run(struct loading *l, struct model **model)
     return make_model(l, model);
 }
 
+static struct arena_limit memory_limit(const struct spec_source *sources, size_t count)
+{
+    struct arena_limit limit = {.max = SPEC_MEMORY_BESIDE};
+
+    for (size_t i = 0; i < count; i++)
+        limit.max += (SPEC_MEMORY_PER_BYTE - SPEC_MEMORY_TEXTS) * sources[i].bytes.len;
+    return limit;
+}
+
+/* Memory is there, but what these documents may take of it is used up. */
+static void refuse_memory(struct loading *l)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < l->count; i++)
+        bytes += l->sources[i].bytes.len;
+    error_set(l->error, ERROR_LIMIT,
+              "reading takes more memory than %zu bytes for each of its %zu bytes and %zu MiB: too "
+              "many values in too little text",
+              SPEC_MEMORY_PER_BYTE, bytes, SPEC_MEMORY_BESIDE >> 20);
+    refuse_source(l, 0, 0, 0, l->error->message);
+}
+
 int spec_load_detail(const struct spec_source *sources, size_t count,
                      const struct spec_options *options, struct arena *arena, struct model **model,
                      struct problems *problems, struct spec_detail *detail, struct error *e)
 {
     struct loading l = {sources, count, options, arena, problems, e, detail};
+    struct arena_limit limit = memory_limit(sources, count);
     int rc;
 
     e->kind = ERROR_NONE;
+    arena_share(arena, &limit);
+    arena_share(detail->scratch, &limit);
     rc = run(&l, model);
+    arena_share(arena, NULL);
+    arena_share(detail->scratch, NULL);
+    if (rc && e->kind == ERROR_MEMORY && limit.was_reached)
+        refuse_memory(&l);
     problems_mask(problems, &detail->outside);
     problems_sort(problems);
     return rc;

@@ -65,6 +65,16 @@ struct spec_options {
 #define SPEC_DEFAULT_MAX_BYTES ((size_t)512 << 20)
 
 /*
+ * Reading takes at most so much memory: for each byte of the documents, and beside that, which is
+ * what aliases within their limits may come to. Services and routes take 8 to 13 a byte. A
+ * document that needs more is refused with ERROR_LIMIT.
+ */
+#define SPEC_MEMORY_PER_BYTE ((size_t)24)
+#define SPEC_MEMORY_BESIDE ((size_t)256 << 20)
+/* Of those for each byte: the byte itself, and a text while libyaml or json.c makes it longer. */
+#define SPEC_MEMORY_TEXTS ((size_t)4)
+
+/*
  * Reads the sources as one configuration. On success 0, *model set, all of it in `arena`;
  * `problems` may hold warnings. -1 when the file is refused: problems->error_count > 0. -1 with
  * e->kind ERROR_MEMORY when memory ran out (problems then are not complete). Source bytes need to

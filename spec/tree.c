@@ -13,6 +13,8 @@
 #include "spec/problem.h"
 
 #define TREE_PATH_MAX 4096
+/* So many values of one list are moved to the tree piece by piece. */
+#define TREE_PIECE ((size_t)1 << 20)
 
 int tree_init(struct tree *t, const struct document_options *options, struct error *e)
 {
@@ -26,6 +28,7 @@ int tree_init(struct tree *t, const struct document_options *options, struct err
 
 void tree_fini(struct tree *t)
 {
+    arena_refund(t->options->nodes, t->charged);
     free(t->nodes);
     free(t->keys);
     free(t->levels);
@@ -114,8 +117,24 @@ int tree_string(struct tree *t, struct str text, struct document_node *node)
     return 0;
 }
 
+/* Arrays of the tree count as its nodes do. */
+static int charge(struct tree *t, size_t size)
+{
+    if (arena_charge(t->options->nodes, size))
+        return -1;
+    t->charged += size;
+    return 0;
+}
+
+static int grow(struct tree *t, void **items, size_t *cap, size_t item_size)
+{
+    size_t had = *cap;
+
+    return vec_grow(items, cap, item_size) || charge(t, (*cap - had) * item_size) ? -1 : 0;
+}
+
 /* An array indexed by names, zero where it grows. */
-static int cover(uint32_t **items, uint32_t *count, uint32_t name)
+static int cover(struct tree *t, uint32_t **items, uint32_t *count, uint32_t name)
 {
     uint32_t wanted = *count ? *count : 1024;
     uint32_t *grown;
@@ -124,6 +143,8 @@ static int cover(uint32_t **items, uint32_t *count, uint32_t name)
         return 0;
     while (wanted <= name)
         wanted *= 2;
+    if (charge(t, (wanted - *count) * sizeof(*grown)))
+        return -1;
     grown = realloc(*items, wanted * sizeof(*grown));
     if (!grown)
         return -1;
@@ -136,7 +157,7 @@ static int cover(uint32_t **items, uint32_t *count, uint32_t name)
 static int append_node(struct tree *t, const struct document_node *node)
 {
     if (t->node_count == t->node_cap &&
-        vec_grow((void **)&t->nodes, &t->node_cap, sizeof(*t->nodes)))
+        grow(t, (void **)&t->nodes, &t->node_cap, sizeof(*t->nodes)))
         return error_memory(t->error);
     t->nodes[t->node_count++] = *node;
     return 0;
@@ -174,9 +195,9 @@ static int add_anchor(struct tree *t, struct str name, uint32_t line, uint32_t c
 
     if (t->anchor_count == DOCUMENT_ANCHORS_MAX)
         return refuse(t, ERROR_LIMIT, line, column, "more than %d anchors", DOCUMENT_ANCHORS_MAX);
-    if (id == NAMES_NONE || cover(&t->anchor_of, &t->anchor_of_count, id) ||
+    if (id == NAMES_NONE || cover(t, &t->anchor_of, &t->anchor_of_count, id) ||
         (t->anchor_count == t->anchor_cap &&
-         vec_grow((void **)&t->anchors, &t->anchor_cap, sizeof(*t->anchors))))
+         grow(t, (void **)&t->anchors, &t->anchor_cap, sizeof(*t->anchors))))
         return error_memory(t->error);
     t->anchors[t->anchor_count++] =
         (struct tree_anchor){.name = id, .line = line, .column = column};
@@ -231,7 +252,7 @@ int tree_key(struct tree *t, struct str name, uint32_t line, uint32_t column)
     locate(t, &key.line, &key.column);
     key.name = names_put(t->options->names, name);
     if (key.name == NAMES_NONE ||
-        (t->key_count == t->key_cap && vec_grow((void **)&t->keys, &t->key_cap, sizeof(*t->keys))))
+        (t->key_count == t->key_cap && grow(t, (void **)&t->keys, &t->key_cap, sizeof(*t->keys))))
         return error_memory(t->error);
     t->levels[t->depth - 1].wants_key = false;
     if (key.name == t->merge_name)
@@ -327,7 +348,7 @@ static int check_duplicates(struct tree *t, const struct tree_level *level)
     for (size_t i = level->first_key; i < t->key_count; i++) {
         uint32_t name = t->keys[i].name;
 
-        if (cover(&t->seen_in, &t->seen_count, name))
+        if (cover(t, &t->seen_in, &t->seen_count, name))
             return error_memory(t->error);
         if (t->seen_in[name] == t->serial && name != t->merge_name)
             report_duplicate(t, level, i);
@@ -353,7 +374,7 @@ static int merge_map(struct tree *t, const struct document_node *from, uint32_t 
             continue;
         t->seen_in[key.name] = t->serial;
         if (t->key_count == t->key_cap &&
-            vec_grow((void **)&t->keys, &t->key_cap, sizeof(*t->keys)))
+            grow(t, (void **)&t->keys, &t->key_cap, sizeof(*t->keys)))
             return error_memory(t->error);
         t->keys[t->key_count++] = key;
         if (append_node(t, &from->as.items[i]))
@@ -401,6 +422,32 @@ static int merge(struct tree *t, const struct tree_level *level)
     return 0;
 }
 
+static void refund_nodes(struct tree *t)
+{
+    size_t size = t->node_cap * sizeof(*t->nodes);
+
+    arena_refund(t->options->nodes, size);
+    t->charged -= size;
+}
+
+/* From the end on, giving back what has moved. */
+static void move_nodes(struct tree *t, struct document_node *to, size_t first)
+{
+    while (t->node_count - first > TREE_PIECE) {
+        size_t from = t->node_count - TREE_PIECE;
+        struct document_node *rest;
+
+        memcpy(to + (from - first), t->nodes + from, TREE_PIECE * sizeof(*to));
+        rest = realloc(t->nodes, from * sizeof(*rest));
+        t->node_count = from;
+        if (rest) {
+            t->nodes = rest;
+            t->node_cap = from;
+        }
+    }
+    memcpy(to, t->nodes + first, (t->node_count - first) * sizeof(*to));
+}
+
 static int keep_items(struct tree *t, const struct tree_level *level, struct document_node *node)
 {
     size_t count = t->node_count - level->first_node;
@@ -410,10 +457,13 @@ static int keep_items(struct tree *t, const struct tree_level *level, struct doc
     node->count = (uint32_t)count;
     if (!count)
         return 0;
+    refund_nodes(t); /* what moves is not there twice */
     items = arena_alloc(t->options->nodes, count * sizeof(*items) + keys * sizeof(*t->keys));
     if (!items)
         return error_memory(t->error);
-    memcpy(items, t->nodes + level->first_node, count * sizeof(*items));
+    move_nodes(t, items, level->first_node);
+    if (charge(t, t->node_cap * sizeof(*items)))
+        return error_memory(t->error);
     if (keys)
         memcpy(items + count, t->keys + level->first_key, keys * sizeof(*t->keys));
     node->as.items = items;

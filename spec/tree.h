@@ -53,6 +53,7 @@ struct tree {
     uint32_t merge_name; /* "<<" */
     size_t total;        /* nodes written */
     size_t repeated;     /* nodes that aliases repeat */
+    size_t charged;      /* bytes of these arrays, of what the arena of nodes may take */
     bool is_done;
     struct document_node root;
     struct error *error;

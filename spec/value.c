@@ -8,6 +8,7 @@
 #include "spec/reference.h"
 
 #define VALUE_MESSAGE_MAX 1024
+#define SET_TABLE_BYTES 16 /* of the table that tells repeats, an item at most */
 
 /* Says why and returns false; for `return wrong(...)`. */
 static bool PRINTF_LIKE(4, 5) wrong(struct schema_context *c, const struct schema_frame *at,
@@ -261,7 +262,7 @@ static bool take_list(struct schema_context *c, const struct schema_field *f,
     if (!into || f->store != STORE_TEXTS)
         return take_items(c, f, n, NULL, at, of);
     texts = arena_array(c->arena, n->count, sizeof(*texts));
-    if (!texts) {
+    if (!texts || arena_charge(c->arena, n->count * SET_TABLE_BYTES)) {
         c->is_out_of_memory = true;
         return false;
     }
@@ -269,6 +270,7 @@ static bool take_list(struct schema_context *c, const struct schema_field *f,
         return false;
     *(struct texts *)(void *)(into + f->offset) =
         (struct texts){texts, is_set ? value_drop_repeats(texts, n->count) : n->count, true};
+    arena_refund(c->arena, n->count * SET_TABLE_BYTES);
     return true;
 }
 

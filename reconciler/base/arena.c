@@ -27,6 +27,7 @@ struct arena {
     size_t used;
     size_t max;
     size_t fail_after;
+    struct arena_limit *limit; /* NULL: none */
     bool secret;
 };
 
@@ -86,6 +87,34 @@ void arena_free(struct arena *a)
     free(a);
 }
 
+void arena_share(struct arena *a, struct arena_limit *limit)
+{
+    a->limit = limit;
+}
+
+int arena_charge(struct arena *a, size_t size)
+{
+    if (!a->limit)
+        return 0;
+    if (size > a->limit->max - a->limit->used) {
+        a->limit->was_reached = true;
+        return -1;
+    }
+    a->limit->used += size;
+    return 0;
+}
+
+void arena_refund(struct arena *a, size_t size)
+{
+    if (a->limit)
+        a->limit->used -= size;
+}
+
+size_t arena_room(const struct arena *a)
+{
+    return a->limit ? a->limit->max - a->limit->used : SIZE_MAX / 2;
+}
+
 static struct block *add_block(struct arena *a, size_t need)
 {
     size_t size = a->next_size;
@@ -93,6 +122,8 @@ static struct block *add_block(struct arena *a, size_t need)
 
     if (size < need + sizeof(*b))
         size = round_up(need + sizeof(*b), 4096);
+    if (arena_charge(a, size))
+        return NULL;
     b = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (b == MAP_FAILED)
         return NULL;

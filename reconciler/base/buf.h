@@ -23,6 +23,9 @@ struct buf {
     bool failed; /* an append did not fit: over max, or memory was out */
 };
 
+/* So many times its text a buffer takes at most, while it grows or while it is copied. */
+#define BUF_TIMES_HELD 3
+
 #define BUF_INIT(maximum) ((struct buf){.max = (maximum)})
 #define BUF_SECRET(maximum) ((struct buf){.max = (maximum), .secret = true})
 

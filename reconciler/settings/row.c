@@ -222,7 +222,9 @@ static const struct settings_row rows[] = {
      &(const struct setting_type){.kind = SETTING_LIST,
                                   .at = offsetof(struct settings, acme_limits),
                                   .count_at = offsetof(struct settings, acme_limit_count)}},
-    {"acme_max_document", "512m", "the largest declarative file", false,
+    {"acme_max_document", "512m", "all declarative files together; reading them takes at most 24 bytes of memory a byte and 256 "
+     "MiB, and a reload that beside what is in use",
+     false,
      &(const struct setting_type){.kind = SETTING_SIZE,
                                   .at = offsetof(struct settings, acme_max_document),
                                   .min = DOCUMENT_MIN,

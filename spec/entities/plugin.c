@@ -259,7 +259,7 @@ static void check(struct schema_context *c, struct schema_view *v, void *into,
 {
     const struct document_node *config = v->slots[PLUGIN_CONFIG];
     struct plugin *plugin = into;
-    struct buf text = BUF_SECRET(SIZE_MAX / 2);
+    struct buf text = BUF_SECRET(arena_room(c->arena) / BUF_TIMES_HELD);
 
     (void)at;
     if (!plugin)
@@ -269,6 +269,8 @@ static void check(struct schema_context *c, struct schema_view *v, void *into,
         return;
     document_json_print(&text, config, c->index->names);
     plugin->config = arena_str(c->arena, buf_view(&text));
+    if (text.failed && arena_charge(c->arena, SIZE_MAX))
+        plugin->config = STR_NONE; /* the limit was in the way */
     c->is_out_of_memory |= text.failed || !plugin->config.ptr;
     buf_free(&text);
 }

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 
+import server
 from harness import ACME, declared, self_signed
 from test_cli import Cli
 
@@ -41,6 +42,59 @@ class Secrets(Cli):
             [{"cert": cert, "key": "***"}, {"cret": cert, "kye": "***"}],
             [e["entity"] for e in entries if e["entity_type"] == "certificate"],
         )
+
+
+HEAD = '_format_version: "3.0"\n'
+PLUGIN = HEAD + "plugins: [{name: cors, config: {l: ["
+# Documents by what they are full of: beginning, unit, end.
+CLASSES = {
+    "scalars": (PLUGIN, lambda n: "a,", "]}}]\n"),
+    "empty maps": (PLUGIN, lambda n: "{},", "]}}]\n"),
+    "maps": (PLUGIN, lambda n: "{a},", "]}}]\n"),
+    "depth": (PLUGIN, lambda n: "[" * 50 + "]" * 50 + ",", "]}}]\n"),
+    "one text": (PLUGIN + '"', lambda n: "x" * 1000, '"]}}]\n'),
+    "entities": (HEAD + "key_sets: [", lambda n: "{},", "]\n"),
+    "hosts": (HEAD + "routes: [", lambda n: f"{{hosts: [h{n}.example.com]}},", "]\n"),
+    "aliases": (HEAD + "routes: [&a {hosts: [a.example.com]},", lambda n: "*a,", "]\n"),
+    "services": (
+        HEAD + "services:\n",
+        lambda n: f"- name: s{n}\n  url: http://b{n}.test\n  routes:\n  - hosts: [h{n}.test]\n",
+        "",
+    ),
+    "json": ('{"_format_version":"3.0","consumers":[', lambda n: f'{{"username":"u{n}"}},', '{"username":"u"}]}'),
+}
+
+
+class Memory(Cli):
+    """What reading takes at most (spec.h), whatever the document is full of."""
+
+    SIZE = 4 << 20
+    PER_BYTE, BESIDE, PROGRAM = 24, 256 << 20, 32 << 20
+
+    def measure(self, text):
+        """Peak resident memory of check, in bytes."""
+        path = os.path.join(self.folder, "class.yaml")
+        with open(path, "w", encoding="utf-8") as out:
+            out.write(text)
+        pid = os.posix_spawn(
+            server.BINARY, [server.BINARY, "check", path], os.environ,
+            file_actions=[(os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0) for fd in (1, 2)],
+        )  # fmt: skip
+        _, status, usage = os.wait4(pid, 0)
+        self.assertIn(os.waitstatus_to_exitcode(status), (0, 1))
+        return usage.ru_maxrss << 10
+
+    def test_classes(self):
+        for name, (begin, unit, end) in CLASSES.items():
+            units, size = [], 0
+            while size < self.SIZE:
+                units.append(unit(len(units)))
+                size += len(units[-1])
+            text = begin + "".join(units) + end
+            peak = self.measure(text)
+            print(f"{name}: {peak >> 20} MiB for {len(text) >> 20}")
+            with self.subTest(name):
+                self.assertLess(peak, self.PER_BYTE * len(text) + self.BESIDE + self.PROGRAM)
 
 
 class Warnings(Cli):

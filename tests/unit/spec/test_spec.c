@@ -77,6 +77,63 @@ static void test_size(void)
     spec_text_close(&t);
 }
 
+/* `begin`, then `unit` so many times, then `end`, as JSON. */
+static void open_repeated(struct spec_text *t, struct buf *text, const char *begin,
+                          const char *unit, size_t count, const char *end)
+{
+    struct spec_source source = {.name = "a.json"};
+
+    buf_cstr(text, begin);
+    while (count--)
+        buf_cstr(text, unit);
+    buf_cstr(text, end);
+    source.bytes = buf_view(text);
+    spec_text_open_all(t, &source, 1, NULL);
+}
+
+/* Entities of three bytes: within what stands beside the bytes, and beyond it. */
+static void test_memory_bound(void)
+{
+    static const char begin[] = "{\"_format_version\":\"3.0\",\"key_sets\":[{}";
+    struct buf text = BUF_INIT((size_t)16 << 20);
+    struct spec_text t;
+
+    open_repeated(&t, &text, begin, ",{}", 100000, "]}");
+    CU_ASSERT(t.rc == 0);
+    spec_text_close(&t);
+    buf_clear(&text);
+    open_repeated(&t, &text, begin, ",{}", SPEC_MEMORY_BESIDE / 128, "]}");
+    CU_ASSERT(t.rc == -1 && t.error.kind == ERROR_LIMIT);
+    CU_ASSERT_STRING_EQUAL(
+        t.printed.data,
+        "a.json: reading takes more memory than 24 bytes for each of its 6291497 bytes and 256 "
+        "MiB: too many values in too little text\n");
+    spec_text_close(&t);
+    buf_free(&text);
+}
+
+/* A text that aliases repeat, in a plugin's config, which the model keeps as one text. */
+static void test_memory_of_aliases(void)
+{
+    struct buf text = BUF_INIT((size_t)4 << 20);
+    struct spec_source source = {.name = "a.yaml"};
+    struct spec_text t;
+
+    buf_cstr(&text, "_format_version: '3.0'\nplugins:\n- {name: cors, config: {methods: [&a '");
+    for (size_t i = 0; i < 10000; i++)
+        buf_cstr(&text, "0123456789");
+    buf_cstr(&text, "'");
+    for (size_t i = 0; i < 10000; i++)
+        buf_cstr(&text, ",*a");
+    buf_cstr(&text, "]}}\n");
+    source.bytes = buf_view(&text);
+    spec_text_open_all(&t, &source, 1, NULL);
+    CU_ASSERT(t.rc == -1 && t.error.kind == ERROR_LIMIT);
+    CU_ASSERT(strstr(t.printed.data, "a.yaml: reading takes more memory than 24 bytes") != NULL);
+    spec_text_close(&t);
+    buf_free(&text);
+}
+
 /* Judges that know certificates by their first letter. */
 static int judge_pair(void *context, struct str cert, struct str key, struct validity *valid,
                       const char **field, struct error *e)
@@ -297,6 +354,8 @@ int main(void)
     suite = CU_add_suite("spec", NULL, NULL);
     CU_add_test(suite, "syntaxes", test_syntaxes);
     CU_add_test(suite, "size", test_size);
+    CU_add_test(suite, "memory", test_memory_bound);
+    CU_add_test(suite, "memory of aliases", test_memory_of_aliases);
     CU_add_test(suite, "judges from outside", test_judges);
     CU_add_test(suite, "values of the model", test_model);
     CU_add_test(suite, "long lists", test_long_lists);
