@@ -185,7 +185,9 @@ static void take_generation(struct control *c, struct reload *r)
                          log_int("names", (int64_t)c->generation->desired->count),
                          log_cstr("ca", c->generation->desired->directory.ptr)));
     if (has_changed)
-        pass_forgive(&c->pass, clock_now());
+        pass_forgive(&c->pass,
+                     !str_equal(before->desired->directory, c->generation->desired->directory),
+                     clock_now());
     if (before)
         visit_review(&c->pass, r->now);
     else

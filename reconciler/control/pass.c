@@ -548,7 +548,7 @@ void pass_failed(struct pass *p, const struct issuance_result *r, const struct e
     record(p, values, is_resumable ? 1 : 2, x);
 }
 
-void pass_forgive(struct pass *p, int64_t now)
+void pass_forgive(struct pass *p, bool is_other_ca, int64_t now)
 {
     struct store_name *const *names;
     struct value v;
@@ -556,7 +556,7 @@ void pass_forgive(struct pass *p, int64_t now)
 
     names = store_sorted(p->state->store, &count);
     for (size_t i = 0; names && i < count; i++) {
-        if (!names[i]->failure || !names[i]->failure->permanent ||
+        if (!names[i]->failure || (!names[i]->failure->permanent && !is_other_ca) ||
             !store_failure_value(p->state->store, names[i], &v))
             continue;
         v = gone_value(VALUE_FAILURE, v.apart, v.directory, v.name);

@@ -4,10 +4,33 @@ import os
 import threading
 
 import processes
+from fake_ca import Reply
 from harness import Case, document
 
 
 class Move(Case):
+    def bundle(self, *cas):
+        """The settings that trust them all."""
+        path = os.path.join(self.folder, "trusted.pem")
+        with open(path, "w", encoding="ascii") as f:
+            for ca in cas:
+                with open(ca.certificate, encoding="ascii") as one:
+                    f.write(one.read())
+        return {"acme_trusted_certificate": path}
+
+    def test_what_failed_is_tried_at_the_other_one(self):
+        """What one CA refuses for a while says nothing of another."""
+        ports = processes.free_port(), processes.free_port()
+        new = self.pebble(ports[0])
+        old = self.fake_ca(new, lambda request: Reply.problem(500, "serverInternal", "away")
+                           if request.kind == "new-order" else None)  # fmt: skip
+        s = self.server(document(["a.test"], {"api_uri": old.url}), settings=self.bundle(new), ports=ports)
+        s.start()
+        s.wait_state("a.test", "failing")
+        s.write(document(["a.test"], {"api_uri": new.url}))
+        s.wait_valid(["a.test"])
+        self.assertEqual(0, s.certificates()["a.test"]["failures"])
+
     def test_served_until_the_other_one_has_issued(self):
         ports = processes.free_port(), processes.free_port()
         old, new = self.pebble(ports[0], "old"), self.pebble(ports[0], "new")
@@ -18,13 +41,7 @@ class Move(Case):
                 opened.wait(20)
 
         front = self.fake_ca(new, before)
-        bundle = os.path.join(self.folder, "trusted.pem")
-        with open(bundle, "w", encoding="ascii") as f:
-            for ca in (old, new):
-                with open(ca.certificate, encoding="ascii") as one:
-                    f.write(one.read())
-        settings = {"acme_trusted_certificate": bundle}
-        s = self.server(document(["a.test"], {"api_uri": old.url}), settings=settings, ports=ports)
+        s = self.server(document(["a.test"], {"api_uri": old.url}), settings=self.bundle(old, new), ports=ports)
         s.start()
         s.wait_valid(["a.test"])
         first = s.fingerprint("a.test")

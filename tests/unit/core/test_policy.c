@@ -135,6 +135,14 @@ static void renewal_information(void)
     CU_ASSERT_EQUAL(renew_at(START, end, &plain, due + 1, NULL), due);
 }
 
+/* Due within a minute of its issuance: ordered in vain. */
+static void needless(void)
+{
+    CU_ASSERT_TRUE(policy_is_needless(START, START + 3600));
+    CU_ASSERT_TRUE(policy_is_needless(START + POLICY_NEEDLESS_SECONDS, START));
+    CU_ASSERT_FALSE(policy_is_needless(START + POLICY_NEEDLESS_SECONDS + 1, START));
+}
+
 /* UBSan watches the arithmetic; the results must stay in order. */
 static void extreme_dates(void)
 {
@@ -246,6 +254,7 @@ int main(void)
         {"stated examples", stated_examples},
         {"not a number", not_a_number},
         {"renewal information", renewal_information},
+        {"needless", needless},
         {"extreme dates", extreme_dates},
         {"backoff series", backoff_series},
         {"backoff cap", backoff_cap},
