@@ -76,7 +76,9 @@ struct settings {
     unsigned acme_poll_interval;    /* seconds */
     /* Names that visitors ask for and that wait: all, of an address, of a domain an hour. */
     unsigned acme_demand_total, acme_demand_per_address, acme_demand_per_domain;
-    bool acme_deck_env; /* --deck-env */
+    bool acme_deck_env;           /* --deck-env */
+    bool acme_deck_format;        /* --deck-format */
+    bool acme_ignore_unsupported; /* --ignore-unsupported */
     char *acme_approve; /* "off", "on", or the path of a plan: run --approve */
     char **acme_limits; /* "https://ca.example/ orders=300/3h ..."; checked by control/limits.h */
     size_t acme_limit_count;

@@ -8,8 +8,10 @@
 #include "reconciler/base/nearest.h"
 #include "reconciler/base/vec.h"
 #include "spec/fault.h"
+#include "spec/newer.h"
 #include "spec/problem.h"
 #include "spec/resolve.h"
+#include "spec/spec.h"
 
 #define PATH_MAX_BYTES 8192
 #define MESSAGE_MAX 1024
@@ -242,7 +244,9 @@ static void check_inline(struct catalog *c, const struct schema_field *f,
     fault_add(s, &here, document_place(n), "missing primary key");
     if (s->fault_count > before && n->count == 1 &&
         document_get(n, names_find(s->index->names, STR("name"))))
-        fault_add_more(s, ": {name: ...} is decK's form; write the name alone");
+        fault_add_more(s, before,
+                       ": {name: ...} is decK's form; write the name alone, or read it with "
+                       "--deck-format");
 }
 
 /* {id: UUID}. True: it is a reference. */
@@ -405,6 +409,25 @@ static void offer_lists(struct catalog *c, const struct known *known)
     }
 }
 
+/* Of the values that were refused, which would another Kong take? */
+static void explain_values(struct schema_context *s, const struct schema_view *v)
+{
+    for (size_t i = 0; i < s->fault_count; i++) {
+        struct str field = s->faults[i].path;
+        const struct document_node *value =
+            v->node->kind == DOCUMENT_MAP
+                ? document_get(v->node, names_find(s->index->names, field))
+                : NULL;
+        const char *who = value && document_is_string(value)
+                              ? newer_value(v->record->name, field, document_text(value))
+                              : NULL;
+
+        if (who)
+            fault_add_more(s, i, " (known to %s, not to 3.9; --ignore-unsupported leaves it out)",
+                           who);
+    }
+}
+
 static void fill_list(struct catalog *c, uint8_t kind, const struct document_node *list,
                       struct catalog_ref parent);
 
@@ -479,6 +502,7 @@ static void fill_item(struct catalog *c, uint8_t kind, const struct document_nod
         take_foreigns(c, &v, ref);
     }
     offer_lists(c, &known);
+    explain_values(s, &v);
     set_common(c, &v, ref);
     resolve_set_id(c, &v, ref);
     if (s->acme) {
@@ -529,15 +553,18 @@ static void fill_list(struct catalog *c, uint8_t kind, const struct document_nod
     }
 }
 
-/* Keys that decK and its kin put at the top, and that Kong does not take. */
-static void explain_deck_keys(struct schema_context *s)
+/* decK leaves the version out, and Kong does not. */
+static void explain_version(struct schema_context *s, const struct document_node *root)
 {
-    static const char *const keys[] = {"_info", "_workspace", "_konnect", "_plugin_configs",
-                                       "_default_lookup_tags"};
+    const struct document_key *keys = document_keys(root);
+    bool is_deck = s->options->deck_env;
 
-    for (size_t i = 0; i < ARRAY_LENGTH(keys); i++)
-        fault_explain(s, str_from(keys[i]),
-                      "unknown field: decK's own key, run `deck file render` or remove it");
+    for (uint32_t i = 0; i < root->count; i++)
+        is_deck |= newer_is_deck("document", names_text(s->index->names, keys[i].name));
+    for (size_t i = 0; i < s->fault_count && is_deck; i++)
+        if (str_equal(s->faults[i].path, STR("_format_version")) &&
+            !document_get(root, names_find(s->index->names, s->faults[i].path)))
+            fault_add_more(s, i, ": Kong wants it, decK does not; read it with --deck-format");
 }
 
 static void check_document(struct catalog *c, const struct document_node *root)
@@ -549,7 +576,7 @@ static void check_document(struct catalog *c, const struct document_node *root)
     if (schema_open(s, &entity_document, root, &v, NULL, is_known, &known))
         schema_check_view(s, &v, NULL, NULL);
     offer_lists(c, &known);
-    explain_deck_keys(s);
+    explain_version(s, root);
     flush_faults(c, nowhere);
 }
 

@@ -109,26 +109,17 @@ void fault_add_entity(struct schema_context *c, const struct schema_frame *at, s
 
 #define UNKNOWN "unknown field" /* as Kong has it */
 
-void fault_add_unknown(struct schema_context *c, const struct schema_frame *at, struct place place,
-                       const char *near, const char *newer)
+void fault_add_more(struct schema_context *c, size_t fault, const char *format, ...)
 {
-    size_t before = c->fault_count;
+    struct schema_fault *f = &c->faults[fault];
+    struct str more;
+    va_list args;
 
-    if (newer)
-        fault_add(c, at, place, UNKNOWN ": known to %s, not to 3.9", newer);
-    else
-        fault_add(c, at, place, UNKNOWN "%s%s%s", near ? ", did you mean " : "", near ? near : "",
-                  near ? "?" : "");
-    if ((near || newer) && c->fault_count > before)
-        c->faults[before].kong = STR(UNKNOWN);
-}
-
-void fault_add_more(struct schema_context *c, const char *more)
-{
-    struct schema_fault *f = &c->faults[c->fault_count - 1];
-
+    va_start(args, format);
+    more = print_message(c, format, args);
+    va_end(args);
     f->kong = f->message;
-    f->message = arena_printf(c->scratch, "%.*s%s", STR_ARG(f->message), more);
+    f->message = arena_printf(c->scratch, "%.*s%.*s", STR_ARG(f->message), STR_ARG(more));
     if (!f->message.ptr)
         f->message = f->kong;
 }

@@ -24,11 +24,9 @@ void fault_add_args(struct schema_context *c, const struct schema_frame *at, str
 /* The same for field i of the view; an older fault of that field makes way. */
 void fault_add_field(struct schema_context *c, struct schema_view *v, const struct schema_frame *at,
                      unsigned i, const char *format, ...) PRINTF_LIKE(5, 6);
-/* A field that is not known; `near` is one that may have been meant, `newer` who knows it; or NULL. */
-void fault_add_unknown(struct schema_context *c, const struct schema_frame *at, struct place place,
-                       const char *near, const char *newer);
-/* The newest fault says more than Kong's text. */
-void fault_add_more(struct schema_context *c, const char *more);
+/* The fault with this index says more than Kong's text. */
+void fault_add_more(struct schema_context *c, size_t fault, const char *format, ...)
+    PRINTF_LIKE(3, 4);
 /* Another text for the unknown field that `path` names, if there is one. */
 void fault_explain(struct schema_context *c, struct str path, const char *format, ...)
     PRINTF_LIKE(3, 4);

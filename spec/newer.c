@@ -5,6 +5,7 @@
 #include "reconciler/base/attr.h"
 
 #define ENTERPRISE "Kong Enterprise"
+#define DECK NULL
 
 static const struct {
     const char *record, *field, *who;
@@ -15,6 +16,11 @@ static const struct {
     {"targets", "failover", "Kong Enterprise 3.12 and later"},
     {"plugins", "partials", "Kong Enterprise 3.10 and later"},
     {"plugins", "condition", "Kong Enterprise 3.14 and later"},
+    {"plugins", "ordering", ENTERPRISE},
+    {"plugins", "consumer_group", ENTERPRISE},
+    {"consumers", "groups", ENTERPRISE},
+    {"consumers", "consumer_groups", ENTERPRISE},
+    {"consumers", "mtls_auth_credentials", ENTERPRISE},
     {"document", "partials", "Kong Enterprise 3.10 and later"},
     {"document", "consumer_groups", ENTERPRISE},
     {"document", "consumer_group_plugins", ENTERPRISE},
@@ -33,6 +39,22 @@ static const struct {
     {"document", "developers", ENTERPRISE},
     {"document", "files", ENTERPRISE},
     {"document", "keyring_meta", ENTERPRISE},
+    {"document", "cloned_plugins", ENTERPRISE},
+    {"document", "custom_entities", ENTERPRISE},
+    {"document", "mtls_auth_credentials", ENTERPRISE},
+    {"document", "_info", DECK},
+    {"document", "_workspace", DECK},
+    {"document", "_konnect", DECK},
+    {"document", "_plugin_configs", DECK},
+    {"document", "_default_lookup_tags", DECK},
+    {"plugins", "_config", DECK},
+};
+
+/* Values of fields that 3.9 has; names of plugins are in their own list. */
+static const struct {
+    const char *record, *field, *value, *who;
+} values[] = {
+    {"upstreams", "algorithm", "sticky-sessions", "Kong Enterprise 3.11 and later"},
 };
 
 static const char *const plugins[] = {
@@ -98,18 +120,41 @@ static const char *const plugins[] = {
     "xml-threat-protection",
 };
 
-const char *newer_field(const char *record, struct str field)
+/* Its number in `fields`, ARRAY_LENGTH(fields) for others. */
+static size_t find_field(const char *record, struct str field)
 {
-    for (size_t i = 0; i < ARRAY_LENGTH(fields); i++)
-        if (strcmp(fields[i].record, record) == 0 && str_equal_cstr(field, fields[i].field))
-            return fields[i].who;
-    return NULL;
+    size_t i = 0;
+
+    while (i < ARRAY_LENGTH(fields) &&
+           (strcmp(fields[i].record, record) != 0 || !str_equal_cstr(field, fields[i].field)))
+        i++;
+    return i;
 }
 
-bool newer_is_enterprise_plugin(struct str name)
+const char *newer_field(const char *record, struct str field)
 {
+    size_t i = find_field(record, field);
+
+    return i < ARRAY_LENGTH(fields) ? fields[i].who : NULL;
+}
+
+bool newer_is_deck(const char *record, struct str field)
+{
+    size_t i = find_field(record, field);
+
+    return i < ARRAY_LENGTH(fields) && !fields[i].who;
+}
+
+const char *newer_value(const char *record, struct str field, struct str value)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(values); i++)
+        if (strcmp(values[i].record, record) == 0 && str_equal_cstr(field, values[i].field) &&
+            str_equal_cstr(value, values[i].value))
+            return values[i].who;
+    if (strcmp(record, "plugins") != 0 || !str_equal(field, STR("name")))
+        return NULL;
     for (size_t i = 0; i < ARRAY_LENGTH(plugins); i++)
-        if (str_equal_cstr(name, plugins[i]))
-            return true;
-    return false;
+        if (str_equal_cstr(value, plugins[i]))
+            return ENTERPRISE;
+    return NULL;
 }

@@ -6,13 +6,15 @@
 #include "reconciler/base/str.h"
 
 /*
- * What other Kongs know and 3.9, whose format this is, does not: fields, lists and plugins of later
- * releases and of Kong Enterprise.
+ * What others know and Kong 3.9, whose format this is, does not: fields, lists, values and plugins
+ * of later releases and of Kong Enterprise, and keys that decK keeps for itself.
  */
 
 /* Who knows `field` of the record ("services", "document"): "Kong 3.11 and later"; or NULL. */
 const char *newer_field(const char *record, struct str field);
-/* Is it a plugin of Kong Enterprise alone? */
-bool newer_is_enterprise_plugin(struct str name);
+/* The same for a value of a field that 3.9 has too: the names of plugins among them. */
+const char *newer_value(const char *record, struct str field, struct str value);
+/* Is it decK's own? */
+bool newer_is_deck(const char *record, struct str field);
 
 #endif

@@ -81,6 +81,27 @@ static const char *near_field(const struct schema_view *v, struct str name)
     return near;
 }
 
+/* A key that no field has, and what helps. */
+static void add_unknown(struct schema_context *c, const struct schema_view *v,
+                        const struct schema_frame *at, struct place place)
+{
+    const char *record = v->record->name, *newer = newer_field(record, at->name), *near;
+    size_t before = c->fault_count;
+
+    fault_add(c, at, place, "unknown field");
+    if (c->fault_count == before)
+        return;
+    if (newer)
+        fault_add_more(c, before, ": known to %s, not to 3.9; --ignore-unsupported leaves it out",
+                       newer);
+    else if (newer_is_deck(record, at->name))
+        fault_add_more(c, before,
+                       ": decK's own key; read it with --deck-format, run `deck file render` or "
+                       "remove it");
+    else if ((near = near_field(v, at->name)))
+        fault_add_more(c, before, ", did you mean %s?", near);
+}
+
 static void open_map(struct schema_context *c, struct schema_view *v, const struct schema_frame *at,
                      bool (*is_known)(const void *, uint32_t), const void *known)
 {
@@ -95,11 +116,7 @@ static void open_map(struct schema_context *c, struct schema_view *v, const stru
             struct schema_frame here = {.up = at,
                                         .name = names_text(c->index->names, keys[k].name)};
 
-            const char *newer = newer_field(v->record->name, here.name);
-
-            fault_add_unknown(c, &here,
-                              (struct place){v->node->file, keys[k].line, keys[k].column},
-                              newer ? NULL : near_field(v, here.name), newer);
+            add_unknown(c, v, &here, (struct place){v->node->file, keys[k].line, keys[k].column});
         }
     }
 }

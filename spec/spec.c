@@ -5,6 +5,7 @@
 
 #include "spec/deck.h"
 #include "spec/detail.h"
+#include "spec/dialect.h"
 #include "spec/document.h"
 #include "spec/entities/entity.h"
 #include "spec/json.h"
@@ -325,7 +326,11 @@ static int run(struct loading *l, struct model **model)
 {
     struct catalog *c = &l->detail->catalog;
 
-    if (prepare(l) || check_sizes(l) || parse_sources(l) || find_vaults(l))
+    if (prepare(l) || check_sizes(l) || parse_sources(l))
+        return -1;
+    if (dialect_translate(&l->detail->context, c->sources, c->source_count, l->problems, l->error))
+        return -1;
+    if (find_vaults(l))
         return -1;
     if (catalog_build(c, l->error) || resolve_all(c, l->problems->error_count > 0, l->error))
         return -1;

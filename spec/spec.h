@@ -54,6 +54,8 @@ struct spec_outside {
 struct spec_options {
     size_t max_bytes;            /* of all documents; 0 = SPEC_DEFAULT_MAX_BYTES */
     bool deck_env;               /* replace ${{ env "DECK_X" }} */
+    bool deck_format;            /* read decK's own shapes as decK means them; see dialect.h */
+    bool ignore_unsupported;     /* leave out what only other Kongs know, with a warning each */
     bool vault_references;       /* resolve {vault://env/...}; false keeps them as unresolved */
     struct str vault_env_prefix; /* in front of the variables that {vault://env/...} names */
     bool lint;                   /* warn of what is valid and yet useless; lint.h has the list */

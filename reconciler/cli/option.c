@@ -38,6 +38,18 @@ static const struct option_row rows[OPTION_COUNT] = {
                          .help = "replace ${{ env \"DECK_X\" }} in the file by the variable's "
                                  "value before it is read, as decK does. Short for --set "
                                  "acme_deck_env=on"},
+    [OPTION_DECK_FORMAT] = {.name = "deck-format",
+                            .setting = "acme_deck_format",
+                            .help = "read decK's own form as decK means it: {name: ...} for a "
+                                    "reference, _info with its select_tags and defaults, "
+                                    "_plugin_configs, no _format_version. Short for --set "
+                                    "acme_deck_format=on"},
+    [OPTION_IGNORE_UNSUPPORTED] = {.name = "ignore-unsupported",
+                                   .setting = "acme_ignore_unsupported",
+                                   .help = "leave out the fields, entities and plugins that Kong "
+                                           "Enterprise or a release after 3.9 knows, with a "
+                                           "warning each; what nobody knows stays an error. Short "
+                                           "for --set acme_ignore_unsupported=on"},
     [OPTION_NOW] = {.name = "now",
                     .argument = "TIME",
                     .help = "look at everything as of this instant, written as RFC 3339 does: "

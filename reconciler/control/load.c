@@ -92,6 +92,8 @@ static int parse(struct loaded *l, const struct source_set *set, const struct lo
     const struct spec_options with = {
         .max_bytes = options->settings->acme_max_document,
         .deck_env = options->settings->acme_deck_env,
+        .deck_format = options->settings->acme_deck_format,
+        .ignore_unsupported = options->settings->acme_ignore_unsupported,
         .vault_references = true,
         .vault_env_prefix = str_from(options->settings->vault_env_prefix),
         .lint = options->lint,

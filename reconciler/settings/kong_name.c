@@ -19,6 +19,8 @@ static const char no_reports[] = "nothing is reported to anyone here";
 static const char no_tracing[] = "there is no tracing here";
 static const char no_wasm[] = "there is no WebAssembly here";
 
+static const char newer[] = "it is of a Kong after 3.9, or of Kong Enterprise";
+
 /* A prefix ends with '*'. */
 static const struct {
     const char *name, *why;
@@ -48,6 +50,7 @@ static const struct {
     {"headers", no_proxy_yet},
     {"headers_upstream", no_proxy_yet},
     {"host_ports", "port_maps says it"},
+    {"keyring_*", newer},
     {"kic", "every node takes a declarative file here"},
     {"legacy_dns_client", other_dns},
     {"legacy_worker_events", no_lua},
@@ -70,8 +73,10 @@ static const struct {
     {"request_debug", no_proxy_yet},
     {"request_debug_token", no_proxy_yet},
     {"resolver_*", other_dns},
+    {"route_match_calculation", newer},
     {"router_consistency", "every change is a whole new generation here"},
     {"router_flavor", "the router is traditional_compatible here"},
+    {"schema_alias_conflict_mode", newer},
     {"ssl_dhparam", "TLS takes the library's groups here"},
     {"ssl_session_cache_size", other_tls},
     {"ssl_session_tickets", other_tls},
@@ -80,11 +85,13 @@ static const struct {
     {"status_error_log", other_log},
     {"status_ssl_cert", "the status listener has no TLS yet"},
     {"status_ssl_cert_key", "the status listener has no TLS yet"},
+    {"tls_certificate_verify", newer},
     {"tracing_*", no_tracing},
     {"untrusted_lua*", no_lua},
     {"upstream_keepalive*", no_proxy_yet},
     {"vault_*", "its part comes later"},
     {"vaults", "its part comes later"},
+    {"via_header_comply_rfc", newer},
     {"wasm", no_wasm},
     {"wasm_*", no_wasm},
     {"worker_consistency", "every change is a whole new generation here"},

@@ -5,7 +5,6 @@
 #include "spec/check.h"
 #include "spec/fault.h"
 #include "spec/document_json.h"
-#include "spec/newer.h"
 #include "spec/spec.h"
 
 /* The numbers of the first five are used in entity_infos. */
@@ -223,13 +222,9 @@ static bool is_known(const struct schema_context *c, struct str name)
 static void refuse_name(struct schema_context *c, struct schema_view *v,
                         const struct schema_frame *at, struct str name)
 {
-    size_t before = c->fault_count;
-
     fault_add_field(c, v, at, PLUGIN_NAME,
                     "plugin '%.*s' not enabled; add it to the 'plugins' configuration property",
                     STR_ARG(name));
-    if (c->fault_count > before && newer_is_enterprise_plugin(name))
-        fault_add_more(c, " (known to Kong Enterprise, not to 3.9)");
 }
 
 static bool choose(struct schema_context *c, struct schema_view *v, const struct schema_frame *at)

@@ -285,6 +285,62 @@ class Warnings(Cli):
         self.assertIn("plugin 'my-own' not enabled; add it to the 'plugins' configuration", done.stdout)
 
 
+class Dialects(Cli):
+    """decK's form and what only other Kongs know: each verb, by flag and by setting."""
+
+    TEXT = json.dumps({
+        "_info": {"select_tags": ["team"], "defaults": {"service": {"port": 8080}}},
+        "_konnect": {},
+        "consumer_groups": [{"name": "gold"}],
+        "services": [{"name": "web", "host": "h", "tls_sans": {}}],
+        "routes": [{"name": "all", "paths": ["/"], "service": {"name": "web"}}],
+        "plugins": [
+            {"name": "openid-connect", "service": {"name": "web"}},
+            {"name": "acme", "condition": "x", "config": {**ACME, "domains": ["a.example.com"]}},
+        ],
+    })  # fmt: skip
+    FLAGS = ("--deck-format", "--ignore-unsupported")
+    SETTINGS = ("--set", "acme_deck_format=on", "--set", "acme_ignore_unsupported=on")
+
+    def test_check(self):
+        said = [self.run_verb("check", *words, "-", stdin=self.TEXT) for words in (self.FLAGS, self.SETTINGS)]
+        self.assertEqual([0, 0], [done.returncode for done in said], said[0].stdout)
+        self.assertEqual(said[0].stdout, said[1].stdout)
+        self.assertEqual(4, said[0].stdout.count("left out: known to Kong Enterprise"), said[0].stdout)
+        done = self.run_verb("check", "--ignore-unsupported", "-", stdin=self.TEXT)
+        self.assertIn("Kong wants it, decK does not", done.stdout)
+        self.assertIn("write the name alone, or read it with --deck-format", done.stdout)
+        done = self.run_verb("check", *self.FLAGS, "-", stdin=self.TEXT.replace("tls_sans", "nope"))
+        self.assertEqual(1, done.returncode, "what nobody knows stays an error")
+
+    def test_flattened(self):
+        done = self.run_verb("check", "--flatten", *self.FLAGS, "-", stdin=self.TEXT)
+        flat = json.loads(done.stdout)
+        (service,), (route,) = flat["services"], flat["routes"]
+        self.assertEqual((8080, ["team"], False), (service["port"], service["tags"], "tls_sans" in service))
+        self.assertEqual(service["id"], route["service"]["id"])
+        self.assertEqual(["acme"], [p["name"] for p in flat["plugins"]])
+
+    def test_verbs(self):
+        path, plan = os.path.join(self.folder, "kong.yaml"), os.path.join(self.folder, "plan")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(self.TEXT)
+        environment = {"KONG_PREFIX": self.folder + "/prefix"}
+        for verb in (["diff", f"--out={plan}"], ["explain", "a.example.com"], ["simulate"]):
+            done = self.run_verb(*verb, *self.FLAGS, path, environment=environment)
+            self.assertEqual(0, done.returncode, done.stdout + done.stderr)
+            done = self.run_verb(*verb, path, environment=environment)
+            self.assertEqual(1, done.returncode, done.stdout)
+        done = self.run_verb("apply", plan, *self.FLAGS, "--acme-server=https://127.0.0.1:1/dir", path,
+                             environment=environment)  # fmt: skip
+        self.assertNotIn("unknown field", done.stdout + done.stderr)
+
+    def test_server(self):
+        s = self.server(json.loads(self.TEXT), settings={"acme_server": "https://127.0.0.1:1/dir"})
+        s.start(self.FLAGS)
+        self.assertIn(s.state("a.example.com"), ("pending", "failing"))
+
+
 class Sarif(Cli):
     """SARIF 2.1.0: members that the standard requires, and nothing that it does not know.
 

@@ -34,10 +34,12 @@ static const struct row documents[] = {
      "2:12: services[1].host: required field missing\n2:13: services[1][1]: unknown field\n"},
     {"nope: 1\n", "2:1: nope: unknown field\n"},
     {"_info: {select_tags: [a]}\n_workspace: x\n",
-     "2:1: _info: unknown field: decK's own key, run `deck file render` or remove it\n"
-     "3:1: _workspace: unknown field: decK's own key, run `deck file render` or remove it\n"},
-    {"consumer_groups: []\n",
-     "2:1: consumer_groups: unknown field: known to Kong Enterprise, not to 3.9\n"},
+     "2:1: _info: unknown field: decK's own key; read it with --deck-format, run `deck file "
+     "render` or remove it\n"
+     "3:1: _workspace: unknown field: decK's own key; read it with --deck-format, run `deck file "
+     "render` or remove it\n"},
+    {"consumer_groups: []\n", "2:1: consumer_groups: unknown field: known to Kong Enterprise, not "
+                              "to 3.9; --ignore-unsupported leaves it out\n"},
 };
 
 static const struct row services[] = {
@@ -260,7 +262,8 @@ static const struct row others[] = {
     /* Known to others than 3.9. */
     {"services: [{name: a, host: b, tls_sans: {}}]\nconsumer_groups: []\n",
      "2:31: services[1].tls_sans: unknown field: known to Kong Enterprise 3.11 and later, not to "
-     "3.9\n3:1: consumer_groups: unknown field: known to Kong Enterprise, not to 3.9\n"},
+     "3.9; --ignore-unsupported leaves it out\n3:1: consumer_groups: unknown field: known to Kong "
+     "Enterprise, not to 3.9; --ignore-unsupported leaves it out\n"},
     {"parameters: [{key: a, value: b}]\n", ""},
     {"parameters: [{key: a}]\n", "2:14: parameters[1].value: required field missing\n"},
     {"acme_storage: [{key: a, value: b, ttl: 5}]\n", ""},

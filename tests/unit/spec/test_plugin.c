@@ -19,11 +19,14 @@ static const struct row plugins[] = {
     {"plugins: [{name: nope}]\n", "2:18: plugins[1].name: plugin 'nope'" NOT_ENABLED},
     {"plugins: [{name: openid-connect, protocols: [x]}]\n",
      "2:18: plugins[1].name: plugin 'openid-connect' not enabled; add it to the 'plugins' "
-     "configuration property (known to Kong Enterprise, not to 3.9)\n"},
+     "configuration property (known to Kong Enterprise, not to 3.9; --ignore-unsupported leaves it "
+     "out)\n"},
     {"plugins: [{}]\n", "2:11: plugins[1].name: required field missing\n"},
     {"plugins: [{name: null}]\n", "2:18: plugins[1].name: required field missing\n"},
     {"plugins: [{name: 5}]\n", "2:18: plugins[1].name: expected a string\n"},
-    {"plugins: [{name: cors, ordering: null}]\n", "2:24: plugins[1].ordering: unknown field\n"},
+    {"plugins: [{name: cors, ordering: null}]\n",
+     "2:24: plugins[1].ordering: unknown field: known to Kong Enterprise, not to 3.9; "
+     "--ignore-unsupported leaves it out\n"},
     {"plugins: [{name: cors, instance_name: a b}]\n",
      "2:39: plugins[1].instance_name: invalid value 'a b': the only accepted ascii characters are "
      "alphanumerics or ., -, _, and ~\n"},

@@ -144,7 +144,7 @@ static const struct row references[] = {
      "2:37: routes[1].service.id: expected a valid UUID\n"},
     {"routes: [{paths: [/], service: {name: s}}]\n",
      "2:32: routes[1].service.id: missing primary key: {name: ...} is decK's form; write the "
-     "name alone\n"},
+     "name alone, or read it with --deck-format\n"},
     {"routes: [{paths: [/], service: {port: x}}]\n",
      "2:39: routes[1].service.port: expected an integer\n"},
     /* Certificates are found by id alone. */
