@@ -336,7 +336,7 @@ class Dialects(Cli):
         self.assertNotIn("unknown field", done.stdout + done.stderr)
 
     def test_server(self):
-        s = self.server(json.loads(self.TEXT), settings={"acme_server": "https://127.0.0.1:1/dir"})
+        s = self.server(self.TEXT, settings={"acme_server": "https://127.0.0.1:1/dir"})
         s.start(self.FLAGS)
         self.assertIn(s.state("a.example.com"), ("pending", "failing"))
 
