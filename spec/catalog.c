@@ -409,25 +409,6 @@ static void offer_lists(struct catalog *c, const struct known *known)
     }
 }
 
-/* Of the values that were refused, which would another Kong take? */
-static void explain_values(struct schema_context *s, const struct schema_view *v)
-{
-    for (size_t i = 0; i < s->fault_count; i++) {
-        struct str field = s->faults[i].path;
-        const struct document_node *value =
-            v->node->kind == DOCUMENT_MAP
-                ? document_get(v->node, names_find(s->index->names, field))
-                : NULL;
-        const char *who = value && document_is_string(value)
-                              ? newer_value(v->record->name, field, document_text(value))
-                              : NULL;
-
-        if (who)
-            fault_add_more(s, i, " (known to %s, not to 3.9; --ignore-unsupported leaves it out)",
-                           who);
-    }
-}
-
 static void fill_list(struct catalog *c, uint8_t kind, const struct document_node *list,
                       struct catalog_ref parent);
 
@@ -502,7 +483,7 @@ static void fill_item(struct catalog *c, uint8_t kind, const struct document_nod
         take_foreigns(c, &v, ref);
     }
     offer_lists(c, &known);
-    explain_values(s, &v);
+    fault_explain_values(s, &v);
     set_common(c, &v, ref);
     resolve_set_id(c, &v, ref);
     if (s->acme) {

@@ -366,28 +366,33 @@ static int read_entity(struct dialect *d, struct document_node *n, uint8_t kind,
     return read_lists(d, n, kind);
 }
 
+/* A list of our own that begins with `count` items of the other one. */
+static struct document_node *copy_list(struct dialect *d, const struct document_node *list,
+                                       uint32_t count)
+{
+    struct document_node *items = arena_array(d->arena, list->count, sizeof(*items));
+
+    if (items && count)
+        memcpy(items, list->as.items, count * sizeof(*items));
+    return items;
+}
+
 static int read_list(struct dialect *d, struct document_node *list, uint8_t kind)
 {
-    const struct document_node *old = list->as.items;
     struct document_node *items = NULL;
     size_t before = d->path.len;
     uint32_t kept = 0;
 
     for (uint32_t i = 0; i < list->count; i++) {
-        struct document_node n = old[i];
+        struct document_node n = list->as.items[i];
         bool is_out = false;
-        int rc;
 
         buf_printf(&d->path, "[%u]", i + 1);
-        rc = read_entity(d, &n, kind, &is_out);
+        if (read_entity(d, &n, kind, &is_out))
+            return -1;
         d->path.len = before;
-        if (!rc && !items && (is_out || n.as.items != old[i].as.items)) {
-            items = arena_array(d->arena, list->count, sizeof(*items));
-            rc = items ? 0 : -1;
-            if (items && i)
-                memcpy(items, old, i * sizeof(*items));
-        }
-        if (rc)
+        if (!items && (is_out || n.as.items != list->as.items[i].as.items) &&
+            !(items = copy_list(d, list, i)))
             return -1;
         if (items && !is_out)
             items[kept] = n;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "reconciler/base/vec.h"
+#include "spec/newer.h"
 
 #define FAULT_PATH_MAX 4096
 #define FAULT_MESSAGE_MAX 1024
@@ -137,6 +138,24 @@ void fault_explain(struct schema_context *c, struct str path, const char *format
         va_start(args, format);
         f->message = print_message(c, format, args);
         va_end(args);
+    }
+}
+
+void fault_explain_values(struct schema_context *c, const struct schema_view *v)
+{
+    for (size_t i = 0; i < c->fault_count; i++) {
+        struct str field = c->faults[i].path;
+        const struct document_node *value =
+            v->node->kind == DOCUMENT_MAP
+                ? document_get(v->node, names_find(c->index->names, field))
+                : NULL;
+        const char *who = value && document_is_string(value)
+                              ? newer_value(v->record->name, field, document_text(value))
+                              : NULL;
+
+        if (who)
+            fault_add_more(c, i, " (known to %s, not to 3.9; --ignore-unsupported leaves it out)",
+                           who);
     }
 }
 

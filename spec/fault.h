@@ -30,6 +30,8 @@ void fault_add_more(struct schema_context *c, size_t fault, const char *format, 
 /* Another text for the unknown field that `path` names, if there is one. */
 void fault_explain(struct schema_context *c, struct str path, const char *format, ...)
     PRINTF_LIKE(3, 4);
+/* Says of the values that were refused which ones another Kong takes. */
+void fault_explain_values(struct schema_context *c, const struct schema_view *v);
 /* A fault of the whole entity, or of the whole part of it that `at` names. */
 void fault_add_entity(struct schema_context *c, const struct schema_frame *at, struct place place,
                       const char *format, ...) PRINTF_LIKE(4, 5);
