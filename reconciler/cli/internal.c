@@ -138,6 +138,8 @@ static int run_worker(const struct child *c, struct error *e)
         .ssl_ciphers = c->settings.ssl_ciphers,
         .ssl_prefer_server_ciphers = c->settings.ssl_prefer_server_ciphers,
         .parsed_cache = c->settings.acme_parsed_cache,
+        .trusted = c->settings.trusted_ips,
+        .trusted_count = c->settings.trusted_ip_count,
         .product = VERSION_PRODUCT,
     };
 

@@ -168,6 +168,31 @@ static void tell_name(struct edge *edge, struct str name, const struct address_b
         seen_mark(edge->seen, name, now);
 }
 
+/* Who sent a PROXY header, where only some are believed: is it one of them? */
+static bool is_believed(const struct worker_options *o, const struct address_block *sender)
+{
+    for (size_t i = 0; i < o->trusted_count; i++)
+        if (address_block_meets(sender, o->trusted[i]))
+            return true;
+    return !o->trusted_count;
+}
+
+/* Whom a handshake counts for: nobody can make up addresses by a PROXY header. */
+static struct address_block find_visitor(const struct edge *edge, const struct http_conn *conn)
+{
+    const struct door *door = http_conn_tag(conn);
+    struct sockaddr_storage address = {0};
+    socklen_t len = sizeof(address);
+    struct address_block sender;
+
+    if (!door->listener->proxy_protocol ||
+        getpeername(http_conn_fd(conn), (struct sockaddr *)&address, &len))
+        return address_block_of(http_conn_peer(conn));
+    sender = address_block_of((struct sockaddr *)&address);
+    return is_believed(edge->options.worker, &sender) ? address_block_of(http_conn_peer(conn))
+                                                      : sender;
+}
+
 static void chosen(void *context, const struct tls_outcome *outcome)
 {
     struct edge *edge = context;
@@ -181,7 +206,7 @@ static void chosen(void *context, const struct tls_outcome *outcome)
     counters_add(&counters->handshakes_default, 1);
     if (!outcome->name.ptr)
         return;
-    from = address_block_of(http_conn_peer(outcome->connection));
+    from = find_visitor(edge, outcome->connection);
     tell_name(edge, outcome->name, &from);
 }
 

@@ -43,6 +43,9 @@ struct worker_options {
     const char *ssl_ciphers; /* of TLS 1.2, OpenSSL's syntax; NULL = the library's */
     bool ssl_prefer_server_ciphers;
     size_t parsed_cache; /* slots of parsed credentials, about 8 KB each; 0 = a small one */
+    /* Whose PROXY headers tell visitors apart; none = everybody's do. */
+    char *const *trusted;
+    size_t trusted_count;
     const char *product; /* Server header: "reconcert/1.0" */
 };
 

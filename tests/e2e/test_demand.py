@@ -89,6 +89,27 @@ class Demand(Case):
             self.ask_for(s, f"t{number}.flood.test")
         self.wait_waiting(s, 5)
 
+    def test_made_up_proxy_header(self):
+        """Where trusted_ips names the proxies, others' PROXY headers do not count: their own
+        address does."""
+        _, s = self.scripted(["*.flood.test"], {"acme_demand_per_address": "1"}, is_away=lambda: True)
+        s.write_settings(
+            proxy_listen=f"127.0.0.1:{s.tls} ssl proxy_protocol", trusted_ips="127.0.0.1"
+        )
+        s.start()
+        for proxy, visitor, waiting in (
+            ("127.0.0.2", "192.0.2.1", 1),
+            ("127.0.0.2", "192.0.2.2", 1),
+            ("127.0.0.1", "192.0.2.3", 2),
+            ("127.0.0.1", "192.0.2.4", 3),
+        ):
+            name = f"n{time.monotonic_ns()}.flood.test"
+            before = sum(self.counts(s))
+            header = f"PROXY TCP4 {visitor} 192.0.2.9 1234 443\r\n".encode()
+            self.ask_for(s, name, proxy, header)
+            wait_until("it is heard", lambda: sum(self.counts(s)) > before)
+            self.assertEqual(waiting, self.counts(s)[0])
+
     def test_declared_before_demanded(self):
         """While strangers ask without end for names with RSA keys, a name that is declared goes
         first; so does what the file asks for of theirs."""
