@@ -68,9 +68,9 @@ static void choices(void)
 /* What is not valid now gives way to a valid one further down, if there is one. */
 static void dates(void)
 {
-    static const struct validity good = {NOW - DAY, NOW + DAY}, early = {NOW + 1, NOW + DAY},
-                                 ended = {NOW - DAY, NOW - 1};
-    static const struct {
+    const struct validity good = {NOW - DAY, NOW + DAY}, early = {NOW + 1, NOW + DAY},
+                          ended = {NOW - DAY, NOW - 1};
+    const struct {
         struct validity exact, wildcard, star;
         enum explain_served served, passed; /* passed: the same as served for none */
     } rows[] = {
