@@ -94,7 +94,7 @@ static void note_unusable(const struct model *m, const struct certificate *c, co
                           struct generation_declared *out)
 {
     if (out->unusable_count++ == 0)
-        snprintf(out->unusable, sizeof(out->unusable), "the certificate at %s:%u:%u: %s",
+        snprintf(out->unusable, sizeof(out->unusable), "the certificate at %s:%u:%u: %.300s",
                  m->files[c->entity.place.file], c->entity.place.line, c->entity.place.column, why);
 }
 
