@@ -63,10 +63,8 @@ static int keep_descriptors(const struct child *c)
 
 static int become(const struct child *c)
 {
-    /* A handshake takes and gives back a thousand pieces of memory: malloc keeps them at hand. */
-    static char tunables[] = "GLIBC_TUNABLES=glibc.malloc.tcache_count=1000";
-    static char *const lean[] = {tunables, NULL};
-    char *const *environment = c->environment ? c->environment : lean;
+    static char *const nothing[] = {NULL};
+    char *const *environment = c->environment ? c->environment : nothing;
 
     if (c->program < 0)
         return execve(c->path, (char *const *)c->arguments, environment);
