@@ -28,7 +28,10 @@ import memory  # noqa: E402
 import processes  # noqa: E402
 import run_tests  # noqa: E402
 import vanish as vanishing  # noqa: E402
+from fake_ca import Reply  # noqa: E402
+from flood import Flood  # noqa: E402
 from harness import Case, Load, declared, document, self_signed  # noqa: E402
+from scripted_ca import ScriptedCa  # noqa: E402
 
 ROUNDS = 10  # of everything, at scale 1
 BOUND = 300
@@ -40,6 +43,12 @@ INTERRUPTIONS = 6
 STARTS = 10
 VANISHINGS = 6
 CHANGES = 40
+FLOOD_RATE = 1000  # names a second that strangers make up, at scale 1 ...
+FLOOD_SECONDS = 60  # ... for so long
+FLOOD_KEPT = 3  # certificates that fall due meanwhile ...
+FLOOD_LEAD = 65  # ... and were issued so long before: what is due within a minute is in vain
+FLOOD_FIRST_SECONDS = 5  # a declared name is ordered within
+FLOOD_LIMITS = {"one": 50, "many": 1000}  # demands: an hour below one domain; in all
 DEAD_KEYS_SECONDS = 75  # a minute, and a slow machine
 
 
@@ -292,6 +301,62 @@ class Soak(Case):
             1,
         )
 
+    def sni_flood(self, chance, where, scale, _round):
+        """Strangers make up names, below one domain or many, in front of a CA that refuses some:
+        declared names go first, renewals come in time, no more is kept than the bounds let."""
+        seconds = max(20.0, FLOOD_SECONDS * float(scale))
+        rate = max(200, FLOOD_RATE * float(scale))
+        lifetime = int(2 * FLOOD_LEAD + seconds)  # due at half of it
+        folder = os.path.join(self.folder, "ca")
+        ca = self.keep(ScriptedCa(folder, lambda: int(time.time()), lifetime))
+        answer = ca.before
+        refused = set()
+        ca.before = lambda request: self.limit(refused, request) or answer(request)
+        acme = {"cert_type": "rsa", "rsa_key_size": 2048, "allow_any_domain": where == "many"}
+        kept = [f"r{i}.kept.test" for i in range(FLOOD_KEPT)]
+        domains = [*kept] if where == "many" else ["*.flood.test", *kept]
+        s = self.server(document(domains, acme), ca, {"nginx_worker_processes": "2"})
+        s.start()
+        s.wait_valid(kept, bound=60)
+        ca.lifetime = 90 * 86400
+        time.sleep(FLOOD_LEAD)
+        flooded_at = time.time()
+        addresses = [f"127.0.{i}.{j}" for i in (1, 2) for j in range(1, 250)]
+        suffix = {"one": "flood.test", "many": "test"}[where]
+        flood = self.keep(Flood(s.tls, suffix, rate, addresses, chance.random()))
+        waits = []
+        while time.monotonic() - flood.began < seconds:
+            domains.append(f"new{len(waits)}.example.test")
+            began = time.monotonic()
+            s.write(document(domains, acme))
+            processes.wait_until(
+                "it is ordered", lambda: domains[-1] in [n for _, n in list(ca.sent_orders)], 60
+            )
+            waits.append(round(time.monotonic() - began, 2))
+            time.sleep(seconds / 10)
+        reached = flood.rate_so_far()
+        flood.stop()
+        print(f"{reached:.0f} names a second; ordered after {waits} s", flush=True)
+        self.assertLess(max(waits), FLOOD_FIRST_SECONDS)
+        for name in kept:
+            first, *others = [at for at, n in ca.sent_orders if n == name]
+            self.assertTrue(others and others[0] < first + lifetime, f"{name}: {others}")
+            self.assertGreaterEqual(others[0], flooded_at - 1, "it falls due meanwhile")
+            self.assertEqual("valid", s.state(name))
+        strangers = {n: c["state"] for n, c in s.certificates().items() if n not in domains}
+        kept_back = [n for n, state in strangers.items() if where == "one" or state != "valid"]
+        self.assertTrue(strangers)
+        self.assertLessEqual(len(kept_back), FLOOD_LIMITS[where])
+
+    @staticmethod
+    def limit(refused, request):
+        """The first stranger is refused by the CA for good: a limit of that name's."""
+        is_stranger = request.kind == "new-order" and not re.search("kept|example", request.names[0])
+        if is_stranger and (not refused or request.names[0] in refused):
+            refused.add(request.names[0])
+            return Reply.problem(429, "rateLimited", "too many", Retry_After="3600")
+        return None
+
     def count(self, chance):
         print("operations:", kill_points.count_operations(self), flush=True)
 
@@ -315,6 +380,8 @@ def names(scale, operations):
         for kind in ("kill_anywhen", "interrupted", "load", "stopped", "storm", "nonces", "restarts",
                      "vanish", "dead_keys"):  # fmt: skip
             yield f"{kind}/{number}"
+        for where in FLOOD_LIMITS:
+            yield f"sni_flood/{where}/{scale}/{number}"
         for step in kill_points.CA_STEPS:
             for instant in kill_points.INSTANTS:
                 yield f"kill_ca/{step}/{instant}/{number}"
