@@ -20,6 +20,7 @@ static int copy(char **to, struct str from)
 static int copy_options(struct acme_order *o, const struct acme_order_options *options)
 {
     o->session = options->session;
+    o->is_demanded = options->is_demanded;
     o->key_type = options->key_type;
     o->key = BUF_SECRET(KEY_PACKED_MAX);
     if (copy(&o->name, options->name) || copy(&o->preferred_chain, options->preferred_chain) ||
@@ -317,6 +318,17 @@ static void wait_out_lag(struct acme_order *o, const struct http_reply *reply)
     acme_order_fail(o, &e);
 }
 
+/* What strangers make up names for must not stop the file's own: not by words that may mean both.
+ */
+static void meet_limit(struct acme_order *o, const struct http_reply *reply, struct error *e)
+{
+    enum acme_limit_scope scope = acme_problem_limit_scope(reply, str_from(o->name));
+
+    if (scope == ACME_LIMIT_UNCLEAR && o->is_demanded)
+        scope = ACME_LIMIT_OF_NAME;
+    acme_session_meet_limit(o->session, str_from(o->name), scope, e, o->now_ms);
+}
+
 static void refuse(struct acme_order *o, const struct http_reply *reply)
 {
     const struct acme_order_step *step = step_of(o);
@@ -325,8 +337,7 @@ static void refuse(struct acme_order *o, const struct http_reply *reply)
 
     acme_problem_of_reply(reply, o->now_ms, &e);
     if (e.kind == ERROR_RATE_LIMIT)
-        acme_session_meet_limit(o->session, str_from(o->name),
-                                acme_problem_limit_scope(reply, str_from(o->name)), &e, o->now_ms);
+        meet_limit(o, reply, &e);
     if (type == ACME_PROBLEM_ACCOUNT_DOES_NOT_EXIST)
         acme_session_lose_account(o->session, o->request.account_number);
     if (step->refused && step->refused(o, type, &e))

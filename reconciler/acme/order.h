@@ -42,6 +42,7 @@ struct acme_order_options {
     struct str key;               /* packed (pki/key.h) */
     struct str resume;            /* order URL of an earlier life; STR_NONE = a new order */
     struct str preferred_chain;   /* issuer CN of the chain's last certificate; STR_NONE = any */
+    bool is_demanded; /* by a visitor: a refusal is the account's only where the CA says so */
 };
 
 /* Copies everything. NULL with *e. */
@@ -50,10 +51,10 @@ struct acme_order *acme_order_new(const struct acme_order_options *options,
 void acme_order_free(struct acme_order *o); /* wipes the key; NULL is fine */
 
 /*
- * SAVE: journal, then acme_order_saved. It comes before each newOrder, acme_order_url being STR_NONE
- * (that one is about to be sent, so that a crash cannot make it uncounted), and with the order's
- * URL before anything is done with the order. PUBLISH: acme_order_published once every worker
- * serves it; may come more than once. WAIT_SESSION: the session lacks a nonce or its
+ * SAVE: journal, then acme_order_saved. It comes before each newOrder, acme_order_url being
+ * STR_NONE (that one is about to be sent, so that a crash cannot make it uncounted), and with the
+ * order's URL before anything is done with the order. PUBLISH: acme_order_published once every
+ * worker serves it; may come more than once. WAIT_SESSION: the session lacks a nonce or its
  * account. DONE: acme_order_chain. FAILED: acme_order_error.
  */
 enum acme_next acme_order_next(struct acme_order *o, int64_t now_ms, struct acme_step *step);

@@ -65,6 +65,7 @@ struct acme_order {
     bool is_resumed; /* it is an order of an earlier life */
     bool is_unread;  /* newOrder's answer named it, and was garbled else */
     bool is_abandoned;
+    bool is_demanded;
     bool may_create; /* a newOrder that is about to be sent has been journaled */
     unsigned new_orders, restarts, finalize_tries;
 

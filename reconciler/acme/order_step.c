@@ -148,6 +148,7 @@ static void on_new_order(struct acme_order *o, const struct http_reply *reply)
         acme_order_fail(o, &e);
         return;
     }
+    acme_session_order_made(o->session);
     /* Its URL is what counts; the rest can be read again. */
     o->is_unread = read == 0;
     acme_order_go(o, ACME_ORDER_SAVE);

@@ -27,8 +27,8 @@ struct acme_session {
     size_t nonces_in_flight; /* newNonce requests */
     struct acme_retry nonce_retry;
     struct error nonce_error; /* why that waits */
-    unsigned allowance;      /* newNonce requests that may go out at once */
-    int64_t allowance_at_ms; /* when it last grew */
+    unsigned allowance;       /* newNonce requests that may go out at once */
+    int64_t allowance_at_ms;  /* when it last grew */
 
     struct acme_account account;
     struct acme_request request; /* newAccount */
@@ -510,4 +510,9 @@ const struct error *acme_session_limit(const struct acme_session *s, int64_t now
 void acme_session_forget_limit(struct acme_session *s)
 {
     s->limit.retry_at = s->unclear_until = 0;
+}
+
+void acme_session_order_made(struct acme_session *s)
+{
+    s->unclear_until = 0;
 }

@@ -30,6 +30,8 @@ void acme_session_lose_account(struct acme_session *s, unsigned number);
  */
 void acme_session_meet_limit(struct acme_session *s, struct str name, enum acme_limit_scope scope,
                              struct error *e, int64_t now_ms);
+/* The CA has made an order: what it refused before was not the account's. */
+void acme_session_order_made(struct acme_session *s);
 /* That, while it lasts; else NULL. */
 const struct error *acme_session_limit(const struct acme_session *s, int64_t now_ms);
 

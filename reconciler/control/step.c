@@ -176,6 +176,7 @@ static int open_order(struct task *t, struct error *e)
         .key = buf_view(&t->key),
         .resume = str_from(t->url),
         .preferred_chain = str_from(i->preferred_chain),
+        .is_demanded = t->urgency.kind == URGENCY_DEMANDED,
     };
 
     t->order = acme_order_new(&options, e);

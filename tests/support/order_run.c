@@ -39,6 +39,7 @@ void order_run_order(struct order_run *r, const char *name, const char *resume,
         .key = buf_view(&r->key),
         .resume = str_from(resume),
         .preferred_chain = str_from(preferred_chain),
+        .is_demanded = r->is_demanded,
     };
     struct error e;
 

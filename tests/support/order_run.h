@@ -2,6 +2,7 @@
 #define SUPPORT_ORDER_RUN_H
 
 #include <openssl/types.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "reconciler/acme/order.h"
@@ -18,6 +19,7 @@ struct order_run {
     struct acme_session *session;
     struct acme_order *order;
     struct buf key; /* of the certificate, packed */
+    bool is_demanded; /* of orders made from now on */
     int64_t now_ms, waited_ms;
     unsigned announcements; /* of newOrders that are about to be sent */
     unsigned saves, publishes, account_saves;

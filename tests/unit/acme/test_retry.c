@@ -89,12 +89,16 @@ static void limits(void)
     static const struct {
         struct fake_answer answer; /* to every newOrder */
         unsigned asked;            /* newOrders, of five names one after the other */
+        bool is_demanded;          /* by visitors */
     } rows[] = {
-        {LIMITED("too many new orders (300) from this account in the last 3h"), 1},
-        {LIMITED("slow down"), 2}, /* the second one tells whose it is */
-        {{.path = "/order", .status = 429, .retry_after = "3600", .body = "<html>"}, 2},
-        {LIMITED("too many certificates (50) already issued for \\\"Example.com\\\""), 5},
-        {LIMITED("too many certificates (5) already issued for this exact set of identifiers"), 5},
+        {LIMITED("too many new orders (300) from this account in the last 3h"), 1, false},
+        {LIMITED("slow down"), 2, false}, /* the second one tells whose it is */
+        {LIMITED("slow down"), 5, true},
+        {LIMITED("too many new orders (300) from this account in the last 3h"), 1, true},
+        {{.path = "/order", .status = 429, .retry_after = "3600", .body = "<html>"}, 2, false},
+        {LIMITED("too many certificates (50) already issued for \\\"Example.com\\\""), 5, false},
+        {LIMITED("too many certificates (5) already issued for this exact set of identifiers"), 5,
+         false},
     };
     static const char *const names[] = {"a.example.com", "b.example.com", "c.example.com",
                                         "d.example.com", "e.example.com"};
@@ -104,6 +108,7 @@ static void limits(void)
         bool is_account = rows[i].asked < ARRAY_LENGTH(names);
 
         order_run_start(&r, account_key, &(struct fake_ca_options){.knows_account = true});
+        r.is_demanded = rows[i].is_demanded;
         fake_ca_script(r.ca, &rows[i].answer, 1);
         for (size_t n = 0; n < ARRAY_LENGTH(names); n++) {
             const struct error *e;
@@ -124,7 +129,8 @@ static void limits(void)
     }
 }
 
-/* A limit of ten years is not kept for ten years: who says that it was waited for long enough asks. */
+/* A limit of ten years is not kept for ten years: who says that it was waited for long enough asks.
+ */
 static void limits_are_forgotten(void)
 {
     struct fake_answer answer = LIMITED("too many requests of this account");
@@ -171,6 +177,23 @@ static void nonces_are_not_awaited_for_long(void)
     acme_session_retry(r.session);
     order_run_order(&r, "a.example.com", NULL, NULL);
     CU_ASSERT_EQUAL(order_run(&r), ACME_DONE);
+    order_run_finish(&r);
+}
+
+/* What comes through in between tells that a refusal was not the account's. */
+static void limits_of_some(void)
+{
+    static const struct fake_answer answer = LIMITED("slow down");
+    struct order_run r;
+
+    order_run_start(&r, account_key, &(struct fake_ca_options){.knows_account = true});
+    for (int i = 0; i < 6; i++) {
+        char name[] = "a.example.com";
+        name[0] = (char)('a' + i);
+        fake_ca_script(r.ca, &answer, i % 2 == 0);
+        order_run_order(&r, name, NULL, NULL);
+        CU_ASSERT_EQUAL(order_run(&r), i % 2 == 0 ? ACME_FAILED : ACME_DONE);
+    }
     order_run_finish(&r);
 }
 
@@ -240,6 +263,7 @@ int main(void)
     CU_add_test(suite, "limits", limits);
     CU_add_test(suite, "limits are forgotten", limits_are_forgotten);
     CU_add_test(suite, "nonces are not awaited for long", nonces_are_not_awaited_for_long);
+    CU_add_test(suite, "limits of some", limits_of_some);
     CU_add_test(suite, "short limits are waited for", short_limits_are_waited_for);
     CU_add_test(suite, "refusals bring a nonce", refusals_bring_a_nonce);
     CU_basic_set_mode(CU_BRM_NORMAL);
