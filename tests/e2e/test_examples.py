@@ -19,7 +19,7 @@ USER = 65532
 SETUP = "mount --make-rprivate / && mount --bind $1 $1 && mount -o remount,bind,ro / && shift"
 DROP = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--inh-caps=-all"]
 DROP += ["--bounding-set=-all", "--no-new-privs"]
-TEST_PACKAGES = {"ca-certificates", "curl", "openssl", "python3", "pebble", "pmccabe", "mandoc"}
+TEST_PACKAGES = {"ca-certificates", "curl", "openssl", "python3", "pebble", "pmccabe", "mandoc", "iproute2"}
 TEST_PACKAGES |= {"libcunit1-dev"}
 BEFORE_US = {"libc6"}  # in every image
 
