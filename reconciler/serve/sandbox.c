@@ -77,17 +77,17 @@ static int add_narrow_rules(scmp_filter_ctx filter)
         /* Memory, but none that could be executed. */
         {SCMP_SYS(mmap), 1, {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)}},
         {SCMP_SYS(mprotect), 1, {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0)}},
-        {SCMP_SYS(fcntl), 1, {SCMP_A1(SCMP_CMP_EQ, F_GET_SEALS)}},
-        {SCMP_SYS(fcntl), 1, {SCMP_A1(SCMP_CMP_EQ, F_GETFD)}},
-        {SCMP_SYS(fcntl), 1, {SCMP_A1(SCMP_CMP_EQ, F_GETFL)}},
-        {SCMP_SYS(shutdown), 1, {SCMP_A1(SCMP_CMP_EQ, SHUT_WR)}},
-        {SCMP_SYS(sendto), 1, {SCMP_A4(SCMP_CMP_EQ, 0)}}, /* to no address */
+        {SCMP_SYS(fcntl), 1, {SCMP_A1(SCMP_CMP_EQ, F_GET_SEALS, 0)}},
+        {SCMP_SYS(fcntl), 1, {SCMP_A1(SCMP_CMP_EQ, F_GETFD, 0)}},
+        {SCMP_SYS(fcntl), 1, {SCMP_A1(SCMP_CMP_EQ, F_GETFL, 0)}},
+        {SCMP_SYS(shutdown), 1, {SCMP_A1(SCMP_CMP_EQ, SHUT_WR, 0)}},
+        {SCMP_SYS(sendto), 1, {SCMP_A4(SCMP_CMP_EQ, 0, 0)}}, /* to no address */
         {SCMP_SYS(sendmsg), 1, {SCMP_A2(SCMP_CMP_MASKED_EQ, MSG_FASTOPEN, 0)}},
         {SCMP_SYS(setsockopt),
          2,
-         {SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP), SCMP_A2(SCMP_CMP_EQ, TCP_NODELAY)}},
+         {SCMP_A1(SCMP_CMP_EQ, IPPROTO_TCP, 0), SCMP_A2(SCMP_CMP_EQ, TCP_NODELAY, 0)}},
         /* abort() */
-        {SCMP_SYS(tgkill), 1, {SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid())}},
+        {SCMP_SYS(tgkill), 1, {SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)getpid(), 0)}},
     };
     int error = 0;
 

@@ -57,7 +57,7 @@ static SSL_CTX *server_context(void)
 static double shake(SSL_CTX *server_context, SSL_CTX *client_context)
 {
     SSL *server = SSL_new(server_context), *client = SSL_new(client_context);
-    BIO *near, *far;
+    BIO *near = NULL, *far = NULL;
     double cpu = 0, began;
     int done = 0, turns = 0;
 
