@@ -4,7 +4,9 @@ import base64
 import re
 
 KEPT_BYTES = 32  # of a needle: nothing else is that long and the same
+LINE_BYTES = 48  # that one line of PEM stands for
 RSA_OFFSETS = (400, 620, 760)  # in a PKCS#8 key of 2048 bits: within d, p and q
+RSA_SECRET_AT = 304  # what stands before, the modulus, is in the certificate too
 
 
 def needles_of(pem):
@@ -13,7 +15,12 @@ def needles_of(pem):
     der = base64.b64decode("".join(lines))
     scalar = der.find(b"\x02\x01\x01\x04\x20")
     offsets = [scalar + 5] if scalar > 0 else RSA_OFFSETS
-    found = {f"line {i + 1}": line.encode() for i, line in enumerate(lines) if len(line) >= KEPT_BYTES}
+    begin, end = (scalar + 5, scalar + 37) if scalar > 0 else (RSA_SECRET_AT, len(der))
+    found = {}
+    for i, line in enumerate(lines):
+        secret = min(end, (i + 1) * LINE_BYTES) - max(begin, i * LINE_BYTES)
+        if len(line) >= KEPT_BYTES and secret >= LINE_BYTES / 3:
+            found[f"line {i + 1}"] = line.encode()
     for at in offsets:
         found[f"number at {at}"] = der[at : at + KEPT_BYTES]
         found[f"number at {at}, reversed"] = der[at : at + KEPT_BYTES][::-1]
