@@ -5,15 +5,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "error.h"
-#include "key_type.h"
+#include "certificate_facts.h"
+#include "failure.h"
 #include "str.h"
 
 /*
  * One logical record, plain data that storage writes and reads, and store takes over; neither may
  * include the other. All strings are views that somebody else keeps alive: the caller of a put, the
- * storage during a load's callback, the arena of value_from_json. What can be done with it:
- * storage/value.h.
+ * storage during a load's callback, the arena of value_from_json. What its records consist of:
+ * base/record.h; what can be done with it: storage/value.h.
  */
 
 #define VALUE_NAME_MAX 255
@@ -62,16 +62,9 @@ struct value_credential {
     struct str leaf;  /* DER */
     struct str chain; /* DER certificates above it, in sending order; may be empty */
     struct str key;   /* as struct credential's: scalar for P-256 and P-384, else PKCS#8 DER */
-    enum key_type key_type;
-    int64_t not_before, not_after;
-    unsigned char fingerprint[32]; /* SHA-256 of leaf */
-    unsigned char chain_id[32];    /* SHA-256 of chain; zeros: not computed (a put computes it) */
-    struct str issuer;             /* common name */
-    int64_t issued_at;             /* by our own clock; 0 = unknown */
-    struct str order_url;
-    bool active; /* in the index and renewed; false: retired, or not adopted yet */
-    bool revoked;
-    bool renewed; /* it took the place of another one of this name and CA */
+    struct certificate_facts facts;
+    struct managed_facts managed;
+    unsigned char chain_id[32]; /* SHA-256 of chain; zeros: not computed (a put computes it) */
 };
 
 struct value_order {
@@ -85,14 +78,20 @@ struct value_order {
     int64_t begins_at, ends_at;
 };
 
-struct value_failure {
-    unsigned count; /* in a row, since the last success */
-    int64_t failed_at;
-    int64_t retry_at; /* stated by the CA; 0 = none */
-    enum error_kind kind;
-    bool permanent;
-    bool waived;     /* somebody wants it tried again at once; the try has not ended yet */
-    struct str text; /* the CA's own words */
+struct value_demand {
+    int64_t last_seen_at;
+};
+
+struct value_sent {
+    struct str times; /* as base/sent.h has them */
+};
+
+struct value_backoff {
+    int64_t retry_at;
+};
+
+struct value_renew_config {
+    int64_t expire_at;
 };
 
 struct value {
@@ -105,19 +104,11 @@ struct value {
         struct value_account account;
         struct value_credential credential;
         struct value_order order;
-        struct value_failure failure;
-        struct {
-            int64_t last_seen_at;
-        } demand;
-        struct {
-            struct str times; /* as base/sent.h has them */
-        } sent;
-        struct {
-            int64_t retry_at;
-        } backoff;
-        struct {
-            int64_t expire_at;
-        } renew_config;
+        struct failure failure;
+        struct value_demand demand;
+        struct value_sent sent;
+        struct value_backoff backoff;
+        struct value_renew_config renew_config;
     } u;
 };
 

@@ -122,11 +122,11 @@ int against_observe(const struct against *a, const struct policy *policy, struct
             names[o->count++] =
                 (struct observed_name){.name = a->desired->names[i].name,
                                        .has_certificate = true,
-                                       .not_before = a->now,
-                                       .not_after = a->now + AGAINST_LIFETIME_SECONDS - 1,
+                                       .facts.not_before = a->now,
+                                       .facts.not_after = a->now + AGAINST_LIFETIME_SECONDS - 1,
                                        .directory = a->desired->directory,
-                                       .key_type = a->desired->key_type,
-                                       .active = true};
+                                       .facts.key_type = a->desired->key_type,
+                                       .managed.active = true};
     o->names = names;
     o->storage_usable = true;
     *observed = o;

@@ -122,27 +122,29 @@ static void read_failures(const struct certificates_page *p, const struct docume
                           struct observed_name *o)
 {
     int64_t failures = reading_number(&p->reading, entry, "failures");
-    int64_t lifetime = o->has_certificate ? policy_lifetime(o->not_before, o->not_after) : 0;
+    int64_t lifetime =
+        o->has_certificate ? policy_lifetime(o->facts.not_before, o->facts.not_after) : 0;
 
     if (failures <= 0)
         return;
-    o->failures = failures < UINT16_MAX ? (unsigned)failures : UINT16_MAX;
-    o->failure_text = reading_text(&p->reading, entry, "last_error");
-    o->failure_permanent = str_equal_cstr(reason, plan_reason_id(REASON_REFUSED_BY_CA));
+    o->failure.count = failures < UINT16_MAX ? (unsigned)failures : UINT16_MAX;
+    o->failure.text = reading_text(&p->reading, entry, "last_error");
+    o->failure.permanent = str_equal_cstr(reason, plan_reason_id(REASON_REFUSED_BY_CA));
     if (str_equal_cstr(reason, plan_reason_id(REASON_NEEDLESS)))
-        o->failure_kind = ERROR_NEEDLESS;
-    if (o->failure_permanent) {
-        if (o->failures < POLICY_DAILY_FAILURES)
-            o->failures = POLICY_DAILY_FAILURES;
-        o->failed_at = until - policy_retry_at(o->failures, 0, 0, 0, o->name, policy);
-    } else if (o->failure_kind == ERROR_NEEDLESS) {
-        o->failed_at = until - policy_needless_until(o->failures, 0, o->name, policy);
+        o->failure.kind = ERROR_NEEDLESS;
+    if (o->failure.permanent) {
+        if (o->failure.count < POLICY_DAILY_FAILURES)
+            o->failure.count = POLICY_DAILY_FAILURES;
+        o->failure.failed_at = until - policy_retry_at(o->failure.count, 0, 0, 0, o->name, policy);
+    } else if (o->failure.kind == ERROR_NEEDLESS) {
+        o->failure.failed_at = until - policy_needless_until(o->failure.count, 0, o->name, policy);
     } else if (str_equal_cstr(reason, plan_reason_id(REASON_BACKOFF))) {
-        o->failed_at = until - policy_retry_at(o->failures, 0, 0, lifetime, o->name, policy);
+        o->failure.failed_at =
+            until - policy_retry_at(o->failure.count, 0, 0, lifetime, o->name, policy);
     } else if (str_equal_cstr(reason, plan_reason_id(REASON_RATE_LIMITED)) ||
                str_equal_cstr(reason, plan_reason_id(REASON_ACCOUNT_LIMITED))) {
-        o->retry_at = until;
-        o->failed_at = until - 1;
+        o->failure.retry_at = until;
+        o->failure.failed_at = until - 1;
     }
 }
 
@@ -156,20 +158,20 @@ static void observe_entry(const struct certificates_page *p, const struct docume
 
     *o = (struct observed_name){
         .name = reading_text(r, entry, "name"),
-        .not_before = reading_time(r, entry, "not_before"),
-        .not_after = reading_time(r, entry, "not_after"),
-        .issuer = reading_text(r, entry, "issuer"),
-        .revoked = str_equal_cstr(state, "revoked"),
+        .facts.not_before = reading_time(r, entry, "not_before"),
+        .facts.not_after = reading_time(r, entry, "not_after"),
+        .managed.issuer = reading_text(r, entry, "issuer"),
+        .managed.revoked = str_equal_cstr(state, "revoked"),
         .order_open = str_equal_cstr(reason, plan_reason_id(REASON_ORDER_OPEN)),
     };
-    o->has_certificate = o->not_after != 0;
+    o->has_certificate = o->facts.not_after != 0;
     if (o->has_certificate) {
         /* Close enough for the CA's limits; the page does not say what our own clock said. */
-        o->issued_at = o->not_before;
+        o->managed.issued_at = o->facts.not_before;
         o->directory = reading_text(r, entry, "ca");
-        o->key_type = read_key_type(reading_text(r, entry, "key_type"));
-        o->active = !str_equal_cstr(state, "retired") &&
-                    !str_equal_cstr(reason, plan_reason_id(REASON_FOUND_VALID));
+        o->facts.key_type = read_key_type(reading_text(r, entry, "key_type"));
+        o->managed.active = !str_equal_cstr(state, "retired") &&
+                            !str_equal_cstr(reason, plan_reason_id(REASON_FOUND_VALID));
     }
     if (str_equal_cstr(reason, plan_reason_id(REASON_NEXT_IN_HAND))) {
         o->next_at = reading_time(r, next, "at");

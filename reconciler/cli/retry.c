@@ -137,8 +137,8 @@ static int waive(struct shelf *shelf, const struct store_name *n, bool is_json, 
         buf_cstr(out, out->len ? ",\n    " : "");
         json_out_object(&j);
         json_out_member_str(&j, "name", n->name);
-        json_out_member_str(&j, "last_error", n->failure->text);
-        json_out_member_int(&j, "failures", n->failure->count);
+        json_out_member_str(&j, "last_error", n->failure->failure.text);
+        json_out_member_int(&j, "failures", n->failure->failure.count);
         json_out_end(&j);
         return 0;
     }

@@ -220,10 +220,10 @@ static int begin(struct authority *a, struct error *e)
     const struct authority_options *o = &a->options;
     const struct store_account *stored = store_find_account(o->store, o->directory, o->email);
 
-    if (stored && (!o->account_key.ptr || str_equal(stored->key, o->account_key))) {
-        a->created_at = stored->created_at;
-        a->account_url = stored->url.len ? str_dup(stored->url) : NULL;
-        if (buf_str(&a->key, stored->key) || (stored->url.len && !a->account_url))
+    if (stored && (!o->account_key.ptr || str_equal(stored->account.key, o->account_key))) {
+        a->created_at = stored->account.created_at;
+        a->account_url = stored->account.url.len ? str_dup(stored->account.url) : NULL;
+        if (buf_str(&a->key, stored->account.key) || (stored->account.url.len && !a->account_url))
             return error_memory(e);
         open_session(a);
         return 0;

@@ -272,7 +272,7 @@ static bool is_served(const struct generation *g, const struct action *a, int64_
     /* A name that waits for its retirement is served on, though nothing desires it. */
     bool is_wanted = a->desired || (a->action == PLAN_WAIT && a->wanted == PLAN_RETIRE);
 
-    if (!o || !o->has_certificate || !o->active || !is_wanted)
+    if (!o || !o->has_certificate || !o->managed.active || !is_wanted)
         return false;
     if (plan_is_good(o, &g->policy, now))
         return true;

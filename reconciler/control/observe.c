@@ -11,10 +11,10 @@
 /* Was its newOrder, of an order that began at `since`, counted already? */
 static bool is_sent(const struct store_name *n, int64_t since)
 {
-    struct str rest = n->sent ? n->sent->times : STR_NONE;
+    struct str rest = n->sent ? n->sent->sent.times : STR_NONE;
     struct sent s = {0};
 
-    if (n->sent && n->order && n->order->url.len)
+    if (n->sent && n->order && n->order->order.url.len)
         return true;
     while (sent_next(&rest, &s) == 1)
         ;
@@ -24,55 +24,39 @@ static bool is_sent(const struct store_name *n, int64_t since)
 static void observe_order(const struct store_name *n, const struct observe_options *options,
                           struct observed_name *out)
 {
-    const struct store_order *open = n->order && !n->order->chain.len ? n->order : NULL;
-    int64_t since = open ? open->started_at : 0;
+    const struct store_order *open = n->order && !n->order->order.chain.len ? n->order : NULL;
+    int64_t since = open ? open->order.started_at : 0;
 
     if (options->ordering_since)
         since = options->ordering_since(options->context, n->name);
     out->order_open = since || (open && !options->ordering_since);
     out->order_sent = is_sent(n, since);
     if (n->order && !open) {
-        out->next_at = n->order->begins_at;
-        out->next_ends_at = n->order->ends_at;
+        out->next_at = n->order->order.begins_at;
+        out->next_ends_at = n->order->order.ends_at;
         out->next_directory = n->order->directory;
     }
     if (since && options->ordering_trouble)
         out->order_trouble = options->ordering_trouble(options->context, n->name);
     if (!n->sent)
         return;
-    out->sent = n->sent->times;
+    out->sent = n->sent->sent.times;
     out->sent_directory = n->sent->directory;
 }
 
 void observe_name(const struct store_name *n, const struct observe_options *options,
                   struct observed_name *out)
 {
-    *out = (struct observed_name){.name = n->name,
-                                  .issuer = n->issuer,
-                                  .directory = n->directory,
-                                  .issued_at = n->issued_at,
-                                  .active = n->active,
-                                  .revoked = n->revoked,
-                                  .renewed = n->renewed};
+    *out =
+        (struct observed_name){.name = n->name, .directory = n->directory, .managed = n->managed};
     if (n->credential) {
-        const struct certificate_facts *facts = &n->credential->facts;
         out->has_certificate = true;
-        out->not_before = facts->not_before;
-        out->not_after = facts->not_after;
-        out->key_type = facts->key_type;
+        out->facts = n->credential->facts;
         out->top_issuer =
-            n->credential->chain ? chain_top_issuer(n->credential->chain) : n->issuer;
-        memcpy(out->fingerprint, facts->fingerprint, sizeof(out->fingerprint));
+            n->credential->chain ? chain_top_issuer(n->credential->chain) : n->managed.issuer;
     }
-    if (n->failure) {
-        out->failures = n->failure->count;
-        out->failed_at = n->failure->failed_at;
-        out->retry_at = n->failure->retry_at;
-        out->failure_kind = n->failure->kind;
-        out->failure_permanent = n->failure->permanent;
-        out->failure_waived = n->failure->waived;
-        out->failure_text = n->failure->text;
-    }
+    if (n->failure)
+        out->failure = n->failure->failure;
     observe_order(n, options, out);
 }
 

@@ -24,7 +24,7 @@ static int64_t end_of_good(const struct store_name *n, const struct policy *poli
     if (!n)
         return 0;
     observe_name(n, &(struct observe_options){0}, &o);
-    return o.active && plan_is_good(&o, policy, now) ? o.not_after : 0;
+    return o.managed.active && plan_is_good(&o, policy, now) ? o.facts.not_after : 0;
 }
 
 int64_t outcome_renewal(const struct certificate_facts *issued, struct str name,
@@ -67,22 +67,22 @@ struct value outcome_value(const struct store *store, const struct issuance_resu
 {
     const struct store_name *n = store_find(store, r->name);
 
-    return (struct value){.type = VALUE_FAILURE,
-                          .apart = r->apart,
-                          .directory = r->directory,
-                          .name = r->name,
-                          .u.failure = {.count = (n && n->failure ? n->failure->count : 0) + 1,
-                                        .failed_at = now,
-                                        .retry_at = e->retry_at,
-                                        .kind = e->kind,
-                                        .permanent = e->permanent,
-                                        .text = str_from(e->message)}};
+    return (struct value){
+        .type = VALUE_FAILURE,
+        .apart = r->apart,
+        .directory = r->directory,
+        .name = r->name,
+        .u.failure = {.count = (n && n->failure ? n->failure->failure.count : 0) + 1,
+                      .failed_at = now,
+                      .retry_at = e->retry_at,
+                      .kind = e->kind,
+                      .permanent = e->permanent,
+                      .text = str_from(e->message)}};
 }
 
 /* When a name is tried again behind the failure `v`, or the order in vain. */
 static int64_t next_attempt(const struct pass *p, const struct value *v, int64_t now)
 {
-    const struct value_failure *f = &v->u.failure;
     const struct store_name *n = store_find(p->state->store, v->name);
     struct observed_name o = {.name = v->name};
     struct desired_name desired = {.name = v->name};
@@ -91,11 +91,7 @@ static int64_t next_attempt(const struct pass *p, const struct value *v, int64_t
         observe_name(n, &(struct observe_options){0}, &o);
     o.order_open = false;
     o.next_at = 0;
-    o.failures = f->count;
-    o.failed_at = f->failed_at;
-    o.retry_at = f->retry_at;
-    o.failure_kind = f->kind;
-    o.failure_permanent = f->permanent;
+    o.failure = v->u.failure;
     return plan_decide(&desired, &o, &p->generation->policy, true, now).at;
 }
 

@@ -155,7 +155,7 @@ static void next_unasked(const struct pages *p, struct store_name *const *names,
 
     for (u->name = NULL; *at < count && !u->name; ++*at) {
         const struct store_name *n = names[*at];
-        bool may_retire = p->pass->state->approved && n->credential && n->active;
+        bool may_retire = p->pass->state->approved && n->credential && n->managed.active;
 
         u->desired = NULL;
         if ((!n->last_seen_at && !may_retire) || is_asked(desired_find(g->desired, n->name)))
@@ -278,9 +278,8 @@ unsigned pages_print(const struct pages *p, enum status_page page, int64_t now, 
 unsigned pages_print_failed(const struct pages *p, struct str name, int64_t now, struct buf *out)
 {
     const struct generation *g = *p->generation;
-    const struct render_options options = {.model = g ? g->loaded->model : NULL,
-                                           .desired = g ? g->desired : NULL,
-                                           .now = now};
+    const struct render_options options = {
+        .model = g ? g->loaded->model : NULL, .desired = g ? g->desired : NULL, .now = now};
     struct json_out j = json_out_pretty(out);
     struct store_name *const *names;
     struct desired_name room;

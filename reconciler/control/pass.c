@@ -51,7 +51,7 @@ static void log_stored(const struct pass *p, struct str name)
         return;
     log_event(
         LOG_NOTICE, "certificate_stored",
-        LOG_FIELDS(log_str("name", name), log_str("issuer", n->issuer),
+        LOG_FIELDS(log_str("name", name), log_str("issuer", n->managed.issuer),
                    log_cstr("not_after", clock_print(n->credential->facts.not_after, until))));
 }
 
@@ -124,7 +124,7 @@ static void set_active(struct pass *p, struct str name, bool active)
 
     if (!n || !store_credential_value(p->state->store, n, &v))
         return;
-    v.u.credential.active = active;
+    v.u.credential.managed.active = active;
     log_event(LOG_NOTICE, active ? "certificate_adopted" : "certificate_retired",
               LOG_FIELDS(log_str("name", name)));
     record(p, &v, 1, errand_new(p, name));
@@ -163,7 +163,7 @@ static bool fits(struct pass *p, const struct action *a, int64_t now)
 
     /* One that is taken up again has drawn on them before. */
     if (issuance_has(p->issuance, a->name) ||
-        (n && store_order_is_open(n, now) && n->order->url.len))
+        (n && store_order_is_open(n, now) && n->order->order.url.len))
         return true;
     at = heed_breaker(p, now);
     if (at == now && p->budget)
@@ -193,7 +193,7 @@ static void order(struct pass *p, const struct action *a, int64_t now)
     if (!fits(p, a, now))
         return;
     /* Where its wait was cut short, the CA's directory is to be asked again too. */
-    if ((a->observed && a->observed->retry_at > now) ||
+    if ((a->observed && a->observed->failure.retry_at > now) ||
         p->generation->policy.account_limited_until > now)
         issuance_retry(p->issuance);
     if (issuance_want(p->issuance, &wish, &e))
@@ -411,23 +411,18 @@ int64_t pass_due(struct pass *p, int64_t now)
 static struct value credential_value(const struct issuance_result *r, const struct credential *c,
                                      struct str issuer, int64_t now)
 {
-    struct value v = {.type = VALUE_CREDENTIAL,
-                      .apart = r->apart,
-                      .directory = r->directory,
-                      .name = r->name,
-                      .u.credential = {.leaf = c->leaf,
-                                       .chain = chain_bytes(c->chain),
-                                       .key = c->key,
-                                       .key_type = c->facts.key_type,
-                                       .not_before = c->facts.not_before,
-                                       .not_after = c->facts.not_after,
-                                       .issuer = issuer,
-                                       .issued_at = now,
-                                       .order_url = r->order_url,
-                                       .active = true}};
-
-    memcpy(v.u.credential.fingerprint, c->facts.fingerprint, sizeof(c->facts.fingerprint));
-    return v;
+    return (struct value){.type = VALUE_CREDENTIAL,
+                          .apart = r->apart,
+                          .directory = r->directory,
+                          .name = r->name,
+                          .u.credential = {.leaf = c->leaf,
+                                           .chain = chain_bytes(c->chain),
+                                           .key = c->key,
+                                           .facts = c->facts,
+                                           .managed = {.issuer = issuer,
+                                                       .issued_at = now,
+                                                       .order_url = r->order_url,
+                                                       .active = true}}};
 }
 
 /*
@@ -442,13 +437,14 @@ static void record_credential(struct pass *p, const struct issuance_result *r,
     struct certificate_view view;
     struct value values[4];
     struct sent sent;
-    struct str rest = n && n->sent ? n->sent->times : STR_NONE;
+    struct str rest = n && n->sent ? n->sent->sent.times : STR_NONE;
     struct error e;
 
     if (certificate_parse(c->leaf, &view, &e))
         view.issuer_cn = STR_NONE;
     values[0] = credential_value(r, c, view.issuer_cn.ptr ? view.issuer_cn : STR(""), now);
-    values[0].u.credential.renewed = n && n->credential && str_equal(n->directory, r->directory);
+    values[0].u.credential.managed.renewed =
+        n && n->credential && str_equal(n->directory, r->directory);
     values[1] = gone_value(VALUE_ORDER, r->apart, r->directory, r->name);
     values[2] = gone_value(VALUE_FAILURE, r->apart, r->directory, r->name);
     if (in_vain->kind)
@@ -556,7 +552,7 @@ void pass_forgive(struct pass *p, bool is_other_ca, int64_t now)
 
     names = store_sorted(p->state->store, &count);
     for (size_t i = 0; names && i < count; i++) {
-        if (!names[i]->failure || (!names[i]->failure->permanent && !is_other_ca) ||
+        if (!names[i]->failure || (!names[i]->failure->failure.permanent && !is_other_ca) ||
             !store_failure_value(p->state->store, names[i], &v))
             continue;
         v = gone_value(VALUE_FAILURE, v.apart, v.directory, v.name);

@@ -60,18 +60,18 @@ static void keep_sent(struct task *t, struct str times)
 static void take_sent(struct task *t, const struct store_name *n, struct str directory)
 {
     bool is_known = n->sent && str_equal(n->sent->directory, directory);
-    struct str rest = is_known ? n->sent->times : STR_NONE;
+    struct str rest = is_known ? n->sent->sent.times : STR_NONE;
     struct sent first;
 
     t->is_theirs = n->credential && str_equal(n->directory, directory);
-    if (t->is_theirs && n->issued_at > t->wanted_at - SENT_SECONDS &&
-        (sent_next(&rest, &first) != 1 || n->issued_at < first.at))
-        sent_append(&t->sent, &(struct sent){n->issued_at, n->renewed});
+    if (t->is_theirs && n->managed.issued_at > t->wanted_at - SENT_SECONDS &&
+        (sent_next(&rest, &first) != 1 || n->managed.issued_at < first.at))
+        sent_append(&t->sent, &(struct sent){n->managed.issued_at, n->managed.renewed});
     if (is_known)
-        keep_sent(t, n->sent->times);
+        keep_sent(t, n->sent->sent.times);
 }
 
-static void resume(struct task *t, const struct store_order *order)
+static void resume(struct task *t, const struct value_order *order)
 {
     enum key_type type;
     struct error e;
@@ -93,7 +93,7 @@ void task_take_up(struct task *t, const struct store *store, struct str director
     if (n)
         take_sent(t, n, directory);
     if (n && store_order_is_open(n, now) && str_equal(n->order->directory, directory))
-        resume(t, n->order);
+        resume(t, &n->order->order);
     t->is_drawn = !t->url;
 }
 

@@ -300,19 +300,20 @@ static void gather_sent(struct gathering *g, const struct observed_name *o)
 
 static void gather_name(struct gathering *g, const struct observed_name *o)
 {
-    struct budget_event issued = {.name = o->name, .at = o->issued_at, .renewal = o->renewed};
+    struct budget_event issued = {
+        .name = o->name, .at = o->managed.issued_at, .renewal = o->managed.renewed};
     struct budget_event failed = {
-        .name = o->name, .at = o->failed_at, .renewal = o->has_certificate};
+        .name = o->name, .at = o->failure.failed_at, .renewal = o->has_certificate};
 
     gather_sent(g, o);
     if (o->has_certificate && str_equal(o->directory, g->directory) &&
-        !is_sent_before(o, g->directory, o->issued_at)) {
+        !is_sent_before(o, g->directory, o->managed.issued_at)) {
         issued.kind = BUDGET_SENT;
         gather(g, issued);
     }
-    if (!o->failures || o->failure_kind == ERROR_NEEDLESS)
+    if (!o->failure.count || o->failure.kind == ERROR_NEEDLESS)
         return;
-    if (!is_sent_before(o, g->directory, o->failed_at)) {
+    if (!is_sent_before(o, g->directory, o->failure.failed_at)) {
         failed.kind = BUDGET_ORDERED;
         gather(g, failed);
     }

@@ -61,7 +61,7 @@ struct urgency budget_plan_urgency_of(const struct action *a)
     bool is_named = a->desired->place_count > 0;
 
     if (a->observed && a->observed->has_certificate && (is_named || a->reason != REASON_EXPIRED))
-        return (struct urgency){URGENCY_RENEWAL, a->observed->not_after};
+        return (struct urgency){URGENCY_RENEWAL, a->observed->facts.not_after};
     return (struct urgency){.kind = is_named ? URGENCY_DECLARED : URGENCY_DEMANDED};
 }
 

@@ -248,13 +248,13 @@ static void say_certificate(struct explain_subject *s)
         buf_cstr(out, "none in the storage");
         return;
     }
-    buf_printf(out, "%s, of ", key_type_name(o->key_type));
-    span_print(out, policy_lifetime(o->not_before, o->not_after), SPAN_EXACT);
-    print_time(out, ", from ", o->not_before);
-    print_time(out, " to ", o->not_after);
-    if (o->issuer.len) {
+    buf_printf(out, "%s, of ", key_type_name(o->facts.key_type));
+    span_print(out, policy_lifetime(o->facts.not_before, o->facts.not_after), SPAN_EXACT);
+    print_time(out, ", from ", o->facts.not_before);
+    print_time(out, " to ", o->facts.not_after);
+    if (o->managed.issuer.len) {
         buf_cstr(out, ", issuer ");
-        buf_str(out, o->issuer);
+        buf_str(out, o->managed.issuer);
     }
     if (o->directory.len) {
         buf_cstr(out, ", from ");
@@ -287,13 +287,13 @@ static void write_why_not_managed(const struct explain_subject *s, struct buf *o
         buf_cstr(out, ", which is left alone");
     else if (!has_certificate(s))
         buf_cstr(out, s->desired ? ", because there is no managed one yet" : "");
-    else if (o->revoked)
+    else if (o->managed.revoked)
         buf_cstr(out, ", because the managed one was revoked");
-    else if (o->not_after < s->options->now)
+    else if (o->facts.not_after < s->options->now)
         buf_cstr(out, ", because the managed one has expired");
     else if (plan_is_early(o, s->options->policy, s->options->now))
-        print_time(out, ", because the managed one is not valid before ", o->not_before);
-    else if (!o->active)
+        print_time(out, ", because the managed one is not valid before ", o->facts.not_before);
+    else if (!o->managed.active)
         buf_cstr(out, ", because the stored one is not in use");
 }
 
@@ -308,9 +308,9 @@ static void say_served(struct explain_subject *s)
     case SERVED_MANAGED_STALE:
         buf_cstr(out, "the managed certificate, although it ");
         if (plan_is_early(s->observed, s->options->policy, s->options->now))
-            print_time(out, "is not valid before ", s->observed->not_before);
+            print_time(out, "is not valid before ", s->observed->facts.not_before);
         else
-            buf_cstr(out, s->observed->revoked ? "was revoked" : "has expired");
+            buf_cstr(out, s->observed->managed.revoked ? "was revoked" : "has expired");
         buf_cstr(out, ": nothing declared covers the name");
         return;
     case SERVED_DEFAULT:
@@ -350,20 +350,21 @@ static void say_failures(struct explain_subject *s)
     const struct observed_name *o = s->observed;
     struct buf *out;
 
-    if (!o || !o->failures)
+    if (!o || !o->failure.count)
         return;
     out = explanation_begin(&s->chain, "last try");
-    print_time(out, o->failure_kind == ERROR_NEEDLESS ? "in vain at " : "failed at ", o->failed_at);
-    if (o->failures > 1)
-        buf_printf(out, ", %u in a row", o->failures);
-    buf_printf(out, " (%s)", error_kind_name(o->failure_kind));
-    if (o->failure_text.len) {
+    print_time(out, o->failure.kind == ERROR_NEEDLESS ? "in vain at " : "failed at ",
+               o->failure.failed_at);
+    if (o->failure.count > 1)
+        buf_printf(out, ", %u in a row", o->failure.count);
+    buf_printf(out, " (%s)", error_kind_name(o->failure.kind));
+    if (o->failure.text.len) {
         buf_cstr(out, ": ");
-        buf_str(out, o->failure_text);
+        buf_str(out, o->failure.text);
     }
-    if (o->retry_at)
-        print_time(out, "; the CA asks to wait until ", o->retry_at);
-    if (o->failure_waived)
+    if (o->failure.retry_at)
+        print_time(out, "; the CA asks to wait until ", o->failure.retry_at);
+    if (o->failure.waived)
         buf_cstr(out, "; somebody asked for another try at once (reconcert retry)");
 }
 
@@ -372,7 +373,7 @@ static void write_why_then(const struct explain_subject *s, struct buf *out)
 {
     const struct observed_name *o = s->observed;
     const struct policy *policy = s->options->policy;
-    int64_t lifetime = policy_lifetime(o->not_before, o->not_after);
+    int64_t lifetime = policy_lifetime(o->facts.not_before, o->facts.not_after);
     int64_t jitter = policy_jitter(lifetime, o->name, policy);
     bool is_named = o->ari_at && o->ari_at == s->action.renew_at;
 
@@ -392,7 +393,7 @@ static void write_why_then(const struct explain_subject *s, struct buf *out)
     } else if (policy->threshold_is_stated) {
         buf_printf(out, "renew_threshold_days is %g", policy->threshold_days);
     } else {
-        int64_t left = o->not_after + 1 - s->action.renew_at - jitter;
+        int64_t left = o->facts.not_after + 1 - s->action.renew_at - jitter;
         buf_printf(out, "%s of its lifetime is left then, ",
                    left * 5 > lifetime * 2 ? "half" : "a third");
         span_print(out, left, SPAN_EXACT);
@@ -457,9 +458,9 @@ static void write_backoff(const struct explain_subject *s, struct buf *out)
 {
     const struct observed_name *o = s->observed;
 
-    buf_printf(out, "after %u failure%s in a row the wait is about ", o->failures,
-               o->failures == 1 ? "" : "s");
-    span_print(out, s->action.at - o->failed_at, SPAN_COARSE);
+    buf_printf(out, "after %u failure%s in a row the wait is about ", o->failure.count,
+               o->failure.count == 1 ? "" : "s");
+    span_print(out, s->action.at - o->failure.failed_at, SPAN_COARSE);
     buf_cstr(out, " (1, 10, 100 minutes, then a day; never more than a tenth of the certificate's "
                   "lifetime, never less than fail_backoff_minutes if stated, 10 % jitter)");
 }
@@ -469,11 +470,11 @@ static void write_unlisted(const struct explain_subject *s, struct buf *out)
     const struct observed_name *o = s->observed;
 
     buf_cstr(out, "nothing");
-    if (has_certificate(s) && !o->revoked && o->not_after > s->options->now) {
+    if (has_certificate(s) && !o->managed.revoked && o->facts.not_after > s->options->now) {
         buf_cstr(
             out,
             "; the stored certificate is taken up again if the file asks for the name before ");
-        print_time(out, "", o->not_after);
+        print_time(out, "", o->facts.not_after);
     }
 }
 
@@ -524,7 +525,7 @@ static void write_reason(struct explain_subject *s, struct buf *out)
         buf_printf(out,
                    "%u certificate%s in a row needed to be renewed at once (the wait grows as "
                    "behind failures: 1, 10, 100 minutes, then a day)",
-                   s->observed->failures, s->observed->failures == 1 ? "" : "s");
+                   s->observed->failure.count, s->observed->failure.count == 1 ? "" : "s");
         return;
     case REASON_REFUSED_BY_CA:
         buf_cstr(out, "the CA refuses for good; a change of the file brings another try at once");

@@ -85,7 +85,7 @@ struct explain_choice explain_choose(const struct model *model, struct str name,
                                      const struct policy *policy, int64_t now)
 {
     struct explain_choice declared;
-    bool is_indexed = observed && observed->has_certificate && observed->active;
+    bool is_indexed = observed && observed->has_certificate && observed->managed.active;
 
     if (is_indexed && plan_is_good(observed, policy, now))
         return (struct explain_choice){.served = SERVED_MANAGED};

@@ -45,24 +45,24 @@ struct policy plan_policy(const struct desired *desired, int64_t built_at)
 /* The last second of validity still counts (RFC 5280 §4.1.2.5). */
 static bool has_expired(const struct observed_name *o, int64_t now)
 {
-    return now > o->not_after || o->not_after < o->not_before;
+    return now > o->facts.not_after || o->facts.not_after < o->facts.not_before;
 }
 
 /* One that had begun by our own clock when it came has begun, if the clock was set back since. */
 static bool has_begun(const struct observed_name *o, int64_t now)
 {
-    return o->not_before <= now || o->not_before <= o->issued_at;
+    return o->facts.not_before <= now || o->facts.not_before <= o->managed.issued_at;
 }
 
 bool plan_is_early(const struct observed_name *o, const struct policy *policy, int64_t now)
 {
-    return !has_begun(o, now) && o->not_before <= o->not_after &&
+    return !has_begun(o, now) && o->facts.not_before <= o->facts.not_after &&
            !policy_is_clock_wrong(policy, now);
 }
 
 bool plan_is_good(const struct observed_name *o, const struct policy *policy, int64_t now)
 {
-    return o && o->has_certificate && !o->revoked &&
+    return o && o->has_certificate && !o->managed.revoked &&
            (policy_is_clock_wrong(policy, now) || (has_begun(o, now) && !has_expired(o, now)));
 }
 
@@ -110,13 +110,13 @@ static void settle(struct action *a, enum plan_action action, enum plan_reason r
 static void want(struct action *a, const struct policy *policy, int64_t now)
 {
     const struct observed_name *o = a->observed;
-    enum plan_action again = o && o->active ? PLAN_RENEW : PLAN_ISSUE;
+    enum plan_action again = o && o->managed.active ? PLAN_RENEW : PLAN_ISSUE;
 
     if (!o || !o->has_certificate)
         settle(a, PLAN_ISSUE, REASON_MISSING, now);
     else if (is_foreign(o->directory, policy))
         settle(a, PLAN_ISSUE, REASON_OTHER_DIRECTORY, now);
-    else if (o->revoked)
+    else if (o->managed.revoked)
         settle(a, again, REASON_REVOKED, now);
     else if (has_expired(o, now))
         settle(a, again, REASON_EXPIRED, now);
@@ -141,18 +141,19 @@ static void put_off(struct action *a, enum plan_reason reason, int64_t at)
 /* Until when the ladder alone holds the name back. */
 static int64_t ladder_until(const struct observed_name *o, const struct policy *policy, int64_t now)
 {
-    int64_t lifetime = o->has_certificate ? policy_lifetime(o->not_before, o->not_after) : 0;
+    int64_t lifetime =
+        o->has_certificate ? policy_lifetime(o->facts.not_before, o->facts.not_after) : 0;
 
     /* The clock was wrong then, or is now: how long ago it was nobody knows. One try settles it. */
-    if (o->failed_at > now)
+    if (o->failure.failed_at > now)
         return 0;
-    if (o->failure_kind == ERROR_NEEDLESS)
-        return policy_needless_until(o->failures, o->failed_at, o->name, policy);
-    if (o->failure_permanent) /* daily all the same, because a CA may change its mind */
-        return policy_retry_at(o->failures > POLICY_DAILY_FAILURES ? o->failures
-                                                                   : POLICY_DAILY_FAILURES,
-                               o->failed_at, 0, 0, o->name, policy);
-    return policy_retry_at(o->failures, o->failed_at, 0, lifetime, o->name, policy);
+    if (o->failure.kind == ERROR_NEEDLESS)
+        return policy_needless_until(o->failure.count, o->failure.failed_at, o->name, policy);
+    if (o->failure.permanent) /* daily all the same, because a CA may change its mind */
+        return policy_retry_at(o->failure.count > POLICY_DAILY_FAILURES ? o->failure.count
+                                                                        : POLICY_DAILY_FAILURES,
+                               o->failure.failed_at, 0, 0, o->name, policy);
+    return policy_retry_at(o->failure.count, o->failure.failed_at, 0, lifetime, o->name, policy);
 }
 
 /* What the CA asks for is obeyed while that leaves room to renew in. */
@@ -161,8 +162,9 @@ static int64_t hold_retry(const struct observed_name *o, const struct policy *po
 {
     bool good = plan_is_good(o, policy, now) && !is_foreign(o->directory, policy);
 
-    return policy_hold_retry(o->retry_at, o->failed_at < now ? o->failed_at : now, ours,
-                             o->not_before, good ? o->not_after : 0, policy);
+    return policy_hold_retry(o->failure.retry_at,
+                             o->failure.failed_at < now ? o->failure.failed_at : now, ours,
+                             o->facts.not_before, good ? o->facts.not_after : 0, policy);
 }
 
 /* Puts off the order in `a` while the last failures say so. */
@@ -171,17 +173,18 @@ static void respect_failures(struct action *a, const struct policy *policy, int6
     const struct observed_name *o = a->observed;
     int64_t ours = ladder_until(o, policy, now), at = ours;
 
-    if (o->retry_at && (o->failed_at <= now || o->retry_at <= now + RETRY_AT_MAX))
+    if (o->failure.retry_at &&
+        (o->failure.failed_at <= now || o->failure.retry_at <= now + RETRY_AT_MAX))
         at = hold_retry(o, policy, ours, now);
     if (now >= at)
         return;
-    a->asked_at = o->retry_at > at ? o->retry_at : 0;
-    if (o->failure_permanent && o->failed_at <= now)
+    a->asked_at = o->failure.retry_at > at ? o->failure.retry_at : 0;
+    if (o->failure.permanent && o->failure.failed_at <= now)
         settle(a, PLAN_BLOCK, REASON_REFUSED_BY_CA, at);
-    else if (o->retry_at && o->retry_at >= ours)
+    else if (o->failure.retry_at && o->failure.retry_at >= ours)
         put_off(a, REASON_RATE_LIMITED, at);
     else
-        put_off(a, o->failure_kind == ERROR_NEEDLESS ? REASON_NEEDLESS : REASON_BACKOFF, at);
+        put_off(a, o->failure.kind == ERROR_NEEDLESS ? REASON_NEEDLESS : REASON_BACKOFF, at);
 }
 
 /* The same for what the CA said to another name, of the whole account. */
@@ -191,8 +194,8 @@ static void respect_account(struct action *a, const struct policy *policy, int64
     bool good = plan_is_good(o, policy, now) && !is_foreign(o->directory, policy);
     int64_t until = policy->account_limited_until, at;
 
-    at = policy_hold_retry(until, policy->account_limited_at, now, good ? o->not_before : 0,
-                           good ? o->not_after : 0, policy);
+    at = policy_hold_retry(until, policy->account_limited_at, now, good ? o->facts.not_before : 0,
+                           good ? o->facts.not_after : 0, policy);
     if (until <= now || at <= now)
         return;
     a->asked_at = until > at ? until : 0;
@@ -202,8 +205,8 @@ static void respect_account(struct action *a, const struct policy *policy, int64
 /* There is no good one, but the one that is there begins soon. */
 static bool begins_soon(const struct observed_name *o, const struct policy *policy, int64_t now)
 {
-    return o && o->has_certificate && !o->revoked && !is_foreign(o->directory, policy) &&
-           plan_is_early(o, policy, now) && o->not_before <= now + PLAN_EARLY_SECONDS;
+    return o && o->has_certificate && !o->managed.revoked && !is_foreign(o->directory, policy) &&
+           plan_is_early(o, policy, now) && o->facts.not_before <= now + PLAN_EARLY_SECONDS;
 }
 
 /* What stands in the way of the order in `a`. */
@@ -213,18 +216,18 @@ static void hold_back(struct action *a, const struct policy *policy, bool storag
     if (a->observed && a->observed->order_open)
         put_off(a, REASON_ORDER_OPEN, 0);
     else if (begins_soon(a->observed, policy, now))
-        put_off(a, REASON_NOT_YET_VALID, a->observed->not_before);
+        put_off(a, REASON_NOT_YET_VALID, a->observed->facts.not_before);
     else if (!storage_usable)
         put_off(a, REASON_STORAGE, now + POLICY_STORAGE_RETRY_SECONDS);
-    else if (a->observed && !a->observed->failure_waived)
+    else if (a->observed && !a->observed->failure.waived)
         respect_failures(a, policy, now);
-    if (is_order(a) && !(a->observed && a->observed->failure_waived))
+    if (is_order(a) && !(a->observed && a->observed->failure.waived))
         respect_account(a, policy, now);
 }
 
 static void keep(struct action *a, const struct policy *policy)
 {
-    enum key_type there = a->observed->key_type;
+    enum key_type there = a->observed->facts.key_type;
     bool same_key = !policy->key_type || !there || there == policy->key_type;
 
     settle(a, PLAN_KEEP, same_key ? REASON_NOT_DUE : REASON_OTHER_KEY_TYPE, a->renew_at);
@@ -244,12 +247,12 @@ static bool await_next(struct action *a, const struct policy *policy, bool good,
                        bool storage_usable, int64_t now)
 {
     const struct observed_name *o = a->observed;
-    int64_t latest = good ? o->not_after + 1 : now + PLAN_EARLY_SECONDS;
+    int64_t latest = good ? o->facts.not_after + 1 : now + PLAN_EARLY_SECONDS;
 
     if (!o || !o->next_at || o->next_at > latest || now > o->next_ends_at ||
         is_foreign(o->next_directory, policy))
         return false;
-    settle(a, o->active ? PLAN_RENEW : PLAN_ISSUE, REASON_NEXT_BEGINS, now);
+    settle(a, o->managed.active ? PLAN_RENEW : PLAN_ISSUE, REASON_NEXT_BEGINS, now);
     if (o->next_at > now && good)
         settle(a, PLAN_KEEP, REASON_NEXT_IN_HAND, o->next_at);
     else if (o->next_at > now)
@@ -280,7 +283,7 @@ static void decide_desired(struct action *a, const struct policy *policy, bool s
     bool good = plan_is_good(o, policy, now);
     bool ours = good && !is_foreign(o->directory, policy);
 
-    if (ours && !o->active) {
+    if (ours && !o->managed.active) {
         settle(a, PLAN_ADOPT, REASON_FOUND_VALID, now);
     } else if (is_blocked(a->desired, good)) {
         /* Said at once, not only when the certificate that is there is due: then it may be too
@@ -290,7 +293,7 @@ static void decide_desired(struct action *a, const struct policy *policy, bool s
         seek(a, policy, ours, storage_usable, now);
     }
     /* A managed certificate that is served now has replaced the declared one already. */
-    a->overrides = a->desired->overrides && a->action != PLAN_BLOCK && !(good && o->active);
+    a->overrides = a->desired->overrides && a->action != PLAN_BLOCK && !(good && o->managed.active);
 }
 
 /* Nothing that depends on what time it is, and nothing is ordered, put in or taken out. */
@@ -313,13 +316,13 @@ struct action plan_decide(const struct desired_name *desired, const struct obser
     if (observed && observed->has_certificate)
         a.renew_at =
             policy_renew_at(&(struct policy_certificate){.name = observed->name,
-                                                         .not_before = observed->not_before,
-                                                         .not_after = observed->not_after,
+                                                         .not_before = observed->facts.not_before,
+                                                         .not_after = observed->facts.not_after,
                                                          .ari_at = observed->ari_at},
                             policy, &a.clamp);
     if (desired)
         decide_desired(&a, policy, storage_usable, now);
-    else if (observed->active && observed->has_certificate)
+    else if (observed->managed.active && observed->has_certificate)
         settle(&a, PLAN_RETIRE, REASON_NOT_DECLARED, now);
     else
         settle(&a, PLAN_NOTHING, REASON_NOT_DECLARED, 0);
@@ -345,11 +348,11 @@ void plan_heed_account(struct policy *policy, const struct observed *observed, i
     for (size_t i = 0; i < observed->count; i++) {
         const struct observed_name *o = &observed->names[i];
 
-        if (!o->failures || o->failure_kind != ERROR_ACCOUNT_LIMIT || o->failure_waived ||
-            o->retry_at <= now || o->retry_at <= policy->account_limited_until)
+        if (!o->failure.count || o->failure.kind != ERROR_ACCOUNT_LIMIT || o->failure.waived ||
+            o->failure.retry_at <= now || o->failure.retry_at <= policy->account_limited_until)
             continue;
-        policy->account_limited_at = o->failed_at;
-        policy->account_limited_until = o->retry_at;
+        policy->account_limited_at = o->failure.failed_at;
+        policy->account_limited_until = o->failure.retry_at;
     }
 }
 
@@ -422,7 +425,7 @@ static const char *bad_state(const struct observed_name *o, int64_t now)
 {
     if (!o || !o->has_certificate)
         return NULL;
-    if (o->revoked)
+    if (o->managed.revoked)
         return "revoked";
     return has_expired(o, now) ? "expired" : NULL;
 }
@@ -430,11 +433,11 @@ static const char *bad_state(const struct observed_name *o, int64_t now)
 /* The state of a name of which something is still to be done. */
 static const char *open_state(const struct observed_name *o, int64_t now)
 {
-    bool is_served = o->has_certificate && o->active;
+    bool is_served = o->has_certificate && o->managed.active;
 
     if (is_served && !has_begun(o, now))
         return "pending";
-    if (o->failures && !(is_served && o->failure_kind == ERROR_NEEDLESS))
+    if (o->failure.count && !(is_served && o->failure.kind == ERROR_NEEDLESS))
         return "failing";
     return is_served ? "due" : "pending";
 }

@@ -90,10 +90,10 @@ static void print_clamp(const struct action *a, struct buf *out)
 /* What went wrong last, in the words that came with it. */
 static void print_failure(const struct observed_name *o, struct buf *out)
 {
-    if (!o->failure_text.len)
+    if (!o->failure.text.len)
         return;
     buf_cstr(out, ": ");
-    buf_str(out, o->failure_text);
+    buf_str(out, o->failure.text);
 }
 
 /* Reasons about the certificate that is there. */
@@ -103,7 +103,7 @@ static void print_certificate(const struct action *a, struct buf *out)
 
     switch (a->reason) {
     case REASON_EXPIRED:
-        print_time(out, "the certificate expired at ", o->not_after);
+        print_time(out, "the certificate expired at ", o->facts.not_after);
         return;
     case REASON_REVOKED:
         buf_cstr(out, "the certificate was revoked");
@@ -113,10 +113,10 @@ static void print_certificate(const struct action *a, struct buf *out)
         buf_str(out, o->directory);
         return;
     case REASON_FOUND_VALID:
-        print_time(out, "a certificate in the storage is valid until ", o->not_after);
+        print_time(out, "a certificate in the storage is valid until ", o->facts.not_after);
         return;
     case REASON_NOT_YET_VALID:
-        print_time(out, "the certificate that is there is not valid before ", o->not_before);
+        print_time(out, "the certificate that is there is not valid before ", o->facts.not_before);
         return;
     case REASON_NEXT_IN_HAND:
         print_time(out, "the next certificate has been issued, and is not valid before ",
@@ -124,15 +124,15 @@ static void print_certificate(const struct action *a, struct buf *out)
         return;
     case REASON_RENEWAL_DUE:
         print_time(out, "renewal is due since ", a->renew_at);
-        print_time(out, ", the certificate ends at ", o->not_after);
+        print_time(out, ", the certificate ends at ", o->facts.not_after);
         print_clamp(a, out);
         return;
     default:
-        print_time(out, "valid until ", o->not_after);
+        print_time(out, "valid until ", o->facts.not_after);
         print_time(out, ", renewal at ", a->renew_at);
         if (a->reason == REASON_OTHER_KEY_TYPE)
             buf_printf(out, ", with the key type that the file asks for instead of %s",
-                       key_type_name(o->key_type));
+                       key_type_name(o->facts.key_type));
         print_clamp(a, out);
     }
 }
@@ -149,13 +149,14 @@ static void print_try(const struct action *a, struct buf *out)
                    a->asked_at ? a->asked_at : a->at);
     } else if (a->reason == REASON_NEEDLESS) {
         buf_cstr(out, "what the CA issues is due for renewal at once");
-        if (o->failures > 1)
-            buf_printf(out, ", %u times in a row", o->failures);
+        if (o->failure.count > 1)
+            buf_printf(out, ", %u times in a row", o->failure.count);
     } else {
-        print_time(out, o->failures == 1 ? "the try at " : "the last try at ", o->failed_at);
+        print_time(out, o->failure.count == 1 ? "the try at " : "the last try at ",
+                   o->failure.failed_at);
         buf_cstr(out, " failed");
-        if (o->failures > 1)
-            buf_printf(out, ", %u in a row", o->failures);
+        if (o->failure.count > 1)
+            buf_printf(out, ", %u in a row", o->failure.count);
     }
     print_failure(o, out);
     if (a->asked_at)
@@ -229,8 +230,9 @@ void plan_reason_print(const struct action *a, int64_t now, struct buf *out)
         return;
     case REASON_NOT_DECLARED:
         buf_cstr(out, "the file no longer asks for it");
-        if (a->observed->not_after > now)
-            print_time(out, "; the stored certificate stays, valid until ", a->observed->not_after);
+        if (a->observed->facts.not_after > now)
+            print_time(out, "; the stored certificate stays, valid until ",
+                       a->observed->facts.not_after);
         return;
     default:
         print_certificate(a, out);

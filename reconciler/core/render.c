@@ -391,7 +391,7 @@ static void json_ca(struct json_out *j, const struct action *a, const struct ren
 static void json_key_type(struct json_out *j, const struct action *a,
                           const struct render_options *o)
 {
-    enum key_type type = is_there(a) ? a->observed->key_type : o->desired->key_type;
+    enum key_type type = is_there(a) ? a->observed->facts.key_type : o->desired->key_type;
 
     json_out_member_cstr(j, "key_type", type == KEY_NONE ? NULL : key_type_name(type));
 }
@@ -400,7 +400,7 @@ static void json_not_after(struct json_out *j, const struct action *a)
 {
     bool has_certificate = a->observed && a->observed->has_certificate;
 
-    json_out_member_time(j, "not_after", has_certificate ? a->observed->not_after : 0);
+    json_out_member_time(j, "not_after", has_certificate ? a->observed->facts.not_after : 0);
 }
 
 static void json_budget(struct json_out *j, const struct budget_note *note)
@@ -518,11 +518,11 @@ int render_plan_json(const struct plan *plan, const struct render_options *optio
 static void json_fingerprint(struct json_out *j, const struct observed_name *o)
 {
     static const char digits[] = "0123456789abcdef";
-    char hex[2 * sizeof(o->fingerprint)];
+    char hex[2 * sizeof(o->facts.fingerprint)];
 
-    for (size_t i = 0; i < sizeof(o->fingerprint); i++) {
-        hex[2 * i] = digits[o->fingerprint[i] >> 4];
-        hex[2 * i + 1] = digits[o->fingerprint[i] & 15];
+    for (size_t i = 0; i < sizeof(o->facts.fingerprint); i++) {
+        hex[2 * i] = digits[o->facts.fingerprint[i] >> 4];
+        hex[2 * i + 1] = digits[o->facts.fingerprint[i] & 15];
     }
     json_out_member_str(j, "fingerprint", (struct str){hex, sizeof(hex)});
 }
@@ -536,9 +536,9 @@ static void json_certificate(struct json_out *j, const struct observed_name *o)
         json_out_member_null(j, "fingerprint");
         return;
     }
-    json_out_member_str(j, "issuer", o->issuer);
-    json_out_member_time(j, "not_before", o->not_before);
-    json_out_member_time(j, "not_after", o->not_after);
+    json_out_member_str(j, "issuer", o->managed.issuer);
+    json_out_member_time(j, "not_before", o->facts.not_before);
+    json_out_member_time(j, "not_after", o->facts.not_after);
     json_fingerprint(j, o);
 }
 
@@ -553,7 +553,7 @@ static struct str last_error(const struct observed_name *o)
 {
     if (o && o->order_trouble.len)
         return o->order_trouble;
-    return o && o->failures ? o->failure_text : STR_NONE;
+    return o && o->failure.count ? o->failure.text : STR_NONE;
 }
 
 void render_certificate_json(const struct action *a, const struct render_options *options,
@@ -578,8 +578,8 @@ void render_certificate_json(const struct action *a, const struct render_options
     json_out_member_str(j, "last_error", last_error(o));
     json_out_member_str(j, "ca", is_made && o->directory.len ? o->directory : in_use);
     json_out_member_cstr(j, "key_type",
-                         key_type_name(is_made ? o->key_type : options->desired->key_type));
-    json_out_member_int(j, "failures", o ? (int64_t)o->failures : 0);
+                         key_type_name(is_made ? o->facts.key_type : options->desired->key_type));
+    json_out_member_int(j, "failures", o ? (int64_t)o->failure.count : 0);
     json_out_end(j);
     buf_free(&s.sentence);
 }

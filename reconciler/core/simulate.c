@@ -77,7 +77,7 @@ static void note_risk(struct actor *actor, enum simulate_fault fault, int64_t si
 static void note_slack(struct run *r, struct actor *actor, const struct action *a, int64_t now)
 {
     const struct observed_name *o = &actor->there;
-    int64_t slack = o->not_after + 1 - now;
+    int64_t slack = o->facts.not_after + 1 - now;
 
     if (!o->has_certificate)
         return;
@@ -87,16 +87,16 @@ static void note_slack(struct run *r, struct actor *actor, const struct action *
         r->out->slack_name = o->name;
     }
     if (slack <= 0)
-        note_risk(actor, SIMULATE_EXPIRED, o->not_after + 1, a->reason);
-    else if (slack < policy_lifetime(o->not_before, o->not_after) / 20)
+        note_risk(actor, SIMULATE_EXPIRED, o->facts.not_after + 1, a->reason);
+    else if (slack < policy_lifetime(o->facts.not_before, o->facts.not_after) / 20)
         note_risk(actor, SIMULATE_TIGHT, now, a->reason);
 }
 
 static int64_t next_lifetime(const struct run *r, const struct actor *actor)
 {
-    int64_t seen = actor->there.has_certificate
-                       ? policy_lifetime(actor->there.not_before, actor->there.not_after)
-                       : 0;
+    int64_t seen = actor->there.has_certificate ? policy_lifetime(actor->there.facts.not_before,
+                                                                  actor->there.facts.not_after)
+                                                : 0;
 
     if (r->options->lifetime)
         return r->options->lifetime;
@@ -107,7 +107,7 @@ static int succeed(struct run *r, struct actor *actor, const struct action *a, i
                    struct error *e)
 {
     const struct observed_name *o = &actor->there;
-    unsigned failures = o->failures;
+    unsigned failures = o->failure.count;
     struct budget_request request = budget_request_of(a, r->options->policy->directory, now);
 
     if (r->budget && budget_take(r->budget, &request, now, e))
@@ -115,18 +115,18 @@ static int succeed(struct run *r, struct actor *actor, const struct action *a, i
     note_slack(r, actor, a, now);
     actor->there = (struct observed_name){.name = o->name,
                                           .has_certificate = true,
-                                          .not_before = now,
-                                          .not_after = now + next_lifetime(r, actor) - 1,
-                                          .issued_at = now,
-                                          .renewed = o->has_certificate,
+                                          .facts.not_before = now,
+                                          .facts.not_after = now + next_lifetime(r, actor) - 1,
+                                          .managed.issued_at = now,
+                                          .managed.renewed = o->has_certificate,
                                           .directory = r->options->policy->directory,
-                                          .key_type = r->options->policy->key_type,
-                                          .active = true};
+                                          .facts.key_type = r->options->policy->key_type,
+                                          .managed.active = true};
     if (policy_is_needless(decide(r, actor, now).renew_at, now)) {
-        actor->there.failures = failures + 1;
-        actor->there.failed_at = now;
-        actor->there.failure_kind = ERROR_NEEDLESS;
-        actor->there.failure_text = STR("due when it was issued");
+        actor->there.failure = (struct failure){.count = failures + 1,
+                                                .failed_at = now,
+                                                .kind = ERROR_NEEDLESS,
+                                                .text = STR("due when it was issued")};
     }
     return 0;
 }
@@ -134,12 +134,10 @@ static int succeed(struct run *r, struct actor *actor, const struct action *a, i
 /* A CA that cannot be reached: nothing is drawn from its limits. */
 static void fail(struct actor *actor, int64_t now)
 {
-    actor->there.failures++;
-    actor->there.failed_at = now;
-    actor->there.retry_at = 0;
-    actor->there.failure_kind = ERROR_NETWORK;
-    actor->there.failure_permanent = false;
-    actor->there.failure_text = STR("simulated outage");
+    actor->there.failure = (struct failure){.count = actor->there.failure.count + 1,
+                                            .failed_at = now,
+                                            .kind = ERROR_NETWORK,
+                                            .text = STR("simulated outage")};
 }
 
 static int order(struct run *r, struct actor *actor, const struct action *a, int64_t now,
@@ -168,7 +166,7 @@ static int step(struct run *r, struct actor *actor, struct error *e)
     struct budget_request request;
 
     if (a.action == PLAN_ADOPT) {
-        actor->there.active = true;
+        actor->there.managed.active = true;
         look_at(r, actor, now);
         return 0;
     }
@@ -215,8 +213,8 @@ static void judge(struct run *r, struct actor *actor)
 
     if (!o->has_certificate)
         note_risk(actor, SIMULATE_NEVER, r->options->now, a.reason);
-    else if (o->not_after < r->end)
-        note_risk(actor, SIMULATE_EXPIRED, o->not_after + 1, a.reason);
+    else if (o->facts.not_after < r->end)
+        note_risk(actor, SIMULATE_EXPIRED, o->facts.not_after + 1, a.reason);
 }
 
 static int sum_up(struct run *r, struct arena *arena)

@@ -18,7 +18,7 @@
 
 #define CERTIFICATE_DER_MAX ((size_t)64 << 10)
 
-struct certificate_facts; /* credential.h */
+struct certificate_facts; /* base */
 
 /* What a certificate says. Views into its DER; STR_NONE where it does not say. */
 struct certificate_view {

@@ -7,8 +7,8 @@
 
 #include "reconciler/base/attr.h"
 #include "reconciler/base/buf.h"
+#include "reconciler/base/certificate_facts.h"
 #include "reconciler/base/error.h"
-#include "reconciler/base/key_type.h"
 #include "reconciler/base/str.h"
 
 /*
@@ -19,13 +19,6 @@
 /* The issuer certificates above a leaf, interned: equal ones are one object. See chain.h. */
 struct chain;
 struct chain_pool;
-
-/* What we need to know of a leaf, read once (RFC 5280 §4.1). Times in unix seconds. */
-struct certificate_facts {
-    int64_t not_before, not_after;
-    enum key_type key_type;
-    unsigned char fingerprint[32]; /* SHA-256 of the leaf's DER */
-};
 
 /*
  * Immutable and reference-counted (not atomically: one thread at a time owns it).

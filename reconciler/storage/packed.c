@@ -4,22 +4,16 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "reconciler/base/sent.h"
+#include "reconciler/base/record.h"
 
 /*
  * All numbers are little-endian. A record begins with its type and a byte of flags, for a
- * credential followed by the id of its chain where FLAG_CHAIN is set; then the fields in the order
- * of the functions below. Fields are only ever appended.
+ * credential followed by the id of its chain where RECORD_CHAIN is set; then its directory, and its
+ * fields in the order of base/record.h's rows, bytes first.
  */
-enum packed_flag {
-    FLAG_ACTIVE = 1 << 0,
-    FLAG_REVOKED = 1 << 1,
-    FLAG_CHAIN = 1 << 2,
-    FLAG_PERMANENT = 1 << 3,
-    FLAG_RENEWED = 1 << 4,
-    FLAG_WAIVED = 1 << 5,
-    FLAG_NEXT = 1 << 6 /* an order with what it brought */
-};
+
+/* Of the word of an error's kind. */
+#define WORD_MAX 31
 
 struct cursor {
     const char *at, *end;
@@ -97,116 +91,84 @@ static void take_bytes(struct cursor *c, unsigned char *out, size_t len)
         memcpy(out, at, len);
 }
 
-static void write_credential(const struct value_credential *c, struct buf *out)
+static void write_field(const struct field *f, const void *at, struct buf *out)
 {
-    put_byte(out, (unsigned)c->key_type);
-    put_number(out, c->not_before);
-    put_number(out, c->not_after);
-    buf_append(out, c->fingerprint, sizeof(c->fingerprint));
-    put_text(out, c->issuer);
-    put_number(out, c->issued_at);
-    put_text(out, c->order_url);
-    put_text(out, c->leaf);
-    put_text(out, c->key);
+    switch (f->kind) {
+    case FIELD_NUMBER:
+        put_number(out, *(const int64_t *)at);
+        break;
+    case FIELD_COUNT:
+        put_number(out, *(const unsigned *)at);
+        break;
+    case FIELD_ERROR:
+        put_text(out, str_from(error_kind_name(*(const enum error_kind *)at)));
+        break;
+    case FIELD_DIGEST:
+        buf_append(out, at, PACKED_CHAIN_ID);
+        break;
+    case FIELD_TEXT:
+    case FIELD_KEY:
+    case FIELD_URL:
+        put_text(out, *(const struct str *)at);
+        break;
+    case FIELD_ENUM:
+    case FIELD_FLAG:
+        break;
+    }
 }
 
-static void read_credential(struct cursor *at, unsigned flags, struct value_credential *c)
+static unsigned take_enum(struct cursor *c, const struct field *f)
 {
-    unsigned type;
+    unsigned number = take_byte(c);
 
-    c->active = (flags & FLAG_ACTIVE) != 0;
-    c->revoked = (flags & FLAG_REVOKED) != 0;
-    c->renewed = (flags & FLAG_RENEWED) != 0;
-    type = take_byte(at);
-    if (type == KEY_NONE || type > KEY_OTHER)
-        at->failed = true;
-    c->key_type = (enum key_type)type;
-    c->not_before = take_number(at);
-    c->not_after = take_number(at);
-    take_bytes(at, c->fingerprint, sizeof(c->fingerprint));
-    c->issuer = take_text(at, VALUE_TEXT_MAX);
-    c->issued_at = take_number(at);
-    c->order_url = take_text(at, VALUE_URL_MAX);
-    c->leaf = take_text(at, VALUE_LEAF_MAX);
-    c->key = take_text(at, VALUE_KEY_MAX);
+    if (number < 1 || number > f->max)
+        c->failed = true;
+    return number;
 }
 
-static void write_account(const struct value_account *a, struct buf *out)
+static unsigned take_count(struct cursor *c)
 {
-    put_text(out, a->key);
-    put_text(out, a->url);
-    put_number(out, a->created_at);
-}
-
-static void read_account(struct cursor *at, struct value_account *a)
-{
-    a->key = take_text(at, VALUE_KEY_MAX);
-    a->url = take_text(at, VALUE_URL_MAX);
-    a->created_at = take_number(at);
-}
-
-static void write_order(const struct value_order *o, struct buf *out)
-{
-    put_byte(out, (unsigned)o->state);
-    put_text(out, o->key);
-    put_text(out, o->url);
-    put_text(out, o->account_url);
-    put_number(out, o->started_at);
-    if (!o->chain.len)
-        return;
-    put_text(out, o->chain);
-    put_number(out, o->begins_at);
-    put_number(out, o->ends_at);
-}
-
-static void read_order(struct cursor *at, unsigned flags, struct value_order *o)
-{
-    unsigned state = take_byte(at);
-
-    if (state < VALUE_ORDER_KEY_MADE || state > VALUE_ORDER_FINALIZED)
-        at->failed = true;
-    o->state = (enum value_order_state)state;
-    o->key = take_text(at, VALUE_KEY_MAX);
-    o->url = take_text(at, VALUE_URL_MAX);
-    o->account_url = take_text(at, VALUE_URL_MAX);
-    o->started_at = take_number(at);
-    o->chain = STR("");
-    o->begins_at = o->ends_at = 0;
-    if (!(flags & FLAG_NEXT))
-        return;
-    o->chain = take_text(at, VALUE_PEM_MAX);
-    o->begins_at = take_number(at);
-    o->ends_at = take_number(at);
-}
-
-/* The kind goes by its word: the enum's numbers may change between versions. */
-static void write_failure(const struct value_failure *f, struct buf *out)
-{
-    put_number(out, f->count);
-    put_number(out, f->failed_at);
-    put_number(out, f->retry_at);
-    put_text(out, str_from(error_kind_name(f->kind)));
-    put_text(out, f->text);
-}
-
-static void read_failure(struct cursor *at, unsigned flags, struct value_failure *f)
-{
-    int64_t count = take_number(at);
-    struct str kind;
-    char word[32] = "";
+    int64_t count = take_number(c);
 
     if (count < 0 || count > UINT32_MAX)
-        at->failed = true;
-    f->count = (unsigned)count;
-    f->failed_at = take_number(at);
-    f->retry_at = take_number(at);
-    kind = take_text(at, sizeof(word) - 1);
+        c->failed = true;
+    return (unsigned)count;
+}
+
+static enum error_kind take_kind(struct cursor *c)
+{
+    struct str kind = take_text(c, WORD_MAX);
+    char word[WORD_MAX + 1] = "";
+
     if (kind.len)
         memcpy(word, kind.ptr, kind.len);
-    f->kind = error_kind_from(word);
-    f->text = take_text(at, VALUE_TEXT_MAX);
-    f->permanent = (flags & FLAG_PERMANENT) != 0;
-    f->waived = (flags & FLAG_WAIVED) != 0;
+    return error_kind_from(word);
+}
+
+static void read_field(struct cursor *c, const struct field *f, void *at)
+{
+    switch (f->kind) {
+    case FIELD_NUMBER:
+        *(int64_t *)at = take_number(c);
+        break;
+    case FIELD_COUNT:
+        *(unsigned *)at = take_count(c);
+        break;
+    case FIELD_ERROR:
+        *(enum error_kind *)at = take_kind(c);
+        break;
+    case FIELD_DIGEST:
+        take_bytes(c, at, PACKED_CHAIN_ID);
+        break;
+    case FIELD_TEXT:
+    case FIELD_KEY:
+    case FIELD_URL:
+        *(struct str *)at = take_text(c, f->max);
+        break;
+    case FIELD_ENUM:
+    case FIELD_FLAG:
+        break;
+    }
 }
 
 static bool has_chain(const struct value *v)
@@ -216,89 +178,41 @@ static bool has_chain(const struct value *v)
     return v->type == VALUE_CREDENTIAL && memcmp(v->u.credential.chain_id, none, sizeof(none)) != 0;
 }
 
-static unsigned flags_of(const struct value *v)
-{
-    if (v->type == VALUE_CREDENTIAL)
-        return (v->u.credential.active ? FLAG_ACTIVE : 0u) |
-               (v->u.credential.revoked ? FLAG_REVOKED : 0u) |
-               (v->u.credential.renewed ? FLAG_RENEWED : 0u) | (has_chain(v) ? FLAG_CHAIN : 0u);
-    if (v->type == VALUE_ORDER)
-        return v->u.order.chain.len ? FLAG_NEXT : 0u;
-    if (v->type == VALUE_FAILURE)
-        return (v->u.failure.permanent ? FLAG_PERMANENT : 0u) |
-               (v->u.failure.waived ? FLAG_WAIVED : 0u);
-    return 0;
-}
-
 int packed_write(const struct value *v, struct buf *out)
 {
+    const struct record *r = record_of(v->type);
+    unsigned flags = record_flags(v) | (has_chain(v) ? RECORD_CHAIN : 0u);
+    const char *record = (const char *)&v->u;
+
     put_byte(out, (unsigned)v->type);
-    put_byte(out, flags_of(v));
+    put_byte(out, flags);
     if (has_chain(v))
         buf_append(out, v->u.credential.chain_id, PACKED_CHAIN_ID);
     put_text(out, v->directory);
-    switch (v->type) {
-    case VALUE_ACCOUNT:
-        write_account(&v->u.account, out);
-        break;
-    case VALUE_CREDENTIAL:
-        write_credential(&v->u.credential, out);
-        break;
-    case VALUE_ORDER:
-        write_order(&v->u.order, out);
-        break;
-    case VALUE_FAILURE:
-        write_failure(&v->u.failure, out);
-        break;
-    case VALUE_DEMAND:
-        put_number(out, v->u.demand.last_seen_at);
-        break;
-    case VALUE_SENT:
-        put_text(out, v->u.sent.times);
-        break;
-    case VALUE_BACKOFF:
-        put_number(out, v->u.backoff.retry_at);
-        break;
-    case VALUE_RENEW_CONFIG:
-        put_number(out, v->u.renew_config.expire_at);
-        break;
-    case VALUE_NONE:
-    case VALUE_TYPE_COUNT:
-        BUG("a value without a type");
-    }
+    for (size_t i = 0; i < r->count; i++)
+        if (r->fields[i].kind == FIELD_ENUM)
+            put_byte(out, *(const unsigned *)(record + r->fields[i].offset));
+    for (size_t i = 0; i < r->count; i++)
+        if (r->fields[i].use != FIELD_APART && record_has(&r->fields[i], flags))
+            write_field(&r->fields[i], record + r->fields[i].offset, out);
     return out->failed ? -1 : 0;
 }
 
+/* What is kept elsewhere, or is not there, is zero; the logical key told the rest already. */
 static void read_fields(struct cursor *at, unsigned flags, struct value *v)
 {
-    switch (v->type) {
-    case VALUE_ACCOUNT:
-        read_account(at, &v->u.account);
-        break;
-    case VALUE_CREDENTIAL:
-        read_credential(at, flags, &v->u.credential);
-        break;
-    case VALUE_ORDER:
-        read_order(at, flags, &v->u.order);
-        break;
-    case VALUE_FAILURE:
-        read_failure(at, flags, &v->u.failure);
-        break;
-    case VALUE_DEMAND:
-        v->u.demand.last_seen_at = take_number(at);
-        break;
-    case VALUE_SENT:
-        v->u.sent.times = take_text(at, SENT_TEXT_MAX);
-        break;
-    case VALUE_BACKOFF:
-        v->u.backoff.retry_at = take_number(at);
-        break;
-    case VALUE_RENEW_CONFIG:
-        v->u.renew_config.expire_at = take_number(at);
-        break;
-    case VALUE_NONE:
-    case VALUE_TYPE_COUNT:
-        at->failed = true;
+    const struct record *r = record_of(v->type);
+    char *record = (char *)&v->u;
+
+    for (size_t i = 0; i < r->count; i++)
+        if (r->fields[i].kind == FIELD_ENUM)
+            *(unsigned *)(record + r->fields[i].offset) = take_enum(at, &r->fields[i]);
+    for (size_t i = 0; i < r->count; i++) {
+        const struct field *f = &r->fields[i];
+        if (f->kind == FIELD_FLAG)
+            *(bool *)(record + f->offset) = (flags & f->flag) != 0;
+        else if (f->use != FIELD_APART && record_has(f, flags))
+            read_field(at, f, record + f->offset);
     }
 }
 
@@ -310,12 +224,10 @@ int packed_read(struct str packed, struct value *v)
 
     if (type != (unsigned)v->type)
         return -1;
-    if (v->type == VALUE_CREDENTIAL) {
-        memset(v->u.credential.chain_id, 0, PACKED_CHAIN_ID);
-        if (flags & FLAG_CHAIN)
-            take_bytes(&at, v->u.credential.chain_id, PACKED_CHAIN_ID);
-        v->u.credential.chain = STR_NONE;
-    }
+    if (v->type != VALUE_ACCOUNT)
+        memset(&v->u, 0, sizeof(v->u));
+    if (v->type == VALUE_CREDENTIAL && (flags & RECORD_CHAIN))
+        take_bytes(&at, v->u.credential.chain_id, PACKED_CHAIN_ID);
     v->directory = take_text(&at, VALUE_URL_MAX);
     read_fields(&at, flags, v);
     return at.failed ? -1 : 0;
@@ -324,7 +236,7 @@ int packed_read(struct str packed, struct value *v)
 bool packed_chain_id(struct str packed, unsigned char id[PACKED_CHAIN_ID])
 {
     if (packed.len < 2 + PACKED_CHAIN_ID || packed.ptr[0] != VALUE_CREDENTIAL ||
-        !(packed.ptr[1] & FLAG_CHAIN))
+        !(packed.ptr[1] & RECORD_CHAIN))
         return false;
     memcpy(id, packed.ptr + 2, PACKED_CHAIN_ID);
     return true;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "reconciler/base/json_out.h"
+#include "reconciler/base/record.h"
 #include "reconciler/pki/certificate.h"
 #include "reconciler/pki/chain.h"
 #include "reconciler/pki/credential.h"
@@ -15,70 +16,87 @@
 #define JSON_FORMAT 1
 #define JSON_INTEGER_MAX ((double)((int64_t)1 << 53))
 
-static const char *const order_states[] = {
-    [VALUE_ORDER_KEY_MADE] = "key_made",
-    [VALUE_ORDER_CREATED] = "created",
-    [VALUE_ORDER_FINALIZED] = "finalized",
-};
-
 /* ---- copying ---- */
 
-/* The strings of a value, for those who walk them all. */
-static size_t strings_of(struct value *v, struct str *out[8])
+static bool copy_text(struct arena *arena, struct str *text)
 {
-    size_t n = 0;
-
-    out[n++] = &v->directory;
-    out[n++] = &v->name;
-    switch (v->type) {
-    case VALUE_ACCOUNT:
-        out[n++] = &v->u.account.api_uri;
-        out[n++] = &v->u.account.key;
-        out[n++] = &v->u.account.url;
-        break;
-    case VALUE_CREDENTIAL:
-        out[n++] = &v->u.credential.leaf;
-        out[n++] = &v->u.credential.chain;
-        out[n++] = &v->u.credential.key;
-        out[n++] = &v->u.credential.issuer;
-        out[n++] = &v->u.credential.order_url;
-        break;
-    case VALUE_ORDER:
-        out[n++] = &v->u.order.key;
-        out[n++] = &v->u.order.url;
-        out[n++] = &v->u.order.account_url;
-        out[n++] = &v->u.order.chain;
-        break;
-    case VALUE_FAILURE:
-        out[n++] = &v->u.failure.text;
-        break;
-    case VALUE_SENT:
-        out[n++] = &v->u.sent.times;
-        break;
-    default:
-        break;
+    if (text && text->ptr) {
+        *text = arena_str(arena, *text);
+        return text->ptr != NULL;
     }
-    return n;
+    return true;
 }
 
 int value_copy(const struct value *v, struct arena *arena, struct value *copy)
 {
+    const struct record *r = record_of(v->type);
     struct value made = *v;
-    struct str *strings[8];
-    size_t count = strings_of(&made, strings);
+    bool done = copy_text(arena, &made.directory) && copy_text(arena, &made.name);
 
-    for (size_t i = 0; i < count; i++) {
-        if (!strings[i]->ptr)
-            continue;
-        *strings[i] = arena_str(arena, *strings[i]);
-        if (!strings[i]->ptr)
-            return -1;
-    }
-    *copy = made;
-    return 0;
+    for (size_t i = 0; done && i < r->count; i++)
+        done = copy_text(arena, record_text(r, i, &made.u));
+    if (done)
+        *copy = made;
+    return done ? 0 : -1;
 }
 
 /* ---- to JSON ---- */
+
+static void write_key(struct json_out *j, const struct field *f, struct str der)
+{
+    struct buf key = BUF_SECRET(VALUE_JSON_MAX);
+
+    pem_append(&key, "PRIVATE KEY", der);
+    json_out_member_str(j, f->name, buf_view(&key));
+    j->out->failed = j->out->failed || key.failed;
+    buf_free(&key);
+}
+
+static void write_field(struct json_out *j, const struct field *f, const void *at)
+{
+    switch (f->kind) {
+    case FIELD_NUMBER:
+        json_out_member_int(j, f->name, *(const int64_t *)at);
+        break;
+    case FIELD_COUNT:
+        json_out_member_int(j, f->name, *(const unsigned *)at);
+        break;
+    case FIELD_FLAG:
+        if (!f->is_late || *(const bool *)at)
+            json_out_member_bool(j, f->name, *(const bool *)at);
+        break;
+    case FIELD_ENUM:
+        json_out_member_cstr(j, f->name, f->words[*(const unsigned *)at]);
+        break;
+    case FIELD_ERROR:
+        json_out_member_cstr(j, f->name, error_kind_name(*(const enum error_kind *)at));
+        break;
+    case FIELD_KEY:
+        write_key(j, f, *(const struct str *)at);
+        break;
+    case FIELD_TEXT:
+    case FIELD_URL:
+        json_out_member_str(j, f->name, *(const struct str *)at);
+        break;
+    case FIELD_DIGEST:
+        BUG("digests are packed only");
+    }
+}
+
+/* Our own members: of a record that no Kong node reads all of it, else its part "reconcert". */
+static void write_own(const struct value *v, struct json_out *j)
+{
+    const struct record *r = record_of(v->type);
+    unsigned flags = record_flags(v);
+
+    json_out_object(j);
+    json_out_member_int(j, "format", JSON_FORMAT);
+    json_out_member_str(j, "directory", v->directory);
+    for (size_t i = 0; i < r->count; i++)
+        if (r->fields[i].use == FIELD_BOTH && record_has(&r->fields[i], flags))
+            write_field(j, &r->fields[i], (const char *)&v->u + r->fields[i].offset);
+    json_out_end(j);
+}
 
 static int write_credential(const struct value *v, struct json_out *j, struct error *e)
 {
@@ -92,22 +110,13 @@ static int write_credential(const struct value *v, struct json_out *j, struct er
     pem_append(&certificate, "CERTIFICATE", c->leaf);
     while (chain_next(&rest, &der))
         pem_append(&certificate, "CERTIFICATE", der);
-    if (key_print_packed(c->key_type, c->key, c->leaf, &key, e))
+    if (key_print_packed(c->facts.key_type, c->key, c->leaf, &key, e))
         goto out;
     json_out_object(j);
     json_out_member_str(j, "key", buf_view(&key));
     json_out_member_str(j, "cert", buf_view(&certificate));
     json_out_key(j, "reconcert");
-    json_out_object(j);
-    json_out_member_int(j, "format", JSON_FORMAT);
-    json_out_member_str(j, "directory", v->directory);
-    json_out_member_int(j, "issued_at", c->issued_at);
-    json_out_member_str(j, "order_url", c->order_url);
-    json_out_member_bool(j, "active", c->active);
-    json_out_member_bool(j, "revoked", c->revoked);
-    if (c->renewed)
-        json_out_member_bool(j, "renewed", true);
-    json_out_end(j);
+    write_own(v, j);
     json_out_end(j);
     rc = certificate.failed || key.failed ? error_memory(e) : 0;
 out:
@@ -121,66 +130,8 @@ static void write_account(const struct value *v, struct json_out *j)
     json_out_object(j);
     json_out_member_str(j, "key", v->u.account.key);
     json_out_key(j, "reconcert");
-    json_out_object(j);
-    json_out_member_int(j, "format", JSON_FORMAT);
-    json_out_member_str(j, "directory", v->directory);
-    json_out_member_str(j, "url", v->u.account.url);
-    json_out_member_int(j, "created_at", v->u.account.created_at);
+    write_own(v, j);
     json_out_end(j);
-    json_out_end(j);
-}
-
-static int write_order(const struct value_order *o, struct json_out *j, struct error *e)
-{
-    struct buf key = BUF_SECRET(VALUE_JSON_MAX);
-    int rc;
-
-    pem_append(&key, "PRIVATE KEY", o->key);
-    json_out_member_str(j, "key", buf_view(&key));
-    json_out_member_str(j, "url", o->url);
-    json_out_member_str(j, "account_url", o->account_url);
-    json_out_member_cstr(j, "state", order_states[o->state]);
-    json_out_member_int(j, "started_at", o->started_at);
-    if (o->chain.len) {
-        json_out_member_str(j, "chain", o->chain);
-        json_out_member_int(j, "begins_at", o->begins_at);
-        json_out_member_int(j, "ends_at", o->ends_at);
-    }
-    rc = key.failed ? error_memory(e) : 0;
-    buf_free(&key);
-    return rc;
-}
-
-static void write_failure(const struct value_failure *f, struct json_out *j)
-{
-    json_out_member_int(j, "count", f->count);
-    json_out_member_int(j, "failed_at", f->failed_at);
-    json_out_member_int(j, "retry_at", f->retry_at);
-    json_out_member_cstr(j, "kind", error_kind_name(f->kind));
-    json_out_member_bool(j, "permanent", f->permanent);
-    if (f->waived)
-        json_out_member_bool(j, "waived", true);
-    json_out_member_str(j, "text", f->text);
-}
-
-/* Records that no Kong node reads. */
-static int write_own(const struct value *v, struct json_out *j, struct error *e)
-{
-    int rc = 0;
-
-    json_out_object(j);
-    json_out_member_int(j, "format", JSON_FORMAT);
-    json_out_member_str(j, "directory", v->directory);
-    if (v->type == VALUE_ORDER)
-        rc = write_order(&v->u.order, j, e);
-    else if (v->type == VALUE_FAILURE)
-        write_failure(&v->u.failure, j);
-    else if (v->type == VALUE_SENT)
-        json_out_member_str(j, "times", v->u.sent.times);
-    else
-        json_out_member_int(j, "last_seen_at", v->u.demand.last_seen_at);
-    json_out_end(j);
-    return rc;
 }
 
 int value_to_json(const struct value *v, struct buf *out, struct error *e)
@@ -205,7 +156,7 @@ int value_to_json(const struct value *v, struct buf *out, struct error *e)
         json_out_end(&j);
         break;
     default:
-        rc = write_own(v, &j, e);
+        write_own(v, &j);
     }
     return rc ? -1 : out->failed ? error_memory(e) : 0;
 }
@@ -345,7 +296,7 @@ static void read_key(struct reading *r, struct str pem)
     struct value_credential *c = &r->v->u.credential;
     struct buf packed = BUF_SECRET(VALUE_KEY_MAX);
 
-    if (key_pack_pem(pem, &c->key_type, &packed, r->e))
+    if (key_pack_pem(pem, &c->facts.key_type, &packed, r->e))
         r->failed = true;
     else
         c->key = keep(r, buf_view(&packed));
@@ -360,31 +311,90 @@ static void read_facts(struct reading *r)
     int matches;
 
     if (certificate_parse(c->leaf, &view, r->e) || certificate_read_facts(c->leaf, &facts, r->e) ||
-        (matches = key_matches(c->key_type, c->key, c->leaf, r->e)) < 0) {
+        (matches = key_matches(c->facts.key_type, c->key, c->leaf, r->e)) < 0) {
         r->failed = true;
         return;
     }
     if (!matches)
         refuse(r, ERROR_INVALID, "key", "not the key of the certificate");
-    c->not_before = facts.not_before;
-    c->not_after = facts.not_after;
-    memcpy(c->fingerprint, facts.fingerprint, sizeof(c->fingerprint));
-    c->issuer = view.issuer_cn.ptr ? view.issuer_cn : STR("");
+    facts.key_type = c->facts.key_type;
+    c->facts = facts;
+    c->managed.issuer = view.issuer_cn.ptr ? view.issuer_cn : STR("");
+}
+
+static unsigned enum_of(struct reading *r, const cJSON *object, const struct field *f)
+{
+    struct str word = text_of(r, object, f->name);
+
+    for (unsigned i = 1; i <= f->max; i++)
+        if (str_equal_cstr(word, f->words[i]))
+            return i;
+    return 0;
+}
+
+static unsigned count_of(struct reading *r, const cJSON *object, const char *member)
+{
+    int64_t count = number_of(r, object, member);
+
+    if (count < 0 || count > UINT32_MAX)
+        refuse(r, ERROR_INVALID, member, "out of range");
+    return (unsigned)count;
+}
+
+static struct str key_of(struct reading *r, const cJSON *object, const char *member)
+{
+    struct pem_reader reader = PEM_READER(PEM_PRIVATE_KEY, text_of(r, object, member));
+
+    return next_der(r, &reader);
+}
+
+static void read_field(struct reading *r, const cJSON *object, const struct field *f, void *at)
+{
+    switch (f->kind) {
+    case FIELD_NUMBER:
+        *(int64_t *)at = number_of(r, object, f->name);
+        break;
+    case FIELD_COUNT:
+        *(unsigned *)at = count_of(r, object, f->name);
+        break;
+    case FIELD_FLAG:
+        *(bool *)at = flag_of(r, object, f->name);
+        break;
+    case FIELD_ENUM:
+        *(unsigned *)at = enum_of(r, object, f);
+        break;
+    case FIELD_ERROR:
+        *(enum error_kind *)at = error_kind_from(text_of(r, object, f->name).ptr);
+        break;
+    case FIELD_KEY:
+        *(struct str *)at = key_of(r, object, f->name);
+        break;
+    case FIELD_TEXT:
+    case FIELD_URL:
+        *(struct str *)at = text_of(r, object, f->name);
+        break;
+    case FIELD_DIGEST:
+        BUG("digests are packed only");
+    }
+}
+
+/* Our own members; absent ones, or all of them where `object` is NULL, are zero or "". */
+static void read_members(struct reading *r, const cJSON *object)
+{
+    const struct record *record = record_of(r->v->type);
+
+    r->v->directory = text_of(r, object, "directory");
+    for (size_t i = 0; i < record->count; i++)
+        if (record->fields[i].use == FIELD_BOTH)
+            read_field(r, object, &record->fields[i], (char *)&r->v->u + record->fields[i].offset);
 }
 
 static void read_credential(struct reading *r, const cJSON *object)
 {
-    struct value_credential *c = &r->v->u.credential;
     struct str key = text_of(r, object, "key");
     struct str certificate = text_of(r, object, "cert");
-    const cJSON *own = own_part(r, object);
 
-    r->v->directory = text_of(r, own, "directory");
-    c->issued_at = number_of(r, own, "issued_at");
-    c->order_url = text_of(r, own, "order_url");
-    c->active = flag_of(r, own, "active");
-    c->revoked = flag_of(r, own, "revoked");
-    c->renewed = flag_of(r, own, "renewed");
+    read_members(r, own_part(r, object));
     if (!r->failed)
         read_certificates(r, certificate);
     if (!r->failed)
@@ -395,63 +405,17 @@ static void read_credential(struct reading *r, const cJSON *object)
 
 static void read_account(struct reading *r, const cJSON *object)
 {
-    const cJSON *own = own_part(r, object);
-
     r->v->u.account.key = text_of(r, object, "key");
     if (!r->v->u.account.key.len)
         refuse(r, ERROR_INVALID, "key", "missing");
-    r->v->directory = text_of(r, own, "directory");
-    r->v->u.account.url = text_of(r, own, "url");
-    r->v->u.account.created_at = number_of(r, own, "created_at");
-}
-
-static void read_order(struct reading *r, const cJSON *object)
-{
-    struct value_order *o = &r->v->u.order;
-    struct str state = text_of(r, object, "state");
-    struct pem_reader reader = PEM_READER(PEM_PRIVATE_KEY, text_of(r, object, "key"));
-
-    o->key = next_der(r, &reader);
-    o->url = text_of(r, object, "url");
-    o->account_url = text_of(r, object, "account_url");
-    o->started_at = number_of(r, object, "started_at");
-    o->chain = text_of(r, object, "chain");
-    o->begins_at = number_of(r, object, "begins_at");
-    o->ends_at = number_of(r, object, "ends_at");
-    for (int i = VALUE_ORDER_KEY_MADE; i <= VALUE_ORDER_FINALIZED; i++)
-        if (str_equal_cstr(state, order_states[i]))
-            o->state = (enum value_order_state)i;
-}
-
-static void read_failure(struct reading *r, const cJSON *object)
-{
-    struct value_failure *f = &r->v->u.failure;
-    int64_t count = number_of(r, object, "count");
-
-    if (count < 0 || count > UINT32_MAX)
-        refuse(r, ERROR_INVALID, "count", "out of range");
-    f->count = (unsigned)count;
-    f->failed_at = number_of(r, object, "failed_at");
-    f->retry_at = number_of(r, object, "retry_at");
-    f->kind = error_kind_from(text_of(r, object, "kind").ptr);
-    f->permanent = flag_of(r, object, "permanent");
-    f->waived = flag_of(r, object, "waived");
-    f->text = text_of(r, object, "text");
+    read_members(r, own_part(r, object));
 }
 
 static void read_own(struct reading *r, const cJSON *object)
 {
     if (number_of(r, object, "format") != JSON_FORMAT)
         refuse(r, ERROR_INVALID, "format", "not one that this build knows");
-    r->v->directory = text_of(r, object, "directory");
-    if (r->v->type == VALUE_ORDER)
-        read_order(r, object);
-    else if (r->v->type == VALUE_FAILURE)
-        read_failure(r, object);
-    else if (r->v->type == VALUE_SENT)
-        r->v->u.sent.times = text_of(r, object, "times");
-    else
-        r->v->u.demand.last_seen_at = number_of(r, object, "last_seen_at");
+    read_members(r, object);
 }
 
 static void read_root(struct reading *r, const cJSON *root)

@@ -1,5 +1,6 @@
 #include "value.h"
 
+#include "reconciler/base/record.h"
 #include "reconciler/base/sent.h"
 
 static bool is_printable(struct str s)
@@ -25,51 +26,31 @@ static int check_url(struct str url, const char *what, struct error *e)
     return check_text(url, VALUE_URL_MAX, true, what, e);
 }
 
-static int check_credential(const struct value_credential *c, struct error *e)
+static int check_field(const struct value *v, const struct field *f, const struct str *text,
+                       struct error *e)
 {
-    if (!c->leaf.len || !c->key.len)
-        return error_set(e, ERROR_INVALID, "a credential without certificate or key");
-    if (c->key_type <= KEY_NONE || c->key_type > KEY_OTHER)
-        return error_set(e, ERROR_INVALID, "a credential of an unknown type of key");
-    if (check_text(c->leaf, VALUE_LEAF_MAX, false, "certificate", e) ||
-        check_text(c->chain, VALUE_CHAIN_MAX, false, "certificate chain", e) ||
-        check_text(c->key, VALUE_KEY_MAX, false, "private key", e) ||
-        check_text(c->issuer, VALUE_TEXT_MAX, false, "issuer", e))
-        return -1;
-    return check_url(c->order_url, "order URL", e);
-}
+    unsigned number =
+        f->kind == FIELD_ENUM ? *(const unsigned *)((const char *)&v->u + f->offset) : 1;
 
-static int check_order(const struct value_order *o, struct error *e)
-{
-    if (!o->key.len || o->state < VALUE_ORDER_KEY_MADE || o->state > VALUE_ORDER_FINALIZED)
-        return error_set(e, ERROR_INVALID, "an order without key or state");
-    if (check_text(o->key, VALUE_KEY_MAX, false, "private key", e) ||
-        check_text(o->chain, VALUE_PEM_MAX, false, "certificate", e) ||
-        check_url(o->url, "order URL", e))
-        return -1;
-    return check_url(o->account_url, "account URL", e);
+    if (number < 1 || (f->kind == FIELD_ENUM && number > f->max))
+        return error_set(e, ERROR_INVALID, "%s: %u is none", f->name, number);
+    return text ? check_text(*text, f->max, f->kind == FIELD_URL, f->name, e) : 0;
 }
 
 static int check_fields(const struct value *v, struct error *e)
 {
-    switch (v->type) {
-    case VALUE_ACCOUNT:
-        if (check_text(v->u.account.key, VALUE_KEY_MAX, false, "account key", e))
+    const struct record *r = record_of(v->type);
+
+    if (v->type == VALUE_CREDENTIAL && (!v->u.credential.leaf.len || !v->u.credential.key.len))
+        return error_set(e, ERROR_INVALID, "a credential without certificate or key");
+    if (v->type == VALUE_ORDER && !v->u.order.key.len)
+        return error_set(e, ERROR_INVALID, "an order without key");
+    if (v->type == VALUE_SENT && sent_count(v->u.sent.times) < 0)
+        return error_set(e, ERROR_INVALID, "orders sent at no times, or at too many");
+    for (size_t i = 0; i < r->count; i++)
+        if (check_field(v, &r->fields[i], record_text(r, i, (void *)&v->u), e))
             return -1;
-        return check_url(v->u.account.url, "account URL", e);
-    case VALUE_CREDENTIAL:
-        return check_credential(&v->u.credential, e);
-    case VALUE_ORDER:
-        return check_order(&v->u.order, e);
-    case VALUE_FAILURE:
-        return check_text(v->u.failure.text, VALUE_TEXT_MAX, false, "failure text", e);
-    case VALUE_SENT:
-        return sent_count(v->u.sent.times) < 0
-                   ? error_set(e, ERROR_INVALID, "orders sent at no times, or at too many")
-                   : 0;
-    default:
-        return 0;
-    }
+    return 0;
 }
 
 static int check_key(const struct value *v, struct error *e)

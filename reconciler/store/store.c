@@ -6,7 +6,7 @@
 #include "due.h"
 #include "phrase.h"
 #include "reconciler/base/map.h"
-#include "reconciler/base/value.h"
+#include "reconciler/base/record.h"
 #include "reconciler/base/vec.h"
 #include "reconciler/pki/credential.h"
 #include "reconciler/pki/chain.h"
@@ -60,73 +60,73 @@ struct store *store_new(const struct store_options *options, struct chain_pool *
 
 /* ---- parts of a name ---- */
 
-static void wipe_free(struct str s)
-{
-    if (s.ptr)
-        explicit_bzero((char *)s.ptr, s.len);
-    free((char *)s.ptr);
-}
-
 static void free_text(struct str s)
 {
     free((char *)s.ptr);
-}
-
-static void clear_credential(struct store *s, struct store_name *n)
-{
-    credential_unref(n->credential);
-    n->credential = NULL;
-    phrase_drop(&s->phrases, n->issuer);
-    phrase_drop(&s->phrases, n->directory);
-    free_text(n->order_url);
-    n->issuer = n->directory = n->order_url = STR_NONE;
-    n->issued_at = 0;
-    n->active = n->revoked = n->renewed = false;
-}
-
-static void free_failure(struct store_failure *f)
-{
-    if (f)
-        free_text(f->text);
-    free(f);
-}
-
-static void free_order(struct store_order *o)
-{
-    if (!o)
-        return;
-    wipe_free(o->key);
-    free_text(o->url);
-    free_text(o->account_url);
-    free_text(o->directory);
-    free_text(o->chain);
-    free(o);
-}
-
-static void free_sent(struct store_sent *sent)
-{
-    if (!sent)
-        return;
-    free_text(sent->directory);
-    free_text(sent->times);
-    free(sent);
-}
-
-static void clear(struct store *s, struct store_name *n)
-{
-    clear_credential(s, n);
-    free_failure(n->failure);
-    free_order(n->order);
-    free_sent(n->sent);
-    n->failure = NULL;
-    n->order = NULL;
-    n->sent = NULL;
 }
 
 /* Copies a text; ptr NULL: out of memory. */
 static struct str copy_text(struct str s)
 {
     return (struct str){str_dup(s), s.len};
+}
+
+/* A record behind its directory: struct store_failure and the like. NULL: out of memory. */
+static void *make_kept(const struct value *v)
+{
+    struct str *kept = record_new(v, sizeof(*kept));
+
+    if (!kept)
+        return NULL;
+    *kept = copy_text(v->directory);
+    if (kept->ptr)
+        return kept;
+    record_free(v->type, kept, sizeof(*kept));
+    return NULL;
+}
+
+static void free_kept(enum value_type type, void *kept)
+{
+    if (kept)
+        free_text(*(struct str *)kept);
+    record_free(type, kept, sizeof(struct str));
+}
+
+/* Puts `kept` (NULL: nothing) where a record of this type belongs. */
+static void set_kept(struct store_name *n, enum value_type type, void *kept)
+{
+    void *old = NULL;
+
+    if (type == VALUE_FAILURE) {
+        old = n->failure;
+        n->failure = kept;
+    } else if (type == VALUE_ORDER) {
+        old = n->order;
+        n->order = kept;
+    } else if (type == VALUE_SENT) {
+        old = n->sent;
+        n->sent = kept;
+    }
+    free_kept(type, old);
+}
+
+static void clear_credential(struct store *s, struct store_name *n)
+{
+    credential_unref(n->credential);
+    n->credential = NULL;
+    phrase_drop(&s->phrases, n->managed.issuer);
+    phrase_drop(&s->phrases, n->directory);
+    free_text(n->managed.order_url);
+    n->directory = STR_NONE;
+    n->managed = (struct managed_facts){0};
+}
+
+static void clear(struct store *s, struct store_name *n)
+{
+    clear_credential(s, n);
+    set_kept(n, VALUE_FAILURE, NULL);
+    set_kept(n, VALUE_ORDER, NULL);
+    set_kept(n, VALUE_SENT, NULL);
 }
 
 /* ---- names ---- */
@@ -193,16 +193,12 @@ static struct credential *make_credential(struct store *s, const struct value_cr
                                           struct error *e)
 {
     struct credential_raw raw = {
-        .facts = {.not_before = v->not_before, .not_after = v->not_after, .key_type = v->key_type},
-        .leaf = v->leaf,
-        .key = v->key,
-        .chain = v->chain};
+        .facts = v->facts, .leaf = v->leaf, .key = v->key, .chain = v->chain};
     struct credential *c;
-    char *bytes;
+    char *bytes = v->managed.active && !v->managed.revoked
+                      ? slab_take(&s->slabs, v->leaf.len + v->key.len, &raw.home)
+                      : NULL;
 
-    memcpy(raw.facts.fingerprint, v->fingerprint, sizeof(raw.facts.fingerprint));
-    bytes =
-        v->active && !v->revoked ? slab_take(&s->slabs, v->leaf.len + v->key.len, &raw.home) : NULL;
     if (bytes) {
         memcpy(bytes, v->leaf.ptr, v->leaf.len);
         memcpy(bytes + v->leaf.len, v->key.ptr, v->key.len);
@@ -219,16 +215,14 @@ static struct credential *make_credential(struct store *s, const struct value_cr
 static int apply_credential(struct store *s, struct store_name *n, const struct value *v,
                             struct error *e)
 {
-    struct store_name made = {.issued_at = v->u.credential.issued_at,
-                              .active = v->u.credential.active,
-                              .revoked = v->u.credential.revoked,
-                              .renewed = v->u.credential.renewed};
+    const struct value_credential *from = &v->u.credential;
+    struct store_name made = {.managed = from->managed};
 
-    made.issuer = phrase_hold(&s->phrases, v->u.credential.issuer);
+    made.managed.issuer = phrase_hold(&s->phrases, from->managed.issuer);
     made.directory = phrase_hold(&s->phrases, v->directory);
-    made.order_url = copy_text(v->u.credential.order_url);
-    if (made.issuer.ptr && made.directory.ptr && made.order_url.ptr)
-        made.credential = make_credential(s, &v->u.credential, e);
+    made.managed.order_url = copy_text(from->managed.order_url);
+    if (made.managed.issuer.ptr && made.directory.ptr && made.managed.order_url.ptr)
+        made.credential = make_credential(s, from, e);
     else
         error_memory(e);
     if (!made.credential) {
@@ -237,142 +231,60 @@ static int apply_credential(struct store *s, struct store_name *n, const struct 
     }
     clear_credential(s, n);
     n->credential = made.credential;
-    n->issuer = made.issuer;
     n->directory = made.directory;
-    n->order_url = made.order_url;
-    n->issued_at = made.issued_at;
-    n->active = made.active;
-    n->revoked = made.revoked;
-    n->renewed = made.renewed;
-    return 0;
-}
-
-static int apply_order(struct store_name *n, const struct value *v, struct error *e)
-{
-    struct store_order *o = calloc(1, sizeof(*o));
-
-    if (!o)
-        return error_memory(e);
-    o->key = copy_text(v->u.order.key);
-    o->url = copy_text(v->u.order.url);
-    o->account_url = copy_text(v->u.order.account_url);
-    o->directory = copy_text(v->directory);
-    o->chain = copy_text(v->u.order.chain);
-    o->begins_at = v->u.order.begins_at;
-    o->ends_at = v->u.order.ends_at;
-    o->state = (int)v->u.order.state;
-    o->started_at = v->u.order.started_at;
-    if (!o->key.ptr || !o->url.ptr || !o->account_url.ptr || !o->directory.ptr || !o->chain.ptr) {
-        free_order(o);
-        return error_memory(e);
-    }
-    free_order(n->order);
-    n->order = o;
-    return 0;
-}
-
-static int apply_failure(struct store_name *n, const struct value *v, struct error *e)
-{
-    const struct value_failure *from = &v->u.failure;
-    struct store_failure *f = calloc(1, sizeof(*f));
-
-    if (!f)
-        return error_memory(e);
-    *f = (struct store_failure){.count = from->count,
-                                .failed_at = from->failed_at,
-                                .retry_at = from->retry_at,
-                                .kind = from->kind,
-                                .permanent = from->permanent,
-                                .waived = from->waived,
-                                .text = copy_text(from->text)};
-    if (!f->text.ptr) {
-        free(f);
-        return error_memory(e);
-    }
-    free_failure(n->failure);
-    n->failure = f;
-    return 0;
-}
-
-static int apply_sent(struct store_name *n, const struct value *v, struct error *e)
-{
-    struct store_sent *sent = calloc(1, sizeof(*sent));
-
-    if (!sent)
-        return error_memory(e);
-    sent->directory = copy_text(v->directory);
-    sent->times = copy_text(v->u.sent.times);
-    if (!sent->directory.ptr || !sent->times.ptr) {
-        free_sent(sent);
-        return error_memory(e);
-    }
-    free_sent(n->sent);
-    n->sent = sent;
+    n->managed = made.managed;
     return 0;
 }
 
 static int apply_to(struct store *s, struct store_name *n, const struct value *v, struct error *e)
 {
-    switch (v->type) {
-    case VALUE_CREDENTIAL:
+    void *kept;
+
+    if (v->type == VALUE_CREDENTIAL)
         return apply_credential(s, n, v, e);
-    case VALUE_ORDER:
-        return apply_order(n, v, e);
-    case VALUE_FAILURE:
-        return apply_failure(n, v, e);
-    case VALUE_SENT:
-        return apply_sent(n, v, e);
-    default:
+    if (v->type == VALUE_DEMAND) {
         n->last_seen_at = v->u.demand.last_seen_at;
         return 0;
     }
+    kept = make_kept(v);
+    if (!kept)
+        return error_memory(e);
+    set_kept(n, v->type, kept);
+    return 0;
 }
 
 static void take_away(struct store *s, struct store_name *n, enum value_type type)
 {
-    if (type == VALUE_CREDENTIAL) {
+    if (type == VALUE_CREDENTIAL)
         clear_credential(s, n);
-    } else if (type == VALUE_ORDER) {
-        free_order(n->order);
-        n->order = NULL;
-    } else if (type == VALUE_FAILURE) {
-        free_failure(n->failure);
-        n->failure = NULL;
-    } else if (type == VALUE_SENT) {
-        free_sent(n->sent);
-        n->sent = NULL;
-    } else {
+    else if (type == VALUE_DEMAND)
         n->last_seen_at = 0;
-    }
+    else
+        set_kept(n, type, NULL);
 }
 
 /* ---- accounts ---- */
+
+#define ACCOUNT_HEAD offsetof(struct store_account, account)
 
 static void free_account(struct store_account *a)
 {
     if (!a)
         return;
-    wipe_free(a->key);
     free_text(a->directory);
-    free_text(a->api_uri);
     free_text(a->email);
-    free_text(a->url);
-    free(a);
+    record_free(VALUE_ACCOUNT, a, ACCOUNT_HEAD);
 }
 
 static struct store_account *make_account(const struct value *v)
 {
-    struct store_account *a = calloc(1, sizeof(*a));
+    struct store_account *a = record_new(v, ACCOUNT_HEAD);
 
     if (!a)
         return NULL;
     a->directory = copy_text(v->directory);
-    a->api_uri = copy_text(v->u.account.api_uri);
     a->email = copy_text(v->name);
-    a->key = copy_text(v->u.account.key);
-    a->url = copy_text(v->u.account.url);
-    a->created_at = v->u.account.created_at;
-    if (a->directory.ptr && a->api_uri.ptr && a->email.ptr && a->key.ptr && a->url.ptr)
+    if (a->directory.ptr && a->email.ptr)
         return a;
     free_account(a);
     return NULL;
@@ -383,8 +295,9 @@ static size_t account_place(const struct store *s, const struct value *v)
 {
     size_t i = 0;
 
-    while (i < s->accounts.len && !(str_equal(s->accounts.items[i]->email, v->name) &&
-                                    str_equal(s->accounts.items[i]->api_uri, v->u.account.api_uri)))
+    while (i < s->accounts.len &&
+           !(str_equal(s->accounts.items[i]->email, v->name) &&
+             str_equal(s->accounts.items[i]->account.api_uri, v->u.account.api_uri)))
         i++;
     return i;
 }
@@ -472,66 +385,47 @@ int store_apply(struct store *s, const struct value *v, struct error *e)
 }
 
 static void begin_value(const struct store *s, const struct store_name *n, enum value_type type,
-                        struct value *v)
+                        struct str directory, struct value *v)
 {
-    *v = (struct value){.type = type, .apart = s->apart, .name = n->name};
-    v->directory = str_from(s->directory);
+    *v = (struct value){.type = type, .apart = s->apart, .directory = directory, .name = n->name};
 }
 
 bool store_credential_value(const struct store *s, const struct store_name *n, struct value *v)
 {
     const struct credential *c = n->credential;
-    struct value_credential *to = &v->u.credential;
 
     if (!c)
         return false;
-    begin_value(s, n, VALUE_CREDENTIAL, v);
-    v->directory = n->directory;
-    *to = (struct value_credential){.leaf = c->leaf,
-                                    .chain = chain_bytes(c->chain),
-                                    .key = c->key,
-                                    .key_type = c->facts.key_type,
-                                    .not_before = c->facts.not_before,
-                                    .not_after = c->facts.not_after,
-                                    .issuer = n->issuer,
-                                    .issued_at = n->issued_at,
-                                    .order_url = n->order_url,
-                                    .active = n->active,
-                                    .revoked = n->revoked,
-                                    .renewed = n->renewed};
-    memcpy(to->fingerprint, c->facts.fingerprint, sizeof(to->fingerprint));
+    begin_value(s, n, VALUE_CREDENTIAL, n->directory, v);
+    v->u.credential = (struct value_credential){.leaf = c->leaf,
+                                                .chain = chain_bytes(c->chain),
+                                                .key = c->key,
+                                                .facts = c->facts,
+                                                .managed = n->managed};
     return true;
 }
 
 bool store_order_value(const struct store *s, const struct store_name *n, struct value *v)
 {
-    const struct store_order *o = n->order;
-
-    if (!o)
+    if (!n->order)
         return false;
-    begin_value(s, n, VALUE_ORDER, v);
-    v->directory = o->directory;
-    v->u.order = (struct value_order){
-        o->key,        o->url,   o->account_url, (enum value_order_state)o->state,
-        o->started_at, o->chain, o->begins_at,   o->ends_at};
+    begin_value(s, n, VALUE_ORDER, n->order->directory, v);
+    v->u.order = n->order->order;
     return true;
 }
 
 bool store_failure_value(const struct store *s, const struct store_name *n, struct value *v)
 {
-    const struct store_failure *f = n->failure;
-
-    if (!f)
+    if (!n->failure)
         return false;
-    begin_value(s, n, VALUE_FAILURE, v);
-    v->u.failure = (struct value_failure){f->count,     f->failed_at, f->retry_at, f->kind,
-                                          f->permanent, f->waived,    f->text};
+    begin_value(s, n, VALUE_FAILURE, n->failure->directory, v);
+    v->u.failure = n->failure->failure;
     return true;
 }
 
 bool store_demand_value(const struct store *s, const struct store_name *n, struct value *v)
 {
-    begin_value(s, n, VALUE_DEMAND, v);
+    begin_value(s, n, VALUE_DEMAND, str_from(s->directory), v);
     v->u.demand.last_seen_at = n->last_seen_at;
     return n->last_seen_at != 0;
 }
@@ -546,7 +440,7 @@ bool store_account_value(const struct store *s, size_t i, struct value *v)
                         .apart = s->apart,
                         .directory = a->directory,
                         .name = a->email,
-                        .u.account = {a->api_uri, a->key, a->url, a->created_at}};
+                        .u.account = a->account};
     return true;
 }
 

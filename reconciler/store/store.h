@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 #include "reconciler/base/error.h"
-#include "reconciler/base/key_type.h"
 #include "reconciler/base/str.h"
+#include "reconciler/base/value.h"
 
 /*
  * The in-memory truth of control: what is known of each name, and the accounts. It follows the
@@ -16,35 +16,24 @@
 struct store;
 struct credential;
 struct chain_pool;
-struct value;
 
-/* A failed order or several in a row. */
+/* What storage holds of a name in records of its own (base/value.h), each with the directory that
+ * it is of. Wiped when dropped. */
 struct store_failure {
-    unsigned count;
-    int64_t failed_at;
-    int64_t retry_at; /* stated by the CA; 0 = none */
-    enum error_kind kind;
-    bool permanent;
-    bool waived; /* as in struct value_failure */
-    struct str text;
+    struct str directory;
+    struct failure failure;
 };
 
-/* The journal entry of an order under way. Wiped when dropped. */
+/* An order under way; while its `url` is "", newOrder was not answered yet. */
 struct store_order {
-    struct str key; /* PKCS#8 DER */
-    struct str url; /* "" = newOrder was not answered yet */
-    struct str account_url;
     struct str directory;
-    int state; /* enum value_order_state */
-    int64_t started_at;
-    struct str chain; /* PEM of what it brought, if that begins later; "" = nothing yet */
-    int64_t begins_at, ends_at;
+    struct value_order order;
 };
 
 /* When newOrders were sent for it, at the directory's CA. */
 struct store_sent {
     struct str directory;
-    struct str times; /* as base/sent.h has them */
+    struct value_sent sent;
 };
 
 /*
@@ -54,31 +43,22 @@ struct store_sent {
 struct store_name {
     struct str name;
     struct credential *credential; /* managed; NULL = none. The store holds a reference */
-    struct str issuer;             /* common name of the credential's issuer */
     struct str directory;          /* URL that it came from; "" = unknown */
-    struct str order_url;
-    int64_t issued_at;
+    struct managed_facts managed;
     int64_t last_seen_at;          /* on demand; 0 = never */
     struct store_failure *failure; /* NULL = none */
     struct store_order *order;     /* NULL = none */
     struct store_sent *sent;       /* NULL = none */
     int64_t due_at;                /* 0 = not in the due index */
     int64_t limited_until; /* an order of it does not fit the CA's limits before; 0 = it does */
-    bool active;           /* the credential is in the index and renewed */
-    bool revoked;
-    bool renewed; /* it took the place of another one of this name and CA */
     /* private */
     bool is_gone;      /* out of the store, only the sorted view still holds it */
     uint32_t due_slot; /* in the due index, if due_at */
 };
 
 struct store_account {
-    struct str directory;
-    struct str api_uri;
-    struct str email;
-    struct str key; /* PEM or JWK */
-    struct str url; /* "" = not known yet */
-    int64_t created_at;
+    struct str directory, email;
+    struct value_account account;
 };
 
 /* Which state counts: values of another scope are passed over by store_apply. */
@@ -123,7 +103,7 @@ bool store_credential_value(const struct store *s, const struct store_name *n, s
 /* Is there an order that may be taken up: not one whose certificate cannot be used yet? */
 static inline bool store_order_is_open(const struct store_name *n, int64_t now)
 {
-    return n->order && (!n->order->chain.len || n->order->begins_at <= now);
+    return n->order && (!n->order->order.chain.len || n->order->order.begins_at <= now);
 }
 bool store_order_value(const struct store *s, const struct store_name *n, struct value *v);
 bool store_failure_value(const struct store *s, const struct store_name *n, struct value *v);

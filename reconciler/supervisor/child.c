@@ -10,7 +10,7 @@
 #include "reconciler/base/attr.h"
 
 /* Why no exec came of it, through a pipe that a successful exec closes. */
-struct failure {
+struct step_failure {
     int number;
     char step[32];
 };
@@ -72,23 +72,23 @@ static int become(const struct child *c)
 }
 
 /* In the child, up to the exec; comes back only when that cannot be. */
-static struct failure prepare_and_exec(const struct child *c)
+static struct step_failure prepare_and_exec(const struct child *c)
 {
     if (set_signals())
-        return (struct failure){errno, "signals"};
+        return (struct step_failure){errno, "signals"};
     if (set_standard_streams(c))
-        return (struct failure){errno, "standard streams"};
+        return (struct step_failure){errno, "standard streams"};
     if (keep_descriptors(c))
-        return (struct failure){errno, "descriptors"};
+        return (struct step_failure){errno, "descriptors"};
     if (c->privilege && privilege_drop(c->privilege, c->reads_all))
-        return (struct failure){errno, "user"};
+        return (struct step_failure){errno, "user"};
     become(c);
-    return (struct failure){errno, "exec"};
+    return (struct step_failure){errno, "exec"};
 }
 
 int child_start(const struct child *c, pid_t *pid, struct error *e)
 {
-    struct failure failure;
+    struct step_failure failure;
     int pipe_ends[2];
     ssize_t got;
     pid_t started;

@@ -56,13 +56,13 @@ static int make_value(struct leaf_maker *m, unsigned number, const struct key *k
     c->leaf = (struct str){(const char *)r->leaf, size};
     c->chain = chain;
     c->key = (struct str){(const char *)k->scalar, SCALAR_SIZE};
-    c->key_type = KEY_P256;
-    c->not_before = begin;
-    c->not_after = end;
-    SHA256(r->leaf, size, c->fingerprint);
-    c->issuer = STR("Bench Intermediate");
-    c->issued_at = begin;
-    c->active = true;
+    c->facts.key_type = KEY_P256;
+    c->facts.not_before = begin;
+    c->facts.not_after = end;
+    SHA256(r->leaf, size, c->facts.fingerprint);
+    c->managed.issuer = STR("Bench Intermediate");
+    c->managed.issued_at = begin;
+    c->managed.active = true;
     return size != 0;
 }
 

@@ -11,11 +11,11 @@ struct observed_name plan_check_aged(int age)
 {
     return (struct observed_name){.name = STR("a.test"),
                                   .has_certificate = true,
-                                  .not_before = NOW - age * DAY,
-                                  .not_after = NOW - age * DAY + 90 * DAY - 1,
+                                  .facts.not_before = NOW - age * DAY,
+                                  .facts.not_after = NOW - age * DAY + 90 * DAY - 1,
                                   .directory = STR("https://ca.test/directory"),
-                                  .key_type = KEY_P256,
-                                  .active = true};
+                                  .facts.key_type = KEY_P256,
+                                  .managed.active = true};
 }
 
 const struct desired_name plan_check_wanted = {.name = STR_INIT("a.test"),

@@ -37,16 +37,16 @@ static void make_credential(struct value_sample *s, uint64_t seed, size_t size)
     c->leaf = fill(s->leaf, size, seed);
     c->chain = chain ? fill_chain(s->chain, 300 + 100 * chain, chain) : STR("");
     c->key = fill(s->key, 32, seed + 1);
-    c->key_type = KEY_P256;
-    c->not_before = (int64_t)next(&seed);
-    c->not_after = c->not_before + 7776000;
-    fill((char *)c->fingerprint, sizeof(c->fingerprint), seed);
-    c->issuer = STR("Sample CA");
-    c->issued_at = c->not_before + 3600;
-    c->order_url = str_from(s->url);
-    c->active = seed & 1;
-    c->revoked = seed & 2;
-    c->renewed = seed & 4;
+    c->facts.key_type = KEY_P256;
+    c->facts.not_before = (int64_t)next(&seed);
+    c->facts.not_after = c->facts.not_before + 7776000;
+    fill((char *)c->facts.fingerprint, sizeof(c->facts.fingerprint), seed);
+    c->managed.issuer = STR("Sample CA");
+    c->managed.issued_at = c->facts.not_before + 3600;
+    c->managed.order_url = str_from(s->url);
+    c->managed.active = seed & 1;
+    c->managed.revoked = seed & 2;
+    c->managed.renewed = seed & 4;
 }
 
 static void make_fields(struct value_sample *s, uint64_t seed, size_t size)
@@ -73,13 +73,13 @@ static void make_fields(struct value_sample *s, uint64_t seed, size_t size)
             v->u.order.begins_at = v->u.order.ends_at = (int64_t)next(&seed);
         break;
     case VALUE_FAILURE:
-        v->u.failure = (struct value_failure){.count = (unsigned)next(&seed) % 100,
-                                              .failed_at = (int64_t)next(&seed),
-                                              .retry_at = (int64_t)next(&seed),
-                                              .kind = ERROR_CHALLENGE,
-                                              .permanent = seed & 1,
-                                              .waived = seed & 2,
-                                              .text = str_from(s->text)};
+        v->u.failure = (struct failure){.count = (unsigned)next(&seed) % 100,
+                                        .failed_at = (int64_t)next(&seed),
+                                        .retry_at = (int64_t)next(&seed),
+                                        .kind = ERROR_CHALLENGE,
+                                        .permanent = seed & 1,
+                                        .waived = seed & 2,
+                                        .text = str_from(s->text)};
         break;
     case VALUE_DEMAND:
         v->u.demand.last_seen_at = (int64_t)next(&seed);
@@ -130,23 +130,24 @@ static void print_bytes(struct buf *out, const char *label, struct str s)
 
 static void print_credential(const struct value_credential *c, struct buf *out)
 {
-    struct str fingerprint = {(const char *)c->fingerprint, sizeof(c->fingerprint)};
+    struct str fingerprint = {(const char *)c->facts.fingerprint, sizeof(c->facts.fingerprint)};
 
     print_bytes(out, "leaf", c->leaf);
     print_bytes(out, "chain", c->chain);
     print_bytes(out, "key", c->key);
     print_bytes(out, "fingerprint", fingerprint);
-    print_text(out, "issuer", c->issuer);
-    print_text(out, "order_url", c->order_url);
-    buf_printf(out, " %d %lld-%lld issued=%lld active=%d revoked=%d renewed=%d", c->key_type,
-               (long long)c->not_before, (long long)c->not_after, (long long)c->issued_at,
-               c->active, c->revoked, c->renewed);
+    print_text(out, "issuer", c->managed.issuer);
+    print_text(out, "order_url", c->managed.order_url);
+    buf_printf(out, " %d %lld-%lld issued=%lld active=%d revoked=%d renewed=%d", c->facts.key_type,
+               (long long)c->facts.not_before, (long long)c->facts.not_after,
+               (long long)c->managed.issued_at, c->managed.active, c->managed.revoked,
+               c->managed.renewed);
 }
 
 void value_sample_print(const struct value *v, struct buf *out)
 {
     const struct value_order *o = &v->u.order;
-    const struct value_failure *f = &v->u.failure;
+    const struct failure *f = &v->u.failure;
 
     buf_printf(out, "%d apart=%d", v->type, v->apart);
     print_text(out, "name", v->name);
@@ -171,9 +172,9 @@ void value_sample_print(const struct value *v, struct buf *out)
         break;
     case VALUE_FAILURE:
         print_text(out, "text", f->text);
-        buf_printf(out, " count=%u failed=%lld retry=%lld kind=%s permanent=%d waived=%d",
-                   f->count, (long long)f->failed_at, (long long)f->retry_at,
-                   error_kind_name(f->kind), f->permanent, f->waived);
+        buf_printf(out, " count=%u failed=%lld retry=%lld kind=%s permanent=%d waived=%d", f->count,
+                   (long long)f->failed_at, (long long)f->retry_at, error_kind_name(f->kind),
+                   f->permanent, f->waived);
         break;
     case VALUE_SENT:
         print_text(out, "times", v->u.sent.times);

@@ -61,7 +61,7 @@ static void add(struct world *w, const char *name, int days)
         return;
     w->observed[i] = (struct observed_name){.name = a->name,
                                             .has_certificate = true,
-                                            .not_after = NOW + days * DAY,
+                                            .facts.not_after = NOW + days * DAY,
                                             .directory = PRODUCTION};
     a->observed = &w->observed[i];
 }
@@ -218,12 +218,13 @@ static void impossible_history(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(b);
     for (int i = 0; i < 200; i++) {
         snprintf(text[i], sizeof(text[i]), "o%03d.example.com", i);
-        names[i] = (struct observed_name){.name = str_from(text[i]),
-                                          .has_certificate = true,
-                                          .directory = PRODUCTION,
-                                          .issued_at = i == 199 ? INT64_MAX : NOW - 1000 + i,
-                                          .failures = i % 2 ? 1 : 0,
-                                          .failed_at = INT64_MIN + i};
+        names[i] =
+            (struct observed_name){.name = str_from(text[i]),
+                                   .has_certificate = true,
+                                   .directory = PRODUCTION,
+                                   .managed.issued_at = i == 199 ? INT64_MAX : NOW - 1000 + i,
+                                   .failure.count = i % 2 ? 1 : 0,
+                                   .failure.failed_at = INT64_MIN + i};
     }
     CU_ASSERT_EQUAL(budget_record_observed(b, &observed, PRODUCTION, NOW, &e), 0);
     add(w, "new.example.com", 0);
@@ -232,7 +233,7 @@ static void impossible_history(void)
     budget_free(b);
     /* Renewals drew on nothing but their own set; another CA's certificates on nothing at all. */
     for (int i = 0; i < 200; i++) {
-        names[i].renewed = i % 2 == 0;
+        names[i].managed.renewed = i % 2 == 0;
         if (i % 2)
             names[i].directory = STR("https://other.test/");
     }
@@ -262,7 +263,7 @@ static uint32_t left_of(const struct observed_name *o, size_t count)
     for (int scope = BUDGET_DOMAIN; scope <= BUDGET_SET; scope++) {
         same = budget_bucket_left(budget_bucket_of(b, (enum budget_scope)scope, o->name),
                                   &limits.scopes[scope], NOW);
-        if (!o->failures)
+        if (!o->failure.count)
             CU_ASSERT_EQUAL(same, left);
     }
     budget_free(b);
@@ -284,15 +285,15 @@ static void sent(void)
     CU_ASSERT_EQUAL(left_of(&o, 1), 242);
     o.has_certificate = true;
     o.directory = PRODUCTION;
-    o.issued_at = NOW - 1;
+    o.managed.issued_at = NOW - 1;
     CU_ASSERT_EQUAL(left_of(&o, 1), 242);
-    o.issued_at = NOW - 9; /* before the first of them: it is not among them */
+    o.managed.issued_at = NOW - 9; /* before the first of them: it is not among them */
     CU_ASSERT_EQUAL(left_of(&o, 1), 241);
     o.has_certificate = false;
-    o.failures = 1;
-    o.failed_at = NOW;
+    o.failure.count = 1;
+    o.failure.failed_at = NOW;
     CU_ASSERT_EQUAL(left_of(&o, 1), 242);
-    o.failures = 0;
+    o.failure.count = 0;
     o.sent = STR("1r"); /* long ago */
     CU_ASSERT_EQUAL(left_of(&o, 1), 250);
     o.sent = STR("999999999999"); /* by a clock that was wrong */
@@ -514,8 +515,7 @@ static void rendered(void)
     model_builder_domain(builder, "b.shop.com", 6);
     model_builder_domain(builder, "c.shop.co.uk", 7);
     for (int i = 0; i < 49; i++)
-        events[i] =
-            (struct budget_event){STR("old.shop.com"), NOW - 10, BUDGET_SENT, .ari = false};
+        events[i] = (struct budget_event){STR("old.shop.com"), NOW - 10, BUDGET_SENT, .ari = false};
     CU_ASSERT_EQUAL(budget_record(b, events, 49, &e), 0);
     CU_ASSERT_EQUAL_FATAL(desired_make(&builder->model,
                                        &(struct desired_options){.storage_works = true},

@@ -29,12 +29,12 @@ struct scene {
 static struct observed_name issued(int age_days)
 {
     return (struct observed_name){.has_certificate = true,
-                                  .not_before = NOW - age_days * DAY,
-                                  .not_after = NOW + (90 - age_days) * DAY - 1,
-                                  .issuer = STR("Test CA 1"),
+                                  .facts.not_before = NOW - age_days * DAY,
+                                  .facts.not_after = NOW + (90 - age_days) * DAY - 1,
+                                  .managed.issuer = STR("Test CA 1"),
                                   .directory = CA,
-                                  .key_type = KEY_P256,
-                                  .active = true};
+                                  .facts.key_type = KEY_P256,
+                                  .managed.active = true};
 }
 
 static void listed(struct scene *s)
@@ -61,8 +61,8 @@ static void kept(struct scene *s)
 static void kept_short(struct scene *s)
 {
     kept(s);
-    s->there.not_before = NOW - DAY;
-    s->there.not_after = NOW - DAY + 6 * DAY - 1;
+    s->there.facts.not_before = NOW - DAY;
+    s->there.facts.not_after = NOW - DAY + 6 * DAY - 1;
 }
 
 static void kept_by_threshold(struct scene *s)
@@ -92,7 +92,7 @@ static void kept_by_ari(struct scene *s)
 static void kept_other_key(struct scene *s)
 {
     kept(s);
-    s->there.key_type = KEY_RSA_4096;
+    s->there.facts.key_type = KEY_RSA_4096;
 }
 
 static void due(struct scene *s)
@@ -104,25 +104,25 @@ static void due(struct scene *s)
 static void failing_renewal(struct scene *s)
 {
     due(s);
-    s->there.failures = 2;
-    s->there.failed_at = NOW - 60;
-    s->there.failure_kind = ERROR_CHALLENGE;
-    s->there.failure_text = STR("203.0.113.9: Fetching http://www.shop.com/.well-known/"
+    s->there.failure.count = 2;
+    s->there.failure.failed_at = NOW - 60;
+    s->there.failure.kind = ERROR_CHALLENGE;
+    s->there.failure.text = STR("203.0.113.9: Fetching http://www.shop.com/.well-known/"
                                 "acme-challenge/abc: Connection \"refused\"\x1b[2J");
 }
 
 static void retry_asked(struct scene *s)
 {
     failing_renewal(s);
-    s->there.failure_waived = true;
+    s->there.failure.waived = true;
 }
 
 static void expired_alone(struct scene *s)
 {
     failing_renewal(s);
-    s->there.not_before -= 60 * DAY;
-    s->there.not_after -= 60 * DAY;
-    s->there.failures = 7;
+    s->there.facts.not_before -= 60 * DAY;
+    s->there.facts.not_after -= 60 * DAY;
+    s->there.failure.count = 7;
 }
 
 static void expired_overriding(struct scene *s)
@@ -134,7 +134,7 @@ static void expired_overriding(struct scene *s)
 static void revoked(struct scene *s)
 {
     kept(s);
-    s->there.revoked = true;
+    s->there.managed.revoked = true;
     declared(s, "*.shop.com", "");
 }
 
@@ -186,7 +186,7 @@ static void on_demand(struct scene *s)
 static void adopted(struct scene *s)
 {
     kept(s);
-    s->there.active = false;
+    s->there.managed.active = false;
 }
 
 static void other_ca(struct scene *s)
@@ -204,21 +204,21 @@ static void order_open(struct scene *s)
 static void rate_limited(struct scene *s)
 {
     listed(s);
-    s->there.failures = 1;
-    s->there.failed_at = NOW - 60;
-    s->there.retry_at = NOW + 3600;
-    s->there.failure_kind = ERROR_RATE_LIMIT;
-    s->there.failure_text = STR("too many new orders recently");
+    s->there.failure.count = 1;
+    s->there.failure.failed_at = NOW - 60;
+    s->there.failure.retry_at = NOW + 3600;
+    s->there.failure.kind = ERROR_RATE_LIMIT;
+    s->there.failure.text = STR("too many new orders recently");
 }
 
 static void refused(struct scene *s)
 {
     listed(s);
-    s->there.failures = 1;
-    s->there.failed_at = NOW - 60;
-    s->there.failure_permanent = true;
-    s->there.failure_kind = ERROR_CA_REFUSED;
-    s->there.failure_text = STR("The ACME server refuses to issue a certificate for this domain "
+    s->there.failure.count = 1;
+    s->there.failure.failed_at = NOW - 60;
+    s->there.failure.permanent = true;
+    s->there.failure.kind = ERROR_CA_REFUSED;
+    s->there.failure.text = STR("The ACME server refuses to issue a certificate for this domain "
                                 "name, because it is forbidden by policy");
 }
 
@@ -275,7 +275,7 @@ static void retiring(struct scene *s)
 static void retired(struct scene *s)
 {
     s->there = issued(10);
-    s->there.active = false;
+    s->there.managed.active = false;
 }
 
 static void no_plugin(struct scene *s)
@@ -494,7 +494,7 @@ static int explain(const char *name, void (*set)(struct scene *s), bool as_json,
     s.there.name = str_from("www.shop.com");
     observed = (struct observed){
         .names = &s.there,
-        .count = s.there.has_certificate || s.there.failures || s.there.order_open,
+        .count = s.there.has_certificate || s.there.failure.count || s.there.order_open,
         .storage_usable = !s.storage_broken,
         .storage_error = s.storage_broken ? STR("read-only file system") : STR_NONE};
     eo.model = &s.b->model;

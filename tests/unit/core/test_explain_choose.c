@@ -33,9 +33,9 @@ static void choices(void)
     struct model_builder *b = model_builder_new();
     struct certificate *certificate = model_builder_certificate(b, "");
     struct observed_name o = {.has_certificate = true,
-                              .not_before = NOW - DAY,
-                              .not_after = NOW + 89 * DAY,
-                              .active = true};
+                              .facts.not_before = NOW - DAY,
+                              .facts.not_after = NOW + 89 * DAY,
+                              .managed.active = true};
 
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
         CU_ASSERT_EQUAL(
@@ -59,7 +59,7 @@ static void choices(void)
                     SERVED_DEFAULT);
     CU_ASSERT_EQUAL(explain_choose(&b->model, STR("domain.eu"), &o, &policy, NOW + 90 * DAY).served,
                     SERVED_MANAGED_STALE);
-    o.active = false;
+    o.managed.active = false;
     CU_ASSERT_EQUAL(explain_choose(&b->model, STR("domain.eu"), &o, &policy, NOW).served,
                     SERVED_DEFAULT);
     model_builder_free(b);

@@ -36,23 +36,23 @@ static void by_age(void)
     o = plan_check_aged(60);
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_RENEW, PLAN_RENEW,
                REASON_RENEWAL_DUE, NOW, "due");
-    o.not_before++; /* one second younger */
-    o.not_after++;
+    o.facts.not_before++; /* one second younger */
+    o.facts.not_after++;
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_KEEP, PLAN_KEEP, REASON_NOT_DUE,
                NOW + 1, "valid");
     o = plan_check_aged(90);
-    o.not_after = NOW; /* its last second */
+    o.facts.not_after = NOW; /* its last second */
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_RENEW, PLAN_RENEW,
                REASON_RENEWAL_DUE, NOW, "due");
-    o.not_after = NOW - 1;
+    o.facts.not_after = NOW - 1;
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_RENEW, PLAN_RENEW, REASON_EXPIRED,
                NOW, "expired");
-    o.active = false;
+    o.managed.active = false;
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_EXPIRED,
                NOW, "expired");
     o = plan_check_aged(0);
-    o.not_after = o.not_before - 5 + 90 * DAY;
-    o.not_before = o.not_after + 1; /* valid never */
+    o.facts.not_after = o.facts.not_before - 5 + 90 * DAY;
+    o.facts.not_before = o.facts.not_after + 1; /* valid never */
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_RENEW, PLAN_RENEW, REASON_EXPIRED,
                NOW, "expired");
     o = plan_check_aged(0);
@@ -68,10 +68,10 @@ static void revoked(void)
 {
     struct observed_name o = plan_check_aged(0);
 
-    o.revoked = true;
+    o.managed.revoked = true;
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_RENEW, PLAN_RENEW, REASON_REVOKED,
                NOW, "revoked");
-    o.active = false;
+    o.managed.active = false;
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_REVOKED,
                NOW, "revoked");
     plan_check(plan_check_decide(NULL, &o), PLAN_NOTHING, PLAN_NOTHING, REASON_NOT_DECLARED, 0,
@@ -82,14 +82,14 @@ static void revoked(void)
 static void waived(void)
 {
     struct observed_name o = {.name = STR("a.test"),
-                              .failures = 3,
-                              .failed_at = NOW - 1,
-                              .retry_at = NOW + DAY,
-                              .failure_waived = true};
+                              .failure.count = 3,
+                              .failure.failed_at = NOW - 1,
+                              .failure.retry_at = NOW + DAY,
+                              .failure.waived = true};
 
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING,
                NOW, "failing");
-    o.failure_permanent = true;
+    o.failure.permanent = true;
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING,
                NOW, "failing");
     plan_check(plan_decide(&plan_check_wanted, &o, &plan_check_policy, false, NOW), PLAN_WAIT,
@@ -104,7 +104,7 @@ static void adopted(void)
     struct observed_name o = plan_check_aged(10);
     struct desired_name blocked = plan_check_wanted;
 
-    o.active = false;
+    o.managed.active = false;
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_ADOPT, PLAN_ADOPT,
                REASON_FOUND_VALID, NOW, "pending");
     o.directory = STR(""); /* who wrote it is not known */
@@ -112,9 +112,9 @@ static void adopted(void)
                REASON_FOUND_VALID, NOW, "pending");
     /* Served first, renewed in the next pass; neither needs the CA or a writable storage yet. */
     o = plan_check_aged(70);
-    o.active = false;
-    o.failures = 2;
-    o.failed_at = NOW - 1;
+    o.managed.active = false;
+    o.failure.count = 2;
+    o.failure.failed_at = NOW - 1;
     blocked.block = DESIRED_TOS;
     plan_check(plan_decide(&blocked, &o, &plan_check_policy, false, NOW), PLAN_ADOPT, PLAN_ADOPT,
                REASON_FOUND_VALID, NOW, "pending");
@@ -127,7 +127,7 @@ static void other_directory(void)
     o.directory = STR("https://staging.test/directory");
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_ISSUE, PLAN_ISSUE,
                REASON_OTHER_DIRECTORY, NOW, "due");
-    o.active = false;
+    o.managed.active = false;
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_ISSUE, PLAN_ISSUE,
                REASON_OTHER_DIRECTORY, NOW, "pending");
     o.order_open = true;
@@ -139,32 +139,33 @@ static void other_key_type(void)
 {
     struct observed_name o = plan_check_aged(10);
 
-    o.key_type = KEY_RSA_4096;
+    o.facts.key_type = KEY_RSA_4096;
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_KEEP, PLAN_KEEP,
                REASON_OTHER_KEY_TYPE, NOW + 50 * DAY, "valid");
-    o.key_type = KEY_NONE;
+    o.facts.key_type = KEY_NONE;
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_KEEP, PLAN_KEEP, REASON_NOT_DUE,
                NOW + 50 * DAY, "valid");
 }
 
 static void failed(void)
 {
-    struct observed_name o = {.name = STR("a.test"), .failures = 1, .failed_at = NOW - 10};
+    struct observed_name o = {
+        .name = STR("a.test"), .failure.count = 1, .failure.failed_at = NOW - 10};
     int64_t retry = policy_retry_at(1, NOW - 10, 0, 0, STR("a.test"), &plan_check_policy);
 
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_WAIT, PLAN_ISSUE, REASON_BACKOFF,
                retry, "failing");
-    o.failed_at = NOW - 67;
+    o.failure.failed_at = NOW - 67;
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING,
                NOW, "failing");
-    o.retry_at = NOW + 5;
+    o.failure.retry_at = NOW + 5;
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_WAIT, PLAN_ISSUE,
                REASON_RATE_LIMITED, NOW + 5, "failing");
-    o.failed_at = NOW; /* our own time is later than what the CA asks */
+    o.failure.failed_at = NOW; /* our own time is later than what the CA asks */
     retry = policy_retry_at(1, NOW, 0, 0, STR("a.test"), &plan_check_policy);
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_WAIT, PLAN_ISSUE, REASON_BACKOFF,
                retry, "failing");
-    o.failures = 0;
+    o.failure.count = 0;
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_WAIT, PLAN_ISSUE,
                REASON_RATE_LIMITED, NOW + 5, "pending");
 }
@@ -172,18 +173,19 @@ static void failed(void)
 /* The machine's clock was a year ahead when it failed, or is back now. */
 static void failed_in_the_future(void)
 {
-    struct observed_name o = {.name = STR("a.test"), .failures = 4, .failed_at = NOW + 365 * DAY};
+    struct observed_name o = {
+        .name = STR("a.test"), .failure.count = 4, .failure.failed_at = NOW + 365 * DAY};
 
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING,
                NOW, "failing");
-    o.failure_permanent = true;
+    o.failure.permanent = true;
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING,
                NOW, "failing");
-    o.retry_at = NOW + 366 * DAY;
+    o.failure.retry_at = NOW + 366 * DAY;
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING,
                NOW, "failing");
-    o.failed_at = NOW + 1;
-    o.retry_at = NOW + 30 * DAY;
+    o.failure.failed_at = NOW + 1;
+    o.failure.retry_at = NOW + 30 * DAY;
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_WAIT, PLAN_ISSUE,
                REASON_RATE_LIMITED, NOW + DAY, "failing");
 }
@@ -193,33 +195,35 @@ static void failed_renewal(void)
     struct observed_name o = plan_check_aged(60);
     int64_t retry = policy_retry_at(3, NOW, 0, 90 * DAY, STR("a.test"), &plan_check_policy);
 
-    o.failures = 3;
-    o.failed_at = NOW;
+    o.failure.count = 3;
+    o.failure.failed_at = NOW;
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_WAIT, PLAN_RENEW, REASON_BACKOFF,
                retry, "failing");
     o = plan_check_aged(10); /* a forced renewal failed; this one is good for long */
-    o.failures = 3;
-    o.failed_at = NOW;
+    o.failure.count = 3;
+    o.failure.failed_at = NOW;
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_KEEP, PLAN_KEEP, REASON_NOT_DUE,
                NOW + 50 * DAY, "valid");
 }
 
 static void refused(void)
 {
-    struct observed_name o = {
-        .name = STR("a.test"), .failures = 1, .failed_at = NOW - 600, .failure_permanent = true};
+    struct observed_name o = {.name = STR("a.test"),
+                              .failure.count = 1,
+                              .failure.failed_at = NOW - 600,
+                              .failure.permanent = true};
     int64_t retry = policy_retry_at(4, NOW - 600, 0, 0, STR("a.test"), &plan_check_policy);
 
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_BLOCK, PLAN_BLOCK,
                REASON_REFUSED_BY_CA, retry, "blocked");
-    o.failed_at = NOW - 2 * DAY;
+    o.failure.failed_at = NOW - 2 * DAY;
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING,
                NOW, "failing");
-    o.retry_at = NOW + 1; /* a day is the most without a certificate */
+    o.failure.retry_at = NOW + 1; /* a day is the most without a certificate */
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING,
                NOW, "failing");
-    o.failed_at = NOW - 1;
-    o.retry_at = NOW + 100 * DAY;
+    o.failure.failed_at = NOW - 1;
+    o.failure.retry_at = NOW + 100 * DAY;
     retry = policy_retry_at(4, NOW - 1, 0, 0, STR("a.test"), &plan_check_policy);
     retry = retry > NOW - 1 + DAY ? retry : NOW - 1 + DAY;
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_BLOCK, PLAN_BLOCK,
@@ -276,7 +280,7 @@ static void retired(void)
 
     plan_check(plan_check_decide(NULL, &o), PLAN_RETIRE, PLAN_RETIRE, REASON_NOT_DECLARED, NOW,
                "retired");
-    o.active = false;
+    o.managed.active = false;
     CU_ASSERT_EQUAL(plan_check_decide(NULL, &o).action, PLAN_NOTHING);
 }
 
@@ -303,10 +307,10 @@ static void override(void)
     o = plan_check_aged(91);
     CU_ASSERT(overrides(&o, true, DESIRED_FREE)); /* expired: the declared one is back */
     o = plan_check_aged(10);
-    o.revoked = true;
+    o.managed.revoked = true;
     CU_ASSERT(overrides(&o, true, DESIRED_FREE));
     o = plan_check_aged(10);
-    o.active = false;
+    o.managed.active = false;
     CU_ASSERT(overrides(&o, true, DESIRED_FREE));
     o = plan_check_aged(10);
     o.directory = STR("https://other.test/");
@@ -328,17 +332,17 @@ static struct observed_name random_observed(struct str name, uint64_t *s)
     int64_t lifetime = lifetimes[next(s, ARRAY_LENGTH(lifetimes))];
 
     o.has_certificate = next(s, 4) > 0;
-    o.not_before = NOW + 10 - (int64_t)next(s, (uint64_t)lifetime * 3 / 2 + 20);
-    o.not_after = o.not_before + lifetime - 1;
+    o.facts.not_before = NOW + 10 - (int64_t)next(s, (uint64_t)lifetime * 3 / 2 + 20);
+    o.facts.not_after = o.facts.not_before + lifetime - 1;
     o.directory = directories[next(s, 3)];
-    o.key_type = (enum key_type)next(s, 7);
-    o.revoked = next(s, 10) == 0;
-    o.active = next(s, 3) > 0;
+    o.facts.key_type = (enum key_type)next(s, 7);
+    o.managed.revoked = next(s, 10) == 0;
+    o.managed.active = next(s, 3) > 0;
     o.ari_at = next(s, 5) ? 0 : NOW - 100 + (int64_t)next(s, 200);
-    o.failures = (unsigned)(next(s, 3) ? 0 : next(s, 6));
-    o.failed_at = NOW - (int64_t)next(s, 2 * DAY);
-    o.retry_at = next(s, 6) ? 0 : NOW - 100 + (int64_t)next(s, 1000);
-    o.failure_permanent = o.failures && next(s, 4) == 0;
+    o.failure.count = (unsigned)(next(s, 3) ? 0 : next(s, 6));
+    o.failure.failed_at = NOW - (int64_t)next(s, 2 * DAY);
+    o.failure.retry_at = next(s, 6) ? 0 : NOW - 100 + (int64_t)next(s, 1000);
+    o.failure.permanent = o.failure.count && next(s, 4) == 0;
     o.order_open = next(s, 8) == 0;
     return o;
 }

@@ -11,37 +11,39 @@ static void asked_for_too_long(void)
     struct observed_name o = plan_check_aged(60);
     struct action a;
 
-    o.failures = 1;
-    o.failed_at = NOW;
-    o.retry_at = NOW + 20 * DAY;
+    o.failure.count = 1;
+    o.failure.failed_at = NOW;
+    o.failure.retry_at = NOW + 20 * DAY;
     a = plan_check_decide(&plan_check_wanted, &o);
     plan_check(a, PLAN_WAIT, PLAN_RENEW, REASON_RATE_LIMITED, NOW + 20 * DAY, "failing");
     CU_ASSERT_EQUAL(a.asked_at, 0);
-    o.retry_at = NOW + 3650 * DAY;
+    o.failure.retry_at = NOW + 3650 * DAY;
     a = plan_check_decide(&plan_check_wanted, &o);
     CU_ASSERT(a.action == PLAN_WAIT && a.reason == REASON_RATE_LIMITED);
     CU_ASSERT_EQUAL(a.asked_at, NOW + 3650 * DAY);
     /* After that one fails, the ladder's longest step still fits before the end. */
-    CU_ASSERT(a.at < o.not_after - DAY && a.at > o.not_after - 2 * DAY);
+    CU_ASSERT(a.at < o.facts.not_after - DAY && a.at > o.facts.not_after - 2 * DAY);
     for (unsigned tries = 2; tries < 6; tries++) {
         int64_t now = a.at;
 
-        o.failures = tries;
-        o.failed_at = now;
-        o.retry_at = now + 3650 * DAY;
+        o.failure.count = tries;
+        o.failure.failed_at = now;
+        o.failure.retry_at = now + 3650 * DAY;
         a = plan_decide(&plan_check_wanted, &o, &plan_check_policy, true, now);
         CU_ASSERT(a.at > now + 59 && a.at <= now + DAY + DAY / 10);
-        CU_ASSERT(tries > 2 || a.at < o.not_after);
+        CU_ASSERT(tries > 2 || a.at < o.facts.not_after);
     }
     /* Without a certificate, or with one that has ended: a day. */
-    o = (struct observed_name){
-        .name = STR("a.test"), .failures = 1, .failed_at = NOW, .retry_at = NOW + 3650 * DAY};
+    o = (struct observed_name){.name = STR("a.test"),
+                               .failure.count = 1,
+                               .failure.failed_at = NOW,
+                               .failure.retry_at = NOW + 3650 * DAY};
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_WAIT, PLAN_ISSUE,
                REASON_RATE_LIMITED, NOW + DAY, "failing");
     o = plan_check_aged(91);
-    o.failures = 1;
-    o.failed_at = NOW;
-    o.retry_at = NOW + 3650 * DAY;
+    o.failure.count = 1;
+    o.failure.failed_at = NOW;
+    o.failure.retry_at = NOW + 3650 * DAY;
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_WAIT, PLAN_RENEW,
                REASON_RATE_LIMITED, NOW + DAY, "expired");
 }
@@ -51,10 +53,10 @@ static void account_limited(void)
 {
     struct policy p = plan_check_policy;
     struct observed_name met = {.name = STR("met.test"),
-                                .failures = 1,
-                                .failed_at = NOW - 60,
-                                .retry_at = NOW + 3600,
-                                .failure_kind = ERROR_ACCOUNT_LIMIT};
+                                .failure.count = 1,
+                                .failure.failed_at = NOW - 60,
+                                .failure.retry_at = NOW + 3600,
+                                .failure.kind = ERROR_ACCOUNT_LIMIT};
     struct observed_name o = plan_check_aged(60);
     const struct observed observed = {.names = &met, .count = 1};
 
@@ -65,21 +67,22 @@ static void account_limited(void)
                REASON_ACCOUNT_LIMITED, NOW + 3600, "due");
     plan_check(plan_decide(&plan_check_wanted, &o, &p, true, NOW + 3600), PLAN_RENEW, PLAN_RENEW,
                REASON_RENEWAL_DUE, NOW + 3600, "due");
-    met.retry_at = NOW + 3650 * DAY;
+    met.failure.retry_at = NOW + 3650 * DAY;
     plan_heed_account(&p, &observed, NOW);
-    CU_ASSERT(plan_decide(&plan_check_wanted, &o, &p, true, NOW).at < o.not_after - DAY);
-    CU_ASSERT_EQUAL(plan_decide(&plan_check_wanted, &o, &p, true, NOW).asked_at, met.retry_at);
+    CU_ASSERT(plan_decide(&plan_check_wanted, &o, &p, true, NOW).at < o.facts.not_after - DAY);
+    CU_ASSERT_EQUAL(plan_decide(&plan_check_wanted, &o, &p, true, NOW).asked_at,
+                    met.failure.retry_at);
     CU_ASSERT_EQUAL(plan_decide(&plan_check_wanted, NULL, &p, true, NOW).at, NOW - 60 + DAY);
     /* Taken off by hand, of another kind, over: nobody waits. */
-    met.failure_waived = true;
+    met.failure.waived = true;
     plan_heed_account(&p, &observed, NOW);
     CU_ASSERT_EQUAL(p.account_limited_until, 0);
-    met.failure_waived = false;
-    met.failure_kind = ERROR_RATE_LIMIT;
+    met.failure.waived = false;
+    met.failure.kind = ERROR_RATE_LIMIT;
     plan_heed_account(&p, &observed, NOW);
     CU_ASSERT_EQUAL(p.account_limited_until, 0);
-    met.failure_kind = ERROR_ACCOUNT_LIMIT;
-    plan_heed_account(&p, &observed, met.retry_at);
+    met.failure.kind = ERROR_ACCOUNT_LIMIT;
+    plan_heed_account(&p, &observed, met.failure.retry_at);
     CU_ASSERT_EQUAL(p.account_limited_until, 0);
 }
 
@@ -89,25 +92,25 @@ static void needless(void)
     static const int64_t least[] = {0, 60, 540, 5400, 77760, 77760};
     struct observed_name o = plan_check_aged(60);
 
-    o.failure_kind = ERROR_NEEDLESS;
-    o.failed_at = NOW;
+    o.failure.kind = ERROR_NEEDLESS;
+    o.failure.failed_at = NOW;
     for (int lifetime = 6; lifetime <= 90 * (int)DAY; lifetime *= 60) {
-        o.not_before = NOW - lifetime * 2 / 3;
-        o.not_after = NOW - 1 + lifetime / 3;
-        for (o.failures = 1; o.failures < ARRAY_LENGTH(least); o.failures++) {
+        o.facts.not_before = NOW - lifetime * 2 / 3;
+        o.facts.not_after = NOW - 1 + lifetime / 3;
+        for (o.failure.count = 1; o.failure.count < ARRAY_LENGTH(least); o.failure.count++) {
             struct action a = plan_check_decide(&plan_check_wanted, &o);
 
             CU_ASSERT(a.action == PLAN_WAIT && a.wanted == PLAN_RENEW);
             CU_ASSERT_EQUAL(a.reason, REASON_NEEDLESS);
-            CU_ASSERT(a.at >= NOW + least[o.failures]);
-            CU_ASSERT(a.at <= NOW + least[o.failures] * 11 / 9 + 6);
+            CU_ASSERT(a.at >= NOW + least[o.failure.count]);
+            CU_ASSERT(a.at <= NOW + least[o.failure.count] * 11 / 9 + 6);
             CU_ASSERT_STRING_EQUAL(plan_state(&a, NOW), "due");
         }
     }
     o = plan_check_aged(10); /* the clock is right again: nothing is due */
-    o.failure_kind = ERROR_NEEDLESS;
-    o.failures = 3;
-    o.failed_at = NOW + 60 * DAY;
+    o.failure.kind = ERROR_NEEDLESS;
+    o.failure.count = 3;
+    o.failure.failed_at = NOW + 60 * DAY;
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_KEEP, PLAN_KEEP, REASON_NOT_DUE,
                NOW + 50 * DAY, "valid");
 }
@@ -119,14 +122,14 @@ static void early(void)
     struct desired_name d = plan_check_wanted;
     struct observed_name o = plan_check_aged(-1);
 
-    o.not_before = NOW + 60;
+    o.facts.not_before = NOW + 60;
     CU_ASSERT_FALSE(plan_is_good(&o, &plan_check_policy, NOW));
     CU_ASSERT(plan_is_good(&o, &plan_check_policy, NOW + 60));
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_WAIT, PLAN_RENEW,
                REASON_NOT_YET_VALID, NOW + 60, "pending");
     d.overrides = &declared; /* which is served until then */
     CU_ASSERT(plan_check_decide(&d, &o).overrides);
-    o.active = false;
+    o.managed.active = false;
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_WAIT, PLAN_ISSUE,
                REASON_NOT_YET_VALID, NOW + 60, "pending");
     o = plan_check_aged(-2); /* too late to wait for */
@@ -147,14 +150,14 @@ static void next_in_hand(void)
     o.next_at = NOW;
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_RENEW, PLAN_RENEW,
                REASON_NEXT_BEGINS, NOW, "due");
-    o.next_at = o.not_after + 1;
+    o.next_at = o.facts.not_after + 1;
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_KEEP, PLAN_KEEP, REASON_NEXT_IN_HAND,
                o.next_at, "valid");
-    o.next_at = o.not_after + 2; /* it would leave a gap */
+    o.next_at = o.facts.not_after + 2; /* it would leave a gap */
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_RENEW, PLAN_RENEW,
                REASON_RENEWAL_DUE, NOW, "due");
     o = plan_check_aged(10); /* and this one is not due */
-    o.next_at = o.not_after + 2;
+    o.next_at = o.facts.not_after + 2;
     o.next_ends_at = o.next_at + 90 * DAY;
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_KEEP, PLAN_KEEP, REASON_NOT_DUE,
                NOW + 50 * DAY, "valid");

@@ -231,9 +231,9 @@ static struct observed_name observe(int64_t age)
 {
     return (struct observed_name){.name = STR("old"),
                                   .has_certificate = true,
-                                  .not_before = NOW - age * DAY,
-                                  .not_after = NOW + (90 - age) * DAY - 1,
-                                  .active = true};
+                                  .facts.not_before = NOW - age * DAY,
+                                  .facts.not_after = NOW + (90 - age) * DAY - 1,
+                                  .managed.active = true};
 }
 
 static void holds(void)
@@ -297,8 +297,8 @@ static void holds_retirements(void)
     o = observe(70);
     held = saved_hold(&guard, &a, &room);
     CU_ASSERT(held.action == PLAN_RENEW && held.desired == &room);
-    o.failures = 1;
-    o.failed_at = NOW - 1;
+    o.failure.count = 1;
+    o.failure.failed_at = NOW - 1;
     held = saved_hold(&guard, &a, &room);
     CU_ASSERT(held.action == PLAN_WAIT && held.wanted == PLAN_RENEW);
     CU_ASSERT_EQUAL(held.reason, REASON_BACKOFF);

@@ -73,11 +73,11 @@ static struct observed_name *observe(struct world *w, size_t i, int64_t age, int
 
     *o = (struct observed_name){.name = w->desired_names[i].name,
                                 .has_certificate = true,
-                                .not_before = NOW - age,
-                                .not_after = NOW - age + lifetime - 1,
+                                .facts.not_before = NOW - age,
+                                .facts.not_after = NOW - age + lifetime - 1,
                                 .directory = CA,
-                                .key_type = KEY_P256,
-                                .active = true};
+                                .facts.key_type = KEY_P256,
+                                .managed.active = true};
     return o;
 }
 
@@ -247,10 +247,10 @@ static void mix(struct world *w, size_t count, uint64_t seed)
             continue;
         o = observe(w, i, ages[next(&state, 6)] + (int64_t)next(&state, 5 * DAY),
                     next(&state, 2) ? 90 * DAY : 45 * DAY);
-        o->active = next(&state, 3) > 0;
-        o->revoked = next(&state, 9) == 0;
-        o->failures = (unsigned)(next(&state, 4) ? 0 : next(&state, 5));
-        o->failed_at = NOW - (int64_t)next(&state, DAY);
+        o->managed.active = next(&state, 3) > 0;
+        o->managed.revoked = next(&state, 9) == 0;
+        o->failure.count = (unsigned)(next(&state, 4) ? 0 : next(&state, 5));
+        o->failure.failed_at = NOW - (int64_t)next(&state, DAY);
         o->order_open = next(&state, 9) == 0;
         if (next(&state, 7) == 0)
             o->directory = STR("https://other.test/");
@@ -286,27 +286,28 @@ static size_t sweep(struct world *w, size_t count, struct observed_name *states,
 
             acted |= a->action == PLAN_ADOPT || a->action == PLAN_ISSUE || a->action == PLAN_RENEW;
             if (a->action == PLAN_ADOPT)
-                o->active = true;
+                o->managed.active = true;
             if (a->action != PLAN_ISSUE && a->action != PLAN_RENEW)
                 continue;
             sent[orders++] = (struct sent){now, a->name, !is_away(w, now)};
             if (is_away(w, now)) {
-                o->failures++;
-                o->failed_at = now;
-                o->retry_at = 0;
-                o->failure_permanent = false;
+                o->failure.count++;
+                o->failure.failed_at = now;
+                o->failure.retry_at = 0;
+                o->failure.permanent = false;
                 continue;
             }
-            *o = (struct observed_name){
-                .name = o->name,
-                .has_certificate = true,
-                .not_before = now,
-                .not_after =
-                    now - 1 +
-                    (o->has_certificate ? o->not_after - o->not_before + 1 : SIMULATE_LIFETIME),
-                .directory = w->policy.directory,
-                .key_type = w->policy.key_type,
-                .active = true};
+            *o = (struct observed_name){.name = o->name,
+                                        .has_certificate = true,
+                                        .facts.not_before = now,
+                                        .facts.not_after =
+                                            now - 1 +
+                                            (o->has_certificate
+                                                 ? o->facts.not_after - o->facts.not_before + 1
+                                                 : SIMULATE_LIFETIME),
+                                        .directory = w->policy.directory,
+                                        .facts.key_type = w->policy.key_type,
+                                        .managed.active = true};
         }
         now = acted ? now : plan->next_at;
         arena_free(arena);

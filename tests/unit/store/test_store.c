@@ -89,7 +89,7 @@ static bool agrees(const struct store *s, const struct model *m, unsigned name)
         if (strcmp(text, m->text[name][types[i]]) != 0)
             return false;
     }
-    if (n && n->sent && !strstr(m->text[name][VALUE_SENT], n->sent->times.ptr))
+    if (n && n->sent && !strstr(m->text[name][VALUE_SENT], n->sent->sent.times.ptr))
         return false;
     return known == (n != NULL) && (n && n->sent) == (m->text[name][VALUE_SENT][0] != '\0');
 }
@@ -249,11 +249,11 @@ static void test_accounts(void)
     CU_ASSERT(store_apply(b.store, &s.v, &e) == 0);
     a = store_find_account(b.store, STR("https://ca.test/directory"), STR("me@n1.test"));
     CU_ASSERT_FATAL(a != NULL);
-    CU_ASSERT(str_equal_cstr(a->url, "https://ca.test/order/1"));
+    CU_ASSERT(str_equal_cstr(a->account.url, "https://ca.test/order/1"));
     make(&s, VALUE_ACCOUNT, 1, 3);
     CU_ASSERT(store_apply(b.store, &s.v, &e) == 0);
     a = store_find_account(b.store, STR("https://ca.test/directory"), STR("me@n1.test"));
-    CU_ASSERT(a && str_equal_cstr(a->url, "https://ca.test/order/3"));
+    CU_ASSERT(a && str_equal_cstr(a->account.url, "https://ca.test/order/3"));
     CU_ASSERT(!store_find_account(b.store, STR("https://ca.test/directory"), STR("me@n2.test")));
     s.v.gone = true;
     CU_ASSERT(store_apply(b.store, &s.v, &e) == 0);
@@ -277,15 +277,15 @@ static void test_apply_own_value(void)
     begin(&b);
     make(&s, VALUE_CREDENTIAL, 1, 3);
     CU_ASSERT(s.v.u.credential.chain.len > 0);
-    s.v.u.credential.active = true;
+    s.v.u.credential.managed.active = true;
     CU_ASSERT(store_apply(b.store, &s.v, &e) == 0);
     n = store_find(b.store, STR("n1.test"));
     held = credential_ref(n->credential);
     CU_ASSERT(store_credential_value(b.store, n, &v));
-    v.u.credential.active = false;
+    v.u.credential.managed.active = false;
     print(&v, before);
     CU_ASSERT(store_apply(b.store, &v, &e) == 0);
-    CU_ASSERT(store_find(b.store, STR("n1.test")) == n && !n->active);
+    CU_ASSERT(store_find(b.store, STR("n1.test")) == n && !n->managed.active);
     CU_ASSERT(store_credential_value(b.store, n, &v));
     print(&v, after);
     CU_ASSERT(strcmp(before, after) == 0);
