@@ -47,7 +47,8 @@ static int open_storage(struct control *c, struct error *e)
     const struct settings *s = c->options->settings;
     const struct storage_options options = {.kind = STORAGE_FILE, .prefix = s->prefix};
     const struct store_options which = {.apart = s->acme_server != NULL,
-                                        .directory = str_from(s->acme_server)};
+                                        .directory = str_from(s->acme_server),
+                                        .now = clock_now()};
     struct storage_problems problems = {0};
     char text[ERROR_MESSAGE_MAX];
     int rc = 0;
@@ -59,6 +60,7 @@ static int open_storage(struct control *c, struct error *e)
     c->storage = storage_open(&options, e);
     if (!c->storage || storage_load(c->storage, take_value, c, &problems, e))
         rc = -1;
+    store_loaded(c->store);
     for (size_t i = 0; i < problems.len; i++)
         log_failure(LOG_ERROR, "storage_damaged", &problems.items[i], NULL);
     if (problems.total) {

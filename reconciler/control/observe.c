@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "reconciler/base/clock.h"
 #include "reconciler/base/sent.h"
 #include "reconciler/pki/chain.h"
 #include "reconciler/pki/credential.h"
@@ -93,7 +94,8 @@ static int take_value(void *context, const struct value *v, struct error *e)
 int observation_new(const struct settings *s, struct observation *o, struct error *e)
 {
     const struct store_options which = {.apart = s->acme_server != NULL,
-                                        .directory = str_from(s->acme_server)};
+                                        .directory = str_from(s->acme_server),
+                                        .now = clock_now()};
 
     *o = (struct observation){.chains = chain_pool_new()};
     if (o->chains)

@@ -68,9 +68,8 @@ bool plan_is_good(const struct observed_name *o, const struct policy *policy, in
 
 /*
  * Issued by another CA than the one in use: the file's api_uri was changed, from staging to
- * production, say. (State of --acme-server has keys of its own and never gets here.) Such a
- * certificate is drift: it is never adopted or renewed, a new one is ordered at once. One that is
- * in the index stays there until then, because a move between two good CAs must not take a site
+ * production, say, or acme_server came or went. Such a certificate is drift: it is never adopted or
+ * renewed, a new one is ordered at once. One that is in the index stays there until then, because a move between two good CAs must not take a site
  * down. Unknown origin, as in keys that Kong wrote, counts as ours: Kong's keys hold only what the
  * file's api_uri issued.
  */
@@ -292,6 +291,8 @@ static void decide_desired(struct action *a, const struct policy *policy, bool s
     } else {
         seek(a, policy, ours, storage_usable, now);
     }
+    a->replaces = o && o->has_certificate && is_foreign(o->directory, policy) &&
+                  (a->wanted == PLAN_ISSUE || a->wanted == PLAN_RENEW);
     /* A managed certificate that is served now has replaced the declared one already. */
     a->overrides = a->desired->overrides && a->action != PLAN_BLOCK && !(good && o->managed.active);
 }

@@ -78,6 +78,7 @@ struct action {
     const struct desired_name *desired;   /* NULL for retire */
     const struct observed_name *observed; /* NULL: nothing is known of the name */
     const struct budget_note *budget;     /* NULL: the plan was made without limits */
+    bool replaces;  /* what is ordered replaces the certificate of another CA */
     bool overrides; /* doing it makes a managed certificate replace desired->overrides, which it
                        does not yet */
 };

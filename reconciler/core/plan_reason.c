@@ -108,10 +108,6 @@ static void print_certificate(const struct action *a, struct buf *out)
     case REASON_REVOKED:
         buf_cstr(out, "the certificate was revoked");
         return;
-    case REASON_OTHER_DIRECTORY:
-        buf_cstr(out, "the certificate that is there came from another CA, ");
-        buf_str(out, o->directory);
-        return;
     case REASON_FOUND_VALID:
         print_time(out, "a certificate in the storage is valid until ", o->facts.not_after);
         return;
@@ -187,7 +183,24 @@ static void print_limit(const struct action *a, struct buf *out)
     span_print(out, last->seconds, SPAN_EXACT);
 }
 
-void plan_reason_print(const struct action *a, int64_t now, struct buf *out)
+/* What an order of another CA than the last one's is to replace, and what is served until then. */
+static void print_replaced(const struct action *a, int64_t now, struct buf *out)
+{
+    const struct observed_name *o = a->observed;
+
+    buf_cstr(out, a->reason == REASON_OTHER_DIRECTORY
+                      ? "it replaces the certificate of another CA, "
+                      : "; it replaces the certificate of another CA, ");
+    buf_str(out, o->directory);
+    if (o->managed.revoked)
+        buf_cstr(out, ", which was revoked");
+    else if (o->facts.not_after < now)
+        print_time(out, ", which expired at ", o->facts.not_after);
+    else if (o->managed.active)
+        buf_cstr(out, ", which is served until then");
+}
+
+static void print_reason(const struct action *a, int64_t now, struct buf *out)
 {
     const char *fault;
 
@@ -196,6 +209,8 @@ void plan_reason_print(const struct action *a, int64_t now, struct buf *out)
         return;
     }
     switch (a->reason) {
+    case REASON_OTHER_DIRECTORY:
+        return;
     case REASON_BREAKER:
         print_time(out,
                    "more was ordered within an hour than names and failures explain: nothing is "
@@ -237,6 +252,13 @@ void plan_reason_print(const struct action *a, int64_t now, struct buf *out)
     default:
         print_certificate(a, out);
     }
+}
+
+void plan_reason_print(const struct action *a, int64_t now, struct buf *out)
+{
+    print_reason(a, now, out);
+    if (a->replaces)
+        print_replaced(a, now, out);
 }
 
 struct str plan_reason_text(const struct action *a, int64_t now, struct arena *arena)

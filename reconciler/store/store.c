@@ -16,6 +16,7 @@
 struct store {
     bool apart;
     char *directory;
+    int64_t now;
     struct chain_pool *chains; /* the caller's */
     struct map names;
     struct roster roster;
@@ -47,6 +48,7 @@ struct store *store_new(const struct store_options *options, struct chain_pool *
     if (!s)
         return NULL;
     s->apart = options->apart;
+    s->now = options->now;
     s->chains = chains;
     s->directory = str_dup(options->directory);
     s->names = MAP_INIT(key_of, (uint64_t)(uintptr_t)s);
@@ -212,11 +214,41 @@ static struct credential *make_credential(struct store *s, const struct value_cr
     return c;
 }
 
+static bool is_ours(const struct store *s, bool apart, struct str directory)
+{
+    return apart == s->apart && (!apart || str_equal_cstr(directory, s->directory));
+}
+
+/* What counts most about a certificate where a name has several: that it can be used, then whose it
+ * is. */
+static int worth(const struct store *s, const struct certificate_facts *facts,
+                 const struct managed_facts *managed, bool ours)
+{
+    return (!managed->revoked && facts->not_after >= s->now ? 2 : 0) + ours;
+}
+
+/* Is what the name has better than `v`, a certificate from elsewhere? */
+static bool is_better(const struct store *s, const struct store_name *n, const struct value *v)
+{
+    const struct value_credential *c = &v->u.credential;
+    bool same = n->apart == v->apart && (!v->apart || str_equal(n->directory, v->directory));
+    int here, there;
+
+    if (!n->credential || same)
+        return false;
+    here = worth(s, &n->credential->facts, &n->managed, is_ours(s, n->apart, n->directory));
+    there = worth(s, &c->facts, &c->managed, is_ours(s, v->apart, v->directory));
+    return here != there ? here > there : n->credential->facts.not_before >= c->facts.not_before;
+}
+
 static int apply_credential(struct store *s, struct store_name *n, const struct value *v,
                             struct error *e)
 {
     const struct value_credential *from = &v->u.credential;
     struct store_name made = {.managed = from->managed};
+
+    if (is_better(s, n, v))
+        return 0;
 
     made.managed.issuer = phrase_hold(&s->phrases, from->managed.issuer);
     made.directory = phrase_hold(&s->phrases, v->directory);
@@ -232,6 +264,7 @@ static int apply_credential(struct store *s, struct store_name *n, const struct 
     clear_credential(s, n);
     n->credential = made.credential;
     n->directory = made.directory;
+    n->apart = v->apart;
     n->managed = made.managed;
     return 0;
 }
@@ -243,7 +276,8 @@ static int apply_to(struct store *s, struct store_name *n, const struct value *v
     if (v->type == VALUE_CREDENTIAL)
         return apply_credential(s, n, v, e);
     if (v->type == VALUE_DEMAND) {
-        n->last_seen_at = v->u.demand.last_seen_at;
+        if (is_ours(s, v->apart, v->directory) || n->last_seen_at < v->u.demand.last_seen_at)
+            n->last_seen_at = v->u.demand.last_seen_at;
         return 0;
     }
     kept = make_kept(v);
@@ -339,11 +373,6 @@ const struct store_account *store_find_account(const struct store *s, struct str
 
 /* ---- */
 
-static bool is_ours(const struct store *s, const struct value *v)
-{
-    return v->apart == s->apart && (!s->apart || str_equal_cstr(v->directory, s->directory));
-}
-
 static void apply_gone(struct store *s, const struct value *v)
 {
     struct store_name *n = store_find(s, v->name);
@@ -374,7 +403,10 @@ static int apply_name(struct store *s, const struct value *v, struct error *e)
 int store_apply(struct store *s, const struct value *v, struct error *e)
 {
     /* What only Kong nodes read says nothing new. */
-    if (!is_ours(s, v) || v->type == VALUE_BACKOFF || v->type == VALUE_RENEW_CONFIG)
+    if (v->type == VALUE_BACKOFF || v->type == VALUE_RENEW_CONFIG)
+        return 0;
+    if (!is_ours(s, v->apart, v->directory) &&
+        (v->gone || (v->type != VALUE_CREDENTIAL && v->type != VALUE_DEMAND)))
         return 0;
     if (v->type == VALUE_ACCOUNT)
         return apply_account(s, v, e);
@@ -382,6 +414,11 @@ int store_apply(struct store *s, const struct value *v, struct error *e)
         return apply_name(s, v, e);
     apply_gone(s, v);
     return 0;
+}
+
+void store_loaded(struct store *s)
+{
+    s->now = 0;
 }
 
 static void begin_value(const struct store *s, const struct store_name *n, enum value_type type,
@@ -397,6 +434,7 @@ bool store_credential_value(const struct store *s, const struct store_name *n, s
     if (!c)
         return false;
     begin_value(s, n, VALUE_CREDENTIAL, n->directory, v);
+    v->apart = n->apart;
     v->u.credential = (struct value_credential){.leaf = c->leaf,
                                                 .chain = chain_bytes(c->chain),
                                                 .key = c->key,

@@ -44,6 +44,7 @@ struct store_name {
     struct str name;
     struct credential *credential; /* managed; NULL = none. The store holds a reference */
     struct str directory;          /* URL that it came from; "" = unknown */
+    bool apart;                    /* it lies among the state kept apart for that directory */
     struct managed_facts managed;
     int64_t last_seen_at;          /* on demand; 0 = never */
     struct store_failure *failure; /* NULL = none */
@@ -61,10 +62,15 @@ struct store_account {
     struct value_account account;
 };
 
-/* Which state counts: values of another scope are passed over by store_apply. */
+/*
+ * Which state counts: values of another scope are passed over by store_apply, but for certificates
+ * and visits. A certificate of elsewhere is kept while there is none that is as good here, so that
+ * a site stays up when the settings begin to name a directory, name another, or name none.
+ */
 struct store_options {
     bool apart;           /* the settings name the directory (acme_server) ... */
     struct str directory; /* ... this one; copied */
+    int64_t now;          /* tells which of those that are loaded have ended */
 };
 
 /*
@@ -77,6 +83,9 @@ void store_free(struct store *s); /* NULL is fine */
 /* Takes over what `v` says (copied); v->gone takes it away. 0, or -1 with *e and nothing changed.
  */
 int store_apply(struct store *s, const struct value *v, struct error *e) MUST_CHECK;
+
+/* All that the storage holds has been applied: what comes now is newer, whatever the clock said. */
+void store_loaded(struct store *s);
 
 /* NULL: nothing is known of it. Valid until the store changes. */
 struct store_name *store_find(const struct store *s, struct str name);

@@ -1,4 +1,4 @@
-"""From one CA to another: the file's api_uri changes."""
+"""From one CA to another: the file's api_uri changes, or acme_server comes and goes."""
 
 import os
 import threading
@@ -53,3 +53,44 @@ class Move(Case):
         opened.set()
         s.wait_fingerprint("a.test", lambda seen: seen != first)
         s.wait_valid(["a.test"])
+
+    def test_acme_server_comes_and_goes(self):
+        ports = processes.free_port(), processes.free_port()
+        old, new = self.pebble(ports[0], "old"), self.pebble(ports[0], "new")
+        opened = threading.Event()
+
+        def before(request):
+            if request.kind == "new-order":
+                opened.wait(20)
+
+        front = self.fake_ca(new, before)
+        s = self.server(document(["a.test"], {"api_uri": old.url}), settings=self.bundle(old, new), ports=ports)
+        s.start()
+        s.wait_valid(["a.test"])
+        first = s.fingerprint("a.test")
+        s.stop()
+        s.write_settings(acme_server=front.url)
+        self.replaces(s, old.url)
+        for _ in range(2):
+            s.start()
+            processes.wait_until("the new CA is asked", lambda: front.orders("a.test"), 20, 0.05)
+            self.assertEqual(first, s.fingerprint("a.test"), "it is served on")
+            self.replaces(s, old.url)
+            s.kill()
+        opened.set()
+        s.start()
+        s.wait_fingerprint("a.test", lambda seen: seen != first)
+        s.wait_valid(["a.test"])
+        s.stop()
+        s.write_settings(acme_server=None)
+        s.start()
+        self.assertEqual(first, s.fingerprint("a.test"), "the file's own CA has a valid one")
+        self.assertEqual("keep", s.diff()["actions"][0]["action"])
+
+    def replaces(self, server, directory):
+        """The plan says which CA's certificate it replaces."""
+        action = server.diff()["actions"][0]
+        said = f"replaces the certificate of another CA, {directory}"
+        self.assertIn(action["action"], ("issue", "wait"))
+        self.assertIn(said, action["because"]["text"])
+        self.assertIn(said, " ".join(server.verb("diff").stdout.split()))

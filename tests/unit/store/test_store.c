@@ -83,9 +83,6 @@ static bool agrees(const struct store *s, const struct model *m, unsigned name)
     for (size_t i = 0; i < ARRAY_LENGTH(types); i++) {
         print_name(s, n, types[i], text);
         known = known || *text;
-        /* Failures do not remember their directory: it is the store's own. */
-        if (types[i] == VALUE_FAILURE && *text && m->text[name][VALUE_FAILURE][0])
-            continue;
         if (strcmp(text, m->text[name][types[i]]) != 0)
             return false;
     }
@@ -200,6 +197,7 @@ static void test_empty(void)
     store_free(NULL);
 }
 
+/* Orders, failures and what was sent are of one directory; where they come from, that counts. */
 static void test_scope(void)
 {
     static const struct {
@@ -215,9 +213,9 @@ static void test_scope(void)
     struct error e;
 
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-        store = store_new(&(struct store_options){true, STR("https://a.test/")}, chains);
+        store = store_new(&(struct store_options){true, STR("https://a.test/"), 0}, chains);
         CU_ASSERT_PTR_NOT_NULL_FATAL(store);
-        make(&s, VALUE_CREDENTIAL, 1, 1);
+        make(&s, VALUE_FAILURE, 1, 1);
         s.v.apart = rows[i].apart;
         s.v.directory = str_from(rows[i].directory);
         CU_ASSERT(store_apply(store, &s.v, &e) == 0);
@@ -225,13 +223,96 @@ static void test_scope(void)
         store_free(store);
     }
     /* Kong's own keys hold certificates of any directory. */
-    store = store_new(&(struct store_options){false, STR("")}, chains);
+    store = store_new(&(struct store_options){false, STR(""), 0}, chains);
     make(&s, VALUE_CREDENTIAL, 1, 1);
     CU_ASSERT(store_apply(store, &s.v, &e) == 0 && store_count(store) == 1);
     make(&s, VALUE_BACKOFF, 2, 1);
     CU_ASSERT(store_apply(store, &s.v, &e) == 0 && store_count(store) == 1);
     store_free(store);
     chain_pool_free(chains);
+}
+
+/* A certificate in the storage, by whose state it is: the file's, or of a directory that the
+ * settings name or have named. */
+struct stored {
+    const char *directory; /* NULL: the file's state */
+    int64_t from, to;
+    bool revoked;
+};
+
+static void load_stored(struct store *store, const struct stored *c)
+{
+    static struct value_sample s;
+    struct error e;
+
+    make(&s, VALUE_CREDENTIAL, 1, 3);
+    s.v.apart = c->directory != NULL;
+    s.v.directory = str_from(c->directory ? c->directory : "https://file.test/");
+    s.v.u.credential.facts.not_before = c->from;
+    s.v.u.credential.facts.not_after = c->to;
+    s.v.u.credential.managed.revoked = c->revoked;
+    CU_ASSERT(store_apply(store, &s.v, &e) == 0);
+}
+
+/* Of several certificates of a name one stays, in whatever order they come: at 100, at a.test. */
+static void test_elsewhere(void)
+{
+    static const char a[] = "https://a.test/", b[] = "https://b.test/";
+    static const struct {
+        struct stored one, other; /* the first one is to stay */
+    } rows[] = {
+        {{a, 10, 200, false}, {NULL, 50, 300, false}},
+        {{a, 10, 200, false}, {b, 50, 300, false}},
+        {{NULL, 10, 200, false}, {a, 50, 99, false}},
+        {{NULL, 10, 200, false}, {a, 50, 300, true}},
+        {{a, 10, 90, false}, {NULL, 50, 99, false}},
+        {{b, 50, 200, false}, {NULL, 10, 300, false}},
+        {{NULL, 50, 200, false}, {b, 10, 300, false}},
+    };
+    const struct store_options options = {true, str_from(a), 100};
+    struct chain_pool *chains = chain_pool_new();
+
+    for (size_t i = 0; i < 2 * ARRAY_LENGTH(rows); i++) {
+        const struct stored *one = &rows[i / 2].one, *other = &rows[i / 2].other;
+        struct store *store = store_new(&options, chains);
+        const struct store_name *n;
+        struct value v;
+        CU_ASSERT_PTR_NOT_NULL_FATAL(store);
+        load_stored(store, i % 2 ? one : other);
+        load_stored(store, i % 2 ? other : one);
+        n = store_find(store, STR("n1.test"));
+        CU_ASSERT_PTR_NOT_NULL_FATAL(n);
+        CU_ASSERT(n->credential->facts.not_before == one->from);
+        CU_ASSERT(n->credential->facts.not_after == one->to);
+        /* Whoever writes it again finds its own key. */
+        CU_ASSERT(store_credential_value(store, n, &v) && v.apart == (one->directory != NULL));
+        /* What is put behind the load takes its place. */
+        store_loaded(store);
+        load_stored(store, &(struct stored){a, 20, 40, false});
+        CU_ASSERT(n->credential->facts.not_after == 40 && n->apart);
+        store_free(store);
+    }
+    chain_pool_free(chains);
+}
+
+/* Who came on demand is still asked for when the settings name another directory. */
+static void test_elsewhere_demanded(void)
+{
+    static struct value_sample s;
+    struct bench b;
+    struct error e;
+
+    begin(&b);
+    make(&s, VALUE_DEMAND, 1, 1);
+    s.v.apart = true;
+    s.v.u.demand.last_seen_at = 50;
+    CU_ASSERT(store_apply(b.store, &s.v, &e) == 0);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(store_find(b.store, STR("n1.test")));
+    CU_ASSERT(store_find(b.store, STR("n1.test"))->last_seen_at == 50);
+    s.v.u.demand.last_seen_at = 40;
+    CU_ASSERT(store_apply(b.store, &s.v, &e) == 0);
+    CU_ASSERT(store_find(b.store, STR("n1.test"))->last_seen_at == 50);
+    end(&b);
 }
 
 static void test_accounts(void)
@@ -408,6 +489,8 @@ int main(void)
     CU_add_test(suite, "sorted", test_sorted);
     CU_add_test(suite, "empty", test_empty);
     CU_add_test(suite, "scope", test_scope);
+    CU_add_test(suite, "certificates of elsewhere", test_elsewhere);
+    CU_add_test(suite, "demand of elsewhere", test_elsewhere_demanded);
     CU_add_test(suite, "accounts", test_accounts);
     CU_add_test(suite, "applying its own value", test_apply_own_value);
     CU_add_test(suite, "refused chain", test_refused_chain);
