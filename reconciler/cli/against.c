@@ -12,13 +12,15 @@
 #define CERTIFICATES_PATH "/certificates"
 
 struct against {
-    /* a file: */
+    /* a file, or nothing: */
     struct loaded *loaded;
-    struct desired *desired;
+    const struct desired *desired;
     int64_t now;
     /* a server: */
     struct certificates_page *page;
 };
+
+#define NOTHING "none" /* a file of that name is ./none */
 
 static bool is_url(const char *what)
 {
@@ -62,6 +64,7 @@ static int open_file(struct against *a, const struct command *c, const struct se
     struct desired_options options = {.acme_server = str_from(s->acme_server)};
     char *paths[] = {(char *)what, NULL};
     struct settings with = *s;
+    struct desired *desired;
     int code;
 
     with.declarative_config = paths;
@@ -71,7 +74,21 @@ static int open_file(struct against *a, const struct command *c, const struct se
     if (code != VERB_DONE)
         return -1;
     options.storage_works = !load_unsupported_storage(a->loaded->model);
-    return desired_make(a->loaded->model, &options, a->loaded->arena, &a->desired, e);
+    if (desired_make(a->loaded->model, &options, a->loaded->arena, &desired, e))
+        return -1;
+    a->desired = desired;
+    return 0;
+}
+
+static int open_what(struct against *a, const struct command *c, const struct settings *s,
+                     const char *what, struct error *e)
+{
+    static const struct desired nothing;
+
+    a->desired = &nothing;
+    if (strcmp(what, NOTHING) == 0)
+        return 0;
+    return is_url(what) ? open_server(a, what, e) : open_file(a, c, s, what, e);
 }
 
 int against_open(const struct command *c, const struct settings *s, const char *what, int64_t now,
@@ -83,7 +100,7 @@ int against_open(const struct command *c, const struct settings *s, const char *
     *against = a;
     if (a)
         a->now = now;
-    if (a && (is_url(what) ? open_server(a, what, &e) : open_file(a, c, s, what, &e)) == 0)
+    if (a && open_what(a, c, s, what, &e) == 0)
         return VERB_DONE;
     if (!a)
         error_memory(&e);

@@ -8,8 +8,8 @@
 #include "reconciler/settings.h"
 
 /*
- * What a plan is made against instead of the state under the prefix (diff --against): another file,
- * as if all that it asks for had been issued this instant; or the certificates page of a server.
+ * What a plan is made against instead of the state under the prefix (--against): another file, as if
+ * all that it asks for had been issued this instant; the certificates page of a server; or nothing.
  */
 
 struct against;
@@ -18,8 +18,8 @@ struct against;
 #define AGAINST_LIFETIME_SECONDS (INT64_C(90) * 86400)
 
 /*
- * `what` is a URL (http:// or https://, of a status listener or of its /certificates) or a FILE.
- * VERB_DONE, or an exit code after what is wrong went to stderr. against_close it either way.
+ * `what` is a URL (http:// or https://, of a status listener or of its /certificates), the word
+ * "none", or a FILE. VERB_DONE, or an exit code after what is wrong went to stderr. against_close it either way.
  */
 int against_open(const struct command *c, const struct settings *s, const char *what, int64_t now,
                  struct against **against);

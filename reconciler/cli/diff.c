@@ -57,8 +57,6 @@ static int print(const struct dry_run *d, const struct command *c, struct error 
         .now = d->now,
         .colour = output_is_coloured(option_seen(c->options, OPTION_NO_COLOR), c->environment),
         .verbose = option_seen(c->options, OPTION_VERBOSE),
-        .storage_error =
-            str_from(d->observation.storage_error[0] ? d->observation.storage_error : NULL),
         .flush = output_flush,
         .context = e,
     };

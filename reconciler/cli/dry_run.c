@@ -13,18 +13,17 @@
 /* What is desired depends on who came on demand, and what is observed may on the policy. */
 static int take_storage(struct dry_run *d, struct desired_options *options, struct error *e)
 {
-    const struct observe_options how = {.storage_error = d->observation.storage_error};
     struct arena *arena = d->loaded->arena;
     struct desired_demand *demands = NULL;
 
-    if (observation_open(&d->settings, &d->observation, e) ||
-        observe_demands(d->observation.store, d->now, arena, &demands, &options->demand_count, e))
+    if (observe_demands(d->observation.store, d->now, arena, &demands, &options->demand_count, e))
         return -1;
     options->demands = demands;
     if (desired_make(d->loaded->model, options, arena, &d->desired, e))
         return -1;
     d->policy = plan_policy(d->desired, d->built_at);
-    return observe_store(d->observation.store, &how, arena, &d->observed, e);
+    return observe_store(d->observation.store, &(struct observe_options){0}, arena, &d->observed,
+                         e);
 }
 
 static int take_against(struct dry_run *d, struct desired_options *options, struct error *e)
@@ -93,14 +92,32 @@ static void say_storage(const struct dry_run *d)
                    "storage \"%s\" is not in this build yet: what it holds is not seen, and run "
                    "takes shm alone",
                    unsupported);
-    else if (d->observation.storage_error[0])
-        buf_printf(&text, "the state under %s cannot be read: %s", d->settings.prefix,
-                   d->observation.storage_error);
     else if (!d->observation.is_present)
         buf_printf(&text, "there is no state under %s yet", d->settings.prefix);
+    else if (d->observation.damaged)
+        buf_printf(&text, "%zu of the records under %s cannot be read: %s", d->observation.damaged,
+                   d->settings.prefix, d->observation.damage);
     if (text.len)
         output_note(buf_view(&text));
     buf_free(&text);
+}
+
+/* Without the state, nothing is known of what run would do: who can say where else to look does. */
+static int open_storage(struct dry_run *d, const struct command *c)
+{
+    bool has_ways = c->verb->options & OPTION_BIT(OPTION_AGAINST);
+    struct error e;
+
+    if (observation_open(&d->settings, &d->observation, &e) == 0)
+        return VERB_DONE;
+    if (e.kind != ERROR_MEMORY)
+        error_prefix(&e, "the state under %.200s cannot be read", d->settings.prefix);
+    if (e.kind != ERROR_MEMORY && has_ways)
+        error_suffix(&e,
+                     "; the ways out: --against http://127.0.0.1:8007 (the running server, at its "
+                     "status listener), or --against none (nothing is looked at)");
+    output_error(&e);
+    return VERB_FAILED;
 }
 
 int dry_run_reopen(struct dry_run *d, const struct command *c, size_t first_file)
@@ -120,8 +137,8 @@ int dry_run_reopen(struct dry_run *d, const struct command *c, size_t first_file
     code = input_load(c, &d->settings, &d->loaded);
     if (code != VERB_DONE)
         return code;
-    if (against)
-        code = against_open(c, &d->settings, against, d->now, &d->against);
+    code =
+        against ? against_open(c, &d->settings, against, d->now, &d->against) : open_storage(d, c);
     if (code != VERB_DONE)
         return code;
     if (make_plan(d, &e)) {
@@ -144,8 +161,7 @@ int dry_run_open(struct dry_run *d, const struct command *c, size_t first_file)
 
 void dry_run_close(struct dry_run *d)
 {
-    if (d->observation.store)
-        observation_close(&d->observation);
+    observation_close(&d->observation);
     against_close(d->against);
     budget_free(d->budget);
     load_free(d->loaded);

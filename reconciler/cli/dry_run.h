@@ -18,7 +18,7 @@ struct against;
 struct dry_run {
     struct settings settings;
     struct loaded *loaded;
-    struct observation observation; /* not there with --against */
+    struct observation observation; /* zeroed with --against */
     struct against *against;        /* NULL: the state under the prefix */
     struct desired *desired;
     struct observed *observed;
@@ -32,7 +32,7 @@ struct dry_run {
 /*
  * Operands from `first_file` on are FILEs; --against is heeded. Returns an exit code; what went
  * wrong is printed. dry_run_close it either way. Says on stderr where the state is absent or
- * unreadable, and where this build cannot use the storage that the file names.
+ * damaged, and where this build cannot use the storage that the file names.
  */
 int dry_run_open(struct dry_run *d, const struct command *c, size_t first_file);
 /* The same without a word about the state: for who has heard it before. */

@@ -58,10 +58,10 @@ static const struct option_row rows[OPTION_COUNT] = {
                        .argument = "FORMAT",
                        .help = "print in this form; the first one is the default"},
     [OPTION_AGAINST] = {.name = "against",
-                        .argument = "FILE|URL",
+                        .argument = "FILE|URL|none",
                         .help = "compare with another declarative file, or with the server whose "
-                                "status listener is at URL, and not with the state under the "
-                                "prefix"},
+                                "status listener is at URL, or with nothing at all, and not with "
+                                "the state under the prefix; a file called none is ./none"},
     [OPTION_OUT] = {.name = "out",
                     .argument = "PLAN",
                     .help = "write the plan as JSON into the file PLAN too"},

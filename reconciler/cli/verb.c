@@ -15,6 +15,7 @@
 #define FORMAT OPTION_BIT(OPTION_FORMAT)
 #define TEXT_JSON (1u << OPTION_FORMAT_TEXT | 1u << OPTION_FORMAT_JSON)
 #define VERBOSE OPTION_BIT(OPTION_VERBOSE)
+#define UNREADABLE "the file is invalid, or it or the state cannot be read"
 
 static const struct verb rows[] = {
     {
@@ -87,14 +88,16 @@ static const struct verb rows[] = {
             "With --against=FILE, the plan shows what the change from that file to this one would "
             "cause: all that FILE asks for is taken to be there, issued this instant for 90 days. "
             "With --against=URL, it is made from the names that a running server tells at "
-            "http://127.0.0.1:8007/certificates, or wherever its status listener is.",
+            "http://127.0.0.1:8007/certificates, or wherever its status listener is. With "
+            "--against=none, nothing is taken to be there. A prefix that does not exist is an "
+            "empty one; one that is there and cannot be read is an error.",
         .operand_max = VERB_ANY,
         .options = EVERY | SETTINGS | FORMAT | VERBOSE | OPTION_BIT(OPTION_NOW) |
                    OPTION_BIT(OPTION_AGAINST) | OPTION_BIT(OPTION_OUT) |
                    OPTION_BIT(OPTION_EXIT_CODE),
         .formats = TEXT_JSON | 1u << OPTION_FORMAT_MARKDOWN,
         .exits = {{VERB_DONE, "the plan was printed, whatever it holds"},
-                  {VERB_FAILED, "the file is invalid, or cannot be read"},
+                  {VERB_FAILED, UNREADABLE},
                   {VERB_CHANGES, "with --exit-code: something is to be issued, renewed, adopted, "
                                  "retired or overridden, now or later"},
                   {VERB_STUCK, "with --exit-code: something is blocked, or waits because of "
@@ -134,13 +137,12 @@ static const struct verb rows[] = {
         .description =
             "Says where NAME is declared and by which rule it gets a certificate or not, which "
             "certificate is served for it and why that one, what the CA last said, what happens "
-            "next, and when.",
+            "next, and when. With --against it looks elsewhere than under the prefix.",
         .operand_min = 1,
         .operand_max = VERB_ANY,
-        .options = EVERY | SETTINGS | FORMAT | OPTION_BIT(OPTION_NOW),
+        .options = EVERY | SETTINGS | FORMAT | OPTION_BIT(OPTION_NOW) | OPTION_BIT(OPTION_AGAINST),
         .formats = TEXT_JSON,
-        .exits = {{VERB_DONE, "explained"},
-                  {VERB_FAILED, "the file is invalid, or cannot be read"}},
+        .exits = {{VERB_DONE, "explained"}, {VERB_FAILED, UNREADABLE}},
         .run = explain_command,
     },
     {
@@ -151,15 +153,16 @@ static const struct verb rows[] = {
             "Plays what run would do on a clock that jumps from one due time to the next: how many "
             "orders a day, which day has the most, how close renewals come to the end of a "
             "certificate, and which names are at risk. It begins with the state under the prefix, "
-            "counts the limits of CAs that are known, and asks nobody anything. With --verbose, "
-            "every order follows, in the order in which run would send them.",
+            "or with what --against names, counts the limits of CAs that are known, and asks "
+            "nobody anything. With --verbose, every order follows, in the order in which run would "
+            "send them.",
         .operand_max = VERB_ANY,
         .options = EVERY | SETTINGS | FORMAT | VERBOSE | OPTION_BIT(OPTION_NOW) |
-                   OPTION_BIT(OPTION_DAYS) | OPTION_BIT(OPTION_LIFETIME) |
-                   OPTION_BIT(OPTION_CA_OUTAGE) | OPTION_BIT(OPTION_SEED),
+                   OPTION_BIT(OPTION_AGAINST) | OPTION_BIT(OPTION_DAYS) |
+                   OPTION_BIT(OPTION_LIFETIME) | OPTION_BIT(OPTION_CA_OUTAGE) |
+                   OPTION_BIT(OPTION_SEED),
         .formats = TEXT_JSON,
-        .exits = {{VERB_DONE, "printed, whatever is at risk"},
-                  {VERB_FAILED, "the file is invalid, or cannot be read"}},
+        .exits = {{VERB_DONE, "printed, whatever is at risk"}, {VERB_FAILED, UNREADABLE}},
         .run = simulate_command,
     },
     {

@@ -93,9 +93,8 @@ static int take_value(void *context, const struct value *v, struct error *e)
 
 int observation_new(const struct settings *s, struct observation *o, struct error *e)
 {
-    const struct store_options which = {.apart = s->acme_server != NULL,
-                                        .directory = str_from(s->acme_server),
-                                        .now = clock_now()};
+    const struct store_options which = {
+        .apart = s->acme_server != NULL, .directory = str_from(s->acme_server), .now = clock_now()};
 
     *o = (struct observation){.chains = chain_pool_new()};
     if (o->chains)
@@ -108,19 +107,19 @@ int observation_open(const struct settings *s, struct observation *o, struct err
     const struct storage_options options = {
         .kind = STORAGE_FILE, .prefix = s->prefix, .read_only = true};
     struct storage_problems problems = {0};
-    struct storage *storage;
-    struct error why;
+    struct storage *storage = NULL;
+    int rc = observation_new(s, o, e);
 
-    if (observation_new(s, o, e)) {
-        observation_close(o);
-        return -1;
+    if (rc == 0) {
+        storage = storage_open(&options, e);
+        rc = storage ? storage_load(storage, take_value, o, &problems, e) : -1;
     }
-    storage = storage_open(&options, &why);
-    if (!storage || storage_load(storage, take_value, o, &problems, &why))
-        memcpy(o->storage_error, why.message, sizeof(o->storage_error));
+    o->damaged = problems.total;
+    if (problems.len)
+        memcpy(o->damage, problems.items[0].message, sizeof(o->damage));
     storage_problems_free(&problems);
     storage_close(storage);
-    return 0;
+    return rc;
 }
 
 void observation_close(struct observation *o)

@@ -40,13 +40,17 @@ int observe_store(struct store *store, const struct observe_options *options, st
 struct observation {
     struct store *store;
     struct chain_pool *chains;
-    bool is_present;                       /* there is a state at all */
-    char storage_error[ERROR_MESSAGE_MAX]; /* "" or why it could not be read */
+    bool is_present;                /* there is a state at all */
+    size_t damaged;                 /* records that could not be read ... */
+    char damage[ERROR_MESSAGE_MAX]; /* ... and what is wrong with the first of them */
 };
 
 /* An empty one, to be filled; close it either way. -1: memory. */
 int observation_new(const struct settings *s, struct observation *o, struct error *e) MUST_CHECK;
-/* 0 also when nothing is there; -1 on memory only. */
+/*
+ * 0 also where nothing is there; what is there and cannot be read is ERROR_STORAGE: a plan that was
+ * made without it would be made up. Close it either way.
+ */
 int observation_open(const struct settings *s, struct observation *o, struct error *e) MUST_CHECK;
 void observation_close(struct observation *o);
 

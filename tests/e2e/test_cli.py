@@ -283,7 +283,7 @@ class Help(Cli):
                   "TIME": "2026-11-24T00:00:00Z", "text|json": "json",
                   "text|json|markdown": "markdown", "text|json|sarif": "sarif",
                   "json|markdown": "markdown", "N": "7", "TIME@DAY": "3d@10",
-                  "FILE|URL": "/nonexistent", "PLAN": "/nonexistent/plan"}  # fmt: skip
+                  "FILE|URL|none": "/nonexistent", "PLAN": "/nonexistent/plan"}  # fmt: skip
         for verb in ("check", "diff", "apply", "explain", "simulate", "status", "retry",
                      "schema", "version"):  # fmt: skip
             for line in self.run_verb("help", verb).stdout.splitlines():

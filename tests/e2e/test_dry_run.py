@@ -87,7 +87,67 @@ class AgainstFile(Dry):
         self.assertIn(missing, done.stderr)
         done = self.run_verb("diff", "--against=-", "-", stdin=document(["a.test"]))
         self.assertEqual(1, done.returncode, "standard input is there once")
-        self.assertEqual(64, self.run_verb("explain", "--against", new, "a.test", new).returncode)
+
+
+READERS = (["diff"], ["explain", "a.test"], ["simulate"])
+
+
+class Unreadable(Dry):
+    """A state that is there and cannot be read is no empty one."""
+
+    WAYS = ("--against http://127.0.0.1:8007 (the running server", "--against none (nothing is looked at)")
+
+    def refused(self, path, *says):
+        new = self.put(document(["a.test"], {"api_uri": "https://ca.test/dir"}))
+        environment = {"KONG_PREFIX": path}
+        for verb in READERS:
+            done = self.run_verb(*verb, new, environment=environment)
+            self.assertEqual((1, ""), (done.returncode, done.stdout), verb)
+            for part in (f"the state under {path} cannot be read", *self.WAYS, *says):
+                self.assertIn(part, done.stderr)
+            done = self.run_verb(*verb, "--against=none", new, environment=environment)
+            self.assertEqual((0, ""), (done.returncode, done.stderr), verb)
+        saved = os.path.join(self.folder, "plan.json")
+        self.assertEqual(0, self.run_verb("diff", "--out", saved, new).returncode)
+        done = self.run_verb("apply", saved, new, environment=environment)
+        self.assertEqual((1, ""), (done.returncode, done.stdout))
+        self.assertIn("cannot be read", done.stderr)
+        self.assertNotIn("--against", done.stderr, "apply has no such option")
+
+    def test_states(self):
+        prefix = os.path.join(self.folder, "there")
+        self.refused(self.put("no folder", "there"), "Not a directory")
+        os.remove(prefix)
+        os.mkdir(prefix)
+        self.put("no folder either", "there/storage")
+        self.refused(prefix, "Not a directory")
+        os.remove(prefix + "/storage")
+        os.makedirs(prefix + "/storage/log")
+        self.refused(prefix, "not a regular file")
+        os.rmdir(prefix + "/storage/log")
+        self.put("who wrote this?", "there/storage/log")
+        self.refused(prefix, "does not begin as one of ours")
+
+    def test_absent(self):
+        new = self.put(document(["a.test"], {"api_uri": "https://ca.test/dir"}))
+        empty = os.path.join(self.folder, "empty")
+        os.mkdir(empty)
+        for path in (os.path.join(self.folder, "never/made"), empty):
+            for verb in READERS:
+                done = self.run_verb(*verb, new, environment={"KONG_PREFIX": path})
+                self.assertEqual(0, done.returncode, done.stderr)
+                self.assertIn(f"there is no state under {path} yet", done.stderr)
+        self.assertEqual([], os.listdir(empty))
+
+    def test_a_file_called_none(self):
+        new = self.put(document(["a.test"], {"api_uri": "https://ca.test/dir"}))
+        self.put(document(["a.test"], {"api_uri": "https://ca.test/dir"}), "none")
+        for against, action in (("none", "issue"), ("./none", "keep")):
+            done = self.run_verb("diff", "--format=json", "--against", against, new, cwd=self.folder)
+            page = json.loads(done.stdout)
+            self.assertEqual((against, action), (page["against"], page["actions"][0]["action"]))
+        done = self.run_verb("explain", "--against=./none", "a.test", new, cwd=self.folder)
+        self.assertIn("a.test: valid\n", done.stdout)
 
 
 class Saved(Dry):
