@@ -4,13 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "reconciler/base/hostname.h"
 #include "spec/address.h"
 #include "spec/problem.h"
 #include "spec/regex.h"
 #include "spec/url.h"
 
 #define TEXT_SHOWN_MAX 200
-#define NAME_LENGTH_MAX 253 /* RFC 1035 section 2.3.4, without the dots at either end */
 #define FIELD_MAX 64
 #define PATH_BYTES_MAX 4096
 
@@ -47,7 +47,7 @@ static const char *dead_domain(const struct acme *acme, struct str domain)
         return "'%.*s' can never match: names come without a dot at their end";
     if (address.type == ADDRESS_IPV6)
         return "'%.*s' can never match: no handshake names an IPv6 address";
-    if (domain.len > NAME_LENGTH_MAX)
+    if (domain.len > HOSTNAME_MAX)
         return "'%.*s' can never match: it is longer than a name can be";
     if (!has_star(domain) && address.type == ADDRESS_IPV4 && !acme->enable_ipv4_common_name)
         return "'%.*s' can never match: enable_ipv4_common_name is off";
@@ -58,11 +58,7 @@ static bool is_lets_encrypt(struct str uri)
 {
     struct url url;
 
-    return url_parse(uri, &url) && url.host.ptr &&
-           (str_equal_nocase(url.host, STR("letsencrypt.org")) ||
-            (url.host.len > 16 &&
-             str_equal_nocase(str_slice(url.host, url.host.len - 16, url.host.len),
-                              STR(".letsencrypt.org"))));
+    return url_parse(uri, &url) && hostname_lies_under(url.host, STR("letsencrypt.org"));
 }
 
 static void check_acme(struct catalog *c)
@@ -216,7 +212,7 @@ static const char *unasked(struct str name)
         return "'%.*s' asks for no certificate: no handshake names an IPv6 address";
     if (str_ends(address.host, STR(".")))
         return "'%.*s' asks for no certificate: names come without a dot at their end";
-    if (address.host.len > NAME_LENGTH_MAX)
+    if (address.host.len > HOSTNAME_MAX)
         return "'%.*s' asks for no certificate: it is longer than a name can be";
     return NULL;
 }

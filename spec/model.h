@@ -79,7 +79,8 @@ struct route {
     struct entity entity;
     struct str name;
     const struct service *service; /* NULL: a route of its own */
-    struct texts protocols, methods, hosts, paths, snis;
+    struct texts protocols, methods, paths;
+    struct texts hosts, snis; /* lower case */
     const struct route_header *headers;
     size_t header_count;
     const struct route_peer *sources, *destinations;
@@ -215,7 +216,7 @@ struct acme {
     int64_t rsa_key_size;
     double renew_threshold_days;
     bool renew_threshold_is_stated;
-    struct texts domains;
+    struct texts domains; /* lower case */
     bool allow_any_domain;
     double fail_backoff_minutes;
     bool fail_backoff_is_stated;

@@ -68,16 +68,6 @@ bool str_to_u64(struct str s, uint64_t *out)
     return true;
 }
 
-bool str_is_ascii_lower_host(struct str s)
-{
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.ptr[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_'))
-            return false;
-    }
-    return s.len > 0;
-}
-
 char *str_dup(struct str s)
 {
     char *copy = malloc(s.len + 1);

@@ -83,7 +83,6 @@ struct str str_cut(struct str s, char sep, struct str *rest);
 /* Decimal digits only, no sign, no blanks; false (and *out untouched) on anything else or overflow.
  */
 bool str_to_u64(struct str s, uint64_t *out);
-bool str_is_ascii_lower_host(struct str s);
 /* A malloc'd NUL-terminated copy; NULL when memory is out. Caller frees. */
 char *str_dup(struct str s);
 /* 64-bit hash, keyed: not for anything that leaves the process. */

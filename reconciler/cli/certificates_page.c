@@ -39,7 +39,7 @@ static int sort_entries(struct certificates_page *p, const struct document_node 
     }
     for (size_t i = 0; i < count; i++) {
         struct str name = reading_text(&p->reading, &items[i], "name");
-        if (name.len && name.len <= DESIRED_NAME_MAX)
+        if (name.len && name.len <= HOSTNAME_MAX)
             named[kept++] = (struct named){&items[i], name};
     }
     qsort(named, kept, sizeof(*named), by_name);

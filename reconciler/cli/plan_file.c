@@ -164,7 +164,7 @@ static int read_action(const struct reading *r, const struct document_node *node
 
     a->action = plan_action_from(reading_text(r, node, "action"));
     a->overrides = overrides && overrides->kind == DOCUMENT_MAP;
-    if (!name.len || name.len > DESIRED_NAME_MAX || a->action == PLAN_NOTHING)
+    if (!name.len || name.len > HOSTNAME_MAX || a->action == PLAN_NOTHING)
         return error_set(e, ERROR_INVALID, "an action in it is not understood");
     a->name = arena_str(arena, name);
     return a->name.ptr ? 0 : error_memory(e);

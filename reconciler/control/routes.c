@@ -23,22 +23,6 @@ static bool takes_part(const struct route *r)
     return (!r->service || r->service->enabled) && speaks_http(r);
 }
 
-/* A lower-case copy, or the view itself where it is lower case already. */
-static struct str lower(struct arena *arena, struct str s)
-{
-    char *copy = NULL;
-
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.ptr[i] == str_lower(s.ptr[i]))
-            continue;
-        copy = arena_alloc(arena, s.len + 1);
-        break;
-    }
-    for (size_t i = 0; copy && i < s.len; i++)
-        copy[i] = str_lower(s.ptr[i]);
-    return copy ? (struct str){copy, s.len} : s;
-}
-
 /*
  * A regex path names the challenge path if its text does, escapes left out:
  * "~/\.well-known/acme-..." It then keeps everything under it, for only the router will know what
@@ -57,27 +41,6 @@ static bool names_challenge(struct str path)
     return str_equal((struct str){plain, len}, CHALLENGE_PATH);
 }
 
-/* Sorts the `count` items and drops what is there twice; -1 when memory is out. */
-static int sort_unique(struct str *items, size_t *count)
-{
-    struct name_item *sorted = reallocarray(NULL, *count + 1, 2 * sizeof(*sorted));
-    size_t kept = 0;
-
-    if (!sorted)
-        return -1;
-    for (size_t i = 0; i < *count; i++)
-        sorted[i] = (struct name_item){.name = items[i].ptr, .len = (uint32_t)items[i].len};
-    name_sort(sorted, sorted + *count, *count);
-    for (size_t i = 0; i < *count; i++) {
-        struct str item = {sorted[i].name, sorted[i].len};
-        if (!kept || !str_equal(items[kept - 1], item))
-            items[kept++] = item;
-    }
-    free(sorted);
-    *count = kept;
-    return 0;
-}
-
 static void count_all(const struct model *m, size_t *hosts, size_t *paths)
 {
     *hosts = *paths = 0;
@@ -87,8 +50,8 @@ static void count_all(const struct model *m, size_t *hosts, size_t *paths)
     }
 }
 
-static void add_route(const struct route *r, struct arena *arena, struct segment_routes *out,
-                      struct str *hosts, struct str *prefixes)
+static void add_route(const struct route *r, struct segment_routes *out, struct str *hosts,
+                      struct str *prefixes)
 {
     /* Without hosts its SNIs say whom it is for; without either it is for everybody. */
     const struct texts *names = r->hosts.count ? &r->hosts : &r->snis;
@@ -96,7 +59,7 @@ static void add_route(const struct route *r, struct arena *arena, struct segment
     if (!names->count)
         out->any_host = true;
     for (size_t i = 0; i < names->count; i++)
-        hosts[out->host_count++] = lower(arena, names->items[i].value);
+        hosts[out->host_count++] = names->items[i].value;
     for (size_t i = 0; i < r->paths.count; i++) {
         struct str path = r->paths.items[i].value;
         if (names_challenge(path))
@@ -117,10 +80,10 @@ static int add_gate(const struct acme *acme, struct arena *arena, struct segment
     if (!domains)
         return -1;
     for (size_t i = 0; i < acme->domains.count; i++)
-        domains[i] = lower(arena, acme->domains.items[i].value);
+        domains[i] = acme->domains.items[i].value;
     out->domains = domains;
     out->domain_count = acme->domains.count;
-    return sort_unique(domains, &out->domain_count);
+    return name_sort_unique(domains, &out->domain_count);
 }
 
 static uint64_t hash_list(uint64_t seed, const struct str *items, size_t count)
@@ -154,8 +117,9 @@ int routes_make(const struct model *model, struct arena *arena, struct segment_r
         return error_memory(e);
     for (size_t i = 0; i < model->route_count; i++)
         if (takes_part(&model->routes[i]))
-            add_route(&model->routes[i], arena, &out, hosts, prefixes);
-    if (sort_unique(hosts, &out.host_count) || sort_unique(prefixes, &out.challenge_prefix_count))
+            add_route(&model->routes[i], &out, hosts, prefixes);
+    if (name_sort_unique(hosts, &out.host_count) ||
+        name_sort_unique(prefixes, &out.challenge_prefix_count))
         return error_memory(e);
     out.hosts = hosts;
     out.challenge_prefixes = prefixes;

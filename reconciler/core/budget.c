@@ -162,11 +162,11 @@ static struct str subject_of(enum budget_scope scope, struct str name)
     return scope == BUDGET_DOMAIN ? policy_registered_domain(name) : name;
 }
 
-/* One letter for the scope, then the subject. Names are at most DESIRED_NAME_MAX long. */
+/* One letter for the scope, then the subject. Names are at most HOSTNAME_MAX long. */
 static struct str make_key(enum budget_scope scope, struct str name, char *room)
 {
     struct str subject = subject_of(scope, name);
-    size_t len = subject.len < DESIRED_NAME_MAX ? subject.len : DESIRED_NAME_MAX;
+    size_t len = subject.len < HOSTNAME_MAX ? subject.len : HOSTNAME_MAX;
 
     room[0] = "ODSF"[scope];
     memcpy(room + 1, subject.ptr, len);
@@ -175,7 +175,7 @@ static struct str make_key(enum budget_scope scope, struct str name, char *room)
 
 struct budget_bucket *budget_bucket_of(struct budget *b, enum budget_scope scope, struct str name)
 {
-    char room[DESIRED_NAME_MAX + 1];
+    char room[HOSTNAME_MAX + 1];
     struct str key = make_key(scope, name, room);
     struct budget_bucket *bucket = map_find(&b->buckets, key);
 
@@ -367,7 +367,7 @@ struct budget_request budget_request_of(const struct action *a, struct str direc
 static int64_t find_binding(const struct budget *b, const struct budget_request *r, int64_t now,
                             enum budget_scope *scope, struct budget_bucket **binding)
 {
-    char room[DESIRED_NAME_MAX + 1];
+    char room[HOSTNAME_MAX + 1];
     int64_t latest = now;
 
     *binding = NULL;

@@ -40,53 +40,25 @@ struct str desired_directory(struct str api_uri, struct arena *arena)
     return arena_str(arena, api_uri);
 }
 
-bool desired_gate(const struct acme *acme, struct str host)
-{
-    return gate_is_open(gate_ask(acme, host, NULL));
-}
-
-static const struct desired_name *find(const struct desired_name *names, size_t count,
-                                       struct str name)
-{
-    size_t low = 0, high = count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = str_compare(names[middle].name, name);
-
-        if (order == 0)
-            return &names[middle];
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
-}
-
 const struct desired_name *desired_find(const struct desired *desired, struct str name)
 {
-    return find(desired->names, desired->count, name);
+    return name_find(desired->names, desired->count, sizeof(*desired->names), name);
 }
 
 const struct desired_name *desired_find_left_alone(const struct desired *desired, struct str name)
 {
-    return find(desired->left_alone, desired->left_alone_count, name);
+    return name_find(desired->left_alone, desired->left_alone_count, sizeof(*desired->left_alone),
+                     name);
 }
 
 bool desired_passes(const struct desired *desired, struct str host)
 {
-    const struct acme *acme = desired->acme;
-    const struct desired_name *name;
+    const struct desired_name *name = desired_find(desired, host);
 
-    if (!acme || (!acme->enable_ipv4_common_name && public_ca_is_ipv4(host)))
-        return false;
-    if (acme->allow_any_domain)
-        return host.len > 0;
-    name = desired_find(desired, host);
     if (!name)
         name = desired_find_left_alone(desired, host);
-    return (name && name->origins & DESIRED_DOMAIN) || gate_covers(desired->gate, host);
+    return desired->gate &&
+           gate_passes(desired->gate, host, name && name->origins & DESIRED_DOMAIN);
 }
 
 static bool is_tagged_off(const struct entity *entity)
@@ -103,64 +75,18 @@ static bool is_left_alone(const struct sni *sni)
            (sni->certificate && is_tagged_off(&sni->certificate->entity));
 }
 
-static bool is_name_byte(char c)
+/* What no handshake can name asks for nothing: no wildcard, no port, no IPv6 address. */
+static void add(struct builder *b, struct str name, struct asker asker)
 {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
-}
-
-/*
- * No wildcard, no port, no IPv6 address, no empty label, no final dot: what a handshake may name.
- * Any case; *has_upper tells.
- */
-static bool is_exact(struct str text, bool *has_upper)
-{
-    char last = '.';
-
-    if (text.len > DESIRED_NAME_MAX)
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        char c = str_lower(text.ptr[i]);
-
-        if (!is_name_byte(c) || (c == '.' && last == '.'))
-            return false;
-        *has_upper = *has_upper || c != text.ptr[i];
-        last = c;
-    }
-    return last != '.';
-}
-
-/* In lower case: `text` itself, or a copy in the arena. ptr NULL when memory is out. */
-static struct str lowered(struct str text, bool has_upper, struct arena *arena)
-{
-    struct str copy = text;
-
-    if (!has_upper)
-        return text;
-    copy = arena_str(arena, text);
-    for (size_t i = 0; copy.ptr && i < copy.len; i++)
-        ((char *)copy.ptr)[i] = str_lower(copy.ptr[i]);
-    return copy;
-}
-
-/* What is no exact name asks for nothing. */
-static int add(struct builder *b, struct str text, struct asker asker)
-{
-    bool has_upper = false;
-    struct str name;
-
-    if (!is_exact(text, &has_upper))
-        return 0;
-    name = lowered(text, has_upper, b->arena);
-    if (!name.ptr)
-        return -1;
+    if (!hostname_is_normal(name))
+        return;
     b->items[b->count] =
         (struct name_item){.name = name.ptr, .len = (uint32_t)name.len, .tag = (uint32_t)b->count};
     b->askers[b->count++] = asker;
-    return 0;
 }
 
-static int add_texts(struct builder *b, const struct texts *texts, enum desired_origin origin,
-                     const struct route *route)
+static void add_texts(struct builder *b, const struct texts *texts, enum desired_origin origin,
+                      const struct route *route)
 {
     for (size_t i = 0; i < texts->count; i++) {
         const struct text *text = &texts->items[i];
@@ -169,10 +95,8 @@ static int add_texts(struct builder *b, const struct texts *texts, enum desired_
         /* A route's host may name a port; the certificate that serves it does not. */
         if (origin == DESIRED_ROUTE_HOST)
             host = str_cut(host, ':', &port);
-        if (add(b, host, (struct asker){.place = text->place, .origin = origin, .from = route}))
-            return -1;
+        add(b, host, (struct asker){.place = text->place, .origin = origin, .from = route});
     }
-    return 0;
 }
 
 static bool counts(const struct route *route)
@@ -180,31 +104,28 @@ static bool counts(const struct route *route)
     return !route->service || route->service->enabled;
 }
 
-static int collect(struct builder *b, const struct model *model,
-                   const struct desired_options *options)
+static void collect(struct builder *b, const struct model *model,
+                    const struct desired_options *options)
 {
-    if (add_texts(b, &b->acme->domains, DESIRED_DOMAIN, NULL))
-        return -1;
+    add_texts(b, &b->acme->domains, DESIRED_DOMAIN, NULL);
     for (size_t i = 0; i < model->route_count; i++) {
         const struct route *route = &model->routes[i];
-        if (counts(route) && (add_texts(b, &route->hosts, DESIRED_ROUTE_HOST, route) ||
-                              add_texts(b, &route->snis, DESIRED_ROUTE_SNI, route)))
-            return -1;
+        if (!counts(route))
+            continue;
+        add_texts(b, &route->hosts, DESIRED_ROUTE_HOST, route);
+        add_texts(b, &route->snis, DESIRED_ROUTE_SNI, route);
     }
     for (size_t i = 0; i < model->sni_count; i++) {
         const struct sni *sni = &model->snis[i];
         struct asker asker = {
             .place = sni->name.place, .origin = DESIRED_CERTIFICATE_SNI, .from = sni};
         b->off_count += is_left_alone(sni);
-        if (add(b, sni->name.value, asker))
-            return -1;
+        add(b, sni->name.value, asker);
     }
     for (size_t i = 0; i < options->demand_count; i++) {
         const struct desired_demand *demand = &options->demands[i];
-        if (add(b, demand->name, (struct asker){.origin = DESIRED_ON_DEMAND, .from = demand}))
-            return -1;
+        add(b, demand->name, (struct asker){.origin = DESIRED_ON_DEMAND, .from = demand});
     }
-    return 0;
 }
 
 /* How many names may come in at most. */
@@ -291,10 +212,7 @@ static void take_group(struct builder *b, size_t first, size_t last)
 
     for (size_t i = first; i < last; i++)
         merge(&n, &b->askers[b->items[i].tag], b->places);
-    if (!b->acme->enable_ipv4_common_name && public_ca_is_ipv4(n.name))
-        return;
-    if (!b->acme->allow_any_domain && !(n.origins & DESIRED_DOMAIN) &&
-        !gate_covers(b->out->gate, n.name))
+    if (!gate_passes(b->out->gate, n.name, n.origins & DESIRED_DOMAIN))
         return;
     n.place_count = order_places(b->places, n.place_count);
     b->places += n.place_count;
@@ -358,8 +276,9 @@ static int build(struct builder *b, const struct model *model,
         return -1;
     b->items = reallocarray(NULL, b->room + 1, 2 * sizeof(*b->items));
     b->askers = reallocarray(NULL, b->room + 1, sizeof(*b->askers));
-    if (!b->items || !b->askers || collect(b, model, options))
+    if (!b->items || !b->askers)
         return -1;
+    collect(b, model, options);
     name_sort(b->items, b->items + b->room, b->count);
     return take_groups(b);
 }
@@ -367,11 +286,8 @@ static int build(struct builder *b, const struct model *model,
 bool desired_on_demand(const struct desired *desired, const struct desired_demand *demand,
                        struct desired_name *room)
 {
-    bool has_upper = false;
-
-    if (!is_exact(demand->name, &has_upper) || has_upper ||
-        !desired_passes(desired, demand->name) || desired_find(desired, demand->name) ||
-        desired_find_left_alone(desired, demand->name))
+    if (!hostname_is_normal(demand->name) || !desired_passes(desired, demand->name) ||
+        desired_find(desired, demand->name) || desired_find_left_alone(desired, demand->name))
         return false;
     *room = (struct desired_name){.name = demand->name,
                                   .origins = DESIRED_ON_DEMAND,

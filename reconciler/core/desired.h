@@ -3,13 +3,11 @@
 
 #include "reconciler/base/arena.h"
 #include "reconciler/base/error.h"
+#include "reconciler/base/hostname.h"
 #include "reconciler/base/key_type.h"
 #include "spec/model.h"
 
 /* Which certificates must exist, from where, and whom they override (design 5). Pure. */
-
-/* A longer name is no DNS name (RFC 1035 §2.3.4) and is never desired. */
-#define DESIRED_NAME_MAX 253
 
 /* On a certificates or snis entity: leave this SNI alone. */
 #define DESIRED_TAG_OFF "acme:off"
@@ -37,7 +35,7 @@ enum desired_block {
 struct gate; /* gate.h: the wildcard entries of `domains`, prepared for look-ups */
 
 struct desired_name {
-    struct str name;  /* lower case, exact */
+    struct str name;  /* in normal form (hostname.h) */
     unsigned origins; /* enum desired_origin bits */
     enum desired_block block;
     const struct place *places; /* every place that asks for it, in order of file, line, column */
@@ -90,13 +88,7 @@ const struct desired_name *desired_find(const struct desired *desired, struct st
 /* The same among the names that acme:off takes out. */
 const struct desired_name *desired_find_left_alone(const struct desired *desired, struct str name);
 
-/*
- * Kong's gate: allow_any_domain, exact entries, "*.suffix" at any depth,
- * the IPv4 switch; closed when `acme` is NULL or disabled. `host` is lower case without a port.
- */
-bool desired_gate(const struct acme *acme, struct str host);
-
-/* The same answer from what desired_make has prepared: a few binary searches instead of a scan. */
+/* Kong's gate for a name; closed when `acme` is NULL. `host` is lower case without a port. */
 bool desired_passes(const struct desired *desired, struct str host);
 
 /*

@@ -8,7 +8,8 @@
 
 struct str explain_normal_name(struct str name, struct arena *arena)
 {
-    struct str rest, copy;
+    struct str rest;
+    char *room;
 
     name = str_trim(name);
     if (name.len && name.ptr[0] != '[' && str_find(name, ':', 0) < name.len) {
@@ -16,18 +17,14 @@ struct str explain_normal_name(struct str name, struct arena *arena)
         uint64_t port;
         name = str_to_u64(rest, &port) ? host : name;
     }
-    if (name.len > 1 && str_ends(name, STR(".")))
-        name.len--;
-    copy = arena_str(arena, name);
-    for (size_t i = 0; copy.ptr && i < copy.len; i++)
-        ((char *)copy.ptr)[i] = str_lower(copy.ptr[i]);
-    return copy;
+    room = arena_alloc(arena, name.len + 1);
+    return room ? hostname_lower(name, room) : STR_NONE;
 }
 
 bool explain_is_name(struct str name)
 {
     for (size_t i = 0; i < name.len; i++)
-        if (!str_is_ascii_lower_host(str_slice(name, i, i + 1)) && !strchr("*:[]", name.ptr[i]))
+        if (!hostname_is_byte(name.ptr[i]) && !strchr("*:[]", name.ptr[i]))
             return false;
     return name.len > 0;
 }

@@ -152,24 +152,23 @@ static void say_gate(struct explain_subject *s)
     struct buf *out = explanation_begin(&s->chain, "gate");
 
     switch (s->gate) {
-    case GATE_CLOSED_NO_PLUGIN:
-        buf_cstr(out, "closed: the file has no acme plugin");
+    case HOSTNAME_CLOSED:
+        buf_cstr(out, acme ? "closed: the acme plugin is disabled"
+                           : "closed: the file has no acme plugin");
+        if (acme)
+            explanation_at(&s->chain, acme->entity.place);
         break;
-    case GATE_CLOSED_DISABLED:
-        buf_cstr(out, "closed: the acme plugin is disabled");
-        explanation_at(&s->chain, acme->entity.place);
-        break;
-    case GATE_CLOSED_IPV4:
+    case HOSTNAME_CLOSED_IPV4:
         buf_cstr(out, "closed: it is an IPv4 address, and enable_ipv4_common_name is false");
         break;
-    case GATE_CLOSED_NO_MATCH:
+    case HOSTNAME_CLOSED_NO_MATCH:
         say_no_match(s, out);
         break;
-    case GATE_OPEN_ANY:
+    case HOSTNAME_OPEN_ANY:
         buf_cstr(out, "open: allow_any_domain is true");
         break;
-    case GATE_OPEN_EXACT:
-    case GATE_OPEN_WILDCARD:
+    case HOSTNAME_OPEN_EXACT:
+    case HOSTNAME_OPEN_WILDCARD:
         buf_cstr(out, "open: \"");
         buf_str(out, s->gate_entry->value);
         buf_cstr(out, "\" in domains");
@@ -220,16 +219,16 @@ static void say_unmanaged(struct explain_subject *s)
     struct buf *out = explanation_begin(&s->chain, "managed");
 
     buf_cstr(out, "no: ");
-    if (s->name.len > DESIRED_NAME_MAX)
+    if (s->name.len > HOSTNAME_MAX)
         buf_cstr(out, "a host name has at most 253 characters");
     else if (memchr(s->name.ptr, '*', s->name.len))
         buf_cstr(out,
                  "a wildcard only selects names; each name below it gets a certificate of its own");
-    else if (!gate_is_open(s->gate))
+    else if (s->gate < HOSTNAME_OPEN_ANY)
         buf_cstr(out, "the gate is closed");
     else if (s->left_alone)
         buf_cstr(out, "its declared SNI, or the certificate of it, is tagged " DESIRED_TAG_OFF);
-    else if (!str_is_ascii_lower_host(s->name))
+    else if (!hostname_is_normal(s->name))
         buf_cstr(out, "it is no host name that a handshake could ask for");
     else if (s->choice.sni) {
         buf_cstr(out, "nothing asks for it by name, and a handshake gets ");

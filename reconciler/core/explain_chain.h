@@ -16,7 +16,7 @@ struct explain_subject {
     const struct desired_name *left_alone;
     const struct observed_name *observed;
     struct action action; /* PLAN_NOTHING: it is neither desired nor active */
-    enum gate_answer gate;
+    enum hostname_passage gate;
     const struct text *gate_entry;
     struct explain_choice choice;
     const struct sni *declared; /* the SNI of that very name */

@@ -2,29 +2,16 @@
 
 #include <string.h>
 
-/* "head*" + "tail" with either part empty: compares a declared SNI with a pattern that is never
- * built. */
-static bool is_pattern(struct str sni, struct str head, struct str tail)
-{
-    return sni.len == head.len + 1 + tail.len && sni.ptr[head.len] == '*' &&
-           str_starts(sni, head) && str_ends(sni, tail);
-}
-
 /* Which rung of Kong's ladder `sni` stands on for `name`; SERVED_DEFAULT: on none. */
 static enum explain_served rung(struct str sni, struct str name)
 {
-    size_t first = str_find(name, '.', 0), last = name.len;
+    static const enum explain_served rungs[] = {[HOSTNAME_EXACT] = SERVED_EXACT,
+                                                [HOSTNAME_FIRST_LABEL] = SERVED_FIRST_WILDCARD,
+                                                [HOSTNAME_LAST_LABEL] = SERVED_LAST_WILDCARD,
+                                                [HOSTNAME_STAR] = SERVED_STAR,
+                                                [HOSTNAME_RUNGS] = SERVED_DEFAULT};
 
-    if (str_equal(sni, name))
-        return SERVED_EXACT;
-    while (last > 0 && name.ptr[last - 1] != '.')
-        last--;
-    /* "*.com" is never tried for "a.com": the first label only gives way where two more follow. */
-    if (last && first + 1 < last && is_pattern(sni, STR(""), str_slice(name, first, name.len)))
-        return SERVED_FIRST_WILDCARD;
-    if (last && is_pattern(sni, str_slice(name, 0, last), STR("")))
-        return SERVED_LAST_WILDCARD;
-    return str_equal(sni, STR("*")) ? SERVED_STAR : SERVED_DEFAULT;
+    return rungs[hostname_rung_of(sni, name)];
 }
 
 bool explain_is_valid(const struct certificate *c, const struct policy *policy, int64_t now)

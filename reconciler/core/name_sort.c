@@ -2,6 +2,7 @@
 
 #include <endian.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define WINDOW 8 /* bytes of a name that are compared at once */
@@ -106,4 +107,32 @@ void name_sort(struct name_item *items, struct name_item *spare, size_t count)
 {
     if (!is_sorted(items, count))
         sort_from(items, spare, count, 0);
+}
+
+int name_sort_unique(struct str *names, size_t *count)
+{
+    struct name_item *sorted = reallocarray(NULL, *count + 1, 2 * sizeof(*sorted));
+    size_t kept = 0;
+
+    if (!sorted)
+        return -1;
+    for (size_t i = 0; i < *count; i++)
+        sorted[i] = (struct name_item){.name = names[i].ptr, .len = (uint32_t)names[i].len};
+    name_sort(sorted, sorted + *count, *count);
+    for (size_t i = 0; i < *count; i++)
+        if (!kept || !str_equal(names[kept - 1], name_of(&sorted[i])))
+            names[kept++] = name_of(&sorted[i]);
+    free(sorted);
+    *count = kept;
+    return 0;
+}
+
+static int compare_names(const void *name, const void *item)
+{
+    return str_compare(*(const struct str *)name, *(const struct str *)item);
+}
+
+const void *name_find(const void *items, size_t count, size_t size, struct str name)
+{
+    return count ? bsearch(&name, items, count, size, compare_names) : NULL;
 }

@@ -2,6 +2,7 @@
 
 #include "reconciler/base/attr.h"
 #include "reconciler/base/clock.h"
+#include "reconciler/base/hostname.h"
 #include "reconciler/core/budget.h"
 #include "reconciler/core/public_ca.h"
 #include "reconciler/core/span.h"
@@ -233,7 +234,7 @@ static void print_reason(const struct action *a, int64_t now, struct buf *out)
         print_limit(a, out);
         return;
     case REASON_NOT_PUBLIC:
-        if (public_ca_is_ipv4(a->name)) {
+        if (hostname_is_ipv4(a->name)) {
             buf_cstr(out, "it is an IP address, and this CA is not known to certify those; "
                           "acme_server can name a CA that does");
             return;

@@ -4,9 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "reconciler/core/public_ca.h"
-
-#define HOST_NAME_MAX_BYTES 253 /* RFC 1035 §2.3.4 */
+#include "reconciler/base/hostname.h"
 
 #define MINUTE ((int64_t)60)
 #define DAY ((int64_t)86400)
@@ -175,10 +173,10 @@ int64_t policy_hold_retry(int64_t asked, int64_t failed_at, int64_t ours, int64_
 
 struct str policy_registered_domain(struct str name)
 {
-    char text[HOST_NAME_MAX_BYTES + 1];
+    char text[HOSTNAME_MAX + 1];
     const char *domain;
 
-    if (!name.len || name.len > HOST_NAME_MAX_BYTES || public_ca_is_ipv4(name))
+    if (!name.len || name.len > HOSTNAME_MAX || hostname_is_ipv4(name))
         return name;
     memcpy(text, name.ptr, name.len);
     text[name.len] = '\0';

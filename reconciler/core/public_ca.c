@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "reconciler/base/attr.h"
+#include "reconciler/base/hostname.h"
 
 #define LABEL_MAX 63 /* RFC 1035 §2.3.4 */
 
@@ -51,50 +52,19 @@ static struct str host_of(struct str url)
     return str_slice(url, start, end);
 }
 
-static bool lies_under(struct str host, struct str domain)
-{
-    size_t rest;
-
-    if (host.len < domain.len)
-        return false;
-    rest = host.len - domain.len;
-    return str_equal_nocase(str_slice(host, rest, host.len), domain) &&
-           (rest == 0 || host.ptr[rest - 1] == '.');
-}
-
 bool public_ca_runs(struct str directory)
 {
     struct str host = host_of(directory);
 
     for (size_t i = 0; i < ARRAY_LENGTH(public_cas); i++)
-        if (lies_under(host, public_cas[i]))
+        if (hostname_lies_under(host, public_cas[i]))
             return true;
     return false;
 }
 
 bool public_ca_is_lets_encrypt(struct str directory)
 {
-    return lies_under(host_of(directory), lets_encrypt);
-}
-
-static bool all_digits(struct str s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if (s.ptr[i] < '0' || s.ptr[i] > '9')
-            return false;
-    return s.len > 0;
-}
-
-bool public_ca_is_ipv4(struct str name)
-{
-    struct str rest = name;
-
-    for (int group = 1; group <= 4; group++) {
-        bool is_number = all_digits(str_cut(rest, '.', &rest));
-        if (!is_number || (group == 4) != (rest.ptr == NULL))
-            return false;
-    }
-    return true;
+    return hostname_lies_under(host_of(directory), lets_encrypt);
 }
 
 /* RFC 1035 §2.3.1, RFC 5890 §2.3.1: what is wrong with one label, or NULL. */
@@ -115,7 +85,7 @@ const char *public_ca_refuses(struct str name)
     const char *fault = NULL;
     size_t labels = 0;
 
-    if (public_ca_is_ipv4(name))
+    if (hostname_is_ipv4(name))
         return "it is an IP address";
     for (; rest.ptr && !fault; labels++) {
         label = str_cut(rest, '.', &rest);
@@ -125,10 +95,10 @@ const char *public_ca_refuses(struct str name)
         return fault;
     if (labels < 2)
         return "it has only one label";
-    if (all_digits(label))
+    if (hostname_is_numeric(label))
         return "its last label is a number";
     for (size_t i = 0; i < ARRAY_LENGTH(private_labels); i++)
         if (str_equal(label, private_labels[i]))
             return "its last label is reserved for private or special use";
-    return lies_under(name, STR("home.arpa")) ? "home.arpa is for homes only" : NULL;
+    return hostname_lies_under(name, STR("home.arpa")) ? "home.arpa is for homes only" : NULL;
 }

@@ -20,7 +20,4 @@ bool public_ca_is_lets_encrypt(struct str directory);
  */
 const char *public_ca_refuses(struct str name);
 
-/* Four groups of digits: what Kong takes for an IPv4 address (no look at the numbers). */
-bool public_ca_is_ipv4(struct str name);
-
 #endif

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "reconciler/base/hostname.h"
+
 enum { IN_TOKEN = 1, IN_TARGET = 2, IN_VALUE = 4, IN_HOST = 8, IN_ADDRESS = 16 };
 
 /*
@@ -194,12 +196,7 @@ struct str http1_host(const struct http1_request *request, char *host, uint16_t 
     *port = 0;
     if (request->authority.len && split_authority(request->authority, &found, port))
         found = STR("");
-    if (found.len > 1 && found.ptr[found.len - 1] == '.')
-        found.len--;
-    for (size_t i = 0; i < found.len; i++)
-        host[i] = str_lower(found.ptr[i]);
-    host[found.len] = '\0';
-    return (struct str){host, found.len};
+    return hostname_lower(found, host);
 }
 
 /* ---- request line ---- */

@@ -78,93 +78,33 @@ bool view_serves(const struct view *v, struct str name, struct str leaf)
     return false;
 }
 
-static bool is_label_byte(char c)
+/* Takes the SNI into the choice; false where it is none that Kong would look up. */
+static bool take_name(struct str sni, struct view_choice *choice)
 {
-    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
-}
+    struct str name = STR_NONE;
 
-/* digits.digits.digits.digits, whatever their values: no host name of Kong's. */
-static bool is_ipv4_like(struct str name)
-{
-    size_t dots = 0;
-
-    for (size_t i = 0; i < name.len; i++) {
-        if (name.ptr[i] == '.')
-            dots++;
-        else if (name.ptr[i] < '0' || name.ptr[i] > '9')
-            return false;
-    }
-    return dots == 3;
-}
-
-/* Lower-cases the SNI into the choice; false where it is none that Kong would look up. */
-static bool normalize(struct str sni, struct view_choice *choice)
-{
-    struct str name = sni;
-
-    if (name.len > 1 && name.ptr[name.len - 1] == '.')
-        name.len--;
-    if (!name.len || name.len > VIEW_NAME_MAX)
-        return false;
-    for (size_t i = 0; i < name.len; i++) {
-        char c = str_lower(name.ptr[i]);
-        bool is_dot = c == '.' && i > 0 && i + 1 < name.len && name.ptr[i - 1] != '.';
-        if (!is_dot && !is_label_byte(c))
-            return false;
-        choice->name[i] = c;
-    }
-    choice->name[name.len] = '\0';
+    if (sni.len < sizeof(choice->name))
+        name = hostname_lower(sni, choice->name);
     choice->name_len = name.len;
-    return !is_ipv4_like((struct str){choice->name, name.len});
-}
-
-/* Needs three labels, so that *.com is never asked for a.com. */
-static bool find_first_label(const struct view *v, struct str name, struct segment_name *found)
-{
-    size_t dot = str_find(name, '.', 0);
-    char text[VIEW_NAME_MAX + 1];
-
-    if (str_find(name, '.', dot + 1) >= name.len)
-        return false;
-    text[0] = '*';
-    memcpy(text + 1, name.ptr + dot, name.len - dot);
-    return find(v, (struct str){text, 1 + name.len - dot}, found);
-}
-
-static bool find_last_label(const struct view *v, struct str name, struct segment_name *found)
-{
-    char text[VIEW_NAME_MAX + 1];
-    size_t dot = name.len;
-
-    while (dot && name.ptr[dot - 1] != '.')
-        dot--;
-    if (!dot)
-        return false;
-    memcpy(text, name.ptr, dot);
-    text[dot] = '*';
-    return find(v, (struct str){text, dot + 1}, found);
-}
-
-static enum view_match match_name(const struct view *v, struct str name, struct segment_name *found)
-{
-    if (find(v, name, found))
-        return VIEW_EXACT;
-    if (find_first_label(v, name, found))
-        return VIEW_FIRST_LABEL;
-    if (find_last_label(v, name, found))
-        return VIEW_LAST_LABEL;
-    return find(v, STR("*"), found) ? VIEW_STAR : VIEW_NONE;
+    return hostname_is_normal(name) && !hostname_is_ipv4(name);
 }
 
 void view_choose(const struct view *v, struct str sni, struct view_choice *choice)
 {
-    choice->match = VIEW_NONE;
-    choice->name_len = 0;
-    choice->is_name = normalize(sni, choice);
-    if (choice->is_name)
-        choice->match = match_name(v, (struct str){choice->name, choice->name_len}, &choice->found);
-    if (choice->match == VIEW_NONE && find(v, STR(""), &choice->found))
-        choice->match = VIEW_DEFAULT;
+    enum hostname_rung rung = HOSTNAME_EXACT;
+    char room[HOSTNAME_ROOM];
+
+    choice->is_name = take_name(sni, choice);
+    for (; choice->is_name && rung < HOSTNAME_RUNGS; rung++) {
+        struct str name = {choice->name, choice->name_len};
+        struct str pattern = hostname_pattern(name, rung, room);
+
+        if (pattern.ptr && find(v, pattern, &choice->found)) {
+            choice->match = (enum view_match)rung;
+            return;
+        }
+    }
+    choice->match = find(v, STR(""), &choice->found) ? VIEW_DEFAULT : VIEW_NONE;
 }
 
 /* ---- tokens and routes ---- */
@@ -174,14 +114,33 @@ bool view_find_token(const struct view *v, struct str token, struct str *answer)
     return v->tokens && segment_find_token(v->tokens, token, answer) == 1;
 }
 
+static bool has_domain(const void *routes, struct str entry)
+{
+    return segment_lists(routes, SEGMENT_DOMAINS, entry);
+}
+
+static bool has_host(const void *routes, struct str entry)
+{
+    return segment_lists(routes, SEGMENT_HOSTS, entry);
+}
+
 bool view_gate(const struct view *v, struct str host)
 {
-    return v->routes && segment_gate(v->routes, host);
+    uint64_t flags = v->routes ? segment_flags(v->routes) : 0;
+    const struct hostname_gate gate = {.is_closed = !(flags & SEGMENT_GATE_OPEN),
+                                       .allows_any = flags & SEGMENT_ANY_DOMAIN,
+                                       .allows_ipv4 = flags & SEGMENT_IPV4,
+                                       .domains = {has_domain, v->routes}};
+
+    return hostname_passes(&gate, host);
 }
 
 bool view_claims_host(const struct view *v, struct str host, uint16_t port)
 {
-    return v->routes && segment_claims_host(v->routes, host, port);
+    const struct hostname_list hosts = {has_host, v->routes};
+
+    return v->routes &&
+           (segment_flags(v->routes) & SEGMENT_ANY_HOST || hostname_is_claimed(&hosts, host, port));
 }
 
 bool view_keeps_path(const struct view *v, struct str path)

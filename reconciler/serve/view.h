@@ -7,13 +7,11 @@
 
 #include "reconciler/base/attr.h"
 #include "reconciler/base/channel.h"
-#include "reconciler/base/str.h"
+#include "reconciler/base/hostname.h"
 #include "reconciler/snapshot/segment.h"
 
 /* One generation as a worker serves it: the stack of mapped segments that a manifest named. */
 struct view;
-
-#define VIEW_NAME_MAX 255 /* bytes of an SNI */
 
 /* Empty; NULL when memory is out. */
 struct view *view_new(uint64_t generation) MUST_CHECK;
@@ -27,19 +25,19 @@ uint64_t view_generation(const struct view *v);
 
 /* How a certificate was found, in Kong's order. */
 enum view_match {
-    VIEW_NONE, /* not even a default one */
-    VIEW_EXACT,
-    VIEW_FIRST_LABEL, /* *.b.c for a.b.c */
-    VIEW_LAST_LABEL,  /* a.b.* for a.b.c */
-    VIEW_STAR,        /* * */
-    VIEW_DEFAULT
+    VIEW_EXACT = HOSTNAME_EXACT,
+    VIEW_FIRST_LABEL = HOSTNAME_FIRST_LABEL,
+    VIEW_LAST_LABEL = HOSTNAME_LAST_LABEL,
+    VIEW_STAR = HOSTNAME_STAR,
+    VIEW_DEFAULT,
+    VIEW_NONE /* not even a default one */
 };
 
 struct view_choice {
     enum view_match match;
-    struct segment_name found;    /* views into the segment: valid while the view is */
-    bool is_name;                 /* the SNI is a host name, not an IP literal or garbage */
-    char name[VIEW_NAME_MAX + 1]; /* then it, in lower case, without a trailing dot */
+    struct segment_name found; /* views into the segment: valid while the view is */
+    bool is_name;              /* the SNI is a host name, not an IP literal or garbage */
+    char name[HOSTNAME_ROOM];  /* then it, in lower case, without a trailing dot */
     size_t name_len;
 };
 
@@ -51,9 +49,11 @@ bool view_serves(const struct view *v, struct str name, struct str leaf);
 
 /* The key authorization of a token of ours; false where there is none. */
 bool view_find_token(const struct view *v, struct str token, struct str *answer);
-/* segment.h's questions about a lower-case host without port; false where there are no routes. */
-bool view_gate(const struct view *v, struct str host);
+/* About a lower-case host without port; false where there are no routes. */
+bool view_gate(const struct view *v, struct str host); /* Kong's (hostname.h) */
+/* Does a route claim this Host? */
 bool view_claims_host(const struct view *v, struct str host, uint16_t port);
+/* Does a route name this challenge path by prefix? */
 bool view_keeps_path(const struct view *v, struct str path);
 
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "reconciler/base/attr.h"
+#include "reconciler/base/hostname.h"
 
 #define KEEPALIVE_SECONDS_MAX 32767 /* Linux' limit for TCP_KEEPIDLE and TCP_KEEPINTVL */
 #define KEEPALIVE_COUNT_MAX 127     /* and for TCP_KEEPCNT */
@@ -120,21 +121,10 @@ static int parse_flag(struct str word, enum listen_kind kind, struct settings_li
 
 static bool is_host_name(struct str s)
 {
-    for (size_t i = 0; i < s.len; i++) {
-        char c = str_lower(s.ptr[i]);
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_'))
-            return false;
-    }
-    return s.len > 0;
-}
-
-/* Digits and dots alone are meant as an IPv4 address, not as a name. */
-static bool looks_like_ipv4(struct str s)
-{
     for (size_t i = 0; i < s.len; i++)
-        if ((s.ptr[i] < '0' || s.ptr[i] > '9') && s.ptr[i] != '.')
+        if (!hostname_is_byte(str_lower(s.ptr[i])))
             return false;
-    return true;
+    return s.len > 0;
 }
 
 static int parse_host(struct str host, bool in_brackets, struct str whole,
@@ -153,7 +143,7 @@ static int parse_host(struct str host, bool in_brackets, struct str whole,
     if (memchr(host.ptr, ':', host.len))
         return refuse(e, whole, "must have its IPv6 address in brackets, as in [::]:8000");
     if (!is_host_name(host) ||
-        (looks_like_ipv4(host) && inet_pton(AF_INET, l->address, address) != 1))
+        (hostname_is_numeric(host) && inet_pton(AF_INET, l->address, address) != 1))
         return refuse(e, whole, "does not begin with an IP address or a host name");
     return 0;
 }

@@ -13,7 +13,6 @@
 #include "segment_format.h"
 
 #define SEALS_NEEDED (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
-#define HOST_PORT_TEXT_MAX 6 /* ":65535" */
 
 struct segment {
     const char *base;
@@ -336,105 +335,14 @@ int segment_find_token(const struct segment *s, struct str token, struct str *an
 
 /* ---- routes ---- */
 
-/* Kong's test: digits.digits.digits.digits, whatever their size (facts of the plugin's gate). */
-static bool looks_like_ipv4(struct str host)
+bool segment_lists(const struct segment *routes, enum segment_list list, struct str entry)
 {
-    size_t dots = 0, digits = 0;
-
-    for (size_t i = 0; i < host.len; i++) {
-        if (host.ptr[i] == '.' && digits) {
-            dots++;
-            digits = 0;
-        } else if (host.ptr[i] >= '0' && host.ptr[i] <= '9') {
-            digits++;
-        } else {
-            return false;
-        }
-    }
-    return dots == 3 && digits;
+    return routes->header.kind == SEGMENT_ROUTES && has(routes, list, entry);
 }
 
-/* Copies a key piece by piece; the pieces fit by the callers' check of the host's length. */
-static struct str join(char *out, struct str a, struct str b, struct str c)
+uint64_t segment_flags(const struct segment *routes)
 {
-    size_t len = 0;
-
-    memcpy(out, a.ptr, a.len);
-    len += a.len;
-    memcpy(out + len, b.ptr, b.len);
-    len += b.len;
-    memcpy(out + len, c.ptr, c.len);
-    return (struct str){out, len + c.len};
-}
-
-#define HOST_MAX 255
-
-/* "*.suffix" at any depth: a star in front of each dot and what follows it. */
-static bool has_suffix(const struct segment *s, size_t table, struct str host, struct str port)
-{
-    char text[HOST_MAX + 1 + HOST_PORT_TEXT_MAX];
-
-    for (size_t dot = str_find(host, '.', 0); dot < host.len; dot = str_find(host, '.', dot + 1))
-        if (dot > 0 && has(s, table, join(text, STR("*"), str_slice(host, dot, host.len), port)))
-            return true;
-    return false;
-}
-
-/* "prefix.*" at any depth. */
-static bool has_prefix(const struct segment *s, size_t table, struct str host, struct str port)
-{
-    char text[HOST_MAX + 1 + HOST_PORT_TEXT_MAX];
-
-    for (size_t dot = str_find(host, '.', 0); dot < host.len; dot = str_find(host, '.', dot + 1))
-        if (dot + 1 < host.len &&
-            has(s, table, join(text, str_slice(host, 0, dot + 1), STR("*"), port)))
-            return true;
-    return false;
-}
-
-bool segment_gate(const struct segment *routes, struct str host)
-{
-    uint64_t flags = routes->header.flags;
-
-    if (routes->header.kind != SEGMENT_ROUTES || !(flags & SEGMENT_GATE_OPEN) || !host.len ||
-        host.len > HOST_MAX)
-        return false;
-    if (!(flags & SEGMENT_IPV4) && looks_like_ipv4(host))
-        return false;
-    return (flags & SEGMENT_ANY_DOMAIN) || has(routes, SEGMENT_DOMAINS, host) ||
-           has_suffix(routes, SEGMENT_DOMAINS, host, STR(""));
-}
-
-static struct str port_text(uint16_t port, char *out)
-{
-    char digits[5];
-    size_t count = 0, len = 0;
-
-    for (unsigned rest = port; rest; rest /= 10)
-        digits[count++] = (char)('0' + rest % 10);
-    out[len++] = ':';
-    while (count)
-        out[len++] = digits[--count];
-    return (struct str){out, len};
-}
-
-bool segment_claims_host(const struct segment *routes, struct str host, uint16_t port)
-{
-    char text[HOST_MAX + HOST_PORT_TEXT_MAX], with_port[HOST_PORT_TEXT_MAX];
-    struct str ports[2] = {STR(""), port_text(port, with_port)};
-
-    if (routes->header.kind != SEGMENT_ROUTES)
-        return false;
-    if (routes->header.flags & SEGMENT_ANY_HOST)
-        return true;
-    if (!host.len || host.len > HOST_MAX)
-        return false;
-    for (size_t i = 0; i < (port ? 2 : 1); i++)
-        if (has(routes, SEGMENT_HOSTS, join(text, host, STR(""), ports[i])) ||
-            has_suffix(routes, SEGMENT_HOSTS, host, ports[i]) ||
-            has_prefix(routes, SEGMENT_HOSTS, host, ports[i]))
-            return true;
-    return false;
+    return routes->header.kind == SEGMENT_ROUTES ? routes->header.flags : 0;
 }
 
 bool segment_keeps_path(const struct segment *routes, struct str path)

@@ -49,6 +49,16 @@ struct segment_token {
     struct str answer; /* key authorization */
 };
 
+/* What a ROUTES segment lists. */
+enum segment_list { SEGMENT_HOSTS, SEGMENT_DOMAINS, SEGMENT_PATHS };
+
+enum segment_flag {
+    SEGMENT_GATE_OPEN = 1,
+    SEGMENT_ANY_DOMAIN = 2,
+    SEGMENT_IPV4 = 4,
+    SEGMENT_ANY_HOST = 8
+};
+
 /* The gate of design 5 and what is needed of routes until the router lands. */
 struct segment_routes {
     bool gate_open; /* there is an enabled acme plugin */
@@ -103,10 +113,9 @@ int segment_find_name(const struct segment *s, struct str name, struct segment_n
 /* The i-th name, in no particular order; for merging and rebinding. -1: broken. */
 int segment_name_at(const struct segment *s, size_t i, struct segment_name *found);
 int segment_find_token(const struct segment *s, struct str token, struct str *answer);
-/* Kong's gate for a lower-case host without port. */
-bool segment_gate(const struct segment *routes, struct str host);
-/* Does a route claim this Host (lower case, without port)? */
-bool segment_claims_host(const struct segment *routes, struct str host, uint16_t port);
+/* Is that very text an entry of the list? What a star in it stands for is the caller's to know. */
+bool segment_lists(const struct segment *routes, enum segment_list list, struct str entry);
+uint64_t segment_flags(const struct segment *routes); /* enum segment_flag */
 /* Does a route name this challenge path by prefix? */
 bool segment_keeps_path(const struct segment *routes, struct str path);
 

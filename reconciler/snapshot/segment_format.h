@@ -21,17 +21,7 @@
 #define SEGMENT_FORMAT 1
 #define SEGMENT_PAGE 4096
 #define SEGMENT_UNIT 8
-#define SEGMENT_TABLES 3
-
-/* Tables of a ROUTES segment; the other kinds use the first alone. */
-enum segment_table_name { SEGMENT_HOSTS, SEGMENT_DOMAINS, SEGMENT_PATHS };
-
-enum segment_flag {
-    SEGMENT_GATE_OPEN = 1,
-    SEGMENT_ANY_DOMAIN = 2,
-    SEGMENT_IPV4 = 4,
-    SEGMENT_ANY_HOST = 8
-};
+#define SEGMENT_TABLES 3 /* enum segment_list in ROUTES; the other kinds use the first alone */
 
 struct segment_table {
     uint64_t slots_at;

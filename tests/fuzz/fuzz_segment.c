@@ -105,7 +105,7 @@ static unsigned look_up(struct segment *s)
             sum += touch_name(&n);
         if (segment_find_token(s, key, &answer) == 1)
             sum += touch(answer);
-        sum += segment_gate(s, key) + segment_claims_host(s, key, 80);
+        sum += segment_lists(s, SEGMENT_DOMAINS, key) + segment_lists(s, SEGMENT_HOSTS, key);
     }
     sum += segment_keeps_path(s, STR("/.well-known/acme-challenge/xyz"));
     for (size_t i = 0; i < segment_count(s) && i < 64; i++)

@@ -32,7 +32,7 @@ static void test_hosts(void)
 {
     static const struct service off = {.enabled = false}, on = {.enabled = true};
     const struct route routes[] = {
-        {.protocols = TEXTS(TEXT("https")), .hosts = TEXTS(TEXT("B.example"), TEXT("a.example"))},
+        {.protocols = TEXTS(TEXT("https")), .hosts = TEXTS(TEXT("b.example"), TEXT("a.example"))},
         {.service = &on, .protocols = TEXTS(TEXT("http")), .hosts = TEXTS(TEXT("a.example"))},
         {.service = &off, .protocols = TEXTS(TEXT("http")), .hosts = TEXTS(TEXT("off.example"))},
         {.protocols = TEXTS(TEXT("tcp")), .snis = TEXTS(TEXT("tcp.example"))},
@@ -90,7 +90,7 @@ static void test_gate(void)
 {
     const struct acme acme = {.enabled = true,
                               .enable_ipv4_common_name = true,
-                              .domains = TEXTS(TEXT("*.Example.com"), TEXT("a.example"))};
+                              .domains = TEXTS(TEXT("*.example.com"), TEXT("a.example"))};
     struct acme off = acme;
     uint64_t hash, same, other;
     struct segment_routes r = make(NULL, 0, &acme, &hash);

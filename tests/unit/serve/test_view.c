@@ -100,7 +100,7 @@ static void test_invalid_names(void)
     const size_t counts[] = {2};
     struct view *v = stack_of(layers, counts, 1);
     struct view_choice choice;
-    char longest[VIEW_NAME_MAX + 2];
+    char longest[HOSTNAME_MAX + 2];
 
     for (size_t i = 0; i < ARRAY_LENGTH(invalid); i++) {
         view_choose(v, str_from(invalid[i]), &choice);
@@ -110,10 +110,10 @@ static void test_invalid_names(void)
         CU_ASSERT_EQUAL(choice.match, VIEW_DEFAULT);
     }
     memset(longest, 'a', sizeof(longest));
-    view_choose(v, (struct str){longest, VIEW_NAME_MAX}, &choice);
+    view_choose(v, (struct str){longest, HOSTNAME_MAX}, &choice);
     CU_ASSERT_TRUE(choice.is_name);
     CU_ASSERT_EQUAL(choice.match, VIEW_STAR);
-    view_choose(v, (struct str){longest, VIEW_NAME_MAX + 1}, &choice);
+    view_choose(v, (struct str){longest, HOSTNAME_MAX + 1}, &choice);
     CU_ASSERT_FALSE(choice.is_name);
     view_choose(v, STR("Under_Score-1.Test."), &choice);
     CU_ASSERT_TRUE(choice.is_name);
@@ -184,6 +184,89 @@ static void test_tokens_and_routes(void)
     view_free(NULL);
 }
 
+static struct view *routes(const struct segment_routes *r)
+{
+    struct segment *segment = segment_maker_routes(r);
+
+    return segment_maker_view(1, &segment, 1);
+}
+
+static void test_gate(void)
+{
+    static const struct str domains[] = {STR_INIT("a.example"), STR_INIT("*.b.example"),
+                                         STR_INIT("c.*"), STR_INIT("10.1.1.1"),
+                                         STR_INIT("a.example")};
+    static const struct {
+        const char *host;
+        bool listed, any;
+    } cases[] = {
+        {"a.example", true, true},     {"x.a.example", false, true}, {"x.b.example", true, true},
+        {"x.y.b.example", true, true}, {"b.example", false, true},   {"xb.example", false, true},
+        {"c.example", false, true},    {"10.1.1.1", false, false},   {"1.2.3.4", false, false},
+        {"1.2.3.4.5", false, true},    {"1.2.3", false, true},       {"", false, false},
+        {".b.example", false, true},
+    };
+    struct segment_routes listed = {.gate_open = true, .domains = domains, .domain_count = 5};
+    struct segment_routes any = {.gate_open = true, .allow_any_domain = true};
+    struct segment_routes ipv4 = listed;
+    struct view *s = routes(&listed), *a = routes(&any), *closed, *i;
+
+    for (size_t k = 0; k < ARRAY_LENGTH(cases); k++) {
+        CU_ASSERT_EQUAL(view_gate(s, str_from(cases[k].host)), cases[k].listed);
+        CU_ASSERT_EQUAL(view_gate(a, str_from(cases[k].host)), cases[k].any);
+    }
+    ipv4.allow_ipv4 = true;
+    i = routes(&ipv4);
+    CU_ASSERT_TRUE(view_gate(i, STR("10.1.1.1")));
+    CU_ASSERT_FALSE(view_gate(i, STR("1.2.3.4")));
+    any.gate_open = false;
+    closed = routes(&any);
+    CU_ASSERT_FALSE(view_gate(closed, STR("a.example")));
+    view_free(s);
+    view_free(a);
+    view_free(i);
+    view_free(closed);
+}
+
+static void test_hosts(void)
+{
+    static const struct str hosts[] = {
+        STR_INIT("a.example"),      STR_INIT("*.b.example"),    STR_INIT("c.*"),
+        STR_INIT("p.example:8000"), STR_INIT("*.q.example:80"), STR_INIT("r.*:81"),
+        STR_INIT("a.example")};
+    static const struct {
+        const char *host;
+        uint16_t port;
+        bool claimed;
+    } cases[] = {
+        {"a.example", 0, true},    {"a.example", 8000, true},   {"x.a.example", 80, false},
+        {"x.b.example", 80, true}, {"x.y.b.example", 80, true}, {"b.example", 80, false},
+        {"c.example", 80, true},   {"c.x.example", 80, true},   {"c", 80, false},
+        {"xc.example", 80, false}, {"p.example", 8000, true},   {"p.example", 80, false},
+        {"p.example", 0, false},   {"x.q.example", 80, true},   {"x.q.example", 81, false},
+        {"r.example", 81, true},   {"r.example", 80, false},    {"", 80, false},
+    };
+    char longest[300];
+    struct segment_routes r = {.hosts = hosts, .host_count = ARRAY_LENGTH(hosts)};
+    struct view *s = routes(&r), *any;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+        bool got = view_claims_host(s, str_from(cases[i].host), cases[i].port);
+        if (got != cases[i].claimed)
+            fprintf(stderr, "%s:%u\n", cases[i].host, cases[i].port);
+        CU_ASSERT_EQUAL(got, cases[i].claimed);
+    }
+    memset(longest, 'a', sizeof(longest));
+    memcpy(longest + 256, ".b.example", 10);
+    CU_ASSERT_FALSE(view_claims_host(s, (struct str){longest, 266}, 80));
+    r.any_host = true;
+    any = routes(&r);
+    CU_ASSERT_TRUE(view_claims_host(any, STR("whatever"), 1));
+    CU_ASSERT_TRUE(view_claims_host(any, STR(""), 1));
+    view_free(s);
+    view_free(any);
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {{"order", test_order},
@@ -192,6 +275,8 @@ int main(void)
                            {"stack", test_stack},
                            {"tombstone and wildcard", test_tombstone_and_wildcard},
                            {"tokens and routes", test_tokens_and_routes},
+                           {"gate", test_gate},
+                           {"hosts", test_hosts},
                            CU_TEST_INFO_NULL};
     CU_SuiteInfo suites[] = {{.pName = "view", .pTests = tests}, CU_SUITE_INFO_NULL};
 

@@ -104,8 +104,8 @@ static void test_empty(void)
     CU_ASSERT_EQUAL(segment_count(s), 0);
     CU_ASSERT_EQUAL(segment_find_name(s, STR("a"), &found), 0);
     CU_ASSERT_EQUAL(segment_find_token(s, STR("a"), &answer), 0);
-    CU_ASSERT_FALSE(segment_gate(s, STR("a")));
-    CU_ASSERT_FALSE(segment_claims_host(s, STR("a"), 80));
+    CU_ASSERT_FALSE(segment_lists(s, SEGMENT_DOMAINS, STR("a")));
+    CU_ASSERT_FALSE(segment_lists(s, SEGMENT_HOSTS, STR("a")));
     CU_ASSERT_FALSE(segment_keeps_path(s, STR("/.well-known/acme-challenge/x")));
     segment_unref(s);
 }
