@@ -16,6 +16,8 @@ static const char *const order_states[] = {
 static const struct field account_fields[] = {
     {AT(struct value_account, api_uri), .kind = FIELD_URL, .use = FIELD_APART,
      .max = VALUE_URL_MAX},
+    {AT(struct value_account, email), .kind = FIELD_TEXT, .use = FIELD_APART,
+     .max = VALUE_EMAIL_MAX},
     {AT(struct value_account, key), .kind = FIELD_TEXT, .use = FIELD_PACKED, .max = VALUE_KEY_MAX},
     {AT(struct value_account, url), .kind = FIELD_URL, .max = VALUE_URL_MAX},
     {AT(struct value_account, created_at), .kind = FIELD_NUMBER},

@@ -8,6 +8,7 @@
 #include "certificate_facts.h"
 #include "failure.h"
 #include "str.h"
+#include "subject.h"
 
 /*
  * One logical record, plain data that storage writes and reads, and store takes over; neither may
@@ -16,7 +17,7 @@
  * base/record.h; what can be done with it: storage/value.h.
  */
 
-#define VALUE_NAME_MAX 255
+#define VALUE_NAME_MAX SUBJECT_NAME_MAX
 #define VALUE_EMAIL_MAX 320
 #define VALUE_URL_MAX 2048
 #define VALUE_KEY_MAX ((size_t)16 << 10)    /* of a private key, PEM or DER */
@@ -50,9 +51,9 @@ enum value_order_state {
                                  it is in `chain` */
 };
 
-/* `value.name` is the e-mail address. */
 struct value_account {
     struct str api_uri; /* as the file writes it: part of Kong's key */
+    struct str email;   /* the other part */
     struct str key;     /* PEM of a private key, or a JWK as Kong may have stored it */
     struct str url;     /* of the account at the CA; "" = not known yet */
     int64_t created_at;
@@ -98,8 +99,8 @@ struct value {
     enum value_type type;
     bool gone;  /* in a put: the key is deleted, in the same step; only what it needs is read */
     bool apart; /* of a directory that the settings name (acme_server): keys apart from Kong's */
-    struct str directory; /* URL it belongs to; "" = unknown (Kong's own records do not tell) */
-    struct str name;      /* host, lower case; for accounts the e-mail address */
+    struct str directory;   /* URL it belongs to; "" = unknown (Kong's own records do not tell) */
+    struct subject subject; /* of all but accounts */
     union {
         struct value_account account;
         struct value_credential credential;

@@ -71,7 +71,7 @@ struct value outcome_value(const struct store *store, const struct issuance_resu
         .type = VALUE_FAILURE,
         .apart = r->apart,
         .directory = r->directory,
-        .name = r->name,
+        .subject.name = r->name,
         .u.failure = {.count = (n && n->failure ? n->failure->failure.count : 0) + 1,
                       .failed_at = now,
                       .retry_at = e->retry_at,
@@ -83,9 +83,9 @@ struct value outcome_value(const struct store *store, const struct issuance_resu
 /* When a name is tried again behind the failure `v`, or the order in vain. */
 static int64_t next_attempt(const struct pass *p, const struct value *v, int64_t now)
 {
-    const struct store_name *n = store_find(p->state->store, v->name);
-    struct observed_name o = {.name = v->name};
-    struct desired_name desired = {.name = v->name};
+    const struct store_name *n = store_find(p->state->store, v->subject.name);
+    struct observed_name o = {.name = v->subject.name};
+    struct desired_name desired = {.name = v->subject.name};
 
     if (n)
         observe_name(n, &(struct observe_options){0}, &o);
@@ -104,11 +104,12 @@ void outcome_tell(struct pass *p, const struct value *v, const struct error *e, 
     clock_print(at, next);
     breaker_explain(&p->breaker, at, now);
     log_failure(LOG_WARN, in_vain ? "certificate_needless" : "certificate_failed", e,
-                LOG_FIELDS(log_str("name", v->name), log_int("failures", v->u.failure.count),
+                LOG_FIELDS(log_str("name", v->subject.name),
+                           log_int("failures", v->u.failure.count),
                            log_cstr("next_attempt", next)));
     if (in_vain) {
-        snprintf(text, sizeof(text), "%.100s: %.300s; next try at %s", v->name.ptr, e->message,
-                 next);
+        snprintf(text, sizeof(text), "%.100s: %.300s; next try at %s", v->subject.name.ptr,
+                 e->message, next);
         condition_set(p->conditions, CONDITION_NEEDLESS, text);
     }
     p->has_news |= in_vain || e->retry_at;

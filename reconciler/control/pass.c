@@ -95,7 +95,7 @@ static void record(struct pass *p, const struct value *values, size_t count, str
     if (x && journal_put(p->journal, values, count, on_recorded, x, &e) == 0)
         return;
     error_memory(&e);
-    log_failure(LOG_CRIT, "record_failed", &e, LOG_FIELDS(log_str("name", values[0].name)));
+    log_failure(LOG_CRIT, "record_failed", &e, LOG_FIELDS(log_str("name", values[0].subject.name)));
     if (x && x->closes_order)
         issuance_close(p->issuance, str_from(x->name));
     if (x)
@@ -105,7 +105,7 @@ static void record(struct pass *p, const struct value *values, size_t count, str
 
 void pass_record(struct pass *p, const struct value *values, size_t count)
 {
-    record(p, values, count, errand_new(p, values[0].name));
+    record(p, values, count, errand_new(p, values[0].subject.name));
 }
 
 /* ---- carrying out ---- */
@@ -114,7 +114,7 @@ static struct value gone_value(enum value_type type, bool apart, struct str dire
                                struct str name)
 {
     return (struct value){
-        .type = type, .gone = true, .apart = apart, .directory = directory, .name = name};
+        .type = type, .gone = true, .apart = apart, .directory = directory, .subject.name = name};
 }
 
 static void set_active(struct pass *p, struct str name, bool active)
@@ -414,7 +414,7 @@ static struct value credential_value(const struct issuance_result *r, const stru
     return (struct value){.type = VALUE_CREDENTIAL,
                           .apart = r->apart,
                           .directory = r->directory,
-                          .name = r->name,
+                          .subject.name = r->name,
                           .u.credential = {.leaf = c->leaf,
                                            .chain = chain_bytes(c->chain),
                                            .key = c->key,
@@ -555,7 +555,7 @@ void pass_forgive(struct pass *p, bool is_other_ca, int64_t now)
         if (!names[i]->failure || (!names[i]->failure->failure.permanent && !is_other_ca) ||
             !store_failure_value(p->state->store, names[i], &v))
             continue;
-        v = gone_value(VALUE_FAILURE, v.apart, v.directory, v.name);
+        v = gone_value(VALUE_FAILURE, v.apart, v.directory, v.subject.name);
         breaker_explain(&p->breaker, now, now);
         record(p, &v, 1, errand_new(p, names[i]->name));
     }

@@ -113,7 +113,7 @@ int task_value(const struct task *t, bool apart, struct str directory, struct bu
         .type = VALUE_ORDER,
         .apart = apart,
         .directory = directory,
-        .name = str_from(t->name),
+        .subject.name = str_from(t->name),
         .u.order = {.key = buf_view(pem),
                     .url = t->url ? str_from(t->url) : STR(""),
                     .state = t->url ? VALUE_ORDER_CREATED : VALUE_ORDER_KEY_MADE,
@@ -139,7 +139,7 @@ int task_sent_value(const struct task *t, bool apart, struct str directory, stru
                         .gone = !times->len,
                         .apart = apart,
                         .directory = directory,
-                        .name = str_from(t->name),
+                        .subject.name = str_from(t->name),
                         .u.sent.times = buf_view(times)};
     return t->sent.failed || times->failed ? -1 : 0;
 }

@@ -32,7 +32,7 @@ static void hear(struct pass *p, struct str name, int64_t now)
                             .apart = p->state->settings->acme_server != NULL,
                             .directory =
                                 p->generation ? p->generation->desired->directory : STR_NONE,
-                            .name = name,
+                            .subject.name = name,
                             .u.demand = {.last_seen_at = now}};
     bool is_known = n && n->last_seen_at > now - RENEW_SECONDS;
 

@@ -28,10 +28,11 @@ void storage_problem(struct storage_problems *p, const struct error *problem)
 
 void storage_refused(struct storage_problems *p, const struct value *v, const struct error *why)
 {
+    struct str who = v->type == VALUE_ACCOUNT ? v->u.account.email : v->subject.name;
     struct error problem = *why;
 
     problem.kind = ERROR_STORAGE;
-    error_prefix(&problem, "%.*s", STR_ARG(str_slice(v->name, 0, VALUE_NAME_MAX)));
+    error_prefix(&problem, "%.*s", STR_ARG(str_slice(who, 0, VALUE_NAME_MAX)));
     storage_problem(p, &problem);
 }
 

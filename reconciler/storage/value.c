@@ -31,7 +31,7 @@ int value_copy(const struct value *v, struct arena *arena, struct value *copy)
 {
     const struct record *r = record_of(v->type);
     struct value made = *v;
-    bool done = copy_text(arena, &made.directory) && copy_text(arena, &made.name);
+    bool done = copy_text(arena, &made.directory) && copy_text(arena, &made.subject.name);
 
     for (size_t i = 0; done && i < r->count; i++)
         done = copy_text(arena, record_text(r, i, &made.u));
@@ -151,7 +151,7 @@ int value_to_json(const struct value *v, struct buf *out, struct error *e)
         break;
     case VALUE_RENEW_CONFIG:
         json_out_object(&j);
-        json_out_member_str(&j, "host", v->name);
+        json_out_member_str(&j, "host", v->subject.name);
         json_out_member_int(&j, "expire_at", v->u.renew_config.expire_at);
         json_out_end(&j);
         break;

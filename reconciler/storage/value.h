@@ -13,12 +13,14 @@
  * The logical key: Kong's `kong_acme:cert_key:<host>`,
  * `kong_acme:account:<api_uri>:<base64(email)>`, `kong_acme:fail_backoff:<host>`,
  * `kong_acme:renew_config:<host>`; ours `reconcert:order:<host>`, `reconcert:failure:<host>`,
- * `reconcert:demand:<host>`, `reconcert:sent:<host>`. All with `reconcert:<16 hex digits of the SHA-256 of the directory's
- * URL>:` in front where `apart` is set. -1 with *e when a part is too long, or out of memory.
+ * `reconcert:demand:<host>`, `reconcert:sent:<host>`. Of a further family of keys
+ * `reconcert:<cert_key, order ...>:@<family>:<host>`. All with `reconcert:<16 hex digits of the
+ * SHA-256 of the directory's URL>:` in front where `apart` is set. -1 with *e when a part is too
+ * long, or out of memory.
  */
 int value_key(const struct value *v, struct buf *out, struct error *e) MUST_CHECK;
 /*
- * The reverse, as far as a key tells: type, apart, name (and api_uri) as views into `key` (the
+ * The reverse, as far as a key tells: type, apart, subject or api_uri as views into `key` (the
  * e-mail is decoded into `arena`). 1 known, 0 a key of somebody else, -1 out of memory.
  */
 int value_key_parse(struct str key, struct arena *arena, struct value *v) MUST_CHECK;

@@ -56,13 +56,13 @@ static int check_fields(const struct value *v, struct error *e)
 static int check_key(const struct value *v, struct error *e)
 {
     if (v->type == VALUE_ACCOUNT)
-        return check_text(v->name, VALUE_EMAIL_MAX, true, "e-mail address", e) ||
+        return check_text(v->u.account.email, VALUE_EMAIL_MAX, true, "e-mail address", e) ||
                        check_url(v->u.account.api_uri, "api_uri", e)
                    ? -1
                    : 0;
-    if (!v->name.len)
+    if (!v->subject.name.len)
         return error_set(e, ERROR_INVALID, "a record without a name");
-    return check_text(v->name, VALUE_NAME_MAX, true, "name", e);
+    return check_text(v->subject.name, VALUE_NAME_MAX, true, "name", e);
 }
 
 int value_check(const struct value *v, struct error *e)

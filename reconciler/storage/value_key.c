@@ -8,20 +8,23 @@
  */
 #define APART_DIGITS 16
 
-static const struct str apart_prefix = STR_INIT("reconcert:");
+static const struct str own_prefix = STR_INIT("reconcert:");
+
+static const struct str kong_prefix = STR_INIT("kong_acme:");
 
 static const struct key_row {
     enum value_type type;
-    struct str prefix;
+    bool is_kongs; /* of a name's first family */
+    struct str kind;
 } key_rows[] = {
-    {VALUE_ACCOUNT, STR_INIT("kong_acme:account:")},
-    {VALUE_CREDENTIAL, STR_INIT("kong_acme:cert_key:")},
-    {VALUE_BACKOFF, STR_INIT("kong_acme:fail_backoff:")},
-    {VALUE_RENEW_CONFIG, STR_INIT("kong_acme:renew_config:")},
-    {VALUE_ORDER, STR_INIT("reconcert:order:")},
-    {VALUE_FAILURE, STR_INIT("reconcert:failure:")},
-    {VALUE_DEMAND, STR_INIT("reconcert:demand:")},
-    {VALUE_SENT, STR_INIT("reconcert:sent:")},
+    {VALUE_ACCOUNT, true, STR_INIT("account:")},
+    {VALUE_CREDENTIAL, true, STR_INIT("cert_key:")},
+    {VALUE_BACKOFF, true, STR_INIT("fail_backoff:")},
+    {VALUE_RENEW_CONFIG, true, STR_INIT("renew_config:")},
+    {VALUE_ORDER, false, STR_INIT("order:")},
+    {VALUE_FAILURE, false, STR_INIT("failure:")},
+    {VALUE_DEMAND, false, STR_INIT("demand:")},
+    {VALUE_SENT, false, STR_INIT("sent:")},
 };
 
 static const char base64_digits[] =
@@ -86,24 +89,26 @@ static const struct key_row *row_of(enum value_type type)
 int value_key(const struct value *v, struct buf *out, struct error *e)
 {
     const struct key_row *row = row_of(v->type);
+    bool is_kongs = row && row->is_kongs && v->subject.family == FAMILY_FIRST;
     size_t start = out->len;
-    char hex[65];
+    char hex[65], room[SUBJECT_KEY_MAX];
 
     if (!row)
         BUG("a value without a type");
     if (v->apart) {
         if (digest_sha256_hex(v->directory, hex))
             return error_memory(e);
-        buf_str(out, apart_prefix);
+        buf_str(out, own_prefix);
         buf_printf(out, "%.*s:", APART_DIGITS, hex);
     }
-    buf_str(out, row->prefix);
+    buf_str(out, is_kongs ? kong_prefix : own_prefix);
+    buf_str(out, row->kind);
     if (v->type == VALUE_ACCOUNT) {
         buf_str(out, v->u.account.api_uri);
         buf_char(out, ':');
-        append_base64(out, v->name);
+        append_base64(out, v->u.account.email);
     } else {
-        buf_str(out, v->name);
+        buf_str(out, subject_key(&v->subject, room));
     }
     if (out->failed)
         return error_memory(e);
@@ -124,10 +129,10 @@ static bool is_lower_hex(struct str s)
 /* Cuts the prefix of a directory's own state off `key`. */
 static bool cut_apart(struct str *key)
 {
-    size_t from = apart_prefix.len;
+    size_t from = own_prefix.len;
     size_t to = from + APART_DIGITS;
 
-    if (!str_starts(*key, apart_prefix) || key->len <= to || key->ptr[to] != ':' ||
+    if (!str_starts(*key, own_prefix) || key->len <= to || key->ptr[to] != ':' ||
         !is_lower_hex(str_slice(*key, from, to)))
         return false;
     *key = str_slice(*key, to + 1, key->len);
@@ -153,23 +158,40 @@ static int parse_account(struct str rest, struct arena *arena, struct value *v)
     if (!decode_base64(digits, email, &len))
         return 0;
     v->u.account.api_uri = str_slice(rest, 0, colon - 1);
-    v->name = (struct str){email, len};
+    v->u.account.email = (struct str){email, len};
     return 1;
+}
+
+/* Cuts what stands before the host, the family or the account off; NULL: none of ours. */
+static const struct key_row *cut_kind(struct str *key, bool *is_kongs)
+{
+    struct str prefix = str_starts(*key, kong_prefix) ? kong_prefix : own_prefix;
+
+    *is_kongs = prefix.ptr == kong_prefix.ptr;
+    if (!str_starts(*key, prefix))
+        return NULL;
+    *key = str_slice(*key, prefix.len, key->len);
+    for (size_t i = 0; i < ARRAY_LENGTH(key_rows); i++)
+        if (str_starts(*key, key_rows[i].kind)) {
+            *key = str_slice(*key, key_rows[i].kind.len, key->len);
+            return &key_rows[i];
+        }
+    return NULL;
 }
 
 int value_key_parse(struct str key, struct arena *arena, struct value *v)
 {
+    const struct key_row *row;
+    bool is_kongs;
+
     memset(v, 0, sizeof(*v));
     v->apart = cut_apart(&key);
-    for (size_t i = 0; i < ARRAY_LENGTH(key_rows); i++) {
-        if (!str_starts(key, key_rows[i].prefix))
-            continue;
-        v->type = key_rows[i].type;
-        key = str_slice(key, key_rows[i].prefix.len, key.len);
-        if (v->type == VALUE_ACCOUNT)
-            return parse_account(key, arena, v);
-        v->name = key;
-        return key.len > 0 && key.len <= VALUE_NAME_MAX;
-    }
-    return 0;
+    row = cut_kind(&key, &is_kongs);
+    if (!row)
+        return 0;
+    v->type = row->type;
+    if (v->type == VALUE_ACCOUNT)
+        return is_kongs ? parse_account(key, arena, v) : 0;
+    return subject_parse(key, &v->subject) && v->subject.name.len <= VALUE_NAME_MAX &&
+           is_kongs == (row->is_kongs && v->subject.family == FAMILY_FIRST);
 }

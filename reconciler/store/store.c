@@ -299,38 +299,13 @@ static void take_away(struct store *s, struct store_name *n, enum value_type typ
 
 /* ---- accounts ---- */
 
-#define ACCOUNT_HEAD offsetof(struct store_account, account)
-
-static void free_account(struct store_account *a)
-{
-    if (!a)
-        return;
-    free_text(a->directory);
-    free_text(a->email);
-    record_free(VALUE_ACCOUNT, a, ACCOUNT_HEAD);
-}
-
-static struct store_account *make_account(const struct value *v)
-{
-    struct store_account *a = record_new(v, ACCOUNT_HEAD);
-
-    if (!a)
-        return NULL;
-    a->directory = copy_text(v->directory);
-    a->email = copy_text(v->name);
-    if (a->directory.ptr && a->email.ptr)
-        return a;
-    free_account(a);
-    return NULL;
-}
-
 /* The place of the account with this logical key; the end where there is none. */
 static size_t account_place(const struct store *s, const struct value *v)
 {
     size_t i = 0;
 
     while (i < s->accounts.len &&
-           !(str_equal(s->accounts.items[i]->email, v->name) &&
+           !(str_equal(s->accounts.items[i]->account.email, v->u.account.email) &&
              str_equal(s->accounts.items[i]->account.api_uri, v->u.account.api_uri)))
         i++;
     return i;
@@ -344,17 +319,17 @@ static int apply_account(struct store *s, const struct value *v, struct error *e
     if (v->gone) {
         if (at == s->accounts.len)
             return 0;
-        free_account(s->accounts.items[at]);
+        free_kept(VALUE_ACCOUNT, s->accounts.items[at]);
         s->accounts.items[at] = s->accounts.items[--s->accounts.len];
         return 0;
     }
-    a = make_account(v);
+    a = make_kept(v);
     if (!a || vec_reserve(&s->accounts)) {
-        free_account(a);
+        free_kept(VALUE_ACCOUNT, a);
         return error_memory(e);
     }
     if (at < s->accounts.len)
-        free_account(s->accounts.items[at]);
+        free_kept(VALUE_ACCOUNT, s->accounts.items[at]);
     else
         s->accounts.len++;
     s->accounts.items[at] = a;
@@ -366,7 +341,7 @@ const struct store_account *store_find_account(const struct store *s, struct str
 {
     for (size_t i = 0; i < s->accounts.len; i++)
         if (str_equal(s->accounts.items[i]->directory, directory) &&
-            str_equal(s->accounts.items[i]->email, email))
+            str_equal(s->accounts.items[i]->account.email, email))
             return s->accounts.items[i];
     return NULL;
 }
@@ -375,7 +350,7 @@ const struct store_account *store_find_account(const struct store *s, struct str
 
 static void apply_gone(struct store *s, const struct value *v)
 {
-    struct store_name *n = store_find(s, v->name);
+    struct store_name *n = store_find(s, v->subject.name);
 
     if (!n || is_empty(n))
         return;
@@ -386,11 +361,11 @@ static void apply_gone(struct store *s, const struct value *v)
 
 static int apply_name(struct store *s, const struct value *v, struct error *e)
 {
-    struct store_name *n = store_find(s, v->name);
+    struct store_name *n = store_find(s, v->subject.name);
     bool is_new = !n;
 
     if (is_new)
-        n = make_name(s, v->name);
+        n = make_name(s, v->subject.name);
     if (!n)
         return error_memory(e);
     if (!apply_to(s, n, v, e))
@@ -424,7 +399,8 @@ void store_loaded(struct store *s)
 static void begin_value(const struct store *s, const struct store_name *n, enum value_type type,
                         struct str directory, struct value *v)
 {
-    *v = (struct value){.type = type, .apart = s->apart, .directory = directory, .name = n->name};
+    *v = (struct value){
+        .type = type, .apart = s->apart, .directory = directory, .subject.name = n->name};
 }
 
 bool store_credential_value(const struct store *s, const struct store_name *n, struct value *v)
@@ -477,7 +453,6 @@ bool store_account_value(const struct store *s, size_t i, struct value *v)
     *v = (struct value){.type = VALUE_ACCOUNT,
                         .apart = s->apart,
                         .directory = a->directory,
-                        .name = a->email,
                         .u.account = a->account};
     return true;
 }
@@ -524,7 +499,7 @@ void store_free(struct store *s)
     phrase_pool_fini(&s->phrases);
     slab_pool_fini(&s->slabs);
     for (size_t i = 0; i < s->accounts.len; i++)
-        free_account(s->accounts.items[i]);
+        free_kept(VALUE_ACCOUNT, s->accounts.items[i]);
     vec_free(&s->accounts);
     free(s->directory);
     free(s);

@@ -58,7 +58,7 @@ struct store_name {
 };
 
 struct store_account {
-    struct str directory, email;
+    struct str directory;
     struct value_account account;
 };
 

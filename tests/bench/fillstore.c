@@ -51,8 +51,10 @@ static int make_value(struct leaf_maker *m, unsigned number, const struct key *k
 
     leaf_name(number, r->name);
     leaf_maker_times(m, &begin, &end);
-    *v = (struct value){
-        .type = VALUE_CREDENTIAL, .apart = true, .directory = directory, .name = str_from(r->name)};
+    *v = (struct value){.type = VALUE_CREDENTIAL,
+                        .apart = true,
+                        .directory = directory,
+                        .subject.name = str_from(r->name)};
     c->leaf = (struct str){(const char *)r->leaf, size};
     c->chain = chain;
     c->key = (struct str){(const char *)k->scalar, SCALAR_SIZE};

@@ -55,8 +55,9 @@ static void make_fields(struct value_sample *s, uint64_t seed, size_t size)
 
     switch (v->type) {
     case VALUE_ACCOUNT:
-        v->u.account = (struct value_account){STR("https://ca.test/"), str_from(s->text),
-                                              str_from(s->url), (int64_t)next(&seed)};
+        v->u.account =
+            (struct value_account){STR("https://ca.test/"), str_from(s->name), str_from(s->text),
+                                   str_from(s->url), (int64_t)next(&seed)};
         break;
     case VALUE_CREDENTIAL:
         make_credential(s, seed, size);
@@ -106,7 +107,8 @@ void value_sample_make(struct value_sample *s, enum value_type type, unsigned na
     snprintf(s->text, sizeof(s->text), "urn:ietf:params:acme:error:dns: attempt %llu",
              (unsigned long long)seed);
     s->v.type = type;
-    s->v.name = str_from(s->name);
+    if (type != VALUE_ACCOUNT)
+        s->v.subject.name = str_from(s->name);
     s->v.directory = str_from(s->directory);
     s->v.apart = name % 3 == 0;
     make_fields(s, seed, size);
@@ -150,7 +152,9 @@ void value_sample_print(const struct value *v, struct buf *out)
     const struct failure *f = &v->u.failure;
 
     buf_printf(out, "%d apart=%d", v->type, v->apart);
-    print_text(out, "name", v->name);
+    print_text(out, "name", v->type == VALUE_ACCOUNT ? v->u.account.email : v->subject.name);
+    if (v->subject.family)
+        buf_printf(out, " family=%d", v->subject.family);
     print_text(out, "directory", v->directory);
     switch (v->type) {
     case VALUE_ACCOUNT:

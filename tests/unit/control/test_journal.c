@@ -56,13 +56,12 @@ static void begin_with(const struct storage_options *options)
     CU_ASSERT_EQUAL(storage_load(storage, load_nothing, NULL, &problems, &e), 0);
     chains = chain_pool_new();
     store = store_new(&(struct store_options){0}, chains);
-    journal = journal_new(
-        &(struct journal_options){.jobs = jobs,
-                                  .storage = storage,
-                                  .store = store,
-                                  .ready = on_ready,
-                                  .vanished = on_vanished},
-        &e);
+    journal = journal_new(&(struct journal_options){.jobs = jobs,
+                                                    .storage = storage,
+                                                    .store = store,
+                                                    .ready = on_ready,
+                                                    .vanished = on_vanished},
+                          &e);
     CU_ASSERT_PTR_NOT_NULL_FATAL(journal);
     done_count = failed_count = vanished_count = 0;
     known_when_told = true;
@@ -115,7 +114,7 @@ static void settle(void)
 static void put(const char *name)
 {
     const struct value v = {.type = VALUE_DEMAND,
-                            .name = str_from(name),
+                            .subject.name = str_from(name),
                             .directory = STR("https://ca.example/dir"),
                             .u.demand = {.last_seen_at = 1000}};
     struct error e;

@@ -34,7 +34,7 @@ static void end(void)
 static void apply_sent(struct str directory, struct str times)
 {
     const struct value v = {
-        .type = VALUE_SENT, .directory = directory, .name = NAME, .u.sent.times = times};
+        .type = VALUE_SENT, .directory = directory, .subject.name = NAME, .u.sent.times = times};
     struct error e;
 
     CU_ASSERT_EQUAL_FATAL(store_apply(store, &v, &e), 0);
@@ -44,7 +44,7 @@ static void apply_sent(struct str directory, struct str times)
 static void apply_order(struct str url)
 {
     struct buf packed = BUF_SECRET(KEY_PACKED_MAX), pem = BUF_SECRET(KEY_PEM_MAX);
-    struct value v = {.type = VALUE_ORDER, .directory = DIRECTORY, .name = NAME};
+    struct value v = {.type = VALUE_ORDER, .directory = DIRECTORY, .subject.name = NAME};
     struct error e;
 
     CU_ASSERT_EQUAL_FATAL(key_generate_packed(KEY_P256, &packed, &e), 0);
@@ -136,7 +136,8 @@ static void bounded(void)
 
     begin();
     for (int i = 0; i < SENT_MAX + 50; i++) {
-        struct task *t = task_new(NULL, &(struct issuance_wish){.name = NAME, .key_type = KEY_P256});
+        struct task *t =
+            task_new(NULL, &(struct issuance_wish){.name = NAME, .key_type = KEY_P256});
 
         CU_ASSERT_PTR_NOT_NULL_FATAL(t);
         task_take_up(t, store, DIRECTORY, clock_now());

@@ -272,13 +272,13 @@ static void test_limits(void)
     CU_ASSERT(storage_put(s, &sample.v, 1, &p.e) == -1 && p.e.kind == ERROR_LIMIT);
     sample.v.u.credential.leaf.len = VALUE_LEAF_MAX;
     CU_ASSERT(storage_put(s, &sample.v, 1, &p.e) == 0);
-    sample.v.name = (struct str){long_text, VALUE_NAME_MAX + 1};
+    sample.v.subject.name = (struct str){long_text, VALUE_NAME_MAX + 1};
     CU_ASSERT(storage_put(s, &sample.v, 1, &p.e) == -1 && p.e.kind == ERROR_LIMIT);
-    sample.v.name = STR("");
+    sample.v.subject.name = STR("");
     CU_ASSERT(storage_put(s, &sample.v, 1, &p.e) == -1 && p.e.kind == ERROR_INVALID);
-    sample.v.name = STR("a b");
+    sample.v.subject.name = STR("a b");
     CU_ASSERT(storage_put(s, &sample.v, 1, &p.e) == -1 && p.e.kind == ERROR_INVALID);
-    sample.v.name = STR("ok");
+    sample.v.subject.name = STR("ok");
     CU_ASSERT(storage_put(s, &sample.v, STORAGE_VALUES_MAX + 1, &p.e) == -1 &&
               p.e.kind == ERROR_LIMIT);
     storage_close(s);

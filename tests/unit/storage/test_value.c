@@ -19,23 +19,32 @@ static const struct {
     enum value_type type;
     bool apart;
     const char *name, *api_uri, *directory, *key;
+    enum key_family family;
 } keys[] = {
-    {VALUE_CREDENTIAL, false, "a.example", NULL, "", "kong_acme:cert_key:a.example"},
-    {VALUE_BACKOFF, false, "a.example", NULL, "", "kong_acme:fail_backoff:a.example"},
-    {VALUE_RENEW_CONFIG, false, "a.example", NULL, "", "kong_acme:renew_config:a.example"},
-    {VALUE_ORDER, false, "a.example", NULL, "", "reconcert:order:a.example"},
-    {VALUE_FAILURE, false, "a.example", NULL, "", "reconcert:failure:a.example"},
-    {VALUE_DEMAND, false, "a.example", NULL, "", "reconcert:demand:a.example"},
-    {VALUE_CREDENTIAL, false, "2001:db8::1", NULL, "", "kong_acme:cert_key:2001:db8::1"},
+    {VALUE_CREDENTIAL, false, "a.example", NULL, "", "kong_acme:cert_key:a.example", FAMILY_FIRST},
+    {VALUE_BACKOFF, false, "a.example", NULL, "", "kong_acme:fail_backoff:a.example", FAMILY_FIRST},
+    {VALUE_RENEW_CONFIG, false, "a.example", NULL, "", "kong_acme:renew_config:a.example",
+     FAMILY_FIRST},
+    {VALUE_ORDER, false, "a.example", NULL, "", "reconcert:order:a.example", FAMILY_FIRST},
+    {VALUE_FAILURE, false, "a.example", NULL, "", "reconcert:failure:a.example", FAMILY_FIRST},
+    {VALUE_DEMAND, false, "a.example", NULL, "", "reconcert:demand:a.example", FAMILY_FIRST},
+    {VALUE_CREDENTIAL, false, "2001:db8::1", NULL, "", "kong_acme:cert_key:2001:db8::1",
+     FAMILY_FIRST},
     {VALUE_ACCOUNT, false, "me@example.com", "https://acme-v02.api.letsencrypt.org", "",
-     "kong_acme:account:https://acme-v02.api.letsencrypt.org:bWVAZXhhbXBsZS5jb20="},
+     "kong_acme:account:https://acme-v02.api.letsencrypt.org:bWVAZXhhbXBsZS5jb20=", FAMILY_FIRST},
     {VALUE_ACCOUNT, false, "you@ab.de", "https://ca.test:14000/dir", "",
-     "kong_acme:account:https://ca.test:14000/dir:eW91QGFiLmRl"},
-    {VALUE_ACCOUNT, false, "", "https://ca.test/", "", "kong_acme:account:https://ca.test/:"},
+     "kong_acme:account:https://ca.test:14000/dir:eW91QGFiLmRl", FAMILY_FIRST},
+    {VALUE_ACCOUNT, false, "", "https://ca.test/", "",
+     "kong_acme:account:https://ca.test/:", FAMILY_FIRST},
     {VALUE_CREDENTIAL, true, "a.example", NULL, STAGING,
-     "reconcert:67f2750652314251:kong_acme:cert_key:a.example"},
+     "reconcert:67f2750652314251:kong_acme:cert_key:a.example", FAMILY_FIRST},
     {VALUE_ORDER, true, "a.example", NULL, STAGING,
-     "reconcert:67f2750652314251:reconcert:order:a.example"},
+     "reconcert:67f2750652314251:reconcert:order:a.example", FAMILY_FIRST},
+    {VALUE_CREDENTIAL, false, "a.example", NULL, "", "reconcert:cert_key:@rsa:a.example",
+     FAMILY_RSA},
+    {VALUE_ORDER, false, "a.example", NULL, "", "reconcert:order:@ecdsa:a.example", FAMILY_ECDSA},
+    {VALUE_SENT, true, "a.example", NULL, STAGING,
+     "reconcert:67f2750652314251:reconcert:sent:@rsa:a.example", FAMILY_RSA},
 };
 
 static void test_keys(void)
@@ -47,19 +56,23 @@ static void test_keys(void)
         struct buf out = BUF_INIT(TEXT_MAX);
         struct value v = {.type = keys[i].type, .apart = keys[i].apart};
         struct value back;
-        v.name = str_from(keys[i].name);
         v.directory = str_from(keys[i].directory);
         if (v.type == VALUE_ACCOUNT)
-            v.u.account.api_uri = str_from(keys[i].api_uri);
+            v.u.account = (struct value_account){.api_uri = str_from(keys[i].api_uri),
+                                                 .email = str_from(keys[i].name)};
+        else
+            v.subject = (struct subject){str_from(keys[i].name), keys[i].family};
         CU_ASSERT(value_key(&v, &out, &e) == 0);
         if (!str_equal_cstr(buf_view(&out), keys[i].key)) {
             fprintf(stderr, "%s instead of %s\n", out.data, keys[i].key);
             CU_FAIL("another key");
         }
         CU_ASSERT(value_key_parse(str_from(keys[i].key), arena, &back) == 1);
-        CU_ASSERT(back.type == v.type && back.apart == v.apart && str_equal(back.name, v.name));
+        CU_ASSERT(back.type == v.type && back.apart == v.apart);
+        CU_ASSERT(subject_compare(&back.subject, &v.subject) == 0);
         if (v.type == VALUE_ACCOUNT)
-            CU_ASSERT(str_equal(back.u.account.api_uri, v.u.account.api_uri));
+            CU_ASSERT(str_equal(back.u.account.api_uri, v.u.account.api_uri) &&
+                      str_equal(back.u.account.email, v.u.account.email));
         buf_free(&out);
     }
     arena_free(arena);
@@ -75,6 +88,11 @@ static void test_foreign_keys(void)
         "token#http-01",
         "cert_key:a.example",
         "kong_acme:account:nothing",
+        "kong_acme:order:a.example",
+        "reconcert:cert_key:a.example",
+        "kong_acme:cert_key:@rsa:a.example",
+        "reconcert:order:@dsa:a.example",
+        "reconcert:order:@rsa:",
         "kong_acme:account:https://ca.test/:bWV",
         "kong_acme:account:https://ca.test/:bW=V",
         "kong_acme:account:https://ca.test/:bWV*",
@@ -125,10 +143,11 @@ static void test_packed(void)
             chained = type == VALUE_CREDENTIAL && s.v.u.credential.chain.len;
             CU_ASSERT(packed_write(&s.v, &packed) == 0);
             v.type = s.v.type;
-            v.name = s.v.name;
+            v.subject.name = s.v.subject.name;
             v.apart = s.v.apart;
             if (type == VALUE_ACCOUNT)
-                v.u.account.api_uri = s.v.u.account.api_uri;
+                v.u.account = (struct value_account){.api_uri = s.v.u.account.api_uri,
+                                                     .email = s.v.u.account.email};
             CU_ASSERT(packed_read(buf_view(&packed), &v) == 0);
             CU_ASSERT(packed_chain_id(buf_view(&packed), id) == chained);
             CU_ASSERT(!chained || id[31] == 7);
@@ -166,7 +185,7 @@ static void test_packed_hostile(void)
                 struct value v = {.type = s.v.type};
                 struct error e;
                 packed.data[at] = (char)(packed.data[at] ^ mask);
-                v.name = STR("n");
+                v.subject.name = STR("n");
                 if (packed_read(buf_view(&packed), &v) == 0 && type == VALUE_CREDENTIAL)
                     CU_ASSERT(v.u.credential.leaf.len <= VALUE_LEAF_MAX);
                 (void)!value_check(&v, &e);
@@ -330,7 +349,8 @@ static void test_tolerated_json(void)
     CU_ASSERT(value_from_json(STR("kong_acme:renew_config:A.example"),
                               STR(" {\"expire_at\":1.7e+09,\"host\":\"A.example\"}\n"), arena, &v,
                               &e) == 0);
-    CU_ASSERT(v.u.renew_config.expire_at == 1700000000 && str_equal_cstr(v.name, "A.example"));
+    CU_ASSERT(v.u.renew_config.expire_at == 1700000000 &&
+              str_equal_cstr(v.subject.name, "A.example"));
     /* Brackets in a string are not depth. */
     CU_ASSERT(value_from_json(STR(FAILURE_KEY),
                               STR("{\"format\":1,\"text\":\"[[[[[[[[[[[[\\\"{{{{\"}"), arena, &v,

@@ -420,7 +420,7 @@ static void test_due(void)
         seed = seed * 6364136223846793005u + 1442695040888963407u;
         i = (unsigned)(seed >> 33) % DUE_NAMES;
         make(&s, VALUE_DEMAND, i, 1);
-        n = store_find(b.store, s.v.name);
+        n = store_find(b.store, s.v.subject.name);
         at[i] = seed >> 61 == 0 ? 0 : (int64_t)((seed >> 40) % 1000) + 1;
         CU_ASSERT(store_due_set(b.store, n, at[i]) == 0);
         CU_ASSERT(n->due_at == at[i]);
@@ -438,7 +438,7 @@ static void test_due(void)
         CU_ASSERT(n != NULL && n->due_at == 0);
         for (unsigned k = 0; n && k < DUE_NAMES; k++) {
             make(&s, VALUE_DEMAND, k, 1);
-            if (str_equal(s.v.name, n->name)) {
+            if (str_equal(s.v.subject.name, n->name)) {
                 CU_ASSERT(at[k] == first);
                 at[k] = 0;
             }

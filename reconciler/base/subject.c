@@ -1,0 +1,44 @@
+#include "subject.h"
+
+#include <string.h>
+
+#include "attr.h"
+
+static const struct str prefixes[FAMILY_COUNT] = {
+    [FAMILY_FIRST] = STR_INIT(""),
+    [FAMILY_ECDSA] = STR_INIT("@ecdsa:"),
+    [FAMILY_RSA] = STR_INIT("@rsa:"),
+};
+
+int subject_compare(const struct subject *a, const struct subject *b)
+{
+    int order = str_compare(a->name, b->name);
+
+    return order ? order : (a->family > b->family) - (a->family < b->family);
+}
+
+struct str subject_key(const struct subject *s, char room[SUBJECT_KEY_MAX])
+{
+    struct str prefix = prefixes[s->family];
+
+    if (!prefix.len)
+        return s->name;
+    if (s->name.len > SUBJECT_NAME_MAX)
+        return STR_NONE;
+    memcpy(room, prefix.ptr, prefix.len);
+    memcpy(room + prefix.len, s->name.ptr, s->name.len);
+    return (struct str){room, prefix.len + s->name.len};
+}
+
+bool subject_parse(struct str key, struct subject *s)
+{
+    for (int family = FAMILY_COUNT - 1; family >= FAMILY_FIRST; family--) {
+        struct str prefix = prefixes[family];
+
+        if (!str_starts(key, prefix))
+            continue;
+        *s = (struct subject){str_slice(key, prefix.len, key.len), (enum key_family)family};
+        return s->name.len > 0 && s->name.ptr[0] != '@';
+    }
+    return false;
+}
