@@ -20,3 +20,11 @@ const char *key_type_name(enum key_type type)
     }
     return "none";
 }
+
+enum key_type key_type_from(struct str name)
+{
+    for (int type = KEY_NONE + 1; type <= KEY_OTHER; type++)
+        if (str_equal_cstr(name, key_type_name((enum key_type)type)))
+            return (enum key_type)type;
+    return KEY_NONE;
+}

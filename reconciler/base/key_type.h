@@ -16,5 +16,7 @@ enum key_type {
 
 /* "ecdsa-p256", "rsa-2048" ...; what JSON output prints as key_type. */
 const char *key_type_name(enum key_type type);
+/* The reverse; KEY_NONE for any other word. */
+enum key_type key_type_from(struct str name);
 
 #endif

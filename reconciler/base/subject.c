@@ -1,5 +1,6 @@
 #include "subject.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "attr.h"
@@ -10,11 +11,29 @@ static const struct str prefixes[FAMILY_COUNT] = {
     [FAMILY_RSA] = STR_INIT("@rsa:"),
 };
 
+enum key_family subject_family(enum key_type type)
+{
+    if (type == KEY_P256 || type == KEY_P384)
+        return FAMILY_ECDSA;
+    return type == KEY_RSA_2048 || type == KEY_RSA_3072 || type == KEY_RSA_4096 ? FAMILY_RSA
+                                                                                : FAMILY_FIRST;
+}
+
 int subject_compare(const struct subject *a, const struct subject *b)
 {
     int order = str_compare(a->name, b->name);
 
     return order ? order : (a->family > b->family) - (a->family < b->family);
+}
+
+static int compare_items(const void *subject, const void *item)
+{
+    return subject_compare(subject, item);
+}
+
+const void *subject_find(const void *items, size_t count, size_t size, struct subject subject)
+{
+    return count ? bsearch(&subject, items, count, size, compare_items) : NULL;
 }
 
 struct str subject_key(const struct subject *s, char room[SUBJECT_KEY_MAX])

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 
+#include "key_type.h"
 #include "str.h"
 
 /*
@@ -23,6 +24,9 @@ struct subject {
     enum key_family family;
 };
 
+/* What a key of this type is; FAMILY_FIRST: none that a name can have besides its first. */
+enum key_family subject_family(enum key_type type);
+
 /* The first family of a name. */
 static inline struct subject subject_first(struct str name)
 {
@@ -31,6 +35,9 @@ static inline struct subject subject_first(struct str name)
 
 /* By name, then by family. */
 int subject_compare(const struct subject *a, const struct subject *b);
+
+/* Of sorted items, each of which begins with a struct subject: the one of `subject`, or NULL. */
+const void *subject_find(const void *items, size_t count, size_t size, struct subject subject);
 
 #define SUBJECT_NAME_MAX 255
 #define SUBJECT_KEY_MAX (SUBJECT_NAME_MAX + 8)

@@ -123,7 +123,7 @@ static void say_why(const struct action *deed, const struct action *now, int64_t
     if (now)
         plan_reason_print(now, at, &text);
     buf_cstr(&line, "reconcert: ");
-    buf_escaped(&line, deed->name);
+    buf_escaped(&line, deed->subject.name);
     buf_printf(&line, ": could not %s: ", plan_action_name(deed->action));
     render_outside(text.len ? buf_view(&text) : STR("the file no longer asks for it"), &line);
     buf_char(&line, '\n');
@@ -141,7 +141,7 @@ static int look_again(const struct command *c, const struct plan *errand, bool i
 
     *worst = OUTCOME_DONE;
     for (size_t i = 0; code == VERB_DONE && i < errand->count; i++) {
-        const struct action *deed = &errand->items[i], *now = plan_find(d.plan, deed->name);
+        const struct action *deed = &errand->items[i], *now = plan_find(d.plan, deed->subject);
         enum outcome outcome = judge(deed, now);
 
         if (outcome > *worst)
@@ -253,7 +253,7 @@ static int list_deeds(const struct saved_plan *saved, const struct dry_run *d, s
     if (!items)
         return error_memory(e);
     for (size_t i = 0; i < saved->count; i++) {
-        const struct action *fresh = plan_find(d->plan, saved->items[i].name);
+        const struct action *fresh = saved_find(&saved->items[i], d->plan);
         struct action *deed = &items[errand->count];
 
         if (!fresh || fresh->wanted != saved->items[i].action)
@@ -311,7 +311,7 @@ static int print_waiting(const struct work *w, struct error *e)
 
     buf_cstr(&out, "Nothing to do.\n");
     for (size_t i = 0; i < w->saved->count; i++) {
-        const struct action *a = plan_find(w->d->plan, w->saved->items[i].name);
+        const struct action *a = saved_find(&w->saved->items[i], w->d->plan);
 
         if (!a || (a->action != PLAN_WAIT && a->action != PLAN_BLOCK))
             continue;
@@ -321,7 +321,7 @@ static int print_waiting(const struct work *w, struct error *e)
             buf_cstr(&out, "blocked ");
         else
             buf_printf(&out, "waiting to %s ", plan_action_name(a->wanted));
-        buf_escaped(&out, a->name);
+        buf_escaped(&out, a->subject.name);
         buf_cstr(&out, ": ");
         render_outside(buf_view(&why), &out);
         buf_char(&out, '\n');
@@ -364,12 +364,8 @@ static int compare_and_act(const struct command *c, const struct saved_plan *sav
         code = -1;
         if (saved_compare(saved, d.plan, d.now, max_age, d.loaded->arena, &rest, &e) == 0 &&
             list_deeds(saved, &d, &errand, &e) == 0)
-            code = act(&(struct work){.c = c,
-                                      .d = &d,
-                                      .saved = saved,
-                                      .errand = &errand,
-                                      .set = set},
-                       &e);
+            code = act(
+                &(struct work){.c = c, .d = &d, .saved = saved, .errand = &errand, .set = set}, &e);
         if (code < 0) {
             output_error(&e);
             code = VERB_FAILED;

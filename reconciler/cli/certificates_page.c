@@ -108,14 +108,6 @@ int certificates_page_demands(const struct certificates_page *p, int64_t now, st
     return 0;
 }
 
-static enum key_type read_key_type(struct str text)
-{
-    for (int type = KEY_NONE + 1; type <= KEY_OTHER; type++)
-        if (str_equal_cstr(text, key_type_name((enum key_type)type)))
-            return (enum key_type)type;
-    return KEY_NONE;
-}
-
 /* `until` is when the name is tried again; the plan wants to know when it failed. */
 static void read_failures(const struct certificates_page *p, const struct document_node *entry,
                           struct str reason, int64_t until, const struct policy *policy,
@@ -135,12 +127,14 @@ static void read_failures(const struct certificates_page *p, const struct docume
     if (o->failure.permanent) {
         if (o->failure.count < POLICY_DAILY_FAILURES)
             o->failure.count = POLICY_DAILY_FAILURES;
-        o->failure.failed_at = until - policy_retry_at(o->failure.count, 0, 0, 0, o->name, policy);
+        o->failure.failed_at =
+            until - policy_retry_at(o->failure.count, 0, 0, 0, o->subject.name, policy);
     } else if (o->failure.kind == ERROR_NEEDLESS) {
-        o->failure.failed_at = until - policy_needless_until(o->failure.count, 0, o->name, policy);
+        o->failure.failed_at =
+            until - policy_needless_until(o->failure.count, 0, o->subject.name, policy);
     } else if (str_equal_cstr(reason, plan_reason_id(REASON_BACKOFF))) {
         o->failure.failed_at =
-            until - policy_retry_at(o->failure.count, 0, 0, lifetime, o->name, policy);
+            until - policy_retry_at(o->failure.count, 0, 0, lifetime, o->subject.name, policy);
     } else if (str_equal_cstr(reason, plan_reason_id(REASON_RATE_LIMITED)) ||
                str_equal_cstr(reason, plan_reason_id(REASON_ACCOUNT_LIMITED))) {
         o->failure.retry_at = until;
@@ -157,7 +151,7 @@ static void observe_entry(const struct certificates_page *p, const struct docume
     struct str reason = reading_text(r, reading_get(r, next, "because"), "reason");
 
     *o = (struct observed_name){
-        .name = reading_text(r, entry, "name"),
+        .subject.name = reading_text(r, entry, "name"),
         .facts.not_before = reading_time(r, entry, "not_before"),
         .facts.not_after = reading_time(r, entry, "not_after"),
         .managed.issuer = reading_text(r, entry, "issuer"),
@@ -169,7 +163,7 @@ static void observe_entry(const struct certificates_page *p, const struct docume
         /* Close enough for the CA's limits; the page does not say what our own clock said. */
         o->managed.issued_at = o->facts.not_before;
         o->directory = reading_text(r, entry, "ca");
-        o->facts.key_type = read_key_type(reading_text(r, entry, "key_type"));
+        o->facts.key_type = key_type_from(reading_text(r, entry, "key_type"));
         o->managed.active = !str_equal_cstr(state, "retired") &&
                             !str_equal_cstr(reason, plan_reason_id(REASON_FOUND_VALID));
     }

@@ -31,7 +31,7 @@ struct inspection {
 };
 
 /* The certificate field at hand. */
-struct subject {
+struct inspected {
     struct catalog_ref ref;
     struct place place;
     const char *field;
@@ -50,7 +50,7 @@ static const char *who(size_t index, char room[WHO_SIZE])
     return room;
 }
 
-static void check_dates(const struct inspection *x, const struct subject *s,
+static void check_dates(const struct inspection *x, const struct inspected *s,
                         const struct certificate_view *view, size_t index)
 {
     char room[WHO_SIZE], text[CLOCK_TEXT_SIZE];
@@ -72,7 +72,7 @@ static bool is_issued_by(const struct certificate_view *lower, const struct cert
     return str_equal(lower->issuer, upper->subject);
 }
 
-static void check_step(const struct inspection *x, const struct subject *s,
+static void check_step(const struct inspection *x, const struct inspected *s,
                        const struct certificate_view *lower, const struct certificate_view *upper,
                        size_t index)
 {
@@ -106,7 +106,7 @@ static int read_next(const struct inspection *x, struct pem_reader *reader,
     return 1;
 }
 
-static void say_skipped(const struct inspection *x, const struct subject *s,
+static void say_skipped(const struct inspection *x, const struct inspected *s,
                         const struct pem_reader *reader)
 {
     struct buf text = BUF_INIT(ERROR_MESSAGE_MAX);
@@ -123,7 +123,7 @@ static void say_skipped(const struct inspection *x, const struct subject *s,
 static void check_skipped(const struct inspection *x, struct catalog_ref ref,
                           const struct text *text, const char *field, enum pem_kind kind)
 {
-    const struct subject s = {.ref = ref, .place = text->place, .field = field};
+    const struct inspected s = {.ref = ref, .place = text->place, .field = field};
     struct pem_reader reader = PEM_READER(kind, text->value);
     struct pem_block block;
     struct error ignored;
@@ -135,7 +135,7 @@ static void check_skipped(const struct inspection *x, struct catalog_ref ref,
     say_skipped(x, &s, &reader);
 }
 
-static int check_chain(const struct inspection *x, const struct subject *s, struct str pem,
+static int check_chain(const struct inspection *x, const struct inspected *s, struct str pem,
                        struct certificate_view *leaf, struct error *e)
 {
     struct certificate_view views[2] = {0};
@@ -174,9 +174,9 @@ static int check_certificate(const struct inspection *x, uint32_t i, struct erro
     const struct text *const keys[PAIR_COUNT] = {&c->key, &c->key_alt};
 
     for (int pair = 0; pair < PAIR_COUNT && !c->unresolved.ptr; pair++) {
-        const struct subject s = {.ref = {i, ENTITY_CERTIFICATE},
-                                  .place = texts[pair]->place,
-                                  .field = pair_fields[pair]};
+        const struct inspected s = {.ref = {i, ENTITY_CERTIFICATE},
+                                    .place = texts[pair]->place,
+                                    .field = pair_fields[pair]};
 
         if (texts[pair]->value.ptr &&
             check_chain(x, &s, texts[pair]->value, &x->leaves[i].views[pair], e))

@@ -40,7 +40,8 @@ int plan_file_hash(const struct plan *plan, char hash[PLAN_FILE_HASH_SIZE], stru
     struct buf lines = BUF_INIT(PLAN_FILE_PIECE_MAX);
 
     for (size_t i = 0; i < plan->count; i++)
-        write_line(plan->items[i].action, plan->items[i].overrides, plan->items[i].name, &lines);
+        write_line(plan->items[i].action, plan->items[i].overrides, plan->items[i].subject.name,
+                   &lines);
     return finish_hash(&lines, hash, e);
 }
 
@@ -150,10 +151,12 @@ int plan_file_write(const char *path, const struct plan *plan, const struct rend
 
 #define PLAN_FORMAT 1
 
-static int by_name(const void *left, const void *right)
+static int by_identity(const void *left, const void *right)
 {
-    return str_compare(((const struct saved_action *)left)->name,
-                       ((const struct saved_action *)right)->name);
+    const struct saved_action *a = left, *b = right;
+    int order = str_compare(a->name, b->name);
+
+    return order ? order : (a->key_type > b->key_type) - (a->key_type < b->key_type);
 }
 
 static int read_action(const struct reading *r, const struct document_node *node,
@@ -163,6 +166,7 @@ static int read_action(const struct reading *r, const struct document_node *node
     struct str name = reading_text(r, node, "name");
 
     a->action = plan_action_from(reading_text(r, node, "action"));
+    a->key_type = key_type_from(reading_text(r, node, "key_type"));
     a->overrides = overrides && overrides->kind == DOCUMENT_MAP;
     if (!name.len || name.len > HOSTNAME_MAX || a->action == PLAN_NOTHING)
         return error_set(e, ERROR_INVALID, "an action in it is not understood");
@@ -183,9 +187,9 @@ static int read_actions(const struct reading *r, struct arena *arena, struct sav
         if (read_action(r, &nodes[i], arena, &items[i], e))
             return -1;
     if (count)
-        qsort(items, count, sizeof(*items), by_name);
+        qsort(items, count, sizeof(*items), by_identity);
     for (size_t i = 1; i < count; i++)
-        if (str_equal(items[i - 1].name, items[i].name))
+        if (by_identity(&items[i - 1], &items[i]) == 0)
             return error_set(e, ERROR_INVALID, "a name stands in it twice");
     saved->items = items;
     saved->count = count;

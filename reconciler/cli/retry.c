@@ -136,13 +136,13 @@ static int waive(struct shelf *shelf, const struct store_name *n, bool is_json, 
     if (is_json) {
         buf_cstr(out, out->len ? ",\n    " : "");
         json_out_object(&j);
-        json_out_member_str(&j, "name", n->name);
+        json_out_member_str(&j, "name", n->subject.name);
         json_out_member_str(&j, "last_error", n->failure->failure.text);
         json_out_member_int(&j, "failures", n->failure->failure.count);
         json_out_end(&j);
         return 0;
     }
-    buf_str(out, n->name);
+    buf_str(out, n->subject.name);
     buf_cstr(out, ": no server is running; the next one tries it at once\n");
     return 0;
 }
@@ -176,7 +176,7 @@ static int retry_here(const struct command *c, const struct settings *s, struct 
 
     names = rc ? NULL : store_sorted(shelf->observation.store, &count);
     for (size_t i = 0; names && rc == 0 && i < count; i++)
-        if (!name.len || str_equal(names[i]->name, name))
+        if (!name.len || str_equal(names[i]->subject.name, name))
             rc = waive(shelf, names[i], is_json, &lines, e);
     if (rc == 0)
         rc = print_waived(&lines, is_json, name, e);

@@ -69,8 +69,10 @@ struct sequence {
 static void on_order(void *context, int64_t at, const struct action *a, bool succeeded)
 {
     struct sequence *s = context;
-    const struct simulate_order order = {
-        .at = at, .name = a->name, .is_renewal = a->action == PLAN_RENEW, .failed = !succeeded};
+    const struct simulate_order order = {.at = at,
+                                         .name = a->subject.name,
+                                         .is_renewal = a->action == PLAN_RENEW,
+                                         .failed = !succeeded};
 
     s->failed |= vec_push(&s->orders, order) != 0;
 }

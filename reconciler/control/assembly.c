@@ -46,9 +46,8 @@ static int open_storage(struct control *c, struct error *e)
 {
     const struct settings *s = c->options->settings;
     const struct storage_options options = {.kind = STORAGE_FILE, .prefix = s->prefix};
-    const struct store_options which = {.apart = s->acme_server != NULL,
-                                        .directory = str_from(s->acme_server),
-                                        .now = clock_now()};
+    const struct store_options which = {
+        .apart = s->acme_server != NULL, .directory = str_from(s->acme_server), .now = clock_now()};
     struct storage_problems problems = {0};
     char text[ERROR_MESSAGE_MAX];
     int rc = 0;
@@ -272,14 +271,14 @@ static int open_status(struct control *c, const struct assembly_calls *calls, st
     return c->watch ? 0 : -1;
 }
 
-static int64_t ordering_since(void *context, struct str name)
+static int64_t ordering_since(void *context, struct subject subject)
 {
-    return issuance_since(context, name);
+    return issuance_since(context, subject);
 }
 
-static struct str ordering_trouble(void *context, struct str name)
+static struct str ordering_trouble(void *context, struct subject subject)
 {
-    return issuance_trouble(context, name);
+    return issuance_trouble(context, subject);
 }
 
 static int open_errand(struct control *c, struct error *e)

@@ -33,7 +33,7 @@ size_t errand_print(const struct plan *plan, struct buf *out)
         if (!errand_is_deed(a))
             continue;
         buf_printf(out, "%s%s ", plan_action_name(a->action), a->overrides ? "+" : "");
-        buf_str(out, a->name);
+        buf_str(out, a->subject.name);
         buf_char(out, '\n');
         count++;
     }
@@ -132,6 +132,6 @@ bool errand_allows(const struct errand *t, const struct action *a)
 
     if (!errand_is_deed(a))
         return true;
-    deed = bsearch(&a->name, t->items, t->count, sizeof(*t->items), compare_name);
+    deed = bsearch(&a->subject.name, t->items, t->count, sizeof(*t->items), compare_name);
     return deed && deed->action == a->action && (!a->overrides || deed->overrides);
 }

@@ -276,16 +276,16 @@ static bool is_served(const struct generation *g, const struct action *a, int64_
         return false;
     if (plan_is_good(o, &g->policy, now))
         return true;
-    return explain_choose(g->loaded->model, a->name, o, &g->policy, now).served <=
+    return explain_choose(g->loaded->model, a->subject.name, o, &g->policy, now).served <=
            SERVED_MANAGED_STALE;
 }
 
 int generation_serve(const struct generation_state *state, const struct generation *g,
                      const struct action *a, int64_t now, struct error *e)
 {
-    const struct store_name *n = store_find(state->store, a->name);
+    const struct store_name *n = store_find(state->store, a->subject);
 
-    return index_set_managed(state->index, a->name,
+    return index_set_managed(state->index, a->subject.name,
                              n && is_served(g, a, now) ? n->credential : NULL, e);
 }
 
@@ -308,7 +308,7 @@ static void keep_date(const struct generation_state *state, struct action *a, in
         a->at = stopped_until;
         return;
     }
-    n = store_find(state->store, a->name);
+    n = store_find(state->store, a->subject);
     if (!n || n->limited_until <= now)
         return;
     a->action = PLAN_WAIT;

@@ -236,7 +236,7 @@ static void tell_of_names(struct control *c, enum condition_id id, const struct 
         condition_clear(&c->conditions, id);
         return;
     }
-    buf_printf(&text, "%.*s: ", STR_ARG(str_slice(first->name, 0, 100)));
+    buf_printf(&text, "%.*s: ", STR_ARG(str_slice(first->subject.name, 0, 100)));
     plan_reason_print(first, now, &text);
     text.len = text.len < ERROR_MESSAGE_MAX - 64 ? text.len : ERROR_MESSAGE_MAX - 64;
     if (count > 1)
@@ -339,7 +339,7 @@ static void log_blocked(const struct plan *plan, int64_t now)
             continue;
         plan_reason_print(a, now, &why);
         log_event(LOG_WARN, "certificate_blocked",
-                  LOG_FIELDS(log_str("name", a->name), log_str("because", buf_view(&why))));
+                  LOG_FIELDS(log_str("name", a->subject.name), log_str("because", buf_view(&why))));
         buf_free(&why);
     }
     if (count > INTAKE_BLOCKED_LOGGED)

@@ -14,7 +14,14 @@
 
 static struct str key_of_task(const void *item)
 {
-    return str_from(((const struct task *)item)->name);
+    return str_from(((const struct task *)item)->key_text);
+}
+
+static struct task *find(const struct issuance *i, struct subject subject)
+{
+    char room[SUBJECT_KEY_MAX];
+
+    return map_find(&i->by_name, subject_key(&subject, room));
 }
 
 int issuance_use(struct issuance *i, const struct authority_options *options, struct error *e)
@@ -100,7 +107,7 @@ static size_t admissible(const struct issuance *i)
 static void log_begun(const struct task *t)
 {
     const struct log_field fields[] = {
-        log_cstr("name", t->name), log_cstr("ca", t->authority->directory),
+        log_str("name", t->subject.name), log_cstr("ca", t->authority->directory),
         t->url ? log_cstr("resumed_order", t->url) : LOG_END, LOG_END};
 
     log_event(LOG_NOTICE, t->is_renewal ? "certificate_renewing" : "certificate_ordering", fields);
@@ -345,7 +352,7 @@ static int want_anew(struct issuance *i, const struct issuance_wish *wish, struc
 
 int issuance_want(struct issuance *i, const struct issuance_wish *wish, struct error *e)
 {
-    struct task *t = map_find(&i->by_name, wish->name);
+    struct task *t = find(i, wish->subject);
 
     if (!t)
         return want_anew(i, wish, e);
@@ -358,14 +365,14 @@ int issuance_want(struct issuance *i, const struct issuance_wish *wish, struct e
     return 0;
 }
 
-void issuance_unwant(struct issuance *i, struct str name)
+void issuance_unwant(struct issuance *i, struct subject subject)
 {
-    struct task *t = map_find(&i->by_name, name);
+    struct task *t = find(i, subject);
 
     if (!t || t->state != TASK_QUEUED)
         return;
     urgent_remove(&i->queue, t);
-    map_take(&i->by_name, name);
+    map_take(&i->by_name, key_of_task(t));
     task_free(t);
 }
 
@@ -374,34 +381,35 @@ void issuance_unwant_all(struct issuance *i)
     struct task *t;
 
     while ((t = urgent_first(&i->queue)))
-        issuance_unwant(i, str_from(t->name));
+        issuance_unwant(i, t->subject);
 }
 
-bool issuance_has(const struct issuance *i, struct str name)
+bool issuance_has(const struct issuance *i, struct subject subject)
 {
-    return map_find(&i->by_name, name) != NULL;
+    return find(i, subject) != NULL;
 }
 
-int64_t issuance_since(const struct issuance *i, struct str name)
+int64_t issuance_since(const struct issuance *i, struct subject subject)
 {
-    const struct task *t = map_find(&i->by_name, name);
+    const struct task *t = find(i, subject);
 
     return t ? t->wanted_at : 0;
 }
 
-struct str issuance_trouble(const struct issuance *i, struct str name)
+struct str issuance_trouble(const struct issuance *i, struct subject subject)
 {
-    const struct task *t = map_find(&i->by_name, name);
+    const struct task *t = find(i, subject);
 
     return t ? str_from(t->trouble) : STR_NONE;
 }
 
-void issuance_close(struct issuance *i, struct str name)
+void issuance_close(struct issuance *i, struct subject subject)
 {
-    struct task *t = map_take(&i->by_name, name);
+    struct task *t = find(i, subject);
 
     if (!t)
         return;
+    map_take(&i->by_name, key_of_task(t));
     authorities_release(&i->authorities, t->authority);
     task_free(t);
     step_wake(i);
@@ -410,7 +418,7 @@ void issuance_close(struct issuance *i, struct str name)
 static void hand_out(struct issuance *i, struct task *t)
 {
     const struct issuance_result result = {
-        .name = str_from(t->name),
+        .subject = t->subject,
         .chain = t->chain   ? str_from(t->chain)
                  : t->order ? acme_order_chain(t->order)
                             : STR_NONE,

@@ -8,6 +8,7 @@
 #include "reconciler/base/error.h"
 #include "reconciler/base/key_type.h"
 #include "reconciler/base/str.h"
+#include "reconciler/base/subject.h"
 #include "reconciler/base/urgency.h"
 
 struct authority_options;
@@ -45,10 +46,10 @@ struct issuance;
 
 /* What became of an order; views valid during the call. A failed one has no chain. */
 struct issuance_result {
-    struct str name;
+    struct subject subject;
     struct str chain; /* PEM, leaf first; checked against key and name */
     enum key_type key_type;
-    struct str key; /* packed */
+    struct str key;             /* packed */
     struct str preferred_chain; /* STR_NONE: any */
     bool lacks_chain;           /* the CA offered none that is preferred */
     struct str order_url;
@@ -67,13 +68,14 @@ struct issuance_options {
     void *context;
     int (*token_add)(void *context, struct str token, struct str answer, struct error *e);
     void (*token_remove)(void *context, struct str token);
-    /* Another newOrder for a name than the one that was wanted: does it fit the CA's limits? -1: *e. */
+    /* Another newOrder for a name than the one that was wanted: does it fit the CA's limits? -1:
+     * *e. */
     int (*draw)(void *context, struct str name, bool renewal, struct error *e);
     /* Tokens changed: announce them, then call issuance_announced with the generation. */
     void (*announce)(void *context);
     /* Something is ready for issuance_deliver. */
     void (*ready)(void *context);
-    /* Outcomes, from issuance_deliver. The name stays known until issuance_close. */
+    /* Outcomes, from issuance_deliver. The subject stays known until issuance_close. */
     void (*issued)(void *context, const struct issuance_result *result);
     void (*failed)(void *context, const struct issuance_result *result, const struct error *e,
                    bool is_resumable);
@@ -97,29 +99,29 @@ int issuance_prefer(struct issuance *i, struct str chain, struct error *e) MUST_
 
 /* An order to be queued. */
 struct issuance_wish {
-    struct str name;
+    struct subject subject;
     enum key_type key_type;
     bool is_renewal;
     struct urgency urgency;
 };
 
 /*
- * Queues an order for a name. One that is queued already gets the new urgency; one that is under
+ * Queues an order for a subject. One that is queued already gets the new urgency; one that is under
  * way is left alone. -1 with *e (memory).
  */
 int issuance_want(struct issuance *i, const struct issuance_wish *wish, struct error *e) MUST_CHECK;
-/* Takes a name that has not begun out of the queue. */
-void issuance_unwant(struct issuance *i, struct str name);
+/* Takes one that has not begun out of the queue. */
+void issuance_unwant(struct issuance *i, struct subject subject);
 void issuance_unwant_all(struct issuance *i);
 /* Is it queued or under way? */
-bool issuance_has(const struct issuance *i, struct str name);
+bool issuance_has(const struct issuance *i, struct subject subject);
 /* Since when (unix seconds); 0: it is not. */
-int64_t issuance_since(const struct issuance *i, struct str name);
+int64_t issuance_since(const struct issuance *i, struct subject subject);
 /* What the CA reports of its order's try, and goes on with; STR_NONE: nothing. Valid until the next
  * turn. */
-struct str issuance_trouble(const struct issuance *i, struct str name);
+struct str issuance_trouble(const struct issuance *i, struct subject subject);
 /* The outcome has been dealt with: the name is forgotten. */
-void issuance_close(struct issuance *i, struct str name);
+void issuance_close(struct issuance *i, struct subject subject);
 
 /* `generation` holds the tokens that announce was called for; pass its acknowledgement on. */
 void issuance_announced(struct issuance *i, uint64_t generation);

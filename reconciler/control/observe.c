@@ -29,7 +29,7 @@ static void observe_order(const struct store_name *n, const struct observe_optio
     int64_t since = open ? open->order.started_at : 0;
 
     if (options->ordering_since)
-        since = options->ordering_since(options->context, n->name);
+        since = options->ordering_since(options->context, n->subject);
     out->order_open = since || (open && !options->ordering_since);
     out->order_sent = is_sent(n, since);
     if (n->order && !open) {
@@ -38,7 +38,7 @@ static void observe_order(const struct store_name *n, const struct observe_optio
         out->next_directory = n->order->directory;
     }
     if (since && options->ordering_trouble)
-        out->order_trouble = options->ordering_trouble(options->context, n->name);
+        out->order_trouble = options->ordering_trouble(options->context, n->subject);
     if (!n->sent)
         return;
     out->sent = n->sent->sent.times;
@@ -48,8 +48,8 @@ static void observe_order(const struct store_name *n, const struct observe_optio
 void observe_name(const struct store_name *n, const struct observe_options *options,
                   struct observed_name *out)
 {
-    *out =
-        (struct observed_name){.name = n->name, .directory = n->directory, .managed = n->managed};
+    *out = (struct observed_name){
+        .subject = n->subject, .directory = n->directory, .managed = n->managed};
     if (n->credential) {
         out->has_certificate = true;
         out->facts = n->credential->facts;
@@ -147,8 +147,9 @@ int observe_demands(struct store *store, int64_t now, struct arena *arena,
     kept = 0;
     for (size_t i = 0; i < names; i++)
         if (observe_is_demanded(sorted[i], now))
-            list[kept++] = (struct desired_demand){.name = arena_str(arena, sorted[i]->name),
-                                                   .last_seen_at = sorted[i]->last_seen_at};
+            list[kept++] =
+                (struct desired_demand){.name = arena_str(arena, sorted[i]->subject.name),
+                                        .last_seen_at = sorted[i]->last_seen_at};
     *demands = list;
     *count = kept;
     return 0;

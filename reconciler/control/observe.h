@@ -20,9 +20,9 @@ struct observe_options {
      * as such (a reading verb cannot tell). The daemon itself takes journaled ones up again, so
      * they do not hold it back.
      */
-    int64_t (*ordering_since)(void *context, struct str name);
+    int64_t (*ordering_since)(void *context, struct subject subject);
     /* What the CA says of an order under way; valid until the next turn. NULL: nobody can tell. */
-    struct str (*ordering_trouble)(void *context, struct str name);
+    struct str (*ordering_trouble)(void *context, struct subject subject);
     void *context;
 };
 

@@ -65,13 +65,13 @@ enum outcome outcome_judge(const struct certificate_facts *issued, struct str na
 struct value outcome_value(const struct store *store, const struct issuance_result *r,
                            const struct error *e, int64_t now)
 {
-    const struct store_name *n = store_find(store, r->name);
+    const struct store_name *n = store_find(store, r->subject);
 
     return (struct value){
         .type = VALUE_FAILURE,
         .apart = r->apart,
         .directory = r->directory,
-        .subject.name = r->name,
+        .subject = r->subject,
         .u.failure = {.count = (n && n->failure ? n->failure->failure.count : 0) + 1,
                       .failed_at = now,
                       .retry_at = e->retry_at,
@@ -83,9 +83,9 @@ struct value outcome_value(const struct store *store, const struct issuance_resu
 /* When a name is tried again behind the failure `v`, or the order in vain. */
 static int64_t next_attempt(const struct pass *p, const struct value *v, int64_t now)
 {
-    const struct store_name *n = store_find(p->state->store, v->subject.name);
-    struct observed_name o = {.name = v->subject.name};
-    struct desired_name desired = {.name = v->subject.name};
+    const struct store_name *n = store_find(p->state->store, v->subject);
+    struct observed_name o = {.subject = v->subject};
+    struct desired_name desired = {.subject = v->subject};
 
     if (n)
         observe_name(n, &(struct observe_options){0}, &o);
@@ -132,7 +132,7 @@ bool outcome_is_of_account(struct pass *p, struct policy *policy, const struct i
         condition_set(p->conditions, CONDITION_ACCOUNT_LIMITED, text);
         return false;
     }
-    issuance_close(p->issuance, r->name);
-    pass_name(p, r->name, now);
+    issuance_close(p->issuance, r->subject);
+    pass_name(p, r->subject, now);
     return true;
 }

@@ -111,11 +111,12 @@ static unsigned print_ready(const struct pages *p, struct buf *out)
 /* ---- ours ---- */
 
 /* `desired` NULL: it is listed only if its retirement waits. */
-static void print_name(const struct pages *p, struct str name, const struct desired_name *desired,
-                       const struct render_options *options, struct json_out *j)
+static void print_name(const struct pages *p, struct subject subject,
+                       const struct desired_name *desired, const struct render_options *options,
+                       struct json_out *j)
 {
     const struct generation_state *state = p->pass->state;
-    const struct store_name *n = store_find(state->store, name);
+    const struct store_name *n = store_find(state->store, subject);
     struct generation_name which = {.desired = desired};
     struct observed_name observed;
     struct action a;
@@ -158,10 +159,10 @@ static void next_unasked(const struct pages *p, struct store_name *const *names,
         bool may_retire = p->pass->state->approved && n->credential && n->managed.active;
 
         u->desired = NULL;
-        if ((!n->last_seen_at && !may_retire) || is_asked(desired_find(g->desired, n->name)))
+        if ((!n->last_seen_at && !may_retire) || is_asked(desired_find(g->desired, n->subject)))
             continue;
         if (n->last_seen_at)
-            u->desired = pass_find_desired(p->pass, n->name, now, &u->room);
+            u->desired = pass_find_desired(p->pass, n->subject, now, &u->room);
         if (u->desired || may_retire)
             u->name = n;
     }
@@ -186,11 +187,11 @@ static void print_certificates(const struct pages *p, int64_t now, struct json_o
 
             if (asked && !is_asked(asked))
                 continue;
-            for (; u.name && (!asked || str_compare(u.name->name, asked->name) < 0);
+            for (; u.name && (!asked || subject_compare(&u.name->subject, &asked->subject) < 0);
                  next_unasked(p, names, count, &at, now, &u))
-                print_name(p, u.name->name, u.desired, &options, j);
+                print_name(p, u.name->subject, u.desired, &options, j);
             if (asked)
-                print_name(p, asked->name, asked, &options, j);
+                print_name(p, asked->subject, asked, &options, j);
         }
     }
     json_out_end(j);
@@ -290,12 +291,13 @@ unsigned pages_print_failed(const struct pages *p, struct str name, int64_t now,
     json_out_key(&j, "certificates");
     json_out_array(&j);
     if (g && name.len)
-        print_name(p, name, pass_find_desired(p->pass, name, now, &room), &options, &j);
+        print_name(p, subject_first(name),
+                   pass_find_desired(p->pass, subject_first(name), now, &room), &options, &j);
     names = g && !name.len ? store_sorted(p->pass->state->store, &count) : NULL;
     for (size_t i = 0; names && i < count; i++)
         if (names[i]->failure)
-            print_name(p, names[i]->name, pass_find_desired(p->pass, names[i]->name, now, &room),
-                       &options, &j);
+            print_name(p, names[i]->subject,
+                       pass_find_desired(p->pass, names[i]->subject, now, &room), &options, &j);
     json_out_end(&j);
     json_out_end(&j);
     buf_char(out, '\n');

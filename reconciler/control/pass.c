@@ -28,61 +28,66 @@ struct errand {
     bool closes_order;
     bool is_stored; /* a new certificate: said aloud once it is durable */
     bool is_retry;  /* decided with the others that are due, the most urgent first */
-    char name[];
+    struct subject subject;
+    char key[];
 };
 
-static struct errand *errand_new(struct pass *p, struct str name)
+static struct errand *errand_new(struct pass *p, struct subject subject)
 {
-    struct errand *x = calloc(1, sizeof(*x) + name.len + 1);
+    char room[SUBJECT_KEY_MAX];
+    struct str key = subject_key(&subject, room);
+    struct errand *x = calloc(1, sizeof(*x) + key.len);
 
     if (!x)
         return NULL;
     x->pass = p;
-    memcpy(x->name, name.ptr, name.len);
+    memcpy(x->key, key.ptr, key.len);
+    (void)!subject_parse((struct str){x->key, key.len}, &x->subject);
     return x;
 }
 
-static void log_stored(const struct pass *p, struct str name)
+static void log_stored(const struct pass *p, struct subject subject)
 {
-    const struct store_name *n = store_find(p->state->store, name);
+    const struct store_name *n = store_find(p->state->store, subject);
     char until[CLOCK_TEXT_SIZE];
 
     if (!n || !n->credential)
         return;
     log_event(
         LOG_NOTICE, "certificate_stored",
-        LOG_FIELDS(log_str("name", name), log_str("issuer", n->managed.issuer),
+        LOG_FIELDS(log_str("name", subject.name), log_str("issuer", n->managed.issuer),
                    log_cstr("not_after", clock_print(n->credential->facts.not_after, until))));
 }
 
-static void due_now(struct pass *p, struct str name)
+static void due_now(struct pass *p, struct subject subject)
 {
-    struct store_name *n = store_find(p->state->store, name);
+    struct store_name *n = store_find(p->state->store, subject);
 
     if (n && store_due_set(p->state->store, n, clock_now()))
-        log_event(LOG_ERROR, "due_failed", LOG_FIELDS(log_str("name", name)));
+        log_event(LOG_ERROR, "due_failed", LOG_FIELDS(log_str("name", subject.name)));
 }
 
-/* What was to be recorded is durable, or is not: either way the name is decided again. */
+/* What was to be recorded is durable, or is not: either way the subject is decided again. */
 static void on_recorded(void *context, const struct error *e)
 {
     struct errand *x = context;
-    struct str name = str_from(x->name);
+    struct subject subject = x->subject;
+    struct str name = subject.name;
     bool had_overridden = index_overrides(x->pass->state->index, name);
 
     if (x->closes_order)
-        issuance_close(x->pass->issuance, name);
+        issuance_close(x->pass->issuance, subject);
     if (e) {
         x->pass->storage_failed(x->pass->context, e);
     } else if (x->is_stored) {
         demands_end(x->pass->demands, name);
-        log_stored(x->pass, name);
+        log_stored(x->pass, subject);
     }
     x->pass->retries -= x->is_retry;
     if (x->is_retry && !e)
-        due_now(x->pass, name);
+        due_now(x->pass, subject);
     else
-        pass_name(x->pass, name, clock_now());
+        pass_name(x->pass, subject, clock_now());
     if (!had_overridden && index_overrides(x->pass->state->index, name))
         log_event(LOG_NOTICE, "declared_certificate_overridden", LOG_FIELDS(log_str("name", name)));
     free(x);
@@ -97,7 +102,7 @@ static void record(struct pass *p, const struct value *values, size_t count, str
     error_memory(&e);
     log_failure(LOG_CRIT, "record_failed", &e, LOG_FIELDS(log_str("name", values[0].subject.name)));
     if (x && x->closes_order)
-        issuance_close(p->issuance, str_from(x->name));
+        issuance_close(p->issuance, x->subject);
     if (x)
         p->retries -= x->is_retry;
     free(x);
@@ -105,29 +110,29 @@ static void record(struct pass *p, const struct value *values, size_t count, str
 
 void pass_record(struct pass *p, const struct value *values, size_t count)
 {
-    record(p, values, count, errand_new(p, values[0].subject.name));
+    record(p, values, count, errand_new(p, values[0].subject));
 }
 
 /* ---- carrying out ---- */
 
 static struct value gone_value(enum value_type type, bool apart, struct str directory,
-                               struct str name)
+                               struct subject subject)
 {
     return (struct value){
-        .type = type, .gone = true, .apart = apart, .directory = directory, .subject.name = name};
+        .type = type, .gone = true, .apart = apart, .directory = directory, .subject = subject};
 }
 
-static void set_active(struct pass *p, struct str name, bool active)
+static void set_active(struct pass *p, struct subject subject, bool active)
 {
-    const struct store_name *n = store_find(p->state->store, name);
+    const struct store_name *n = store_find(p->state->store, subject);
     struct value v;
 
     if (!n || !store_credential_value(p->state->store, n, &v))
         return;
     v.u.credential.managed.active = active;
     log_event(LOG_NOTICE, active ? "certificate_adopted" : "certificate_retired",
-              LOG_FIELDS(log_str("name", name)));
-    record(p, &v, 1, errand_new(p, name));
+              LOG_FIELDS(log_str("name", subject.name)));
+    record(p, &v, 1, errand_new(p, subject));
 }
 
 int pass_set_date(const struct generation_state *state, struct store_name *n, int64_t at)
@@ -138,12 +143,12 @@ int pass_set_date(const struct generation_state *state, struct store_name *n, in
 }
 
 /* Not before `at`: the CA would refuse it. */
-static void put_off(struct pass *p, struct str name, int64_t at)
+static void put_off(struct pass *p, struct subject subject, int64_t at)
 {
-    struct store_name *n = store_need(p->state->store, name);
+    struct store_name *n = store_need(p->state->store, subject);
 
     if (!n || pass_set_date(p->state, n, at)) {
-        log_event(LOG_ERROR, "due_failed", LOG_FIELDS(log_str("name", name)));
+        log_event(LOG_ERROR, "due_failed", LOG_FIELDS(log_str("name", subject.name)));
         return;
     }
     store_limit_set(n, at);
@@ -157,19 +162,19 @@ static bool fits(struct pass *p, const struct action *a, int64_t now)
 {
     struct str directory = p->generation->desired->directory;
     const struct budget_request request = budget_request_of(a, directory, now);
-    struct store_name *n = store_find(p->state->store, a->name);
+    struct store_name *n = store_find(p->state->store, a->subject);
     struct error e;
     int64_t at;
 
     /* One that is taken up again has drawn on them before. */
-    if (issuance_has(p->issuance, a->name) ||
+    if (issuance_has(p->issuance, a->subject) ||
         (n && store_order_is_open(n, now) && n->order->order.url.len))
         return true;
     at = heed_breaker(p, now);
     if (at == now && p->budget)
         at = budget_promise(p->budget, &request, now);
     if (at > now) {
-        put_off(p, a->name, at);
+        put_off(p, a->subject, at);
         return false;
     }
     breaker_count(&p->breaker, now);
@@ -178,14 +183,14 @@ static bool fits(struct pass *p, const struct action *a, int64_t now)
     if (n)
         store_limit_set(n, 0);
     if (budget_take(p->budget, &request, now, &e))
-        log_failure(LOG_ERROR, "budget_failed", &e, LOG_FIELDS(log_str("name", a->name)));
+        log_failure(LOG_ERROR, "budget_failed", &e, LOG_FIELDS(log_str("name", a->subject.name)));
     return true;
 }
 
 static void order(struct pass *p, const struct action *a, int64_t now)
 {
-    const struct issuance_wish wish = {.name = a->name,
-                                       .key_type = p->generation->desired->key_type,
+    const struct issuance_wish wish = {.subject = a->subject,
+                                       .key_type = a->desired->key_type,
                                        .is_renewal = a->action == PLAN_RENEW,
                                        .urgency = budget_plan_urgency_of(a)};
     struct error e;
@@ -197,14 +202,14 @@ static void order(struct pass *p, const struct action *a, int64_t now)
         p->generation->policy.account_limited_until > now)
         issuance_retry(p->issuance);
     if (issuance_want(p->issuance, &wish, &e))
-        log_failure(LOG_ERROR, "order_failed", &e, LOG_FIELDS(log_str("name", a->name)));
+        log_failure(LOG_ERROR, "order_failed", &e, LOG_FIELDS(log_str("name", a->subject.name)));
 }
 
 /* Looked at again at the action's time, and when the certificate begins or ends: the declared one
  * is served before and after. */
 static int set_due(const struct generation_state *state, const struct action *a, int64_t now)
 {
-    struct store_name *n = store_find(state->store, a->name);
+    struct store_name *n = store_find(state->store, a->subject);
     int64_t at = a->at, begin, end;
 
     if (!n)
@@ -231,19 +236,19 @@ static void carry_out(struct pass *p, const struct action *a, int64_t now)
         order(p, a, now);
         break;
     case PLAN_ADOPT:
-        set_active(p, a->name, true);
+        set_active(p, a->subject, true);
         break;
     case PLAN_RETIRE:
-        issuance_unwant(p->issuance, a->name);
-        set_active(p, a->name, false);
+        issuance_unwant(p->issuance, a->subject);
+        set_active(p, a->subject, false);
         break;
     case PLAN_KEEP:
     case PLAN_WAIT:
     case PLAN_BLOCK:
         if (a->reason != REASON_ORDER_OPEN)
-            issuance_unwant(p->issuance, a->name);
+            issuance_unwant(p->issuance, a->subject);
         if (set_due(p->state, a, now))
-            log_event(LOG_ERROR, "due_failed", LOG_FIELDS(log_str("name", a->name)));
+            log_event(LOG_ERROR, "due_failed", LOG_FIELDS(log_str("name", a->subject.name)));
         break;
     case PLAN_ACTION_COUNT:
         break;
@@ -275,8 +280,8 @@ static bool is_order(const struct action *a)
 /* True if it was worth counting. */
 static bool carry_out_first(struct pass *p, const struct action *a, int64_t now)
 {
-    if (is_waiting(a) && issuance_has(p->issuance, a->name) && a->reason != REASON_ORDER_OPEN)
-        issuance_unwant(p->issuance, a->name);
+    if (is_waiting(a) && issuance_has(p->issuance, a->subject) && a->reason != REASON_ORDER_OPEN)
+        issuance_unwant(p->issuance, a->subject);
     if (is_waiting(a) || is_order(a))
         return false;
     carry_out(p, a, now);
@@ -298,27 +303,27 @@ bool pass_carry_out(struct pass *p, const struct generation_plan *plan, size_t *
 
 /* ---- one name ---- */
 
-const struct desired_name *pass_find_desired(const struct pass *p, struct str name, int64_t now,
-                                             struct desired_name *room)
+const struct desired_name *pass_find_desired(const struct pass *p, struct subject subject,
+                                             int64_t now, struct desired_name *room)
 {
     const struct desired *desired = p->generation->desired;
-    const struct desired_name *found = desired_find(desired, name);
+    const struct desired_name *found = desired_find(desired, subject);
     const struct store_name *n;
 
     if (found && found->place_count)
         return found;
-    n = store_find(p->state->store, name);
+    n = store_find(p->state->store, subject);
     if (!n || !observe_is_demanded(n, now))
         return NULL;
-    if (!found &&
-        !desired_on_demand(
-            desired, &(struct desired_demand){.name = n->name, .last_seen_at = n->last_seen_at},
-            room))
+    if (!found && !desired_on_demand(desired,
+                                     &(struct desired_demand){.name = n->subject.name,
+                                                              .last_seen_at = n->last_seen_at},
+                                     room))
         return NULL;
     return found ? found : room;
 }
 
-/* A name that is decided, with what the decision points at. */
+/* A subject that is decided, with what the decision points at. */
 struct decided {
     struct action action; /* PLAN_NOTHING: nothing is to be done */
     struct generation_name which;
@@ -326,15 +331,15 @@ struct decided {
     struct desired_name room;
 };
 
-static void decide(struct pass *p, struct str name, int64_t now, struct decided *d)
+static void decide(struct pass *p, struct subject subject, int64_t now, struct decided *d)
 {
-    const struct store_name *n = store_find(p->state->store, name);
+    const struct store_name *n = store_find(p->state->store, subject);
     struct error e;
 
     *d = (struct decided){.action.action = PLAN_NOTHING};
     if (!p->generation)
         return;
-    d->which.desired = pass_find_desired(p, name, now, &d->room);
+    d->which.desired = pass_find_desired(p, subject, now, &d->room);
     if (n) {
         observe_name(n, &p->state->observe, &d->observed);
         d->which.observed = &d->observed;
@@ -344,23 +349,23 @@ static void decide(struct pass *p, struct str name, int64_t now, struct decided 
     d->action = generation_decide(p->state, p->generation, &d->which, now);
     if (d->action.action != PLAN_NOTHING &&
         generation_serve(p->state, p->generation, &d->action, now, &e))
-        log_failure(LOG_ERROR, "serve_failed", &e, LOG_FIELDS(log_str("name", name)));
+        log_failure(LOG_ERROR, "serve_failed", &e, LOG_FIELDS(log_str("name", subject.name)));
 }
 
-static void act_on(struct pass *p, const struct decided *d, struct str name, int64_t now)
+static void act_on(struct pass *p, const struct decided *d, struct subject subject, int64_t now)
 {
     if (d->action.action != PLAN_NOTHING)
         carry_out(p, &d->action, now);
     else if (p->generation && !p->errand)
-        visit_forget(p, name, now);
+        visit_forget(p, subject.name, now);
 }
 
-void pass_name(struct pass *p, struct str name, int64_t now)
+void pass_name(struct pass *p, struct subject subject, int64_t now)
 {
     struct decided d;
 
-    decide(p, name, now, &d);
-    act_on(p, &d, name, now);
+    decide(p, subject, now, &d);
+    act_on(p, &d, subject, now);
 }
 
 struct decided_names vec(struct decided *);
@@ -374,18 +379,19 @@ static int by_urgency(const void *left, const void *right)
 }
 
 /* Orders are kept back until all that are due are known: the most urgent goes first. */
-static void decide_due(struct pass *p, struct str name, int64_t now, struct decided_names *orders)
+static void decide_due(struct pass *p, struct subject subject, int64_t now,
+                       struct decided_names *orders)
 {
     struct decided *d = malloc(sizeof(*d));
 
     if (!d) {
-        pass_name(p, name, now);
+        pass_name(p, subject, now);
         return;
     }
-    decide(p, name, now, d);
+    decide(p, subject, now, d);
     if (is_order(&d->action) && vec_push(orders, d) == 0)
         return;
-    act_on(p, d, name, now);
+    act_on(p, d, subject, now);
     free(d);
 }
 
@@ -395,7 +401,7 @@ int64_t pass_due(struct pass *p, int64_t now)
     struct store_name *n;
 
     while ((n = store_due_take(p->state->store, now)))
-        decide_due(p, n->name, now, &orders);
+        decide_due(p, n->subject, now, &orders);
     if (orders.len)
         qsort(orders.items, orders.len, sizeof(struct decided *), by_urgency);
     for (size_t i = 0; i < orders.len; i++) {
@@ -414,7 +420,7 @@ static struct value credential_value(const struct issuance_result *r, const stru
     return (struct value){.type = VALUE_CREDENTIAL,
                           .apart = r->apart,
                           .directory = r->directory,
-                          .subject.name = r->name,
+                          .subject.name = r->subject.name,
                           .u.credential = {.leaf = c->leaf,
                                            .chain = chain_bytes(c->chain),
                                            .key = c->key,
@@ -432,8 +438,8 @@ static struct value credential_value(const struct issuance_result *r, const stru
 static void record_credential(struct pass *p, const struct issuance_result *r,
                               const struct credential *c, const struct error *in_vain, int64_t now)
 {
-    const struct store_name *n = store_find(p->state->store, r->name);
-    struct errand *x = errand_new(p, r->name);
+    const struct store_name *n = store_find(p->state->store, r->subject);
+    struct errand *x = errand_new(p, r->subject);
     struct certificate_view view;
     struct value values[4];
     struct sent sent;
@@ -445,11 +451,11 @@ static void record_credential(struct pass *p, const struct issuance_result *r,
     values[0] = credential_value(r, c, view.issuer_cn.ptr ? view.issuer_cn : STR(""), now);
     values[0].u.credential.managed.renewed =
         n && n->credential && str_equal(n->directory, r->directory);
-    values[1] = gone_value(VALUE_ORDER, r->apart, r->directory, r->name);
-    values[2] = gone_value(VALUE_FAILURE, r->apart, r->directory, r->name);
+    values[1] = gone_value(VALUE_ORDER, r->apart, r->directory, r->subject);
+    values[2] = gone_value(VALUE_FAILURE, r->apart, r->directory, r->subject);
     if (in_vain->kind)
         values[2] = outcome_value(p->state->store, r, in_vain, now);
-    values[3] = gone_value(VALUE_SENT, r->apart, r->directory, r->name);
+    values[3] = gone_value(VALUE_SENT, r->apart, r->directory, r->subject);
     if (x)
         x->closes_order = x->is_stored = true;
     /* Of a single newOrder the certificate tells. */
@@ -460,8 +466,8 @@ static void record_credential(struct pass *p, const struct issuance_result *r,
 static void record_next(struct pass *p, const struct issuance_result *r, const struct credential *c,
                         const struct error *in_vain, int64_t now)
 {
-    const struct store_name *n = store_find(p->state->store, r->name);
-    struct errand *x = errand_new(p, r->name);
+    const struct store_name *n = store_find(p->state->store, r->subject);
+    struct errand *x = errand_new(p, r->subject);
     struct value values[2];
     char from[CLOCK_TEXT_SIZE];
 
@@ -474,11 +480,11 @@ static void record_next(struct pass *p, const struct issuance_result *r, const s
     values[0].u.order.chain = r->chain;
     values[0].u.order.begins_at = c->facts.not_before;
     values[0].u.order.ends_at = c->facts.not_after;
-    values[1] = gone_value(VALUE_FAILURE, r->apart, r->directory, r->name);
+    values[1] = gone_value(VALUE_FAILURE, r->apart, r->directory, r->subject);
     if (in_vain->kind)
         values[1] = outcome_value(p->state->store, r, in_vain, now);
     log_event(LOG_NOTICE, "certificate_early",
-              LOG_FIELDS(log_str("name", r->name),
+              LOG_FIELDS(log_str("name", r->subject.name),
                          log_cstr("not_before", clock_print(c->facts.not_before, from))));
     if (x)
         x->closes_order = true;
@@ -488,8 +494,8 @@ static void record_next(struct pass *p, const struct issuance_result *r, const s
 void pass_issued(struct pass *p, const struct issuance_result *r, int64_t now)
 {
     const struct issued_expectation expected = {
-        .key_type = r->key_type, .key = r->key, .name = r->name};
-    const struct store_name *n = store_find(p->state->store, r->name);
+        .key_type = r->key_type, .key = r->key, .name = r->subject.name};
+    const struct store_name *n = store_find(p->state->store, r->subject);
     struct error e;
     struct credential *c = credential_from_issued(p->chains, r->chain, &expected, &e);
     enum outcome outcome = OUTCOME_REFUSE;
@@ -497,7 +503,8 @@ void pass_issued(struct pass *p, const struct issuance_result *r, int64_t now)
     int64_t issued_at = r->ended_at > now ? r->ended_at : now;
 
     if (c)
-        outcome = outcome_judge(&c->facts, r->name, n, &p->generation->policy, issued_at, &e);
+        outcome =
+            outcome_judge(&c->facts, r->subject.name, n, &p->generation->policy, issued_at, &e);
     if (outcome == OUTCOME_REFUSE) {
         pass_failed(p, r, &e, false, now);
         credential_unref(c);
@@ -508,8 +515,8 @@ void pass_issued(struct pass *p, const struct issuance_result *r, int64_t now)
         vain = outcome_value(p->state->store, r, &e, now);
         outcome_tell(p, &vain, &e, now);
     } else {
-        breaker_explain(&p->breaker, outcome_renewal(&c->facts, r->name, &p->generation->policy),
-                        now);
+        breaker_explain(&p->breaker,
+                        outcome_renewal(&c->facts, r->subject.name, &p->generation->policy), now);
     }
     if (outcome == OUTCOME_KEEP)
         record_next(p, r, c, &e, now);
@@ -519,26 +526,26 @@ void pass_issued(struct pass *p, const struct issuance_result *r, int64_t now)
 }
 
 /* Of the CA's limits, that of failures too is drawn on. */
-static void count_failure(struct pass *p, struct str name, int64_t now)
+static void count_failure(struct pass *p, struct subject subject, int64_t now)
 {
-    struct budget_event event = {.name = name, .at = now, .kind = BUDGET_FAILED};
+    struct budget_event event = {.name = subject.name, .at = now, .kind = BUDGET_FAILED};
     struct error e;
 
     if (p->budget && budget_record(p->budget, &event, 1, &e))
-        log_failure(LOG_ERROR, "budget_failed", &e, LOG_FIELDS(log_str("name", name)));
+        log_failure(LOG_ERROR, "budget_failed", &e, LOG_FIELDS(log_str("name", subject.name)));
 }
 
 void pass_failed(struct pass *p, const struct issuance_result *r, const struct error *e,
                  bool is_resumable, int64_t now)
 {
-    struct errand *x = errand_new(p, r->name);
+    struct errand *x = errand_new(p, r->subject);
     struct value values[2];
 
     values[0] = outcome_value(p->state->store, r, e, now);
     outcome_tell(p, &values[0], e, now);
     if (e->kind != ERROR_NEEDLESS)
-        count_failure(p, r->name, now);
-    values[1] = gone_value(VALUE_ORDER, r->apart, r->directory, r->name);
+        count_failure(p, r->subject, now);
+    values[1] = gone_value(VALUE_ORDER, r->apart, r->directory, r->subject);
     if (x)
         x->closes_order = true;
     record(p, values, is_resumable ? 1 : 2, x);
@@ -555,9 +562,9 @@ void pass_forgive(struct pass *p, bool is_other_ca, int64_t now)
         if (!names[i]->failure || (!names[i]->failure->failure.permanent && !is_other_ca) ||
             !store_failure_value(p->state->store, names[i], &v))
             continue;
-        v = gone_value(VALUE_FAILURE, v.apart, v.directory, v.subject.name);
+        v = gone_value(VALUE_FAILURE, v.apart, v.directory, v.subject);
         breaker_explain(&p->breaker, now, now);
-        record(p, &v, 1, errand_new(p, names[i]->name));
+        record(p, &v, 1, errand_new(p, names[i]->subject));
     }
 }
 
@@ -566,15 +573,15 @@ static void waive(struct pass *p, const struct store_name *n)
     struct errand *x;
     struct value v;
 
-    if (!store_failure_value(p->state->store, n, &v) || issuance_has(p->issuance, n->name))
+    if (!store_failure_value(p->state->store, n, &v) || issuance_has(p->issuance, n->subject))
         return;
-    x = errand_new(p, n->name);
+    x = errand_new(p, n->subject);
     if (x) {
         x->is_retry = true;
         p->retries++;
     }
     log_event(LOG_NOTICE, "retry_asked",
-              LOG_FIELDS(log_str("name", n->name), log_int("failures", v.u.failure.count)));
+              LOG_FIELDS(log_str("name", n->subject.name), log_int("failures", v.u.failure.count)));
     v.u.failure.waived = true;
     breaker_explain(&p->breaker, clock_now(), clock_now());
     record(p, &v, 1, x);
@@ -582,7 +589,7 @@ static void waive(struct pass *p, const struct store_name *n)
 
 void pass_retry(struct pass *p, struct str name)
 {
-    const struct store_name *n = name.len ? store_find(p->state->store, name) : NULL;
+    const struct store_name *n = name.len ? store_find(p->state->store, subject_first(name)) : NULL;
     struct store_name *const *names;
     size_t count = 0;
 

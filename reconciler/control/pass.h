@@ -56,7 +56,7 @@ bool pass_carry_out(struct pass *p, const struct generation_plan *plan, size_t *
 /* The names that are due. Returns when the next one is (unix seconds; 0 = none). */
 int64_t pass_due(struct pass *p, int64_t now);
 /* One name again: something about it has changed. */
-void pass_name(struct pass *p, struct str name, int64_t now);
+void pass_name(struct pass *p, struct subject subject, int64_t now);
 
 /* Outcomes of orders: recorded durably, then served, or counted; then the name is decided again. */
 void pass_issued(struct pass *p, const struct issuance_result *result, int64_t now);
@@ -80,7 +80,7 @@ int pass_set_date(const struct generation_state *state, struct store_name *n,
 
 /* What is desired of a name, on demand too; NULL if it is not. `room` is used for on-demand ones.
  */
-const struct desired_name *pass_find_desired(const struct pass *p, struct str name, int64_t now,
-                                             struct desired_name *room);
+const struct desired_name *pass_find_desired(const struct pass *p, struct subject subject,
+                                             int64_t now, struct desired_name *room);
 
 #endif

@@ -74,7 +74,7 @@ static void take_back(struct task *t)
     discount(t, false);
     if (task_sent_value(t, t->authority->apart, str_from(t->authority->directory), &times, &v) ||
         journal_put(i->options.journal, &v, 1, NULL, NULL, &e))
-        log_event(LOG_WARN, "order_counted", LOG_FIELDS(log_cstr("name", t->name)));
+        log_event(LOG_WARN, "order_counted", LOG_FIELDS(log_str("name", t->subject.name)));
     buf_free(&times);
 }
 
@@ -171,7 +171,7 @@ static int open_order(struct task *t, struct error *e)
     struct issuance *i = t->owner;
     const struct acme_order_options options = {
         .session = authority_session(t->authority->authority),
-        .name = str_from(t->name),
+        .name = t->subject.name,
         .key_type = t->key_type,
         .key = buf_view(&t->key),
         .resume = str_from(t->url),
@@ -204,8 +204,7 @@ static void count_order(struct task *t)
     struct issuance *i = t->owner;
     struct error e;
 
-    if (!t->is_drawn &&
-        i->options.draw(i->options.context, str_from(t->name), t->is_theirs, &e)) {
+    if (!t->is_drawn && i->options.draw(i->options.context, t->subject.name, t->is_theirs, &e)) {
         step_fail(t, &e);
         return;
     }
@@ -223,7 +222,7 @@ static void save_url(struct task *t)
     free(t->url);
     t->url = str_dup(acme_order_url(t->order));
     log_event(LOG_INFO, "order_created",
-              LOG_FIELDS(log_cstr("name", t->name), log_cstr("order", t->url)));
+              LOG_FIELDS(log_str("name", t->subject.name), log_cstr("order", t->url)));
     save(t);
 }
 
@@ -255,7 +254,7 @@ static void tell_trouble(struct task *t)
     t->trouble = e ? str_dup(words) : NULL;
     if (e)
         log_event(LOG_WARN, "validation_troubled",
-                  LOG_FIELDS(log_cstr("name", t->name), log_cstr("error", e->message),
+                  LOG_FIELDS(log_str("name", t->subject.name), log_cstr("error", e->message),
                              log_cstr("order", t->url)));
 }
 

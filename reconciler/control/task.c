@@ -15,6 +15,7 @@
 struct task *task_new(struct issuance *owner, const struct issuance_wish *wish)
 {
     struct task *t = calloc(1, sizeof(*t));
+    char room[SUBJECT_KEY_MAX];
 
     if (!t)
         return NULL;
@@ -25,8 +26,8 @@ struct task *task_new(struct issuance *owner, const struct issuance_wish *wish)
     t->key = BUF_SECRET(KEY_PACKED_MAX);
     t->sent = BUF_INIT(SENT_TEXT_MAX);
     t->wanted_at = clock_now();
-    t->name = str_dup(wish->name);
-    if (t->name)
+    t->key_text = str_dup(subject_key(&wish->subject, room));
+    if (t->key_text && subject_parse(str_from(t->key_text), &t->subject))
         return t;
     task_free(t);
     return NULL;
@@ -42,7 +43,7 @@ void task_free(struct task *t)
     free(t->url);
     free(t->chain);
     free(t->trouble);
-    free(t->name);
+    free(t->key_text);
     free(t);
 }
 
@@ -88,7 +89,7 @@ static void resume(struct task *t, const struct value_order *order)
 
 void task_take_up(struct task *t, const struct store *store, struct str directory, int64_t now)
 {
-    const struct store_name *n = store_find(store, str_from(t->name));
+    const struct store_name *n = store_find(store, t->subject);
 
     if (n)
         take_sent(t, n, directory);
@@ -113,7 +114,7 @@ int task_value(const struct task *t, bool apart, struct str directory, struct bu
         .type = VALUE_ORDER,
         .apart = apart,
         .directory = directory,
-        .subject.name = str_from(t->name),
+        .subject = t->subject,
         .u.order = {.key = buf_view(pem),
                     .url = t->url ? str_from(t->url) : STR(""),
                     .state = t->url ? VALUE_ORDER_CREATED : VALUE_ORDER_KEY_MADE,
@@ -139,7 +140,7 @@ int task_sent_value(const struct task *t, bool apart, struct str directory, stru
                         .gone = !times->len,
                         .apart = apart,
                         .directory = directory,
-                        .subject.name = str_from(t->name),
+                        .subject = t->subject,
                         .u.sent.times = buf_view(times)};
     return t->sent.failed || times->failed ? -1 : 0;
 }

@@ -35,7 +35,8 @@ struct task {
     struct issuance *owner;
     struct batch *batch;
     struct authority_use *authority;
-    char *name;
+    char *key_text; /* subject_key: it holds the name */
+    struct subject subject;
     enum key_type key_type;
     bool is_renewal;
     struct urgency urgency;

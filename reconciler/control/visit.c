@@ -21,18 +21,18 @@ static bool is_on_demand(const struct pass *p, struct str name, int64_t now)
 
     if (!desired || !desired->acme)
         return false;
-    found = desired_find(desired, name);
+    found = desired_find(desired, subject_first(name));
     return found ? found->place_count == 0 : desired_on_demand(desired, &demand, &room);
 }
 
 static void hear(struct pass *p, struct str name, int64_t now)
 {
-    const struct store_name *n = store_find(p->state->store, name);
+    const struct store_name *n = store_find(p->state->store, subject_first(name));
     const struct value v = {.type = VALUE_DEMAND,
                             .apart = p->state->settings->acme_server != NULL,
                             .directory =
                                 p->generation ? p->generation->desired->directory : STR_NONE,
-                            .subject.name = name,
+                            .subject = subject_first(name),
                             .u.demand = {.last_seen_at = now}};
     bool is_known = n && n->last_seen_at > now - RENEW_SECONDS;
 
@@ -57,7 +57,7 @@ void visit_take(struct pass *p, int64_t now)
 
 static int restore(struct pass *p, struct store_name *n, int64_t now)
 {
-    if (demands_restore(p->demands, n->name, n->last_seen_at, now))
+    if (demands_restore(p->demands, n->subject.name, n->last_seen_at, now))
         return -1;
     return n->credential || n->due_at ? 0 : pass_set_date(p->state, n, 0);
 }
@@ -73,7 +73,8 @@ void visit_restore(struct pass *p, int64_t now)
         if (names[i]->last_seen_at <= (names[i]->credential ? now - DEMANDS_DOMAIN_SECONDS : 0))
             continue;
         if (restore(p, names[i], now))
-            log_event(LOG_ERROR, "demand_not_counted", LOG_FIELDS(log_str("name", names[i]->name)));
+            log_event(LOG_ERROR, "demand_not_counted",
+                      LOG_FIELDS(log_str("name", names[i]->subject.name)));
     }
     visit_review(p, now);
 }
@@ -88,7 +89,7 @@ void visit_review(struct pass *p, int64_t now)
     size_t cursor = 0;
 
     while ((name = demands_walk(p->demands, &cursor)).ptr) {
-        const struct store_name *n = store_find(p->state->store, name);
+        const struct store_name *n = store_find(p->state->store, subject_first(name));
         if ((!is_on_demand(p, name, now) || (n && n->credential)) && vec_push(&ended, name))
             break;
     }
@@ -102,11 +103,11 @@ void visit_forget(struct pass *p, struct str name, int64_t now)
     static bool (*const kinds[])(const struct store *, const struct store_name *,
                                  struct value *) = {store_order_value, store_failure_value,
                                                     store_demand_value};
-    struct store_name *n = store_find(p->state->store, name);
+    struct store_name *n = store_find(p->state->store, subject_first(name));
     struct value gone[ARRAY_LENGTH(kinds)];
     size_t count = 0;
 
-    if (!n || n->credential || !n->last_seen_at || issuance_has(p->issuance, name))
+    if (!n || n->credential || !n->last_seen_at || issuance_has(p->issuance, n->subject))
         return;
     if (now < observe_demanded_until(n)) {
         if (pass_set_date(p->state, n, 0))

@@ -294,16 +294,17 @@ static void gather_sent(struct gathering *g, const struct observed_name *o)
     if (!has_sent(o, g->directory))
         return;
     while (sent_next(&rest, &s) == 1)
-        gather(g, (struct budget_event){
-                      .name = o->name, .at = s.at, .kind = BUDGET_SENT, .renewal = s.renewal});
+        gather(g,
+               (struct budget_event){
+                   .name = o->subject.name, .at = s.at, .kind = BUDGET_SENT, .renewal = s.renewal});
 }
 
 static void gather_name(struct gathering *g, const struct observed_name *o)
 {
     struct budget_event issued = {
-        .name = o->name, .at = o->managed.issued_at, .renewal = o->managed.renewed};
+        .name = o->subject.name, .at = o->managed.issued_at, .renewal = o->managed.renewed};
     struct budget_event failed = {
-        .name = o->name, .at = o->failure.failed_at, .renewal = o->has_certificate};
+        .name = o->subject.name, .at = o->failure.failed_at, .renewal = o->has_certificate};
 
     gather_sent(g, o);
     if (o->has_certificate && str_equal(o->directory, g->directory) &&
@@ -358,8 +359,9 @@ struct budget_request budget_request_of(const struct action *a, struct str direc
     bool is_theirs =
         o && o->has_certificate && (!o->directory.len || str_equal(o->directory, directory));
 
-    return (struct budget_request){
-        .name = a->name, .renewal = is_theirs, .ari = is_theirs && o->ari_at && now >= o->ari_at};
+    return (struct budget_request){.name = a->subject.name,
+                                   .renewal = is_theirs,
+                                   .ari = is_theirs && o->ari_at && now >= o->ari_at};
 }
 
 /* The limit that lets the request through last; its bucket in *binding if that is later than `now`.

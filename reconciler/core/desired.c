@@ -40,20 +40,20 @@ struct str desired_directory(struct str api_uri, struct arena *arena)
     return arena_str(arena, api_uri);
 }
 
-const struct desired_name *desired_find(const struct desired *desired, struct str name)
+const struct desired_name *desired_find(const struct desired *desired, struct subject subject)
 {
-    return name_find(desired->names, desired->count, sizeof(*desired->names), name);
+    return subject_find(desired->names, desired->count, sizeof(*desired->names), subject);
 }
 
 const struct desired_name *desired_find_left_alone(const struct desired *desired, struct str name)
 {
-    return name_find(desired->left_alone, desired->left_alone_count, sizeof(*desired->left_alone),
-                     name);
+    return subject_find(desired->left_alone, desired->left_alone_count,
+                        sizeof(*desired->left_alone), subject_first(name));
 }
 
 bool desired_passes(const struct desired *desired, struct str host)
 {
-    const struct desired_name *name = desired_find(desired, host);
+    const struct desired_name *name = desired_find(desired, subject_first(host));
 
     if (!name)
         name = desired_find_left_alone(desired, host);
@@ -206,13 +206,14 @@ static void merge(struct desired_name *n, const struct asker *asker, struct plac
 /* One name from all that ask for it: items [first, last). */
 static void take_group(struct builder *b, size_t first, size_t last)
 {
-    struct desired_name n = {.name = {b->items[first].name, b->items[first].len},
+    struct desired_name n = {.subject.name = {b->items[first].name, b->items[first].len},
+                             .key_type = b->out->key_type,
                              .block = b->block,
                              .places = b->places};
 
     for (size_t i = first; i < last; i++)
         merge(&n, &b->askers[b->items[i].tag], b->places);
-    if (!gate_passes(b->out->gate, n.name, n.origins & DESIRED_DOMAIN))
+    if (!gate_passes(b->out->gate, n.subject.name, n.origins & DESIRED_DOMAIN))
         return;
     n.place_count = order_places(b->places, n.place_count);
     b->places += n.place_count;
@@ -221,7 +222,7 @@ static void take_group(struct builder *b, size_t first, size_t last)
         b->left_alone[b->out->left_alone_count++] = n;
         return;
     }
-    if (b->public_ca && public_ca_refuses(n.name))
+    if (b->public_ca && public_ca_refuses(n.subject.name))
         n.block = DESIRED_NOT_PUBLIC;
     b->names[b->out->count++] = n;
 }
@@ -287,9 +288,10 @@ bool desired_on_demand(const struct desired *desired, const struct desired_deman
                        struct desired_name *room)
 {
     if (!hostname_is_normal(demand->name) || !desired_passes(desired, demand->name) ||
-        desired_find(desired, demand->name) || desired_find_left_alone(desired, demand->name))
+        desired_find(desired, subject_first(demand->name)) || desired_find_left_alone(desired, demand->name))
         return false;
-    *room = (struct desired_name){.name = demand->name,
+    *room = (struct desired_name){.subject = subject_first(demand->name),
+                                  .key_type = desired->key_type,
                                   .origins = DESIRED_ON_DEMAND,
                                   .block = desired->block,
                                   .last_seen_at = demand->last_seen_at};

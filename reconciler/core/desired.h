@@ -5,6 +5,7 @@
 #include "reconciler/base/error.h"
 #include "reconciler/base/hostname.h"
 #include "reconciler/base/key_type.h"
+#include "reconciler/base/subject.h"
 #include "spec/model.h"
 
 /* Which certificates must exist, from where, and whom they override (design 5). Pure. */
@@ -35,8 +36,9 @@ enum desired_block {
 struct gate; /* gate.h: the wildcard entries of `domains`, prepared for look-ups */
 
 struct desired_name {
-    struct str name;  /* in normal form (hostname.h) */
-    unsigned origins; /* enum desired_origin bits */
+    struct subject subject;
+    enum key_type key_type; /* of its next key */
+    unsigned origins;       /* enum desired_origin bits */
     enum desired_block block;
     const struct place *places; /* every place that asks for it, in order of file, line, column */
     size_t place_count;
@@ -61,7 +63,7 @@ struct desired_options {
 };
 
 struct desired {
-    const struct desired_name *names; /* sorted by name, each once */
+    const struct desired_name *names; /* sorted by subject, each once */
     size_t count;
     /*
      * Names that would be desired if their declared SNI did not carry the tag acme:off, sorted. The
@@ -83,8 +85,8 @@ struct desired {
 int desired_make(const struct model *model, const struct desired_options *options,
                  struct arena *arena, struct desired **desired, struct error *e) MUST_CHECK;
 
-/* The entry of `name` by binary search, or NULL. */
-const struct desired_name *desired_find(const struct desired *desired, struct str name);
+/* The entry of `subject` by binary search, or NULL. */
+const struct desired_name *desired_find(const struct desired *desired, struct subject subject);
 /* The same among the names that acme:off takes out. */
 const struct desired_name *desired_find_left_alone(const struct desired *desired, struct str name);
 

@@ -29,28 +29,10 @@ bool explain_is_name(struct str name)
     return name.len > 0;
 }
 
-static const struct observed_name *find_observed(const struct observed *observed, struct str name)
-{
-    size_t low = 0, high = observed->count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = str_compare(observed->names[middle].name, name);
-
-        if (order == 0)
-            return &observed->names[middle];
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
-}
-
 static struct action decide(const struct explain_subject *s)
 {
     const struct explain_options *o = s->options;
-    const struct action *planned = o->plan ? plan_find(o->plan, s->name) : NULL;
+    const struct action *planned = o->plan ? plan_find(o->plan, subject_first(s->name)) : NULL;
 
     if (planned)
         return *planned;
@@ -68,9 +50,10 @@ static int look(struct explain_subject *s, struct str name)
     s->name = s->arena ? explain_normal_name(name, s->arena) : STR_NONE;
     if (!s->name.ptr)
         return -1;
-    s->desired = desired_find(o->desired, s->name);
+    s->desired = desired_find(o->desired, subject_first(s->name));
     s->left_alone = desired_find_left_alone(o->desired, s->name);
-    s->observed = find_observed(o->observed, s->name);
+    s->observed = subject_find(o->observed->names, o->observed->count,
+                               sizeof(*o->observed->names), subject_first(s->name));
     s->gate = gate_ask(o->model->acme, s->name, &s->gate_entry);
     s->choice = explain_choose(o->model, s->name, s->observed, o->policy, o->now);
     s->action = decide(s);

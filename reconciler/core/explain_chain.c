@@ -373,7 +373,7 @@ static void write_why_then(const struct explain_subject *s, struct buf *out)
     const struct observed_name *o = s->observed;
     const struct policy *policy = s->options->policy;
     int64_t lifetime = policy_lifetime(o->facts.not_before, o->facts.not_after);
-    int64_t jitter = policy_jitter(lifetime, o->name, policy);
+    int64_t jitter = policy_jitter(lifetime, o->subject.name, policy);
     bool is_named = o->ari_at && o->ari_at == s->action.renew_at;
 
     if (is_named) {
@@ -417,7 +417,7 @@ static struct place missing_ca_certificate(const struct explain_subject *s)
             continue;
         for (size_t k = 0; k < ARRAY_LENGTH(lists); k++)
             for (size_t n = 0; n < lists[k]->count; n++)
-                if (str_equal_nocase(lists[k]->items[n].value, s->action.name))
+                if (str_equal_nocase(lists[k]->items[n].value, s->action.subject.name))
                     return route->service->missing_ca_certificate;
     }
     return (struct place){0};
@@ -487,7 +487,7 @@ static void write_kept(const struct explain_subject *s, struct buf *out)
     buf_cstr(out, ": ");
     write_why_then(s, out);
     if (s->action.reason == REASON_OTHER_KEY_TYPE)
-        buf_printf(out, "; the new key will be %s", key_type_name(s->options->policy->key_type));
+        buf_printf(out, "; the new key will be %s", key_type_name(s->desired->key_type));
 }
 
 /* "issue now", "renew not before ...", "nothing before ...". */

@@ -8,12 +8,13 @@
 #include "reconciler/base/certificate_facts.h"
 #include "reconciler/base/failure.h"
 #include "reconciler/base/str.h"
+#include "reconciler/base/subject.h"
 
 /* What exists: certificate facts, open orders, failures. Made by the shell from the store, read by
  * plan. */
 
 struct observed_name {
-    struct str name;
+    struct subject subject;
 
     bool has_certificate;
     struct certificate_facts facts; /* of the leaf */
@@ -36,7 +37,7 @@ struct observed_name {
 };
 
 struct observed {
-    const struct observed_name *names; /* sorted by name, each once */
+    const struct observed_name *names; /* sorted by subject, each once */
     size_t count;
     bool storage_usable; /* the write-read probe went through */
     struct str storage_error;

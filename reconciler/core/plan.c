@@ -28,10 +28,8 @@ enum plan_action plan_action_from(struct str name)
 struct policy plan_policy(const struct desired *desired, int64_t built_at)
 {
     const struct acme *acme = desired->acme;
-    struct policy policy = {.directory = desired->directory,
-                            .key_type = desired->key_type,
-                            .jitter_part = POLICY_JITTER_PART,
-                            .built_at = built_at};
+    struct policy policy = {
+        .directory = desired->directory, .jitter_part = POLICY_JITTER_PART, .built_at = built_at};
 
     if (acme) {
         policy.threshold_is_stated = acme->renew_threshold_is_stated;
@@ -69,9 +67,9 @@ bool plan_is_good(const struct observed_name *o, const struct policy *policy, in
 /*
  * Issued by another CA than the one in use: the file's api_uri was changed, from staging to
  * production, say, or acme_server came or went. Such a certificate is drift: it is never adopted or
- * renewed, a new one is ordered at once. One that is in the index stays there until then, because a move between two good CAs must not take a site
- * down. Unknown origin, as in keys that Kong wrote, counts as ours: Kong's keys hold only what the
- * file's api_uri issued.
+ * renewed, a new one is ordered at once. One that is in the index stays there until then, because a
+ * move between two good CAs must not take a site down. Unknown origin, as in keys that Kong wrote,
+ * counts as ours: Kong's keys hold only what the file's api_uri issued.
  */
 static bool is_foreign(struct str directory, const struct policy *policy)
 {
@@ -147,12 +145,14 @@ static int64_t ladder_until(const struct observed_name *o, const struct policy *
     if (o->failure.failed_at > now)
         return 0;
     if (o->failure.kind == ERROR_NEEDLESS)
-        return policy_needless_until(o->failure.count, o->failure.failed_at, o->name, policy);
+        return policy_needless_until(o->failure.count, o->failure.failed_at, o->subject.name,
+                                     policy);
     if (o->failure.permanent) /* daily all the same, because a CA may change its mind */
         return policy_retry_at(o->failure.count > POLICY_DAILY_FAILURES ? o->failure.count
                                                                         : POLICY_DAILY_FAILURES,
-                               o->failure.failed_at, 0, 0, o->name, policy);
-    return policy_retry_at(o->failure.count, o->failure.failed_at, 0, lifetime, o->name, policy);
+                               o->failure.failed_at, 0, 0, o->subject.name, policy);
+    return policy_retry_at(o->failure.count, o->failure.failed_at, 0, lifetime, o->subject.name,
+                           policy);
 }
 
 /* What the CA asks for is obeyed while that leaves room to renew in. */
@@ -224,10 +224,10 @@ static void hold_back(struct action *a, const struct policy *policy, bool storag
         respect_account(a, policy, now);
 }
 
-static void keep(struct action *a, const struct policy *policy)
+static void keep(struct action *a)
 {
-    enum key_type there = a->observed->facts.key_type;
-    bool same_key = !policy->key_type || !there || there == policy->key_type;
+    enum key_type there = a->observed->facts.key_type, next = a->desired->key_type;
+    bool same_key = !next || !there || there == next;
 
     settle(a, PLAN_KEEP, same_key ? REASON_NOT_DUE : REASON_OTHER_KEY_TYPE, a->renew_at);
 }
@@ -268,7 +268,7 @@ static void seek(struct action *a, const struct policy *policy, bool good, bool 
     if (await_next(a, policy, good, storage_usable, now))
         return;
     if (good && now < a->renew_at) {
-        keep(a, policy);
+        keep(a);
         return;
     }
     want(a, policy, now);
@@ -311,12 +311,13 @@ static void stand_still(struct action *a, int64_t now)
 struct action plan_decide(const struct desired_name *desired, const struct observed_name *observed,
                           const struct policy *policy, bool storage_usable, int64_t now)
 {
-    struct action a = {
-        .name = desired ? desired->name : observed->name, .desired = desired, .observed = observed};
+    struct action a = {.subject = desired ? desired->subject : observed->subject,
+                       .desired = desired,
+                       .observed = observed};
 
     if (observed && observed->has_certificate)
         a.renew_at =
-            policy_renew_at(&(struct policy_certificate){.name = observed->name,
+            policy_renew_at(&(struct policy_certificate){.name = observed->subject.name,
                                                          .not_before = observed->facts.not_before,
                                                          .not_after = observed->facts.not_after,
                                                          .ari_at = observed->ari_at},
@@ -330,6 +331,14 @@ struct action plan_decide(const struct desired_name *desired, const struct obser
     if (policy_is_clock_wrong(policy, now))
         stand_still(&a, now);
     return a;
+}
+
+/* Kept, adopted and retired certificates are there already; all others are yet to be made. */
+enum key_type plan_key_type(const struct action *a)
+{
+    if (a->action == PLAN_KEEP || a->action == PLAN_ADOPT || a->wanted == PLAN_RETIRE)
+        return a->observed->facts.key_type;
+    return a->desired ? a->desired->key_type : KEY_NONE;
 }
 
 static void append(struct plan *plan, struct action *items, struct action a)
@@ -372,7 +381,7 @@ int plan_make(const struct desired *desired, const struct observed *observed,
     while (d < desired->count || o < observed->count) {
         const struct desired_name *dn = d < desired->count ? &desired->names[d] : NULL;
         const struct observed_name *on = o < observed->count ? &observed->names[o] : NULL;
-        int order = !dn ? 1 : !on ? -1 : str_compare(dn->name, on->name);
+        int order = !dn ? 1 : !on ? -1 : subject_compare(&dn->subject, &on->subject);
 
         dn = order <= 0 ? dn : NULL;
         on = order >= 0 ? on : NULL;
@@ -384,22 +393,9 @@ int plan_make(const struct desired *desired, const struct observed *observed,
     return 0;
 }
 
-const struct action *plan_find(const struct plan *plan, struct str name)
+const struct action *plan_find(const struct plan *plan, struct subject subject)
 {
-    size_t low = 0, high = plan->count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = str_compare(plan->items[middle].name, name);
-
-        if (order == 0)
-            return &plan->items[middle];
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
+    return subject_find(plan->items, plan->count, sizeof(*plan->items), subject);
 }
 
 static bool is_stuck(const struct action *a)

@@ -66,14 +66,14 @@ enum plan_reason {
 struct budget_note; /* budget.h: what an order draws on */
 
 struct action {
+    struct subject subject;
     enum plan_action action;
     enum plan_action wanted; /* for wait: what it waits to do; else the same as action */
     enum plan_reason reason;
     enum policy_clamp clamp;
-    struct str name;
     int64_t at; /* unix seconds when it happens or is looked at again; 0 = only a change brings it
                    back */
-    int64_t renew_at;                     /* of the certificate that is there; 0 = none */
+    int64_t renew_at; /* of the certificate that is there; 0 = none */
     int64_t asked_at; /* what the CA asked to wait for, if it is not waited for that long; else 0 */
     const struct desired_name *desired;   /* NULL for retire */
     const struct observed_name *observed; /* NULL: nothing is known of the name */
@@ -84,7 +84,7 @@ struct action {
 };
 
 struct plan {
-    const struct action *items; /* sorted by name */
+    const struct action *items; /* sorted by subject */
     size_t count;
     size_t counts[PLAN_ACTION_COUNT];
     size_t override_count;
@@ -94,7 +94,8 @@ struct plan {
 /* What `diff --exit-code` answers (design 6). */
 enum plan_exit { PLAN_EXIT_NOTHING = 0, PLAN_EXIT_CHANGES = 2, PLAN_EXIT_STUCK = 4 };
 
-/* The policy that the file asks for, by desired->acme, directory and key type; policy.h: built_at. */
+/* The policy that the file asks for, by desired->acme, directory and key type; policy.h: built_at.
+ */
 struct policy plan_policy(const struct desired *desired, int64_t built_at);
 
 /* There is a certificate that a client would take now, as far as dates and revocation tell. */
@@ -115,8 +116,11 @@ int plan_make(const struct desired *desired, const struct observed *observed,
               const struct policy *policy, int64_t now, struct arena *arena, struct plan **plan,
               struct error *e) MUST_CHECK;
 
-/* The action of `name` by binary search, or NULL. */
-const struct action *plan_find(const struct plan *plan, struct str name);
+/* The action of `subject` by binary search, or NULL. */
+const struct action *plan_find(const struct plan *plan, struct subject subject);
+
+/* Of the key that is there where nothing is ordered, else of the one that will be made. */
+enum key_type plan_key_type(const struct action *a);
 
 /* 4: a block, or a wait whose reason is budget, storage or backoff (a time that the CA named is
  * one); else 2: anything but keep; else 0. */

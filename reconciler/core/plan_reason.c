@@ -234,12 +234,12 @@ static void print_reason(const struct action *a, int64_t now, struct buf *out)
         print_limit(a, out);
         return;
     case REASON_NOT_PUBLIC:
-        if (hostname_is_ipv4(a->name)) {
+        if (hostname_is_ipv4(a->subject.name)) {
             buf_cstr(out, "it is an IP address, and this CA is not known to certify those; "
                           "acme_server can name a CA that does");
             return;
         }
-        fault = public_ca_refuses(a->name);
+        fault = public_ca_refuses(a->subject.name);
         buf_printf(out,
                    "no public CA certifies this name: %s; acme_server can name a CA of your own",
                    fault ? fault : "it is not public");

@@ -4,7 +4,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "reconciler/base/key_type.h"
 #include "reconciler/base/str.h"
 
 /* When things are due: renewal window, backoff, jitter. Pure arithmetic, in unix seconds (design
@@ -28,12 +27,12 @@ struct policy {
     bool backoff_is_stated;
     double backoff_minutes; /* fail_backoff_minutes: a floor when stated */
     struct str directory;   /* the one in use: a certificate of another one is drift */
-    enum key_type key_type; /* of new keys; KEY_NONE: not compared with those that are there */
     uint64_t jitter_seed;   /* 0 but in a simulation: every reader finds the same dates */
-    int64_t jitter_part;    /* of the lifetime is the most that renewals are moved forward; 0: none */
-    /* The CA wants no more orders of the account: when it said so, and until when; 0: it does not. */
+    int64_t jitter_part; /* of the lifetime is the most that renewals are moved forward; 0: none */
+    /* The CA wants no more orders of the account: when it said so, and until when; 0: it does not.
+     */
     int64_t account_limited_at, account_limited_until;
-    int64_t built_at;       /* of this program: a clock before it is wrong; 0: any clock is right */
+    int64_t built_at; /* of this program: a clock before it is wrong; 0: any clock is right */
 };
 
 /* A clock from before this program was made says nothing of when certificates begin or end. */

@@ -126,7 +126,7 @@ static void print_action(const struct verb *verb, const struct action *a, struct
     if (a->action == PLAN_WAIT)
         buf_printf(out, " %s", plan_action_name(a->wanted));
     buf_char(out, ' ');
-    buf_escaped(out, a->name);
+    buf_escaped(out, a->subject.name);
     if (s->options->colour)
         buf_cstr(out, RESET);
     if (a->desired)
@@ -237,7 +237,7 @@ static void markdown_places(const struct desired_name *name, struct sheet *s)
 static void markdown_row(const struct action *a, struct sheet *s)
 {
     buf_printf(s->out, "| %s | ", plan_action_name(a->action));
-    markdown(a->name, s);
+    markdown(a->subject.name, s);
     buf_cstr(s->out, " | ");
     if (a->action == PLAN_WAIT)
         buf_printf(s->out, "to %s: ", plan_action_name(a->wanted));
@@ -375,12 +375,6 @@ static void json_overrides(struct json_out *j, const struct action *a, struct sh
     json_out_end(j);
 }
 
-/* Kept, adopted and retired certificates are there already; all others are yet to be made. */
-static bool is_there(const struct action *a)
-{
-    return a->action == PLAN_KEEP || a->action == PLAN_ADOPT || a->action == PLAN_RETIRE;
-}
-
 static void json_ca(struct json_out *j, const struct action *a, const struct render_options *o)
 {
     struct str ca = a->desired ? o->desired->directory : a->observed->directory;
@@ -388,10 +382,9 @@ static void json_ca(struct json_out *j, const struct action *a, const struct ren
     json_out_member_str(j, "ca", ca.len ? ca : STR_NONE);
 }
 
-static void json_key_type(struct json_out *j, const struct action *a,
-                          const struct render_options *o)
+static void json_key_type(struct json_out *j, const struct action *a)
 {
-    enum key_type type = is_there(a) ? a->observed->facts.key_type : o->desired->key_type;
+    enum key_type type = plan_key_type(a);
 
     json_out_member_cstr(j, "key_type", type == KEY_NONE ? NULL : key_type_name(type));
 }
@@ -428,12 +421,12 @@ static void json_action(struct sheet *s, const struct action *a)
 
     json_out_object(&j);
     json_out_member_cstr(&j, "action", plan_action_name(a->action));
-    json_out_member_str(&j, "name", a->name);
+    json_out_member_str(&j, "name", a->subject.name);
     json_because(&j, s, a);
     json_declared_at(&j, a->desired, s);
     json_overrides(&j, a, s);
     json_ca(&j, a, s->options);
-    json_key_type(&j, a, s->options);
+    json_key_type(&j, a);
     json_not_after(&j, a);
     json_out_member_time(&j, "at", a->at);
     json_budget(&j, a->budget);
@@ -565,7 +558,7 @@ void render_certificate_json(const struct action *a, const struct render_options
     bool is_made = o && o->has_certificate; /* then ca and key type are the certificate's own */
 
     json_out_object(j);
-    json_out_member_str(j, "name", a->name);
+    json_out_member_str(j, "name", a->subject.name);
     json_out_member_cstr(j, "state", plan_state(a, options->now));
     json_certificate(j, o);
     json_declared_at(j, a->desired, &s);

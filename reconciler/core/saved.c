@@ -31,10 +31,32 @@ static bool is_done(const struct saved_action *saved, const struct action *fresh
     }
 }
 
+const struct action *saved_find(const struct saved_action *saved, const struct plan *fresh)
+{
+    const struct subject further = {saved->name, subject_family(saved->key_type)};
+    const struct action *found = plan_find(fresh, further);
+
+    return found ? found : plan_find(fresh, subject_first(saved->name));
+}
+
+/* Would its order make another key now than the saved one? */
+static bool is_of_other_key(const struct saved_action *saved, const struct action *fresh)
+{
+    bool is_made = fresh->action == PLAN_KEEP || fresh->action == PLAN_ADOPT;
+    enum key_type type = saved->key_type ? plan_key_type(fresh) : KEY_NONE;
+
+    if (!type || saved->key_type == type)
+        return false;
+    return saved->action == PLAN_ISSUE || saved->action == PLAN_RENEW ||
+           (!is_made && (saved->action == PLAN_WAIT || saved->action == PLAN_BLOCK));
+}
+
 enum saved_verdict saved_judge(const struct saved_action *saved, const struct action *fresh)
 {
     if (!fresh)
         return saved->action == PLAN_RETIRE ? SAVED_DONE : SAVED_DIFFERS;
+    if (is_of_other_key(saved, fresh))
+        return SAVED_DIFFERS;
     if (fresh->action == saved->action && fresh->overrides == saved->overrides)
         return SAVED_SAME;
     return is_done(saved, fresh) ? SAVED_DONE : SAVED_DIFFERS;
@@ -56,11 +78,14 @@ static int refuse(const struct saved_action *first, const struct action *fresh, 
                   struct error *e)
 {
     struct buf name = BUF_INIT(NAME_SHOWN_MAX);
+    bool other_key = fresh && is_of_other_key(first, fresh);
 
     buf_escaped(&name, first->name);
-    error_set(e, ERROR_INVALID, "%.*s: the plan says %s, now it is %s", STR_ARG(buf_view(&name)),
-              plan_action_name(first->action),
-              fresh ? plan_action_name(fresh->action) : "not listed");
+    error_set(e, ERROR_INVALID, "%.*s: the plan says %s%s%s, now it is %s%s%s",
+              STR_ARG(buf_view(&name)), plan_action_name(first->action), other_key ? " with " : "",
+              other_key ? key_type_name(first->key_type) : "",
+              fresh ? plan_action_name(fresh->action) : "not listed", other_key ? " with " : "",
+              other_key ? key_type_name(plan_key_type(fresh)) : "");
     if (count > 1)
         error_set(e, ERROR_INVALID, "%s; %zu more differ", e->message, count - 1);
     buf_free(&name);
@@ -91,7 +116,7 @@ int saved_compare(const struct saved_plan *saved, const struct plan *fresh, int6
         return -1;
     plan->items = items;
     for (size_t i = 0; i < saved->count; i++) {
-        const struct action *now_is = plan_find(fresh, saved->items[i].name);
+        const struct action *now_is = saved_find(&saved->items[i], fresh);
         enum saved_verdict verdict = saved_judge(&saved->items[i], now_is);
 
         if (verdict == SAVED_SAME)
@@ -100,7 +125,7 @@ int saved_compare(const struct saved_plan *saved, const struct plan *fresh, int6
             first = &saved->items[i];
     }
     if (differing)
-        return refuse(first, plan_find(fresh, first->name), differing, e);
+        return refuse(first, saved_find(first, fresh), differing, e);
     *errand = plan;
     return 0;
 }
@@ -136,15 +161,15 @@ static bool is_approved(const struct saved_action *approved, const struct action
 {
     return (approved->action == a->wanted ||
             (approved->action == PLAN_WAIT && a->wanted == PLAN_ISSUE)) &&
-           (!a->overrides || approved->overrides);
+           !is_of_other_key(approved, a) && (!a->overrides || approved->overrides);
 }
 
 bool saved_covers(const struct saved_plan *saved, const struct action *a)
 {
     if (!saved_needs_approval(a))
         return true;
-    for (size_t i = lower_bound(saved, a->name);
-         i < saved->count && str_equal(saved->items[i].name, a->name); i++)
+    for (size_t i = lower_bound(saved, a->subject.name);
+         i < saved->count && str_equal(saved->items[i].name, a->subject.name); i++)
         if (is_approved(&saved->items[i], a))
             return true;
     return false;
@@ -164,7 +189,7 @@ static struct action stay(const struct saved_guard *g, const struct action *a,
 {
     struct action would = {.action = PLAN_KEEP};
 
-    *room = (struct desired_name){.name = a->name};
+    *room = (struct desired_name){.subject = a->subject, .key_type = a->observed->facts.key_type};
     if (g->policy->directory.len) /* else there is no CA to renew it */
         would = plan_decide(room, a->observed, g->policy, g->storage_usable, g->now);
     return would;

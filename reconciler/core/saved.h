@@ -14,12 +14,13 @@
 
 struct saved_action {
     struct str name;
+    enum key_type key_type; /* with the name what it is known by; KEY_NONE: not told */
     enum plan_action action;
     bool overrides; /* the JSON member "overrides" is not null */
 };
 
 struct saved_plan {
-    const struct saved_action *items; /* sorted by name, each once */
+    const struct saved_action *items; /* sorted by name and key type, each once */
     size_t count;
     int64_t made_at;
     const char **files; /* that it was made from, as they were named there; NULL-terminated */
@@ -31,6 +32,9 @@ enum saved_verdict {
     SAVED_DONE,   /* has happened meanwhile */
     SAVED_DIFFERS /* something else would happen now */
 };
+
+/* The action of a fresh plan that it has become; NULL: none. */
+const struct action *saved_find(const struct saved_action *saved, const struct plan *fresh);
 
 /* What became of one saved action; `fresh` is the name's action now, NULL if it has none. */
 enum saved_verdict saved_judge(const struct saved_action *saved, const struct action *fresh);

@@ -32,8 +32,10 @@ struct run {
 static bool before(const void *left, const void *right)
 {
     const struct actor *x = left, *y = right;
-    struct action a = {.name = x->there.name, .desired = x->desired, .observed = &x->there};
-    struct action b = {.name = y->there.name, .desired = y->desired, .observed = &y->there};
+    struct action a = {
+        .subject.name = x->there.subject.name, .desired = x->desired, .observed = &x->there};
+    struct action b = {
+        .subject.name = y->there.subject.name, .desired = y->desired, .observed = &y->there};
 
     return x->at != y->at ? x->at < y->at : budget_plan_urgency(&a, &b) < 0;
 }
@@ -70,7 +72,7 @@ static void note_risk(struct actor *actor, enum simulate_fault fault, int64_t si
     if (actor->is_at_risk && actor->risk.fault <= fault)
         return;
     actor->is_at_risk = true;
-    actor->risk = (struct simulate_risk){actor->there.name, fault, since, reason};
+    actor->risk = (struct simulate_risk){actor->there.subject.name, fault, since, reason};
 }
 
 /* What was left of the certificate that is being replaced at `now`. */
@@ -84,7 +86,7 @@ static void note_slack(struct run *r, struct actor *actor, const struct action *
     if (!r->out->has_slack || slack < r->out->smallest_slack) {
         r->out->has_slack = true;
         r->out->smallest_slack = slack;
-        r->out->slack_name = o->name;
+        r->out->slack_name = o->subject.name;
     }
     if (slack <= 0)
         note_risk(actor, SIMULATE_EXPIRED, o->facts.not_after + 1, a->reason);
@@ -113,14 +115,14 @@ static int succeed(struct run *r, struct actor *actor, const struct action *a, i
     if (r->budget && budget_take(r->budget, &request, now, e))
         return -1;
     note_slack(r, actor, a, now);
-    actor->there = (struct observed_name){.name = o->name,
+    actor->there = (struct observed_name){.subject.name = o->subject.name,
                                           .has_certificate = true,
                                           .facts.not_before = now,
                                           .facts.not_after = now + next_lifetime(r, actor) - 1,
                                           .managed.issued_at = now,
                                           .managed.renewed = o->has_certificate,
                                           .directory = r->options->policy->directory,
-                                          .facts.key_type = r->options->policy->key_type,
+                                          .facts.key_type = a->desired->key_type,
                                           .managed.active = true};
     if (policy_is_needless(decide(r, actor, now).renew_at, now)) {
         actor->there.failure = (struct failure){.count = failures + 1,
@@ -194,10 +196,12 @@ static void cast(struct run *r)
         struct actor *actor = &r->actors[i];
 
         actor->desired = &desired->names[i];
-        actor->there.name = desired->names[i].name;
-        while (o < observed->count && str_compare(observed->names[o].name, actor->there.name) < 0)
+        actor->there.subject.name = desired->names[i].subject.name;
+        while (o < observed->count &&
+               str_compare(observed->names[o].subject.name, actor->there.subject.name) < 0)
             o++;
-        if (o < observed->count && str_equal(observed->names[o].name, actor->there.name))
+        if (o < observed->count &&
+            str_equal(observed->names[o].subject.name, actor->there.subject.name))
             actor->there = observed->names[o];
         /* An order that is under way ends at once, one way or the other. */
         actor->there.order_open = false;

@@ -32,7 +32,8 @@ int roster_add(struct roster *r, struct store_name *n)
     if (r->len == r->sorted)
         r->is_tail_in_order = true;
     r->is_tail_in_order =
-        r->is_tail_in_order && (!r->len || str_compare(r->items[r->len - 1]->name, n->name) < 0);
+        r->is_tail_in_order &&
+        (!r->len || subject_compare(&r->items[r->len - 1]->subject, &n->subject) < 0);
     r->items[r->len++] = n;
     return 0;
 }
@@ -79,7 +80,7 @@ static int compare_keys(const void *left, const void *right)
 
     if (a->prefix != b->prefix)
         return a->prefix < b->prefix ? -1 : 1;
-    return str_compare(a->name->name, b->name->name);
+    return subject_compare(&a->name->subject, &b->name->subject);
 }
 
 static int sort_tail(struct roster *r)
@@ -91,7 +92,7 @@ static int sort_tail(struct roster *r)
     if (!keys)
         return -1;
     for (size_t i = 0; i < count; i++)
-        keys[i] = (struct sort_key){prefix_of(tail[i]->name), tail[i]};
+        keys[i] = (struct sort_key){prefix_of(tail[i]->subject.name), tail[i]};
     qsort(keys, count, sizeof(*keys), compare_keys);
     for (size_t i = 0; i < count; i++)
         tail[i] = keys[i].name;
@@ -99,14 +100,14 @@ static int sort_tail(struct roster *r)
     return 0;
 }
 
-/* How many of the first `count` come before `name`. */
-static size_t rank(const struct roster *r, size_t count, struct str name)
+/* How many of the first `count` come before `subject`. */
+static size_t rank(const struct roster *r, size_t count, const struct subject *subject)
 {
     size_t low = 0;
 
     while (low < count) {
         size_t middle = low + (count - low) / 2;
-        if (str_compare(r->items[middle]->name, name) < 0)
+        if (subject_compare(&r->items[middle]->subject, subject) < 0)
             low = middle + 1;
         else
             count = middle;
@@ -126,7 +127,7 @@ static int merge_tail(struct roster *r)
         return -1;
     memcpy(tail, r->items + r->sorted, count * sizeof(struct store_name *));
     for (size_t left = count; left > 0; left--) {
-        size_t at = rank(r, end, tail[left - 1]->name);
+        size_t at = rank(r, end, &tail[left - 1]->subject);
         memmove(r->items + at + left, r->items + at, (end - at) * sizeof(struct store_name *));
         r->items[at + left - 1] = tail[left - 1];
         end = at;

@@ -33,7 +33,10 @@ struct store {
 /* A name owns its texts; the store's pointers to shared ones are dropped by clear_credential. */
 static struct str key_of(const void *item)
 {
-    return ((const struct store_name *)item)->name;
+    const struct store_name *n = item;
+    const char *text = (const char *)(n + 1);
+
+    return (struct str){text, (size_t)(n->subject.name.ptr + n->subject.name.len - text)};
 }
 
 static void free_name(struct store_name *n)
@@ -133,16 +136,19 @@ static void clear(struct store *s, struct store_name *n)
 
 /* ---- names ---- */
 
-static struct store_name *make_name(struct store *s, struct str name)
+static struct store_name *make_name(struct store *s, struct subject subject)
 {
-    struct store_name *n = calloc(1, sizeof(*n) + name.len);
+    char room[SUBJECT_KEY_MAX];
+    struct str key = subject_key(&subject, room);
+    struct store_name *n = calloc(1, sizeof(*n) + key.len);
     char *text;
 
     if (!n)
         return NULL;
     text = (char *)(n + 1);
-    memcpy(text, name.ptr, name.len);
-    n->name = (struct str){text, name.len};
+    memcpy(text, key.ptr, key.len);
+    n->subject =
+        (struct subject){{text + key.len - subject.name.len, subject.name.len}, subject.family};
     if (map_reserve(&s->names) || roster_add(&s->roster, n)) {
         free(n);
         return NULL;
@@ -151,16 +157,18 @@ static struct store_name *make_name(struct store *s, struct str name)
     return n;
 }
 
-struct store_name *store_find(const struct store *s, struct str name)
+struct store_name *store_find(const struct store *s, struct subject subject)
 {
-    return map_find(&s->names, name);
+    char room[SUBJECT_KEY_MAX];
+
+    return map_find(&s->names, subject_key(&subject, room));
 }
 
-struct store_name *store_need(struct store *s, struct str name)
+struct store_name *store_need(struct store *s, struct subject subject)
 {
-    struct store_name *n = store_find(s, name);
+    struct store_name *n = store_find(s, subject);
 
-    return n ? n : make_name(s, name);
+    return n ? n : make_name(s, subject);
 }
 
 static bool is_empty(const struct store_name *n)
@@ -171,7 +179,7 @@ static bool is_empty(const struct store_name *n)
 static void drop(struct store *s, struct store_name *n)
 {
     (void)!due_set(&s->due, n, 0);
-    map_take(&s->names, n->name);
+    map_take(&s->names, key_of(n));
     roster_remove(&s->roster, n);
 }
 
@@ -350,7 +358,7 @@ const struct store_account *store_find_account(const struct store *s, struct str
 
 static void apply_gone(struct store *s, const struct value *v)
 {
-    struct store_name *n = store_find(s, v->subject.name);
+    struct store_name *n = store_find(s, v->subject);
 
     if (!n || is_empty(n))
         return;
@@ -361,11 +369,11 @@ static void apply_gone(struct store *s, const struct value *v)
 
 static int apply_name(struct store *s, const struct value *v, struct error *e)
 {
-    struct store_name *n = store_find(s, v->subject.name);
+    struct store_name *n = store_find(s, v->subject);
     bool is_new = !n;
 
     if (is_new)
-        n = make_name(s, v->subject.name);
+        n = make_name(s, v->subject);
     if (!n)
         return error_memory(e);
     if (!apply_to(s, n, v, e))
@@ -400,7 +408,7 @@ static void begin_value(const struct store *s, const struct store_name *n, enum 
                         struct str directory, struct value *v)
 {
     *v = (struct value){
-        .type = type, .apart = s->apart, .directory = directory, .subject.name = n->name};
+        .type = type, .apart = s->apart, .directory = directory, .subject = n->subject};
 }
 
 bool store_credential_value(const struct store *s, const struct store_name *n, struct value *v)

@@ -41,7 +41,7 @@ struct store_sent {
  * which nothing is left.
  */
 struct store_name {
-    struct str name;
+    struct subject subject;
     struct credential *credential; /* managed; NULL = none. The store holds a reference */
     struct str directory;          /* URL that it came from; "" = unknown */
     bool apart;                    /* it lies among the state kept apart for that directory */
@@ -88,12 +88,12 @@ int store_apply(struct store *s, const struct value *v, struct error *e) MUST_CH
 void store_loaded(struct store *s);
 
 /* NULL: nothing is known of it. Valid until the store changes. */
-struct store_name *store_find(const struct store *s, struct str name);
+struct store_name *store_find(const struct store *s, struct subject subject);
 /*
  * The name, made with nothing known of it where it is missing, so that it can be given a due time.
  * It stays until a value of it is applied and taken away again. NULL: out of memory.
  */
-struct store_name *store_need(struct store *s, struct str name) MUST_CHECK;
+struct store_name *store_need(struct store *s, struct subject subject) MUST_CHECK;
 size_t store_count(const struct store *s);
 /*
  * All names in byte order, valid until the store changes; *count how many. NULL: out of memory.

@@ -4,12 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct policy plan_check_policy = {.directory = STR_INIT("https://ca.test/directory"),
-                                         .key_type = KEY_P256};
+const struct policy plan_check_policy = {.directory = STR_INIT("https://ca.test/directory")};
 /* A certificate of 90 days from our CA, of which `age` days have passed, served. */
 struct observed_name plan_check_aged(int age)
 {
-    return (struct observed_name){.name = STR("a.test"),
+    return (struct observed_name){.subject.name = STR("a.test"),
                                   .has_certificate = true,
                                   .facts.not_before = NOW - age * DAY,
                                   .facts.not_after = NOW - age * DAY + 90 * DAY - 1,
@@ -18,8 +17,8 @@ struct observed_name plan_check_aged(int age)
                                   .managed.active = true};
 }
 
-const struct desired_name plan_check_wanted = {.name = STR_INIT("a.test"),
-                                               .origins = DESIRED_DOMAIN};
+const struct desired_name plan_check_wanted = {
+    .subject.name = STR_INIT("a.test"), .key_type = KEY_P256, .origins = DESIRED_DOMAIN};
 
 struct action plan_check_decide(const struct desired_name *desired,
                                 const struct observed_name *observed)

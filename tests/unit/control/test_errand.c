@@ -18,7 +18,7 @@ static int make_fd(struct str text)
 static struct action make_action(enum plan_action action, const char *name, bool overrides)
 {
     return (struct action){
-        .action = action, .wanted = action, .name = str_from(name), .overrides = overrides};
+        .action = action, .wanted = action, .subject.name = str_from(name), .overrides = overrides};
 }
 
 static void test_round_trip(void)

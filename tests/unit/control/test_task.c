@@ -72,7 +72,8 @@ static int written(const struct task *t, struct buf *times)
 
 static void counted_and_sent(void)
 {
-    struct task *t = task_new(NULL, &(struct issuance_wish){.name = NAME, .key_type = KEY_P256});
+    struct task *t =
+        task_new(NULL, &(struct issuance_wish){.subject.name = NAME, .key_type = KEY_P256});
     struct buf times = BUF_INIT(SENT_TEXT_MAX);
 
     begin();
@@ -100,7 +101,8 @@ static void counted_and_sent(void)
 
 static void earlier_lives(void)
 {
-    struct task *t = task_new(NULL, &(struct issuance_wish){.name = NAME, .key_type = KEY_P256});
+    struct task *t =
+        task_new(NULL, &(struct issuance_wish){.subject.name = NAME, .key_type = KEY_P256});
     struct buf known = BUF_INIT(SENT_TEXT_MAX), times = BUF_INIT(SENT_TEXT_MAX);
     int64_t now = clock_now();
 
@@ -116,7 +118,7 @@ static void earlier_lives(void)
     CU_ASSERT_EQUAL(written(t, &times), 8);
     task_free(t);
     /* Those of another CA are none of ours. */
-    t = task_new(NULL, &(struct issuance_wish){.name = NAME, .key_type = KEY_P256});
+    t = task_new(NULL, &(struct issuance_wish){.subject.name = NAME, .key_type = KEY_P256});
     CU_ASSERT_PTR_NOT_NULL_FATAL(t);
     task_take_up(t, store, STR("https://other.test/"), clock_now());
     CU_ASSERT_EQUAL(written(t, &times), -1);
@@ -137,7 +139,7 @@ static void bounded(void)
     begin();
     for (int i = 0; i < SENT_MAX + 50; i++) {
         struct task *t =
-            task_new(NULL, &(struct issuance_wish){.name = NAME, .key_type = KEY_P256});
+            task_new(NULL, &(struct issuance_wish){.subject.name = NAME, .key_type = KEY_P256});
 
         CU_ASSERT_PTR_NOT_NULL_FATAL(t);
         task_take_up(t, store, DIRECTORY, clock_now());
@@ -159,7 +161,8 @@ static void bounded(void)
 /* An order of a log that knows nothing of sent ones is taken up as it stands. */
 static void older_log(void)
 {
-    struct task *t = task_new(NULL, &(struct issuance_wish){.name = NAME, .key_type = KEY_P256});
+    struct task *t =
+        task_new(NULL, &(struct issuance_wish){.subject.name = NAME, .key_type = KEY_P256});
     struct buf times = BUF_INIT(SENT_TEXT_MAX);
 
     begin();

@@ -50,16 +50,16 @@ static void add(struct world *w, const char *name, int days)
     struct action *a = &w->items[i];
 
     snprintf(w->names[i], sizeof(w->names[i]), "%s", name);
-    w->desired[i] = (struct desired_name){.name = str_from(w->names[i]), .place_count = 1};
+    w->desired[i] = (struct desired_name){.subject.name = str_from(w->names[i]), .place_count = 1};
     *a = (struct action){.action = days ? PLAN_RENEW : PLAN_ISSUE,
                          .wanted = days ? PLAN_RENEW : PLAN_ISSUE,
-                         .name = w->desired[i].name,
+                         .subject.name = w->desired[i].subject.name,
                          .at = NOW,
                          .desired = &w->desired[i]};
     w->plan.counts[a->action]++;
     if (!days)
         return;
-    w->observed[i] = (struct observed_name){.name = a->name,
+    w->observed[i] = (struct observed_name){.subject.name = a->subject.name,
                                             .has_certificate = true,
                                             .facts.not_after = NOW + days * DAY,
                                             .directory = PRODUCTION};
@@ -78,7 +78,7 @@ static const struct plan *fit(struct world *w, struct budget *b)
 static int64_t at_of(const struct plan *plan, const char *name)
 {
     for (size_t i = 0; i < plan->count; i++)
-        if (str_equal_cstr(plan->items[i].name, name))
+        if (str_equal_cstr(plan->items[i].subject.name, name))
             return plan->items[i].at - NOW;
     return -1;
 }
@@ -219,7 +219,7 @@ static void impossible_history(void)
     for (int i = 0; i < 200; i++) {
         snprintf(text[i], sizeof(text[i]), "o%03d.example.com", i);
         names[i] =
-            (struct observed_name){.name = str_from(text[i]),
+            (struct observed_name){.subject.name = str_from(text[i]),
                                    .has_certificate = true,
                                    .directory = PRODUCTION,
                                    .managed.issued_at = i == 199 ? INT64_MAX : NOW - 1000 + i,
@@ -259,9 +259,10 @@ static uint32_t left_of(const struct observed_name *o, size_t count)
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(b);
     CU_ASSERT_EQUAL(budget_record_observed(b, &observed, PRODUCTION, NOW, &e), 0);
-    left = budget_bucket_left(budget_bucket_of(b, BUDGET_ORDERS, o->name), &limits.scopes[0], NOW);
+    left = budget_bucket_left(budget_bucket_of(b, BUDGET_ORDERS, o->subject.name),
+                              &limits.scopes[0], NOW);
     for (int scope = BUDGET_DOMAIN; scope <= BUDGET_SET; scope++) {
-        same = budget_bucket_left(budget_bucket_of(b, (enum budget_scope)scope, o->name),
+        same = budget_bucket_left(budget_bucket_of(b, (enum budget_scope)scope, o->subject.name),
                                   &limits.scopes[scope], NOW);
         if (!o->failure.count)
             CU_ASSERT_EQUAL(same, left);
@@ -274,7 +275,7 @@ static uint32_t left_of(const struct observed_name *o, size_t count)
 static void sent(void)
 {
     char eight[256];
-    struct observed_name o = {.name = STR("a.example.com"), .sent_directory = PRODUCTION};
+    struct observed_name o = {.subject.name = STR("a.example.com"), .sent_directory = PRODUCTION};
     size_t len = 0;
 
     for (int i = 0; i < 8; i++)
@@ -305,9 +306,11 @@ static void sent(void)
 
 static void exemptions(void)
 {
-    struct observed_name o = {
-        .name = STR("a.com"), .has_certificate = true, .directory = PRODUCTION, .ari_at = NOW};
-    struct action a = {.action = PLAN_RENEW, .name = STR("a.com"), .observed = &o};
+    struct observed_name o = {.subject.name = STR("a.com"),
+                              .has_certificate = true,
+                              .directory = PRODUCTION,
+                              .ari_at = NOW};
+    struct action a = {.action = PLAN_RENEW, .subject.name = STR("a.com"), .observed = &o};
     const struct budget_limits *limits = budget_known(PRODUCTION);
     struct budget_request r = budget_request_of(&a, PRODUCTION, NOW);
 
@@ -383,7 +386,7 @@ static int by_time(const void *left, const void *right)
 
     if (a->at != b->at)
         return a->at < b->at ? -1 : 1;
-    return str_compare(a->name, b->name);
+    return str_compare(a->subject.name, b->subject.name);
 }
 
 /* How many orders the CA refuses when all come at their times, or (`now`) all at once. */
@@ -400,7 +403,7 @@ static size_t refusals(const struct plan *plan, const struct budget_limits *limi
         sorted[i] = &plan->items[i];
     qsort(sorted, plan->count, sizeof(sorted[0]), by_time);
     for (size_t i = 0; i < plan->count; i++)
-        refused += !accepts(ca, sorted[i]->name, at_once ? NOW : sorted[i]->at);
+        refused += !accepts(ca, sorted[i]->subject.name, at_once ? NOW : sorted[i]->at);
     free(ca);
     return refused;
 }

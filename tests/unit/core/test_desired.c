@@ -20,7 +20,7 @@ static void dump(const struct desired_name *names, size_t count, struct buf *out
     for (size_t i = 0; i < count; i++) {
         const struct desired_name *n = &names[i];
 
-        buf_str(out, n->name);
+        buf_str(out, n->subject.name);
         buf_char(out, ' ');
         for (int bit = 0; bit < 5; bit++)
             if (n->origins & 1u << bit)
@@ -237,7 +237,7 @@ static void single_demands(void)
         if (!rows[i].desired)
             continue;
         CU_ASSERT_EQUAL_FATAL(desired_make(&b->model, &options, b->arena, &whole, &e), 0);
-        found = desired_find(whole, demand.name);
+        found = desired_find(whole, subject_first(demand.name));
         CU_ASSERT_PTR_NOT_NULL_FATAL(found);
         CU_ASSERT_EQUAL(room.block, rows[i].block);
         CU_ASSERT_EQUAL(room.block, found->block);
@@ -451,10 +451,10 @@ static void finds(void)
         desired_make(&b->model, &(struct desired_options){0}, b->arena, &desired, &e), 0);
     CU_ASSERT_EQUAL(desired->count, 500);
     for (size_t i = 0; i < desired->count; i++)
-        CU_ASSERT_PTR_EQUAL(desired_find(desired, desired->names[i].name), &desired->names[i]);
-    CU_ASSERT_PTR_NULL(desired_find(desired, STR("n500.com")));
-    CU_ASSERT_PTR_NULL(desired_find(desired, STR("")));
-    CU_ASSERT_PTR_NULL(desired_find(desired, STR("zzz")));
+        CU_ASSERT_PTR_EQUAL(desired_find(desired, desired->names[i].subject), &desired->names[i]);
+    CU_ASSERT_PTR_NULL(desired_find(desired, subject_first(STR("n500.com"))));
+    CU_ASSERT_PTR_NULL(desired_find(desired, subject_first(STR(""))));
+    CU_ASSERT_PTR_NULL(desired_find(desired, subject_first(STR("zzz"))));
     model_builder_free(b);
 }
 

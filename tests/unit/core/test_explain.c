@@ -491,7 +491,7 @@ static int explain(const char *name, void (*set)(struct scene *s), bool as_json,
                                        .demand_count = s.demand.name.ptr != NULL};
     CU_ASSERT_EQUAL_FATAL(desired_make(&s.b->model, &options, s.b->arena, &desired, &e), 0);
     policy = plan_policy(desired, 0);
-    s.there.name = str_from("www.shop.com");
+    s.there.subject.name = str_from("www.shop.com");
     observed = (struct observed){
         .names = &s.there,
         .count = s.there.has_certificate || s.there.failure.count || s.there.order_open,

@@ -13,7 +13,7 @@ static const struct sni declared = {.name = {.value = STR_INIT("a.test")}};
 
 static void nothing_there(void)
 {
-    struct observed_name o = {.name = STR("a.test")};
+    struct observed_name o = {.subject.name = STR("a.test")};
 
     plan_check(plan_check_decide(&plan_check_wanted, NULL), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING,
                NOW, "pending");
@@ -81,7 +81,7 @@ static void revoked(void)
 /* Somebody wants another try: no wait that failures brought holds, everything else does. */
 static void waived(void)
 {
-    struct observed_name o = {.name = STR("a.test"),
+    struct observed_name o = {.subject.name = STR("a.test"),
                               .failure.count = 3,
                               .failure.failed_at = NOW - 1,
                               .failure.retry_at = NOW + DAY,
@@ -150,7 +150,7 @@ static void other_key_type(void)
 static void failed(void)
 {
     struct observed_name o = {
-        .name = STR("a.test"), .failure.count = 1, .failure.failed_at = NOW - 10};
+        .subject.name = STR("a.test"), .failure.count = 1, .failure.failed_at = NOW - 10};
     int64_t retry = policy_retry_at(1, NOW - 10, 0, 0, STR("a.test"), &plan_check_policy);
 
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_WAIT, PLAN_ISSUE, REASON_BACKOFF,
@@ -174,7 +174,7 @@ static void failed(void)
 static void failed_in_the_future(void)
 {
     struct observed_name o = {
-        .name = STR("a.test"), .failure.count = 4, .failure.failed_at = NOW + 365 * DAY};
+        .subject.name = STR("a.test"), .failure.count = 4, .failure.failed_at = NOW + 365 * DAY};
 
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_ISSUE, PLAN_ISSUE, REASON_MISSING,
                NOW, "failing");
@@ -208,7 +208,7 @@ static void failed_renewal(void)
 
 static void refused(void)
 {
-    struct observed_name o = {.name = STR("a.test"),
+    struct observed_name o = {.subject.name = STR("a.test"),
                               .failure.count = 1,
                               .failure.failed_at = NOW - 600,
                               .failure.permanent = true};
@@ -328,7 +328,7 @@ static struct observed_name random_observed(struct str name, uint64_t *s)
     static const int64_t lifetimes[] = {0, 1, 3600, 6 * DAY, 10 * DAY, 90 * DAY, 365 * DAY};
     static const struct str directories[] = {STR_INIT(""), STR_INIT("https://ca.test/directory"),
                                              STR_INIT("https://other.test/")};
-    struct observed_name o = {.name = name};
+    struct observed_name o = {.subject.name = name};
     int64_t lifetime = lifetimes[next(s, ARRAY_LENGTH(lifetimes))];
 
     o.has_certificate = next(s, 4) > 0;
@@ -369,7 +369,8 @@ static void make_world(struct random_world *w, uint64_t *s)
         name = str_from(w->names[i]);
         if (where & 1)
             w->desired_names[w->desired.count++] = (struct desired_name){
-                .name = name,
+                .subject.name = name,
+                .key_type = KEY_P256,
                 .block = next(s, 5) ? DESIRED_FREE : (enum desired_block)next(s, 6),
                 .overrides = next(s, 3) ? NULL : &declared};
         if (where & 2)
@@ -380,7 +381,7 @@ static void make_world(struct random_world *w, uint64_t *s)
 static const struct observed_name *observed_of(const struct random_world *w, struct str name)
 {
     for (size_t i = 0; i < w->observed.count; i++)
-        if (str_equal(w->observed_names[i].name, name))
+        if (str_equal(w->observed_names[i].subject.name, name))
             return &w->observed_names[i];
     return NULL;
 }
@@ -390,7 +391,7 @@ static bool same_action(const struct action *a, const struct action *b)
     return a->action == b->action && a->wanted == b->wanted && a->reason == b->reason &&
            a->clamp == b->clamp && a->at == b->at && a->renew_at == b->renew_at &&
            a->desired == b->desired && a->observed == b->observed && a->overrides == b->overrides &&
-           str_equal(a->name, b->name);
+           str_equal(a->subject.name, b->subject.name);
 }
 
 /* What must hold of any action whatever the inputs. */
@@ -415,9 +416,9 @@ static void compare(const struct random_world *w, const struct plan *plan)
 
     for (size_t i = 0; i < RANDOM_NAMES; i++) {
         struct str name = str_from(w->names[i]);
-        const struct desired_name *d = desired_find(&w->desired, name);
+        const struct desired_name *d = desired_find(&w->desired, subject_first(name));
         const struct observed_name *o = observed_of(w, name);
-        const struct action *found = plan_find(plan, name);
+        const struct action *found = plan_find(plan, subject_first(name));
         struct action a;
 
         if (!d && !o) {
@@ -501,7 +502,7 @@ static void policy_of_a_file(void)
     struct policy p = plan_policy(&desired, 9);
 
     CU_ASSERT(p.threshold_is_stated && p.threshold_days == 14 && !p.backoff_is_stated);
-    CU_ASSERT(p.key_type == KEY_RSA_2048 && p.built_at == 9 && p.jitter_part == POLICY_JITTER_PART);
+    CU_ASSERT(p.built_at == 9 && p.jitter_part == POLICY_JITTER_PART);
     CU_ASSERT(str_equal_cstr(p.directory, "https://ca.test/"));
     desired.acme = NULL;
     CU_ASSERT_FALSE(plan_policy(&desired, 9).threshold_is_stated);

@@ -34,7 +34,7 @@ static void asked_for_too_long(void)
         CU_ASSERT(tries > 2 || a.at < o.facts.not_after);
     }
     /* Without a certificate, or with one that has ended: a day. */
-    o = (struct observed_name){.name = STR("a.test"),
+    o = (struct observed_name){.subject.name = STR("a.test"),
                                .failure.count = 1,
                                .failure.failed_at = NOW,
                                .failure.retry_at = NOW + 3650 * DAY};
@@ -52,7 +52,7 @@ static void asked_for_too_long(void)
 static void account_limited(void)
 {
     struct policy p = plan_check_policy;
-    struct observed_name met = {.name = STR("met.test"),
+    struct observed_name met = {.subject.name = STR("met.test"),
                                 .failure.count = 1,
                                 .failure.failed_at = NOW - 60,
                                 .failure.retry_at = NOW + 3600,

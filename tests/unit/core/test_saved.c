@@ -22,7 +22,7 @@ static void verdicts(void)
 
     for (int was = 0; was < PLAN_ACTION_COUNT; was++)
         for (int is = 0; is <= PLAN_ACTION_COUNT; is++) {
-            struct saved_action saved = {STR("a"), (enum plan_action)was, false};
+            struct saved_action saved = {STR("a"), KEY_NONE, (enum plan_action)was, false};
             struct action fresh = {.action = (enum plan_action)is,
                                    .wanted = (enum plan_action)is,
                                    .reason = REASON_BACKOFF};
@@ -35,7 +35,7 @@ static void verdicts(void)
 
 static void under_way(void)
 {
-    struct saved_action saved = {STR("a"), PLAN_ISSUE, true};
+    struct saved_action saved = {STR("a"), KEY_NONE, PLAN_ISSUE, true};
     struct action fresh = {
         .action = PLAN_WAIT, .wanted = PLAN_ISSUE, .reason = REASON_ORDER_OPEN, .overrides = true};
 
@@ -46,14 +46,48 @@ static void under_way(void)
     fresh.reason = REASON_BACKOFF;
     CU_ASSERT_EQUAL(saved_judge(&saved, &fresh), SAVED_DONE);
     fresh = (struct action){.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .overrides = true};
-    saved = (struct saved_action){STR("a"), PLAN_ISSUE, false};
+    saved = (struct saved_action){STR("a"), KEY_NONE, PLAN_ISSUE, false};
     CU_ASSERT_EQUAL(saved_judge(&saved, &fresh), SAVED_DIFFERS); /* nobody saw that it overrides */
 }
 
+/* An action is known by its name and the type of its key. */
+static void other_key(void)
+{
+    const struct observed_name there = {.facts.key_type = KEY_RSA_2048};
+    const struct desired_name wanted = {.key_type = KEY_RSA_2048};
+    struct saved_action saved = {STR("a"), KEY_P256, PLAN_ISSUE, false};
+    struct action fresh = {.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .desired = &wanted};
+
+    CU_ASSERT_EQUAL(saved_judge(&saved, &fresh), SAVED_DIFFERS);
+    saved.key_type = KEY_RSA_2048;
+    CU_ASSERT_EQUAL(saved_judge(&saved, &fresh), SAVED_SAME);
+    fresh = (struct action){.action = PLAN_KEEP, .wanted = PLAN_KEEP, .observed = &there};
+    CU_ASSERT_EQUAL(saved_judge(&saved, &fresh), SAVED_DONE);
+    saved.key_type = KEY_P256;
+    CU_ASSERT_EQUAL(saved_judge(&saved, &fresh), SAVED_DIFFERS);
+    saved.action = PLAN_KEEP; /* renewed with another key: nobody asked for the old one */
+    CU_ASSERT_EQUAL(saved_judge(&saved, &fresh), SAVED_SAME);
+}
+
+/* Two families of a name, as the storage and the plan tell them apart. */
+static void families(void)
+{
+    static const struct action items[] = {
+        {.action = PLAN_KEEP, .subject.name = STR_INIT("a")},
+        {.action = PLAN_ISSUE, .subject = {STR_INIT("a"), FAMILY_RSA}},
+    };
+    const struct plan plan = {.items = items, .count = ARRAY_LENGTH(items)};
+    const struct saved_action rsa = {STR("a"), KEY_RSA_4096, PLAN_ISSUE, false};
+    const struct saved_action ecdsa = {STR("a"), KEY_P384, PLAN_KEEP, false};
+
+    CU_ASSERT_PTR_EQUAL(saved_find(&rsa, &plan), &items[1]);
+    CU_ASSERT_PTR_EQUAL(saved_find(&ecdsa, &plan), &items[0]);
+}
+
 static const struct saved_action saved_items[] = {
-    {STR_INIT("a"), PLAN_ISSUE, true},   {STR_INIT("b"), PLAN_RENEW, false},
-    {STR_INIT("c"), PLAN_RETIRE, false}, {STR_INIT("d"), PLAN_KEEP, false},
-    {STR_INIT("e"), PLAN_ADOPT, true},
+    {STR_INIT("a"), KEY_NONE, PLAN_ISSUE, true},   {STR_INIT("b"), KEY_NONE, PLAN_RENEW, false},
+    {STR_INIT("c"), KEY_NONE, PLAN_RETIRE, false}, {STR_INIT("d"), KEY_NONE, PLAN_KEEP, false},
+    {STR_INIT("e"), KEY_NONE, PLAN_ADOPT, true},
 };
 static const struct saved_plan saved_plan = {
     .items = saved_items, .count = ARRAY_LENGTH(saved_items), .made_at = NOW};
@@ -61,16 +95,16 @@ static const struct saved_plan saved_plan = {
 static const struct action same_items[] = {
     {.action = PLAN_ISSUE,
      .wanted = PLAN_ISSUE,
-     .name = STR_INIT("a"),
+     .subject.name = STR_INIT("a"),
      .overrides = true,
      .at = NOW},
-    {.action = PLAN_RENEW, .wanted = PLAN_RENEW, .name = STR_INIT("b"), .at = NOW},
-    {.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .name = STR_INIT("bb"), .at = NOW},
-    {.action = PLAN_RETIRE, .wanted = PLAN_RETIRE, .name = STR_INIT("c"), .at = NOW},
-    {.action = PLAN_KEEP, .wanted = PLAN_KEEP, .name = STR_INIT("d"), .at = NOW + 9},
+    {.action = PLAN_RENEW, .wanted = PLAN_RENEW, .subject.name = STR_INIT("b"), .at = NOW},
+    {.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .subject.name = STR_INIT("bb"), .at = NOW},
+    {.action = PLAN_RETIRE, .wanted = PLAN_RETIRE, .subject.name = STR_INIT("c"), .at = NOW},
+    {.action = PLAN_KEEP, .wanted = PLAN_KEEP, .subject.name = STR_INIT("d"), .at = NOW + 9},
     {.action = PLAN_ADOPT,
      .wanted = PLAN_ADOPT,
-     .name = STR_INIT("e"),
+     .subject.name = STR_INIT("e"),
      .overrides = true,
      .at = NOW},
 };
@@ -94,7 +128,7 @@ static void expect(const struct saved_plan *saved, const struct action *items, s
     } else {
         for (size_t i = 0; i < errand->count; i++)
             snprintf(actual + strlen(actual), sizeof(actual) - strlen(actual), "%.*s ",
-                     STR_ARG(errand->items[i].name));
+                     STR_ARG(errand->items[i].subject.name));
         CU_ASSERT_STRING_EQUAL(actual, expected);
     }
     arena_free(arena);
@@ -129,9 +163,9 @@ static void compares(void)
 static void applies_once(void)
 {
     static const struct action done[] = {
-        {.action = PLAN_KEEP, .wanted = PLAN_KEEP, .name = STR_INIT("a")},
-        {.action = PLAN_KEEP, .wanted = PLAN_KEEP, .name = STR_INIT("b")},
-        {.action = PLAN_KEEP, .wanted = PLAN_KEEP, .name = STR_INIT("e")},
+        {.action = PLAN_KEEP, .wanted = PLAN_KEEP, .subject.name = STR_INIT("a")},
+        {.action = PLAN_KEEP, .wanted = PLAN_KEEP, .subject.name = STR_INIT("b")},
+        {.action = PLAN_KEEP, .wanted = PLAN_KEEP, .subject.name = STR_INIT("e")},
     };
     struct saved_plan saved = {.items = saved_items, .count = 3, .made_at = NOW};
 
@@ -153,29 +187,43 @@ static void approval(void)
         struct action a;
         bool needs, covered;
     } rows[] = {
-        {{.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .name = STR_INIT("a")}, true, true},
-        {{.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .name = STR_INIT("a"), .overrides = true},
+        {{.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .subject.name = STR_INIT("a")}, true, true},
+        {{.action = PLAN_ISSUE,
+          .wanted = PLAN_ISSUE,
+          .subject.name = STR_INIT("a"),
+          .overrides = true},
          true,
          true},
-        {{.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .name = STR_INIT("x")}, true, false},
-        {{.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .name = STR_INIT("b")}, true, false},
-        {{.action = PLAN_RENEW, .wanted = PLAN_RENEW, .name = STR_INIT("x")}, false, true},
-        {{.action = PLAN_RENEW, .wanted = PLAN_RENEW, .name = STR_INIT("x"), .overrides = true},
+        {{.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .subject.name = STR_INIT("x")}, true, false},
+        {{.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .subject.name = STR_INIT("b")}, true, false},
+        {{.action = PLAN_RENEW, .wanted = PLAN_RENEW, .subject.name = STR_INIT("x")}, false, true},
+        {{.action = PLAN_RENEW,
+          .wanted = PLAN_RENEW,
+          .subject.name = STR_INIT("x"),
+          .overrides = true},
          false,
          true},
-        {{.action = PLAN_RETIRE, .wanted = PLAN_RETIRE, .name = STR_INIT("c")}, true, true},
-        {{.action = PLAN_RETIRE, .wanted = PLAN_RETIRE, .name = STR_INIT("d")}, true, false},
-        {{.action = PLAN_ADOPT, .wanted = PLAN_ADOPT, .name = STR_INIT("x")}, false, true},
-        {{.action = PLAN_ADOPT, .wanted = PLAN_ADOPT, .name = STR_INIT("x"), .overrides = true},
+        {{.action = PLAN_RETIRE, .wanted = PLAN_RETIRE, .subject.name = STR_INIT("c")}, true, true},
+        {{.action = PLAN_RETIRE, .wanted = PLAN_RETIRE, .subject.name = STR_INIT("d")},
          true,
          false},
-        {{.action = PLAN_ADOPT, .wanted = PLAN_ADOPT, .name = STR_INIT("e"), .overrides = true},
+        {{.action = PLAN_ADOPT, .wanted = PLAN_ADOPT, .subject.name = STR_INIT("x")}, false, true},
+        {{.action = PLAN_ADOPT,
+          .wanted = PLAN_ADOPT,
+          .subject.name = STR_INIT("x"),
+          .overrides = true},
+         true,
+         false},
+        {{.action = PLAN_ADOPT,
+          .wanted = PLAN_ADOPT,
+          .subject.name = STR_INIT("e"),
+          .overrides = true},
          true,
          true},
-        {{.action = PLAN_KEEP, .wanted = PLAN_KEEP, .name = STR_INIT("x")}, false, true},
-        {{.action = PLAN_WAIT, .wanted = PLAN_RENEW, .name = STR_INIT("x")}, false, true},
+        {{.action = PLAN_KEEP, .wanted = PLAN_KEEP, .subject.name = STR_INIT("x")}, false, true},
+        {{.action = PLAN_WAIT, .wanted = PLAN_RENEW, .subject.name = STR_INIT("x")}, false, true},
     };
-    static const struct saved_action plain = {STR_INIT("a"), PLAN_ISSUE, false};
+    static const struct saved_action plain = {STR_INIT("a"), KEY_NONE, PLAN_ISSUE, false};
     struct saved_plan unseen = {.items = &plain, .count = 1, .made_at = NOW};
 
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
@@ -189,36 +237,36 @@ static void approval(void)
 /* Of several plans, one is enough. */
 static void approved_twice(void)
 {
-    static const struct saved_action both[] = {{STR_INIT("a"), PLAN_KEEP, false},
-                                               {STR_INIT("b"), PLAN_KEEP, false},
-                                               {STR_INIT("b"), PLAN_RETIRE, false},
-                                               {STR_INIT("b"), PLAN_ISSUE, true},
-                                               {STR_INIT("c"), PLAN_KEEP, false}};
+    static const struct saved_action both[] = {{STR_INIT("a"), KEY_NONE, PLAN_KEEP, false},
+                                               {STR_INIT("b"), KEY_NONE, PLAN_KEEP, false},
+                                               {STR_INIT("b"), KEY_NONE, PLAN_RETIRE, false},
+                                               {STR_INIT("b"), KEY_NONE, PLAN_ISSUE, true},
+                                               {STR_INIT("c"), KEY_NONE, PLAN_KEEP, false}};
     const struct saved_plan saved = {.items = both, .count = 5, .made_at = NOW};
     struct action a = {
-        .action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .name = STR("b"), .overrides = true};
+        .action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .subject.name = STR("b"), .overrides = true};
 
     CU_ASSERT_TRUE(saved_covers(&saved, &a));
-    a = (struct action){.action = PLAN_RETIRE, .wanted = PLAN_RETIRE, .name = STR("b")};
+    a = (struct action){.action = PLAN_RETIRE, .wanted = PLAN_RETIRE, .subject.name = STR("b")};
     CU_ASSERT_TRUE(saved_covers(&saved, &a));
-    a.name = STR("c");
+    a.subject.name = STR("c");
     CU_ASSERT_FALSE(saved_covers(&saved, &a));
 }
 
 /* A wait in a plan that was approved is one for the limits or after failures. */
 static void approved_waits(void)
 {
-    static const struct saved_action waits[] = {{STR_INIT("a"), PLAN_WAIT, false},
-                                                {STR_INIT("c"), PLAN_BLOCK, false}};
+    static const struct saved_action waits[] = {{STR_INIT("a"), KEY_NONE, PLAN_WAIT, false},
+                                                {STR_INIT("c"), KEY_NONE, PLAN_BLOCK, false}};
     const struct saved_plan saved = {.items = waits, .count = 2, .made_at = NOW};
-    struct action a = {.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .name = STR("a")};
+    struct action a = {.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .subject.name = STR("a")};
 
     CU_ASSERT_TRUE(saved_covers(&saved, &a));
     a.overrides = true;
     CU_ASSERT_FALSE(saved_covers(&saved, &a));
-    a = (struct action){.action = PLAN_RETIRE, .wanted = PLAN_RETIRE, .name = STR("a")};
+    a = (struct action){.action = PLAN_RETIRE, .wanted = PLAN_RETIRE, .subject.name = STR("a")};
     CU_ASSERT_FALSE(saved_covers(&saved, &a));
-    a = (struct action){.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .name = STR("c")};
+    a = (struct action){.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .subject.name = STR("c")};
     CU_ASSERT_FALSE(saved_covers(&saved, &a));
 }
 
@@ -229,7 +277,7 @@ static const struct policy policy = {.directory = STR_INIT("https://ca.test/dir"
 /* Of a name that the file asks for no more, `age` days old of 90. */
 static struct observed_name observe(int64_t age)
 {
-    return (struct observed_name){.name = STR("old"),
+    return (struct observed_name){.subject.name = STR("old"),
                                   .has_certificate = true,
                                   .facts.not_before = NOW - age * DAY,
                                   .facts.not_after = NOW + (90 - age) * DAY - 1,
@@ -244,26 +292,31 @@ static void holds(void)
         struct action a;
         bool is_held;
     } rows[] = {
-        {{.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .name = STR_INIT("a"), .at = NOW}, false},
-        {{.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .name = STR_INIT("x"), .at = NOW}, true},
+        {{.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .subject.name = STR_INIT("a"), .at = NOW},
+         false},
+        {{.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .subject.name = STR_INIT("x"), .at = NOW},
+         true},
         {{.action = PLAN_WAIT,
           .wanted = PLAN_ISSUE,
           .reason = REASON_BACKOFF,
-          .name = STR_INIT("x"),
+          .subject.name = STR_INIT("x"),
           .at = NOW + 9},
          true},
         {{.action = PLAN_WAIT,
           .wanted = PLAN_ISSUE,
           .reason = REASON_ORDER_OPEN,
-          .name = STR_INIT("x")},
+          .subject.name = STR_INIT("x")},
          false},
-        {{.action = PLAN_RENEW, .wanted = PLAN_RENEW, .name = STR_INIT("x")}, false},
-        {{.action = PLAN_KEEP, .wanted = PLAN_KEEP, .name = STR_INIT("x")}, false},
-        {{.action = PLAN_BLOCK, .wanted = PLAN_BLOCK, .name = STR_INIT("x")}, false},
-        {{.action = PLAN_NOTHING, .wanted = PLAN_NOTHING, .name = STR_INIT("x")}, false},
-        {{.action = PLAN_ADOPT, .wanted = PLAN_ADOPT, .name = STR_INIT("x"), .overrides = true},
+        {{.action = PLAN_RENEW, .wanted = PLAN_RENEW, .subject.name = STR_INIT("x")}, false},
+        {{.action = PLAN_KEEP, .wanted = PLAN_KEEP, .subject.name = STR_INIT("x")}, false},
+        {{.action = PLAN_BLOCK, .wanted = PLAN_BLOCK, .subject.name = STR_INIT("x")}, false},
+        {{.action = PLAN_NOTHING, .wanted = PLAN_NOTHING, .subject.name = STR_INIT("x")}, false},
+        {{.action = PLAN_ADOPT,
+          .wanted = PLAN_ADOPT,
+          .subject.name = STR_INIT("x"),
+          .overrides = true},
          true},
-        {{.action = PLAN_RETIRE, .wanted = PLAN_RETIRE, .name = STR_INIT("c")}, false},
+        {{.action = PLAN_RETIRE, .wanted = PLAN_RETIRE, .subject.name = STR_INIT("c")}, false},
     };
     struct desired_name room;
 
@@ -287,7 +340,7 @@ static void holds_retirements(void)
     struct action a = {.action = PLAN_RETIRE,
                        .wanted = PLAN_RETIRE,
                        .reason = REASON_NOT_DECLARED,
-                       .name = STR("old"),
+                       .subject.name = STR("old"),
                        .observed = &o};
     struct desired_name room;
     struct action held = saved_hold(&guard, &a, &room);
@@ -311,10 +364,13 @@ static void holds_plans(void)
 {
     struct observed_name o = observe(10), due = observe(70);
     const struct action items[] = {
-        {.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .name = STR("a"), .at = NOW},
-        {.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .name = STR("b"), .overrides = true},
-        {.action = PLAN_RETIRE, .wanted = PLAN_RETIRE, .name = STR("due"), .observed = &due},
-        {.action = PLAN_RETIRE, .wanted = PLAN_RETIRE, .name = STR("old"), .observed = &o},
+        {.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .subject.name = STR("a"), .at = NOW},
+        {.action = PLAN_ISSUE, .wanted = PLAN_ISSUE, .subject.name = STR("b"), .overrides = true},
+        {.action = PLAN_RETIRE,
+         .wanted = PLAN_RETIRE,
+         .subject.name = STR("due"),
+         .observed = &due},
+        {.action = PLAN_RETIRE, .wanted = PLAN_RETIRE, .subject.name = STR("old"), .observed = &o},
     };
     const struct plan plan = {
         .items = items, .count = 4, .counts = {[PLAN_ISSUE] = 2, [PLAN_RETIRE] = 2}};
@@ -330,7 +386,7 @@ static void holds_plans(void)
     CU_ASSERT(held->counts[PLAN_ISSUE] == 1 && held->counts[PLAN_RENEW] == 1 &&
               held->counts[PLAN_WAIT] == 2 && held->override_count == 1);
     CU_ASSERT(held->items[0].action == PLAN_ISSUE && held->items[1].action == PLAN_WAIT);
-    CU_ASSERT(str_equal_cstr(held->items[2].desired->name, "due"));
+    CU_ASSERT(str_equal_cstr(held->items[2].desired->subject.name, "due"));
     CU_ASSERT_PTR_NULL(held->items[3].desired);
     arena_fail_after(arena, 2);
     CU_ASSERT_EQUAL(saved_hold_plan(&guard, &plan, arena, &held, &e), -1);
@@ -351,6 +407,8 @@ int main(void)
     CU_TestInfo tests[] = {
         {"verdicts", verdicts},
         {"under way", under_way},
+        {"other key", other_key},
+        {"families", families},
         {"compares", compares},
         {"applies once", applies_once},
         {"extreme ages", extreme_ages},

@@ -39,7 +39,7 @@ static void on_order(void *context, int64_t at, const struct action *a, bool suc
     struct world *w = context;
 
     if (w->sent_count < SENT_MAX)
-        w->sent[w->sent_count++] = (struct sent){at, a->name, succeeded};
+        w->sent[w->sent_count++] = (struct sent){at, a->subject.name, succeeded};
 }
 
 /* `count` names nNNNNN.<domain> without certificates; %u in `domain` is the name's number. */
@@ -51,10 +51,11 @@ static struct world *world_new(size_t count)
         BUG("out of memory in a test");
     w->desired = (struct desired){.names = w->desired_names, .count = count, .directory = CA};
     w->observed = (struct observed){.names = w->observed_names, .storage_usable = true};
-    w->policy = (struct policy){.directory = CA, .key_type = KEY_P256};
+    w->policy = (struct policy){.directory = CA};
     for (size_t i = 0; i < count; i++) {
         snprintf(w->text[i], sizeof(w->text[i]), "n%05zu.example.com", i);
-        w->desired_names[i] = (struct desired_name){.name = str_from(w->text[i]), .place_count = 1};
+        w->desired_names[i] = (struct desired_name){
+            .subject.name = str_from(w->text[i]), .key_type = KEY_P256, .place_count = 1};
     }
     w->options = (struct simulate_options){.desired = &w->desired,
                                            .observed = &w->observed,
@@ -71,7 +72,7 @@ static struct observed_name *observe(struct world *w, size_t i, int64_t age, int
 {
     struct observed_name *o = &w->observed_names[w->observed.count++];
 
-    *o = (struct observed_name){.name = w->desired_names[i].name,
+    *o = (struct observed_name){.subject.name = w->desired_names[i].subject.name,
                                 .has_certificate = true,
                                 .facts.not_before = NOW - age,
                                 .facts.not_after = NOW - age + lifetime - 1,
@@ -289,7 +290,7 @@ static size_t sweep(struct world *w, size_t count, struct observed_name *states,
                 o->managed.active = true;
             if (a->action != PLAN_ISSUE && a->action != PLAN_RENEW)
                 continue;
-            sent[orders++] = (struct sent){now, a->name, !is_away(w, now)};
+            sent[orders++] = (struct sent){now, a->subject.name, !is_away(w, now)};
             if (is_away(w, now)) {
                 o->failure.count++;
                 o->failure.failed_at = now;
@@ -297,7 +298,7 @@ static size_t sweep(struct world *w, size_t count, struct observed_name *states,
                 o->failure.permanent = false;
                 continue;
             }
-            *o = (struct observed_name){.name = o->name,
+            *o = (struct observed_name){.subject.name = o->subject.name,
                                         .has_certificate = true,
                                         .facts.not_before = now,
                                         .facts.not_after =
@@ -306,7 +307,7 @@ static size_t sweep(struct world *w, size_t count, struct observed_name *states,
                                                  ? o->facts.not_after - o->facts.not_before + 1
                                                  : SIMULATE_LIFETIME),
                                         .directory = w->policy.directory,
-                                        .facts.key_type = w->policy.key_type,
+                                        .facts.key_type = w->desired_names[0].key_type,
                                         .managed.active = true};
         }
         now = acted ? now : plan->next_at;
@@ -332,8 +333,9 @@ static void compare_with_sweeps(size_t count, uint64_t seed, struct sent *expect
     w->options.outages[0] = (struct simulate_outage){20 * DAY, 25 * DAY};
     w->options.outage_count = seed % 2;
     for (size_t i = 0; i < count; i++) {
-        states[i] = (struct observed_name){.name = w->desired_names[i].name};
-        if (o < w->observed.count && str_equal(w->observed_names[o].name, states[i].name))
+        states[i] = (struct observed_name){.subject.name = w->desired_names[i].subject.name};
+        if (o < w->observed.count &&
+            str_equal(w->observed_names[o].subject.name, states[i].subject.name))
             states[i] = w->observed_names[o++];
         states[i].order_open = false;
     }

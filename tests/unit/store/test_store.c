@@ -79,7 +79,7 @@ static bool agrees(const struct store *s, const struct model *m, unsigned name)
     bool known = m->text[name][VALUE_DEMAND][0] || m->text[name][VALUE_SENT][0];
 
     snprintf(host, sizeof(host), "n%u.test", name);
-    n = store_find(s, str_from(host));
+    n = store_find(s, subject_first(str_from(host)));
     for (size_t i = 0; i < ARRAY_LENGTH(types); i++) {
         print_name(s, n, types[i], text);
         known = known || *text;
@@ -104,7 +104,7 @@ static void expect_sorted(struct store *s, const struct model *m)
     }
     CU_ASSERT(count == known && store_count(s) == known);
     for (size_t i = 1; i < count; i++)
-        CU_ASSERT(str_compare(names[i - 1]->name, names[i]->name) < 0);
+        CU_ASSERT(str_compare(names[i - 1]->subject.name, names[i]->subject.name) < 0);
 }
 
 static void test_random(void)
@@ -166,8 +166,9 @@ static void test_sorted(void)
         CU_ASSERT_FATAL(names != NULL);
         CU_ASSERT(count == store_count(b.store));
         for (size_t i = 0; i < count; i++) {
-            CU_ASSERT(store_find(b.store, names[i]->name) == names[i]);
-            CU_ASSERT(i == 0 || str_compare(names[i - 1]->name, names[i]->name) < 0);
+            CU_ASSERT(store_find(b.store, names[i]->subject) == names[i]);
+            CU_ASSERT(i == 0 ||
+                      str_compare(names[i - 1]->subject.name, names[i]->subject.name) < 0);
         }
     }
     /* Thousands go at once: the view lets go of them by itself. */
@@ -191,7 +192,7 @@ static void test_empty(void)
 
     begin(&b);
     CU_ASSERT(store_sorted(b.store, &count) != NULL && count == 0);
-    CU_ASSERT(store_find(b.store, STR("a.test")) == NULL);
+    CU_ASSERT(store_find(b.store, subject_first(STR("a.test"))) == NULL);
     CU_ASSERT(store_due_next(b.store) == 0 && store_due_take(b.store, INT64_MAX) == NULL);
     end(&b);
     store_free(NULL);
@@ -280,7 +281,7 @@ static void test_elsewhere(void)
         CU_ASSERT_PTR_NOT_NULL_FATAL(store);
         load_stored(store, i % 2 ? one : other);
         load_stored(store, i % 2 ? other : one);
-        n = store_find(store, STR("n1.test"));
+        n = store_find(store, subject_first(STR("n1.test")));
         CU_ASSERT_PTR_NOT_NULL_FATAL(n);
         CU_ASSERT(n->credential->facts.not_before == one->from);
         CU_ASSERT(n->credential->facts.not_after == one->to);
@@ -307,11 +308,11 @@ static void test_elsewhere_demanded(void)
     s.v.apart = true;
     s.v.u.demand.last_seen_at = 50;
     CU_ASSERT(store_apply(b.store, &s.v, &e) == 0);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(store_find(b.store, STR("n1.test")));
-    CU_ASSERT(store_find(b.store, STR("n1.test"))->last_seen_at == 50);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(store_find(b.store, subject_first(STR("n1.test"))));
+    CU_ASSERT(store_find(b.store, subject_first(STR("n1.test")))->last_seen_at == 50);
     s.v.u.demand.last_seen_at = 40;
     CU_ASSERT(store_apply(b.store, &s.v, &e) == 0);
-    CU_ASSERT(store_find(b.store, STR("n1.test"))->last_seen_at == 50);
+    CU_ASSERT(store_find(b.store, subject_first(STR("n1.test")))->last_seen_at == 50);
     end(&b);
 }
 
@@ -360,13 +361,13 @@ static void test_apply_own_value(void)
     CU_ASSERT(s.v.u.credential.chain.len > 0);
     s.v.u.credential.managed.active = true;
     CU_ASSERT(store_apply(b.store, &s.v, &e) == 0);
-    n = store_find(b.store, STR("n1.test"));
+    n = store_find(b.store, subject_first(STR("n1.test")));
     held = credential_ref(n->credential);
     CU_ASSERT(store_credential_value(b.store, n, &v));
     v.u.credential.managed.active = false;
     print(&v, before);
     CU_ASSERT(store_apply(b.store, &v, &e) == 0);
-    CU_ASSERT(store_find(b.store, STR("n1.test")) == n && !n->managed.active);
+    CU_ASSERT(store_find(b.store, subject_first(STR("n1.test"))) == n && !n->managed.active);
     CU_ASSERT(store_credential_value(b.store, n, &v));
     print(&v, after);
     CU_ASSERT(strcmp(before, after) == 0);
@@ -420,7 +421,7 @@ static void test_due(void)
         seed = seed * 6364136223846793005u + 1442695040888963407u;
         i = (unsigned)(seed >> 33) % DUE_NAMES;
         make(&s, VALUE_DEMAND, i, 1);
-        n = store_find(b.store, s.v.subject.name);
+        n = store_find(b.store, s.v.subject);
         at[i] = seed >> 61 == 0 ? 0 : (int64_t)((seed >> 40) % 1000) + 1;
         CU_ASSERT(store_due_set(b.store, n, at[i]) == 0);
         CU_ASSERT(n->due_at == at[i]);
@@ -438,7 +439,7 @@ static void test_due(void)
         CU_ASSERT(n != NULL && n->due_at == 0);
         for (unsigned k = 0; n && k < DUE_NAMES; k++) {
             make(&s, VALUE_DEMAND, k, 1);
-            if (str_equal(s.v.subject.name, n->name)) {
+            if (str_equal(s.v.subject.name, n->subject.name)) {
                 CU_ASSERT(at[k] == first);
                 at[k] = 0;
             }
@@ -462,19 +463,21 @@ static void test_need(void)
     struct error e;
 
     begin(&b);
-    n = store_need(b.store, STR("n1.test"));
+    n = store_need(b.store, subject_first(STR("n1.test")));
     CU_ASSERT_FATAL(n != NULL);
     CU_ASSERT(store_due_set(b.store, n, 5) == 0);
     /* Taking away what is not there does not take the name away. */
     make(&s, VALUE_FAILURE, 1, 1);
     s.v.gone = true;
     CU_ASSERT(store_apply(b.store, &s.v, &e) == 0);
-    CU_ASSERT(store_need(b.store, STR("n1.test")) == n && store_due_next(b.store) == 5);
+    CU_ASSERT(store_need(b.store, subject_first(STR("n1.test"))) == n &&
+              store_due_next(b.store) == 5);
     s.v.gone = false;
     CU_ASSERT(store_apply(b.store, &s.v, &e) == 0);
     s.v.gone = true;
     CU_ASSERT(store_apply(b.store, &s.v, &e) == 0);
-    CU_ASSERT(store_find(b.store, STR("n1.test")) == NULL && store_due_next(b.store) == 0);
+    CU_ASSERT(store_find(b.store, subject_first(STR("n1.test"))) == NULL &&
+              store_due_next(b.store) == 0);
     end(&b);
 }
 
