@@ -285,7 +285,7 @@ int generation_serve(const struct generation_state *state, const struct generati
 {
     const struct store_name *n = store_find(state->store, a->subject);
 
-    return index_set_managed(state->index, a->subject.name,
+    return index_set_managed(state->index, a->subject,
                              n && is_served(g, a, now) ? n->credential : NULL, e);
 }
 

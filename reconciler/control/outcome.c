@@ -62,22 +62,25 @@ enum outcome outcome_judge(const struct certificate_facts *issued, struct str na
     return issued->not_before > now && end ? OUTCOME_KEEP : OUTCOME_SERVE;
 }
 
+struct value outcome_record(enum value_type type, const struct issuance_result *r)
+{
+    return (struct value){
+        .type = type, .apart = r->apart, .directory = r->directory, .subject = r->subject};
+}
+
 struct value outcome_value(const struct store *store, const struct issuance_result *r,
                            const struct error *e, int64_t now)
 {
     const struct store_name *n = store_find(store, r->subject);
+    struct value v = outcome_record(VALUE_FAILURE, r);
 
-    return (struct value){
-        .type = VALUE_FAILURE,
-        .apart = r->apart,
-        .directory = r->directory,
-        .subject = r->subject,
-        .u.failure = {.count = (n && n->failure ? n->failure->failure.count : 0) + 1,
-                      .failed_at = now,
-                      .retry_at = e->retry_at,
-                      .kind = e->kind,
-                      .permanent = e->permanent,
-                      .text = str_from(e->message)}};
+    v.u.failure = (struct failure){.count = (n && n->failure ? n->failure->failure.count : 0) + 1,
+                                   .failed_at = now,
+                                   .retry_at = e->retry_at,
+                                   .kind = e->kind,
+                                   .permanent = e->permanent,
+                                   .text = str_from(e->message)};
+    return v;
 }
 
 /* When a name is tried again behind the failure `v`, or the order in vain. */

@@ -16,9 +16,9 @@ struct store_name;
 
 /* What is to become of a certificate that an order has brought. */
 enum outcome {
-    OUTCOME_SERVE,  /* it takes the place of what was there */
-    OUTCOME_KEEP,   /* it begins later, and a good one is there: kept until then */
-    OUTCOME_REFUSE  /* it has expired: worth nothing */
+    OUTCOME_SERVE, /* it takes the place of what was there */
+    OUTCOME_KEEP,  /* it begins later, and a good one is there: kept until then */
+    OUTCOME_REFUSE /* it has expired: worth nothing */
 };
 
 /*
@@ -41,6 +41,8 @@ int64_t outcome_renewal(const struct certificate_facts *issued, struct str name,
 bool outcome_is_of_account(struct pass *p, struct policy *policy, const struct issuance_result *r,
                            const struct error *e, int64_t now);
 
+/* A record of this type for what the result is of; its fields are the caller's. */
+struct value outcome_record(enum value_type type, const struct issuance_result *r);
 /* The failure record of an order that failed, or came in vain; its text is e's. */
 struct value outcome_value(const struct store *store, const struct issuance_result *r,
                            const struct error *e, int64_t now);

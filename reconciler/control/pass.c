@@ -72,15 +72,14 @@ static void on_recorded(void *context, const struct error *e)
 {
     struct errand *x = context;
     struct subject subject = x->subject;
-    struct str name = subject.name;
-    bool had_overridden = index_overrides(x->pass->state->index, name);
+    bool had_overridden = index_overrides(x->pass->state->index, subject.name);
 
     if (x->closes_order)
         issuance_close(x->pass->issuance, subject);
     if (e) {
         x->pass->storage_failed(x->pass->context, e);
     } else if (x->is_stored) {
-        demands_end(x->pass->demands, name);
+        demands_end(x->pass->demands, subject.name);
         log_stored(x->pass, subject);
     }
     x->pass->retries -= x->is_retry;
@@ -88,8 +87,9 @@ static void on_recorded(void *context, const struct error *e)
         due_now(x->pass, subject);
     else
         pass_name(x->pass, subject, clock_now());
-    if (!had_overridden && index_overrides(x->pass->state->index, name))
-        log_event(LOG_NOTICE, "declared_certificate_overridden", LOG_FIELDS(log_str("name", name)));
+    if (!had_overridden && index_overrides(x->pass->state->index, subject.name))
+        log_event(LOG_NOTICE, "declared_certificate_overridden",
+                  LOG_FIELDS(log_str("name", subject.name)));
     free(x);
 }
 
@@ -115,11 +115,12 @@ void pass_record(struct pass *p, const struct value *values, size_t count)
 
 /* ---- carrying out ---- */
 
-static struct value gone_value(enum value_type type, bool apart, struct str directory,
-                               struct subject subject)
+static struct value gone_value(enum value_type type, const struct issuance_result *r)
 {
-    return (struct value){
-        .type = type, .gone = true, .apart = apart, .directory = directory, .subject = subject};
+    struct value v = outcome_record(type, r);
+
+    v.gone = true;
+    return v;
 }
 
 static void set_active(struct pass *p, struct subject subject, bool active)
@@ -417,18 +418,15 @@ int64_t pass_due(struct pass *p, int64_t now)
 static struct value credential_value(const struct issuance_result *r, const struct credential *c,
                                      struct str issuer, int64_t now)
 {
-    return (struct value){.type = VALUE_CREDENTIAL,
-                          .apart = r->apart,
-                          .directory = r->directory,
-                          .subject.name = r->subject.name,
-                          .u.credential = {.leaf = c->leaf,
-                                           .chain = chain_bytes(c->chain),
-                                           .key = c->key,
-                                           .facts = c->facts,
-                                           .managed = {.issuer = issuer,
-                                                       .issued_at = now,
-                                                       .order_url = r->order_url,
-                                                       .active = true}}};
+    struct value v = outcome_record(VALUE_CREDENTIAL, r);
+
+    v.u.credential = (struct value_credential){
+        .leaf = c->leaf,
+        .chain = chain_bytes(c->chain),
+        .key = c->key,
+        .facts = c->facts,
+        .managed = {.issuer = issuer, .issued_at = now, .order_url = r->order_url, .active = true}};
+    return v;
 }
 
 /*
@@ -451,11 +449,11 @@ static void record_credential(struct pass *p, const struct issuance_result *r,
     values[0] = credential_value(r, c, view.issuer_cn.ptr ? view.issuer_cn : STR(""), now);
     values[0].u.credential.managed.renewed =
         n && n->credential && str_equal(n->directory, r->directory);
-    values[1] = gone_value(VALUE_ORDER, r->apart, r->directory, r->subject);
-    values[2] = gone_value(VALUE_FAILURE, r->apart, r->directory, r->subject);
+    values[1] = gone_value(VALUE_ORDER, r);
+    values[2] = gone_value(VALUE_FAILURE, r);
     if (in_vain->kind)
         values[2] = outcome_value(p->state->store, r, in_vain, now);
-    values[3] = gone_value(VALUE_SENT, r->apart, r->directory, r->subject);
+    values[3] = gone_value(VALUE_SENT, r);
     if (x)
         x->closes_order = x->is_stored = true;
     /* Of a single newOrder the certificate tells. */
@@ -480,7 +478,7 @@ static void record_next(struct pass *p, const struct issuance_result *r, const s
     values[0].u.order.chain = r->chain;
     values[0].u.order.begins_at = c->facts.not_before;
     values[0].u.order.ends_at = c->facts.not_after;
-    values[1] = gone_value(VALUE_FAILURE, r->apart, r->directory, r->subject);
+    values[1] = gone_value(VALUE_FAILURE, r);
     if (in_vain->kind)
         values[1] = outcome_value(p->state->store, r, in_vain, now);
     log_event(LOG_NOTICE, "certificate_early",
@@ -545,7 +543,7 @@ void pass_failed(struct pass *p, const struct issuance_result *r, const struct e
     outcome_tell(p, &values[0], e, now);
     if (e->kind != ERROR_NEEDLESS)
         count_failure(p, r->subject, now);
-    values[1] = gone_value(VALUE_ORDER, r->apart, r->directory, r->subject);
+    values[1] = gone_value(VALUE_ORDER, r);
     if (x)
         x->closes_order = true;
     record(p, values, is_resumable ? 1 : 2, x);
@@ -562,7 +560,7 @@ void pass_forgive(struct pass *p, bool is_other_ca, int64_t now)
         if (!names[i]->failure || (!names[i]->failure->failure.permanent && !is_other_ca) ||
             !store_failure_value(p->state->store, names[i], &v))
             continue;
-        v = gone_value(VALUE_FAILURE, v.apart, v.directory, v.subject);
+        v.gone = true;
         breaker_explain(&p->breaker, now, now);
         record(p, &v, 1, errand_new(p, names[i]->subject));
     }

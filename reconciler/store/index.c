@@ -9,14 +9,16 @@
 #include "reconciler/pki/chain.h"
 #include "reconciler/pki/credential.h"
 
+/* What a name has; of a pair, one of another key family than the first. */
+enum slot { SLOT_MANAGED, SLOT_FURTHER, SLOT_PRIMARY, SLOT_ALTERNATE, SLOT_COUNT };
+
 /* One name. It is freed when nothing is left of it and no segment that is still to come tells so.
  */
 struct entry {
-    struct credential *managed;
-    struct credential *primary, *alternate; /* declared */
-    uint32_t generation;                    /* of the declared set that named it last */
-    bool is_changed;                        /* in the list of changes */
-    bool is_published;                      /* the segments taken so far have a credential for it */
+    struct credential *slots[SLOT_COUNT];
+    uint32_t generation; /* of the declared set that named it last */
+    bool is_changed;     /* in the list of changes */
+    bool is_published;   /* the segments taken so far have a credential for it */
     size_t len;
     char name[];
 };
@@ -71,9 +73,8 @@ void index_free(struct index *x)
     if (!x)
         return;
     while ((entry = map_next(&x->entries, &cursor))) {
-        credential_unref(entry->managed);
-        credential_unref(entry->primary);
-        credential_unref(entry->alternate);
+        for (size_t i = 0; i < SLOT_COUNT; i++)
+            credential_unref(entry->slots[i]);
         free(entry);
     }
     map_free(&x->entries);
@@ -114,9 +115,14 @@ static struct entry *find_or_make(struct index *x, struct str name)
     return entry;
 }
 
+static bool is_managed(const struct entry *entry)
+{
+    return entry->slots[SLOT_MANAGED] || entry->slots[SLOT_FURTHER];
+}
+
 static void drop_if_idle(struct index *x, struct entry *entry)
 {
-    if (entry->managed || entry->primary || entry->is_changed || entry->is_published)
+    if (is_managed(entry) || entry->slots[SLOT_PRIMARY] || entry->is_changed || entry->is_published)
         return;
     map_take(&x->entries, key_of(entry));
     free(entry);
@@ -124,15 +130,14 @@ static void drop_if_idle(struct index *x, struct entry *entry)
 
 static size_t effective_of(const struct entry *entry, struct credential *effective[2])
 {
-    if (entry->managed) {
-        effective[0] = entry->managed;
-        return 1;
-    }
-    if (!entry->primary)
-        return 0;
-    effective[0] = entry->primary;
-    effective[1] = entry->alternate;
-    return entry->alternate ? 2 : 1;
+    struct credential *const *pair =
+        entry->slots + (is_managed(entry) ? SLOT_MANAGED : SLOT_PRIMARY);
+    size_t count = 0;
+
+    for (size_t i = 0; i < 2; i++)
+        if (pair[i])
+            effective[count++] = pair[i];
+    return count;
 }
 
 /* Room for `count` more changes, so that noting them cannot fail. */
@@ -169,41 +174,36 @@ static bool is_among(const struct credential *c, struct credential *const *list,
     return false;
 }
 
-struct entry_content {
-    struct credential *managed, *primary, *alternate;
-};
-
-/* Gives an entry other credentials (references taken) and notes whether what is served changed. */
-static void set_content(struct index *x, struct entry *entry, const struct entry_content *to)
+/* Gives an entry another credential or two from `slot` on (references taken), and notes whether
+ * what is served changed. */
+static void set_content(struct index *x, struct entry *entry, enum slot slot, size_t count,
+                        struct credential *const *to)
 {
-    struct credential *const old[3] = {entry->managed, entry->primary, entry->alternate};
-    struct credential *const new[3] = {to->managed, to->primary, to->alternate};
-    struct credential *before[2], *after[2];
+    struct credential *old[2], *before[2], *after[2];
     size_t was = effective_of(entry, before), is;
 
-    for (size_t i = 0; i < 3; i++)
-        if (new[i])
-            credential_ref(new[i]);
-    entry->managed = to->managed;
-    entry->primary = to->primary;
-    entry->alternate = to->alternate;
+    for (size_t i = 0; i < count; i++) {
+        old[i] = entry->slots[slot + i];
+        entry->slots[slot + i] = to[i] ? credential_ref(to[i]) : NULL;
+    }
     is = effective_of(entry, after);
     if (was != is || (was && memcmp(before, after, was * sizeof(before[0])) != 0))
         note_change(x, entry);
     for (size_t i = 0; i < was; i++)
         if (!is_among(before[i], after, is))
             unbind(x, before[i]);
-    for (size_t i = 0; i < 3; i++)
+    for (size_t i = 0; i < count; i++)
         credential_unref(old[i]);
     x->effective = x->effective - (was > 0) + (is > 0);
 }
 
 /* ---- the two sources ---- */
 
-int index_set_managed(struct index *x, struct str name, struct credential *credential,
+int index_set_managed(struct index *x, struct subject subject, struct credential *credential,
                       struct error *e)
 {
-    struct entry *entry = credential ? find_or_make(x, name) : find(x, name);
+    enum slot slot = subject.family == FAMILY_FIRST ? SLOT_MANAGED : SLOT_FURTHER;
+    struct entry *entry = credential ? find_or_make(x, subject.name) : find(x, subject.name);
 
     if (!entry)
         return credential ? error_memory(e) : 0;
@@ -211,7 +211,7 @@ int index_set_managed(struct index *x, struct str name, struct credential *crede
         drop_if_idle(x, entry);
         return error_memory(e);
     }
-    set_content(x, entry, &(struct entry_content){credential, entry->primary, entry->alternate});
+    set_content(x, entry, slot, 1, &credential);
     drop_if_idle(x, entry);
     return 0;
 }
@@ -247,16 +247,16 @@ int index_replace_declared(struct index *x, const struct index_declared *names, 
     for (size_t i = 0; i < count; i++) {
         struct entry *entry = fresh.items[i];
         entry->generation = x->generation;
-        if (entry->primary != names[i].primary || entry->alternate != names[i].alternate)
-            set_content(
-                x, entry,
-                &(struct entry_content){entry->managed, names[i].primary, names[i].alternate});
+        if (entry->slots[SLOT_PRIMARY] != names[i].primary ||
+            entry->slots[SLOT_ALTERNATE] != names[i].alternate)
+            set_content(x, entry, SLOT_PRIMARY, 2,
+                        (struct credential *[]){names[i].primary, names[i].alternate});
     }
     for (size_t i = 0; i < x->declared.len; i++) {
         struct entry *entry = x->declared.items[i];
         if (entry->generation == x->generation)
             continue;
-        set_content(x, entry, &(struct entry_content){.managed = entry->managed});
+        set_content(x, entry, SLOT_PRIMARY, 2, (struct credential *[]){NULL, NULL});
         drop_if_idle(x, entry);
     }
     vec_free(&x->declared);
@@ -272,7 +272,7 @@ size_t index_find(const struct index *x, struct str name, struct credential *eff
     const struct entry *entry = find(x, name);
 
     if (managed)
-        *managed = entry && entry->managed;
+        *managed = entry && is_managed(entry);
     return entry ? effective_of(entry, effective) : 0;
 }
 
@@ -280,7 +280,7 @@ bool index_overrides(const struct index *x, struct str name)
 {
     const struct entry *entry = find(x, name);
 
-    return entry && entry->managed && entry->primary;
+    return entry && is_managed(entry) && entry->slots[SLOT_PRIMARY];
 }
 
 size_t index_count(const struct index *x)
@@ -321,7 +321,7 @@ static void add_change(struct index_changes *c, const struct entry *entry, size_
     to->name = (struct str){c->texts + *text, entry->len};
     *text += entry->len;
     to->count = (uint8_t)effective_of(entry, effective);
-    to->managed = entry->managed != NULL;
+    to->managed = is_managed(entry);
     for (size_t i = 0; i < to->count; i++) {
         to->credentials[i] =
             (struct segment_credential){effective[i]->facts.key_type, effective[i]->leaf,

@@ -6,6 +6,7 @@
 
 #include "reconciler/base/error.h"
 #include "reconciler/base/str.h"
+#include "reconciler/base/subject.h"
 #include "reconciler/snapshot/segment.h"
 
 /*
@@ -28,10 +29,11 @@ struct index *index_new(void) MUST_CHECK; /* NULL: out of memory */
 void index_free(struct index *x);         /* NULL is fine */
 
 /*
- * Sets (referenced) or, with NULL, takes out the managed credential of a name. -1 with *e:
+ * Sets (referenced) or, with NULL, takes out the managed credential of a subject: a name may have
+ * one of a further key family beside its first. -1 with *e:
  * unchanged.
  */
-int index_set_managed(struct index *x, struct str name, struct credential *credential,
+int index_set_managed(struct index *x, struct subject subject, struct credential *credential,
                       struct error *e) MUST_CHECK;
 /*
  * The whole declared set of a new generation, each name once. Only names whose entry differs (by

@@ -165,7 +165,8 @@ static void test_random(void)
             declare(&b, &m, seed >> 3);
         } else {
             m.managed[i] = (seed >> 50) % 2 ? b.credentials[(seed >> 40) % CREDENTIALS] : NULL;
-            CU_ASSERT(index_set_managed(b.index, name_of(i, room), m.managed[i], &e) == 0);
+            CU_ASSERT(
+                index_set_managed(b.index, subject_first(name_of(i, room)), m.managed[i], &e) == 0);
         }
         if ((seed >> 45) % 3)
             continue;
@@ -197,14 +198,14 @@ static void test_only_changes(void)
     CU_ASSERT(index_replace_declared(b.index, names, 3, &e) == 0);
     CU_ASSERT(index_take_changes(b.index, 0, &changes, &e) == 0 && changes == NULL);
     /* Under a managed one the declared one may change unseen. */
-    CU_ASSERT(index_set_managed(b.index, STR("a.test"), b.credentials[5], &e) == 0);
+    CU_ASSERT(index_set_managed(b.index, subject_first(STR("a.test")), b.credentials[5], &e) == 0);
     CU_ASSERT(index_take_changes(b.index, 0, &changes, &e) == 0 && changes->count == 1);
     index_changes_free(changes);
     names[2].primary = b.credentials[3];
     CU_ASSERT(index_replace_declared(b.index, names, 3, &e) == 0);
     CU_ASSERT(index_changes(b.index) == 0);
     /* It comes to light when the managed one goes. */
-    CU_ASSERT(index_set_managed(b.index, STR("a.test"), NULL, &e) == 0);
+    CU_ASSERT(index_set_managed(b.index, subject_first(STR("a.test")), NULL, &e) == 0);
     CU_ASSERT(index_take_changes(b.index, 0, &changes, &e) == 0 && changes->count == 1);
     CU_ASSERT(str_equal(changes->names[0].credentials[0].leaf, b.credentials[3]->leaf));
     CU_ASSERT(!changes->names[0].managed);
@@ -213,6 +214,27 @@ static void test_only_changes(void)
     CU_ASSERT(index_take_changes(b.index, 0, &changes, &e) == 0 && changes->count == 2);
     CU_ASSERT(changes->names[0].count == 0 && changes->names[1].count == 0);
     index_changes_free(changes);
+    end(&b);
+}
+
+/* Both families of a name are served, whichever comes or goes first. */
+static void test_families(void)
+{
+    const struct subject first = subject_first(STR("a.test")),
+                         further = {STR("a.test"), FAMILY_RSA};
+    struct credential *found[2];
+    struct bench b;
+    struct error e;
+    bool managed;
+
+    begin(&b);
+    CU_ASSERT(index_set_managed(b.index, further, b.credentials[2], &e) == 0);
+    CU_ASSERT(index_find(b.index, first.name, found, &managed) == 1 && managed);
+    CU_ASSERT(index_set_managed(b.index, first, b.credentials[1], &e) == 0);
+    CU_ASSERT(index_find(b.index, first.name, found, NULL) == 2);
+    CU_ASSERT(found[0] == b.credentials[1] && found[1] == b.credentials[2]);
+    CU_ASSERT(index_set_managed(b.index, further, NULL, &e) == 0);
+    CU_ASSERT(index_find(b.index, first.name, found, NULL) == 1 && found[0] == b.credentials[1]);
     end(&b);
 }
 
@@ -225,7 +247,8 @@ static void test_slices_and_giving_back(void)
 
     begin(&b);
     for (unsigned i = 1; i < 8; i++)
-        CU_ASSERT(index_set_managed(b.index, name_of(i, room), b.credentials[i], &e) == 0);
+        CU_ASSERT(
+            index_set_managed(b.index, subject_first(name_of(i, room)), b.credentials[i], &e) == 0);
     CU_ASSERT(index_take_changes(b.index, 3, &changes, &e) == 0 && changes->count == 3);
     CU_ASSERT(str_equal_cstr(changes->names[0].name, "n01.test"));
     CU_ASSERT(index_changes(b.index) == 4);
@@ -234,7 +257,7 @@ static void test_slices_and_giving_back(void)
     CU_ASSERT(index_take_changes(b.index, 0, &changes, &e) == 0 && changes->count == 7);
     index_changes_free(changes);
     /* A tombstone whose name the index has forgotten. */
-    CU_ASSERT(index_set_managed(b.index, STR("n01.test"), NULL, &e) == 0);
+    CU_ASSERT(index_set_managed(b.index, subject_first(STR("n01.test")), NULL, &e) == 0);
     CU_ASSERT(index_take_changes(b.index, 0, &changes, &e) == 0 && changes->count == 1);
     CU_ASSERT(changes->names[0].count == 0);
     CU_ASSERT(index_give_back(b.index, changes) == 0);
@@ -289,13 +312,13 @@ static void test_rebinding(void)
     memset(expected, 1, sizeof(expected)); /* credential 0's leaf */
     declared = (struct index_declared){STR("a.test"), b.credentials[0], NULL};
     CU_ASSERT(index_replace_declared(b.index, &declared, 1, &e) == 0);
-    CU_ASSERT(index_set_managed(b.index, STR("b.test"), b.credentials[1], &e) == 0);
+    CU_ASSERT(index_set_managed(b.index, subject_first(STR("b.test")), b.credentials[1], &e) == 0);
     first = segment_of(&b, false, &changes);
     index_rebind(b.index, first);
     CU_ASSERT(lies_in(b.credentials[0], first, "a.test"));
     CU_ASSERT(lies_in(b.credentials[1], first, "b.test"));
     /* What is not served any more does not keep the mapping. */
-    CU_ASSERT(index_set_managed(b.index, STR("a.test"), b.credentials[2], &e) == 0);
+    CU_ASSERT(index_set_managed(b.index, subject_first(STR("a.test")), b.credentials[2], &e) == 0);
     CU_ASSERT(!lies_in(b.credentials[0], first, "a.test"));
     CU_ASSERT(str_equal(b.credentials[0]->leaf, (struct str){expected, sizeof(expected)}));
     second = segment_of(&b, false, &changes);
@@ -321,16 +344,16 @@ static void test_changes_stay_put(void)
     const char *leaf;
 
     begin(&b);
-    CU_ASSERT(index_set_managed(b.index, STR("a.test"), b.credentials[1], &e) == 0);
+    CU_ASSERT(index_set_managed(b.index, subject_first(STR("a.test")), b.credentials[1], &e) == 0);
     mapped = segment_of(&b, true, &first);
     leaf = first->names[0].credentials[0].leaf.ptr;
     index_rebind(b.index, mapped);
     CU_ASSERT(b.credentials[1]->leaf.ptr == leaf);
-    CU_ASSERT(index_set_managed(b.index, STR("a.test"), NULL, &e) == 0);
+    CU_ASSERT(index_set_managed(b.index, subject_first(STR("a.test")), NULL, &e) == 0);
     CU_ASSERT(index_take_changes(b.index, 0, &second, &e) == 0);
     CU_ASSERT(b.credentials[1]->leaf.ptr == leaf && leaf[299] == 2);
     index_changes_free(first);
-    CU_ASSERT(index_set_managed(b.index, STR("a.test"), b.credentials[1], &e) == 0);
+    CU_ASSERT(index_set_managed(b.index, subject_first(STR("a.test")), b.credentials[1], &e) == 0);
     CU_ASSERT(b.credentials[1]->leaf.ptr == leaf);
     index_changes_free(second);
     /* Now it is done: the name is served again, and from the segment. */
@@ -348,6 +371,7 @@ int main(void)
     suite = CU_add_suite("store/index", NULL, NULL);
     CU_add_test(suite, "random", test_random);
     CU_add_test(suite, "only changes", test_only_changes);
+    CU_add_test(suite, "families", test_families);
     CU_add_test(suite, "slices and giving back", test_slices_and_giving_back);
     CU_add_test(suite, "rebinding", test_rebinding);
     CU_add_test(suite, "changes stay put", test_changes_stay_put);

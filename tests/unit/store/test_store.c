@@ -198,6 +198,35 @@ static void test_empty(void)
     store_free(NULL);
 }
 
+/* Each family of a name has its own records, beside each other in the sorted view. */
+static void test_families(void)
+{
+    static const enum key_family families[] = {FAMILY_RSA, FAMILY_FIRST, FAMILY_ECDSA};
+    static struct value_sample s;
+    struct store_name *const *names;
+    struct bench b;
+    struct error e;
+    size_t count;
+
+    begin(&b);
+    for (unsigned i = 0; i < 6; i++) {
+        make(&s, VALUE_CREDENTIAL, i / 3, i);
+        s.v.subject.family = families[i % 3];
+        CU_ASSERT(store_apply(b.store, &s.v, &e) == 0);
+    }
+    names = store_sorted(b.store, &count);
+    CU_ASSERT_FATAL(names != NULL && count == 6);
+    for (unsigned i = 0; i < 6; i++) {
+        CU_ASSERT(names[i]->subject.family == (enum key_family)(i % 3));
+        CU_ASSERT(str_equal_cstr(names[i]->subject.name, i < 3 ? "n0.test" : "n1.test"));
+        CU_ASSERT(store_find(b.store, names[i]->subject) == names[i]);
+    }
+    s.v.gone = true; /* the last one: ECDSA of n1.test */
+    CU_ASSERT(store_apply(b.store, &s.v, &e) == 0);
+    CU_ASSERT(store_find(b.store, s.v.subject) == NULL && store_count(b.store) == 5);
+    end(&b);
+}
+
 /* Orders, failures and what was sent are of one directory; where they come from, that counts. */
 static void test_scope(void)
 {
@@ -491,6 +520,7 @@ int main(void)
     CU_add_test(suite, "random", test_random);
     CU_add_test(suite, "sorted", test_sorted);
     CU_add_test(suite, "empty", test_empty);
+    CU_add_test(suite, "families", test_families);
     CU_add_test(suite, "scope", test_scope);
     CU_add_test(suite, "certificates of elsewhere", test_elsewhere);
     CU_add_test(suite, "demand of elsewhere", test_elsewhere_demanded);
