@@ -137,7 +137,7 @@ int against_observe(const struct against *a, const struct policy *policy, struct
     for (size_t i = 0; i < a->desired->count; i++)
         if (a->desired->names[i].block == DESIRED_FREE)
             names[o->count++] =
-                (struct observed_name){.subject.name = a->desired->names[i].subject.name,
+                (struct observed_name){.subject = a->desired->names[i].subject,
                                        .has_certificate = true,
                                        .facts.not_before = a->now,
                                        .facts.not_after = a->now + AGAINST_LIFETIME_SECONDS - 1,

@@ -70,7 +70,7 @@ int budget_plan_urgency(const struct action *a, const struct action *b)
     const struct urgency first = budget_plan_urgency_of(a), second = budget_plan_urgency_of(b);
     int order = urgency_compare(&first, &second);
 
-    return order ? order : str_compare(a->subject.name, b->subject.name);
+    return order ? order : subject_compare(&a->subject, &b->subject);
 }
 
 static int by_urgency(const void *left, const void *right)

@@ -32,10 +32,8 @@ struct run {
 static bool before(const void *left, const void *right)
 {
     const struct actor *x = left, *y = right;
-    struct action a = {
-        .subject.name = x->there.subject.name, .desired = x->desired, .observed = &x->there};
-    struct action b = {
-        .subject.name = y->there.subject.name, .desired = y->desired, .observed = &y->there};
+    struct action a = {.subject = x->there.subject, .desired = x->desired, .observed = &x->there};
+    struct action b = {.subject = y->there.subject, .desired = y->desired, .observed = &y->there};
 
     return x->at != y->at ? x->at < y->at : budget_plan_urgency(&a, &b) < 0;
 }
@@ -115,7 +113,7 @@ static int succeed(struct run *r, struct actor *actor, const struct action *a, i
     if (r->budget && budget_take(r->budget, &request, now, e))
         return -1;
     note_slack(r, actor, a, now);
-    actor->there = (struct observed_name){.subject.name = o->subject.name,
+    actor->there = (struct observed_name){.subject = o->subject,
                                           .has_certificate = true,
                                           .facts.not_before = now,
                                           .facts.not_after = now + next_lifetime(r, actor) - 1,
@@ -196,12 +194,12 @@ static void cast(struct run *r)
         struct actor *actor = &r->actors[i];
 
         actor->desired = &desired->names[i];
-        actor->there.subject.name = desired->names[i].subject.name;
+        actor->there.subject = desired->names[i].subject;
         while (o < observed->count &&
-               str_compare(observed->names[o].subject.name, actor->there.subject.name) < 0)
+               subject_compare(&observed->names[o].subject, &actor->there.subject) < 0)
             o++;
         if (o < observed->count &&
-            str_equal(observed->names[o].subject.name, actor->there.subject.name))
+            subject_compare(&observed->names[o].subject, &actor->there.subject) == 0)
             actor->there = observed->names[o];
         /* An order that is under way ends at once, one way or the other. */
         actor->there.order_open = false;
