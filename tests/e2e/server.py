@@ -130,6 +130,7 @@ class Server:
     """
 
     def __init__(self, folder, text, acme_server=None, trusted=None, settings=None, ports=None):
+        self.binary = BINARY
         self.folder = str(folder)
         os.makedirs(self.folder, exist_ok=True)
         os.chmod(self.folder, 0o755)
@@ -173,7 +174,7 @@ class Server:
 
     def spawn(self, arguments=(), environment=None, **options):
         """Starts it and does not wait."""
-        command = [BINARY, "run", "-c", self.configuration, *arguments]
+        command = [self.binary, "run", "-c", self.configuration, *arguments]
         self.process = processes.start(
             command, self.log, env=clean_environment(environment), process_group=0, cwd=self.folder,
             **options,

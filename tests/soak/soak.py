@@ -373,10 +373,14 @@ def run_one(name, seed):
     return 0 if result.wasSuccessful() else 1
 
 
+def rounds_of(scale):
+    """Less than one of a kind is one."""
+    return max(1, math.ceil(ROUNDS * scale - 1e-9))
+
+
 def names(scale, operations):
-    """All rounds. Less than one of a kind is one; the kill points are drawn evenly."""
-    rounds = max(1, math.ceil(ROUNDS * scale - 1e-9))
-    for number in range(rounds):
+    """All rounds; the kill points are drawn evenly."""
+    for number in range(rounds_of(scale)):
         for kind in ("kill_anywhen", "interrupted", "load", "stopped", "storm", "nonces", "restarts",
                      "vanish", "dead_keys"):  # fmt: skip
             yield f"{kind}/{number}"
@@ -423,9 +427,11 @@ def main():
     passed = failed = skipped = 0
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         tests = [run_tests.Test(r, [*command, "--one", r], BOUND, run_tests.read_one) for r in rounds]
-        if not options.words or "debian13" in options.words:
-            other = [sys.executable, os.path.join(HERE, "debian13.py"), options.build]
-            tests.append(run_tests.Test("debian13", other, 2 * BOUND, run_tests.read_one))
+        others = {"debian13": [], "upgrade_older": [str(rounds_of(options.scale))]}
+        for name, words in others.items():
+            if not options.words or name in options.words:
+                other = [sys.executable, os.path.join(HERE, name + ".py"), options.build, *words]
+                tests.append(run_tests.Test(name, other, 2 * BOUND, run_tests.read_one))
         running = {pool.submit(run_tests.run, t, t.bound): t for t in tests}
         for done in concurrent.futures.as_completed(running):
             outcome, seconds = done.result()
