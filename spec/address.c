@@ -214,7 +214,7 @@ const char *address_fault_text(enum address_fault fault, enum address_type type)
                                   : "invalid hostname";
 }
 
-bool address_is_ip(struct str text)
+static bool is_ip(struct str text)
 {
     char copy[INET6_ADDRSTRLEN];
     struct in6_addr six;
@@ -239,8 +239,8 @@ bool address_is_ip_or_cidr(struct str text)
     uint64_t bits;
 
     if (!prefix.ptr)
-        return address_is_ip(text);
+        return is_ip(text);
     if (prefix.len > 1 && prefix.ptr[0] == '0')
         return false;
-    return address_is_ip(ip) && str_to_u64(prefix, &bits) && bits <= (is_six ? 128u : 32u);
+    return is_ip(ip) && str_to_u64(prefix, &bits) && bits <= (is_six ? 128u : 32u);
 }

@@ -29,7 +29,6 @@ enum address_fault address_parse(struct str text, struct address *address);
 /* The sentence for what address_parse found, of the same text. */
 const char *address_fault_text(enum address_fault fault, enum address_type type);
 
-bool address_is_ip(struct str text);         /* IPv4 or IPv6, nothing else */
 bool address_is_ip_or_cidr(struct str text); /* 10.0.0.0/8 too */
 
 #endif

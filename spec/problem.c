@@ -59,7 +59,7 @@ static struct str copy_of(struct problems *p, struct str s)
     return s.ptr ? arena_str(p->arena, s) : STR_NONE;
 }
 
-const char *problem_severity_name(enum problem_severity severity)
+static const char *severity_name(enum problem_severity severity)
 {
     static const char *const names[] = {
         [PROBLEM_ERROR] = "error", [PROBLEM_WARNING] = "warning", [PROBLEM_NOTE] = "note"};
@@ -228,7 +228,7 @@ void problems_print_text(const struct problems *p, struct buf *out)
         if (one->place.line)
             buf_printf(out, ":%u:%u", one->place.line, one->place.column);
         if (one->severity != PROBLEM_ERROR)
-            buf_printf(out, ": %s", problem_severity_name(one->severity));
+            buf_printf(out, ": %s", severity_name(one->severity));
         buf_cstr(out, ": ");
         if (one->path.len) {
             print_sentence(out, one->path);
@@ -249,7 +249,7 @@ void problems_print_json(const struct problems *p, struct json_out *out)
         const struct problem *one = &p->items[i];
 
         json_out_object(out);
-        json_out_member_cstr(out, "severity", problem_severity_name(one->severity));
+        json_out_member_cstr(out, "severity", severity_name(one->severity));
         json_out_member_cstr(out, "file", file_name(p, one));
         if (one->place.line) {
             json_out_member_int(out, "line", one->place.line);

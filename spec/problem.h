@@ -83,8 +83,6 @@ void problems_mask(struct problems *p, const struct mask_values *values);
 /* By file, line, column, path, message: one total order. Equal ones become one. */
 void problems_sort(struct problems *p);
 
-/* "error", "warning", "note" */
-const char *problem_severity_name(enum problem_severity severity);
 /* `kong.yaml:14:9: certificates[1].snis[2].name: must not be an IP`, a line each; "and N more"
  * last. */
 void problems_print_text(const struct problems *p, struct buf *out);

@@ -17,8 +17,7 @@ static int copy_all(struct acme_directory *d, const struct acme_directory_messag
     if (copy(&d->new_nonce, m->new_nonce) || copy(&d->new_account, m->new_account) ||
         copy(&d->new_order, m->new_order))
         return -1;
-    return copy(&d->terms_of_service, m->terms_of_service) || copy(&d->website, m->website) ? -1
-                                                                                            : 0;
+    return copy(&d->terms_of_service, m->terms_of_service);
 }
 
 int acme_directory_read(struct acme_directory *d, const struct http_reply *reply, int64_t now_ms,
@@ -57,6 +56,5 @@ void acme_directory_fini(struct acme_directory *d)
     free(d->new_account);
     free(d->new_order);
     free(d->terms_of_service);
-    free(d->website);
     *d = (struct acme_directory){0};
 }

@@ -11,8 +11,8 @@
 /* A CA's directory (RFC 8555 §7.1.1), kept. Zeroed is "not read yet". */
 struct acme_directory {
     char *new_nonce, *new_order;
-    char *new_account;                 /* NULL: only who has an account can order */
-    char *terms_of_service, *website; /* NULL where the CA names none */
+    char *new_account;      /* NULL: only who has an account can order */
+    char *terms_of_service; /* NULL where the CA names none */
     bool external_account_required;
 };
 

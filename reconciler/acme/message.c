@@ -161,7 +161,6 @@ int acme_message_directory(const struct acme_message *m, struct acme_directory_m
         .new_account = text(m->root, "newAccount"),
         .new_order = text(m->root, "newOrder"),
         .terms_of_service = text(meta, "termsOfService"),
-        .website = text(meta, "website"),
         .external_account_required =
             cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(meta, "externalAccountRequired")),
     };

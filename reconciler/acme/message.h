@@ -42,9 +42,9 @@ struct acme_problem {
 };
 
 struct acme_directory_message {
-    struct str new_nonce, new_order;      /* usable URLs */
-    struct str new_account;               /* STR_NONE: who has an account may do without */
-    struct str terms_of_service, website; /* STR_NONE, or text for people */
+    struct str new_nonce, new_order; /* usable URLs */
+    struct str new_account;          /* STR_NONE: who has an account may do without */
+    struct str terms_of_service;     /* STR_NONE, or text for people */
     bool external_account_required;
 };
 

@@ -433,11 +433,6 @@ bool acme_order_holds_nonce(const struct acme_order *o)
     return o->request.nonce != NULL;
 }
 
-struct str acme_order_name(const struct acme_order *o)
-{
-    return str_from(o->name);
-}
-
 struct str acme_order_url(const struct acme_order *o)
 {
     return str_from(o->object.url);

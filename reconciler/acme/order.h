@@ -72,7 +72,6 @@ enum acme_phase acme_order_phase(const struct acme_order *o);
 bool acme_order_asks(const struct acme_order *o);
 /* Does it keep a nonce, of a badNonce answer, for the request that it sends again next? */
 bool acme_order_holds_nonce(const struct acme_order *o);
-struct str acme_order_name(const struct acme_order *o);
 struct str acme_order_url(const struct acme_order *o); /* STR_NONE before the CA named it */
 /* PEM, leaf first, checked against key and name. STR_NONE before DONE. */
 struct str acme_order_chain(const struct acme_order *o);

@@ -100,7 +100,7 @@ static const struct row *find_row(const struct acme_problem *problem)
     return str_ends(problem->type, STR(":compound")) && sub ? sub : find(problem->type);
 }
 
-enum acme_problem_type acme_problem_type_of(const struct acme_problem *problem)
+static enum acme_problem_type type_of(const struct acme_problem *problem)
 {
     const struct row *row = find(problem->type);
 
@@ -208,7 +208,7 @@ enum acme_problem_type acme_problem_peek(const struct http_reply *reply)
 
     if (reply->status >= 400 && acme_message_parse(reply->body, &m, &ignored) == 0) {
         acme_message_problem(&m, &problem);
-        type = acme_problem_type_of(&problem);
+        type = type_of(&problem);
     }
     acme_message_free(&m);
     return type;

@@ -21,7 +21,6 @@ enum acme_problem_type {
     ACME_PROBLEM_OTHER /* in the table, nothing to act on */
 };
 bool acme_problem_is_set(const struct acme_problem *problem); /* does it say anything? */
-enum acme_problem_type acme_problem_type_of(const struct acme_problem *problem);
 
 /*
  * Fills `e` from an answer that is no success: kind and permanence from the problem's type, else

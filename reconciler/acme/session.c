@@ -442,15 +442,6 @@ size_t acme_session_nonces(const struct acme_session *s)
     return s->pool.count;
 }
 
-struct acme_meta acme_session_meta(const struct acme_session *s)
-{
-    return (struct acme_meta){
-        .terms_of_service = str_from(s->directory.terms_of_service),
-        .website = str_from(s->directory.website),
-        .external_account_required = s->directory.external_account_required,
-    };
-}
-
 struct acme_nonces *acme_session_pool(struct acme_session *s)
 {
     return &s->pool;

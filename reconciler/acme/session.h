@@ -71,11 +71,4 @@ struct str acme_session_directory_url(const struct acme_session *s);
 struct str acme_session_thumbprint(const struct acme_session *s);
 size_t acme_session_nonces(const struct acme_session *s); /* in the pool now */
 
-/* The directory's meta, once it is read. */
-struct acme_meta {
-    struct str terms_of_service, website;
-    bool external_account_required;
-};
-struct acme_meta acme_session_meta(const struct acme_session *s);
-
 #endif

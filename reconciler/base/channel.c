@@ -16,7 +16,6 @@ static size_t message_size(uint32_t type)
 
     switch ((enum channel_type)type) {
     case CHANNEL_RESET:
-    case CHANNEL_DRAIN:
     case CHANNEL_READY:
     case CHANNEL_BEAT:
     case CHANNEL_STOP:

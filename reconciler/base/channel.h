@@ -42,9 +42,8 @@ enum channel_type {
     CHANNEL_MANIFEST,
     CHANNEL_TICKET_KEYS_SET,
     CHANNEL_TOKEN_ANSWER, /* to TOKEN_MISS: `token` with its answer, "" = there is none */
-    CHANNEL_DRAIN,        /* stop accepting, finish what runs, exit 0 */
     /* worker to control; dropped and counted when the channel is full */
-    CHANNEL_ACK,        /* `generation` is mapped and served */
+    CHANNEL_ACK = 8,    /* `generation` is mapped and served */
     CHANNEL_SNI_SEEN,   /* `sni`: a handshake that only the default certificate covered */
     CHANNEL_TOKEN_MISS, /* `token`: asked for by a gated `name`, not in the snapshot */
     /* control to supervisor */

@@ -176,13 +176,6 @@ void json_out_null(struct json_out *j)
     buf_cstr(j->out, "null");
 }
 
-void json_out_time(struct json_out *j, int64_t seconds)
-{
-    char text[CLOCK_TEXT_SIZE];
-
-    json_out_cstr(j, clock_print(seconds, text));
-}
-
 void json_out_raw(struct json_out *j, struct str json)
 {
     before_value(j);
@@ -214,9 +207,11 @@ void json_out_member_bool(struct json_out *j, const char *key, bool b)
 
 void json_out_member_time(struct json_out *j, const char *key, int64_t seconds)
 {
+    char text[CLOCK_TEXT_SIZE];
+
     json_out_key(j, key);
     if (seconds)
-        json_out_time(j, seconds);
+        json_out_cstr(j, clock_print(seconds, text));
     else
         json_out_null(j);
 }

@@ -37,7 +37,6 @@ void json_out_int(struct json_out *j, int64_t n);
 void json_out_double(struct json_out *j, double n);
 void json_out_bool(struct json_out *j, bool b);
 void json_out_null(struct json_out *j);
-void json_out_time(struct json_out *j, int64_t seconds); /* RFC 3339 text */
 /* Text that is JSON already, put in as one value. */
 void json_out_raw(struct json_out *j, struct str json);
 

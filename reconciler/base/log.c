@@ -71,7 +71,7 @@ int log_level_from(const char *word, enum log_level *level)
     return 0;
 }
 
-bool log_enabled(enum log_level level)
+static bool is_enabled(enum log_level level)
 {
     return level >= state.level;
 }
@@ -148,7 +148,8 @@ static void print_line(struct buf *line, enum log_level level, const char *event
     if (state.format == LOG_JSON)
         print_json(line, level, event, fields, more);
     else if (state.format == LOG_SENTENCE)
-        log_sentence_print(line, &(struct log_happening){level, event, {fields, more}}, clock_now());
+        log_sentence_print(line, &(struct log_happening){level, event, {fields, more}},
+                           clock_now());
     else
         print_text(line, level, event, fields, more);
     buf_char(line, '\n');
@@ -175,7 +176,7 @@ static void write_line(enum log_level level, const char *event, const struct log
 {
     struct buf line = BUF_INIT(LOG_LINE_MAX);
 
-    if (!log_enabled(level))
+    if (!is_enabled(level))
         return;
     log_flush();
     print_line(&line, level, event, fields, more);

@@ -50,7 +50,6 @@ void log_flush(void);
 void log_last_words(struct str text);
 /* Kong's log_level words: debug info notice warn error crit (alert and emerg count as crit). */
 int log_level_from(const char *word, enum log_level *level) MUST_CHECK;
-bool log_enabled(enum log_level level);
 
 /* `event` is one lower_snake word, the same for the same happening; fields end with LOG_END. */
 void log_event(enum log_level level, const char *event, const struct log_field *fields);

@@ -29,14 +29,14 @@ static int fail(int number, struct error *e)
     return -1;
 }
 
-int output_data(struct str text, struct error *e)
+static int write_out(struct str text, struct error *e)
 {
     return write_all(STDOUT_FILENO, text) ? fail(errno, e) : 0;
 }
 
 int output_buf(const struct buf *out, struct error *e)
 {
-    return out->failed ? error_memory(e) : output_data(buf_view(out), e);
+    return out->failed ? error_memory(e) : write_out(buf_view(out), e);
 }
 
 int output_flush(void *context, struct buf *out)

@@ -15,9 +15,7 @@
 /* Longest line on stderr. */
 #define OUTPUT_LINE_MAX ((size_t)16 << 10)
 
-/* Writes all of `text` to stdout. 0; -1 with *e (ERROR_IO). */
-int output_data(struct str text, struct error *e) MUST_CHECK;
-/* The same for a buffer, which may have failed: that is reported too. Does not clear it. */
+/* Writes all of a buffer, which may have failed: that is reported too. 0; -1 with *e (ERROR_IO). */
 int output_buf(const struct buf *out, struct error *e) MUST_CHECK;
 /* For render's flush: writes what is in `out` to stdout and clears it. `context` is a struct error.
  */

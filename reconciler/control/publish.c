@@ -274,8 +274,3 @@ uint64_t publish_count(const struct publisher *p)
 {
     return p->generation - p->first;
 }
-
-size_t publish_segments(const struct publisher *p)
-{
-    return stack_count(p->stack);
-}

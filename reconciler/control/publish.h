@@ -64,6 +64,5 @@ void publish_deliver(struct publisher *p);
 
 /* Generations announced since the start. */
 uint64_t publish_count(const struct publisher *p);
-size_t publish_segments(const struct publisher *p);
 
 #endif

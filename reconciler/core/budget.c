@@ -391,14 +391,6 @@ static int64_t find_binding(const struct budget *b, const struct budget_request 
     return latest;
 }
 
-int64_t budget_when(const struct budget *b, const struct budget_request *r, int64_t now)
-{
-    struct budget_bucket *binding;
-    enum budget_scope scope;
-
-    return find_binding(b, r, now, &scope, &binding);
-}
-
 int64_t budget_promise(struct budget *b, const struct budget_request *r, int64_t now)
 {
     struct budget_bucket *binding;

@@ -74,7 +74,8 @@ int budget_record(struct budget *b, struct budget_event *events, size_t count,
 int budget_record_observed(struct budget *b, const struct observed *observed, struct str directory,
                            int64_t now, struct error *e) MUST_CHECK;
 
-/* An order that is under way has drawn already, though its newOrder is still to be sent. -1: memory.
+/* An order that is under way has drawn already, though its newOrder is still to be sent. -1:
+ * memory.
  */
 int budget_draw_open(struct budget *b, const struct plan *plan, struct str directory, int64_t now,
                      struct error *e) MUST_CHECK;
@@ -89,8 +90,6 @@ struct budget_request {
 /* What `a` would ask for when it is an issue or a renewal. */
 struct budget_request budget_request_of(const struct action *a, struct str directory, int64_t now);
 
-/* The earliest instant, not before `now`, at which the request fits all limits. */
-int64_t budget_when(const struct budget *b, const struct budget_request *r, int64_t now);
 /* Draws on the limits at `at`; call in order of time. 0, or -1 (memory). */
 int budget_take(struct budget *b, const struct budget_request *r, int64_t at,
                 struct error *e) MUST_CHECK;

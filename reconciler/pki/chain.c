@@ -137,16 +137,6 @@ const struct chain *chain_intern(struct chain_pool *pool, struct str bytes, stru
     return chain;
 }
 
-const struct chain *chain_ref(const struct chain *chain)
-{
-    if (chain) {
-        pthread_mutex_lock(&chain->pool->lock);
-        ((struct chain *)chain)->references++;
-        pthread_mutex_unlock(&chain->pool->lock);
-    }
-    return chain;
-}
-
 void chain_unref(const struct chain *chain)
 {
     struct chain *c = (struct chain *)chain;

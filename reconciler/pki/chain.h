@@ -32,8 +32,7 @@ size_t chain_pool_count(struct chain_pool *pool);
  */
 const struct chain *chain_intern(struct chain_pool *pool, struct str bytes,
                                  struct error *e) MUST_CHECK;
-const struct chain *chain_ref(const struct chain *chain); /* NULL is fine in all of these */
-void chain_unref(const struct chain *chain);
+void chain_unref(const struct chain *chain);       /* NULL is fine in all of these */
 struct str chain_bytes(const struct chain *chain); /* empty for NULL */
 /* The issuer CN of its last certificate, raw bytes; STR_NONE where it names none. */
 struct str chain_top_issuer(const struct chain *chain);

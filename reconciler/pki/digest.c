@@ -9,7 +9,7 @@ int digest_sha256(struct str bytes, unsigned char out[32])
                : -1;
 }
 
-void digest_hex(const unsigned char *bytes, size_t len, char *out)
+static void print_hex(const unsigned char *bytes, size_t len, char *out)
 {
     static const char digits[] = "0123456789abcdef";
 
@@ -26,7 +26,7 @@ int digest_sha256_hex(struct str bytes, char out[65])
 
     if (digest_sha256(bytes, hash))
         return -1;
-    digest_hex(hash, sizeof(hash), out);
+    print_hex(hash, sizeof(hash), out);
     return 0;
 }
 
@@ -42,6 +42,6 @@ int digest_md5_hex(const struct str *pieces, size_t count, char out[33])
     EVP_MD_CTX_free(context);
     if (!ok)
         return -1;
-    digest_hex(hash, sizeof(hash), out);
+    print_hex(hash, sizeof(hash), out);
     return 0;
 }

@@ -12,7 +12,4 @@ int digest_sha256(struct str bytes, unsigned char out[32]) MUST_CHECK;
 int digest_sha256_hex(struct str bytes, char out[65]) MUST_CHECK;
 /* MD5 of `count` pieces as 32 digits, for nothing but Kong's configuration_hash. */
 int digest_md5_hex(const struct str *pieces, size_t count, char out[33]) MUST_CHECK;
-/* `len` bytes as 2 * len lower-case digits and a NUL. */
-void digest_hex(const unsigned char *bytes, size_t len, char *out);
-
 #endif

@@ -520,11 +520,6 @@ bool http_conn_is_tls(const struct http_conn *conn)
     return conn->stream.ssl != NULL;
 }
 
-struct ssl_st *http_conn_ssl(const struct http_conn *conn)
-{
-    return conn->stream.ssl;
-}
-
 int http_conn_fd(const struct http_conn *conn)
 {
     return conn->stream.fd;

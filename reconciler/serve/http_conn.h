@@ -119,8 +119,7 @@ void http_conn_reply(struct http_conn *conn, const struct http_response *respons
 
 void *http_conn_tag(const struct http_conn *conn);
 bool http_conn_is_tls(const struct http_conn *conn);
-struct ssl_st *http_conn_ssl(const struct http_conn *conn); /* NULL when plain */
-int http_conn_fd(const struct http_conn *conn);             /* for SO_PEERCRED and the like */
+int http_conn_fd(const struct http_conn *conn); /* for SO_PEERCRED and the like */
 /* The peer's address (the PROXY header's where there was one); AF_UNSPEC or AF_UNIX has no text. */
 const struct sockaddr *http_conn_peer(const struct http_conn *conn);
 /* clock_steady_ms when the last byte of the request's head was there. */

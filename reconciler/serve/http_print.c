@@ -40,7 +40,7 @@ static const struct {
     {504, "Gateway Timeout"},
 };
 
-const char *http_print_reason(unsigned status)
+static const char *reason_of(unsigned status)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(reasons); i++)
         if (reasons[i].status == status)
@@ -77,7 +77,7 @@ void http_print(struct buf *out, const struct http_response *response, const str
     /* RFC 9110 §8.6: no Content-Length with 204; 304 has none of its own. */
     bool has_body = response->status != 204 && response->status != 304;
 
-    buf_printf(out, "HTTP/1.1 %u %s\r\n", response->status, http_print_reason(response->status));
+    buf_printf(out, "HTTP/1.1 %u %s\r\n", response->status, reason_of(response->status));
     print_field(out, "Date", str_from(how->date));
     if (response->content_type.ptr)
         print_field(out, "Content-Type", response->content_type);

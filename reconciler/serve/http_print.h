@@ -26,7 +26,4 @@ void http_print_date(int64_t seconds, char out[HTTP_PRINT_DATE_SIZE]);
 void http_print(struct buf *out, const struct http_response *response,
                 const struct http_print *how);
 
-/* "Not Found"; "Unknown" for what has no phrase here. */
-const char *http_print_reason(unsigned status);
-
 #endif

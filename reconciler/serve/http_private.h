@@ -66,7 +66,6 @@ struct http_conn {
     bool must_linger;
     bool is_used;       /* a request has been answered */
     bool renews;        /* its deadline begins anew */
-    bool is_proxied;    /* its address comes by a PROXY header */
     bool reads, writes; /* which events are added */
     struct address_peer *address;
     struct sockaddr_storage peer;

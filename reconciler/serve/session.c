@@ -254,9 +254,6 @@ static void take_message(struct session *s, struct channel_message *m, int fd)
     case CHANNEL_TOKEN_ANSWER:
         o->answered(o->context, str_from(m->u.token.token), str_from(m->u.token.answer));
         break;
-    case CHANNEL_DRAIN:
-        o->drain(o->context);
-        break;
     default:
         log_event(LOG_WARN, "channel_message_unexpected", LOG_FIELDS(log_int("type", m->type)));
     }

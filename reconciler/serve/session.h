@@ -30,7 +30,6 @@ struct session_options {
     void (*renewed)(void *context, struct view *view);
     void (*tickets)(void *context, unsigned char (*keys)[CHANNEL_TICKET_KEY_SIZE], size_t count);
     void (*answered)(void *context, struct str token, struct str answer); /* "" = none */
-    void (*drain)(void *context);
     /* The supervisor's: sockets of another slot, as our own of `address`; `fd` is the callee's. */
     void (*cover)(void *context, unsigned slot, size_t address, int fd);
     void (*uncover)(void *context, unsigned slot);

@@ -105,11 +105,6 @@ static void drain(struct worker *w, bool is_quick)
     w->is_draining = true;
 }
 
-static void on_drain_message(void *context)
-{
-    drain(context, false);
-}
-
 static void on_drained(void *context)
 {
     struct worker *w = context;
@@ -222,7 +217,6 @@ static int set_up(struct worker *w, struct error *e)
                                       .renewed = on_renewed,
                                       .tickets = on_tickets,
                                       .answered = on_answered,
-                                      .drain = on_drain_message,
                                       .cover = on_cover,
                                       .uncover = on_uncover};
 

@@ -14,9 +14,8 @@
  */
 
 #define WORKER_LISTENERS_MAX 64
-#define WORKER_DRAIN_MS \
-    30000                    /* SIGQUIT, SIGTERM, CHANNEL_DRAIN: until what still runs is cut off */
-#define WORKER_QUICK_MS 2500 /* SIGALRM: the same */
+#define WORKER_DRAIN_MS 30000 /* SIGQUIT, SIGTERM: until what still runs is cut off */
+#define WORKER_QUICK_MS 2500  /* SIGALRM: the same */
 #define WORKER_CONNECTIONS_MAX 16384
 #define WORKER_PER_ADDRESS_MAX 4096 /* connections of one peer address */
 

@@ -380,37 +380,6 @@ out:
     return rc ? locate(f, e) : 0;
 }
 
-static int file_delete(struct storage *s, const struct str *keys, size_t count, struct error *e)
-{
-    struct file *f = file_of(s);
-    struct ledger_batch b;
-    size_t written;
-    int rc = -1;
-
-    if (make_ready(f, e))
-        return -1;
-    ledger_batch_init(&f->ledger, &b);
-    for (size_t i = 0; i < count; i++) {
-        int found = ledger_has(&f->ledger, keys[i], e);
-        size_t start;
-        if (found < 0)
-            goto out;
-        if (!found)
-            continue;
-        start = ledger_begin(&b, LOG_DELETE, keys[i], e);
-        if (start == SIZE_MAX || ledger_finish(&f->ledger, &b, start, e))
-            goto out;
-    }
-    written = b.bytes.len;
-    if (ledger_write(&f->ledger, &b, true, e))
-        goto out;
-    compact_if_due(f, written);
-    rc = 0;
-out:
-    ledger_batch_free(&b);
-    return rc ? locate(f, e) : 0;
-}
-
 static int file_probe(struct storage *s, size_t room, struct error *e)
 {
     struct file *f = file_of(s);
@@ -537,7 +506,6 @@ const struct storage_operations file_operations = {
     .open = file_open,
     .load = file_load,
     .put = file_put,
-    .delete = file_delete,
     .probe = file_probe,
     .check = file_check,
     .restore = file_restore,

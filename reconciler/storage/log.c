@@ -136,16 +136,11 @@ void log_view(struct str bytes, uint64_t offset, struct log_record *r)
     memcpy(&key, bytes.ptr + HEAD_KEY, sizeof(key));
     r->offset = offset;
     r->size = LOG_HEAD_SIZE + get_u32(bytes.ptr + HEAD_SIZE_AT);
-    r->kind = log_kind_of(bytes);
+    r->kind = (unsigned char)bytes.ptr[HEAD_KIND];
     r->flags = (unsigned char)bytes.ptr[HEAD_FLAGS];
     r->bytes = str_slice(bytes, 0, r->size);
     r->key = str_slice(r->bytes, LOG_HEAD_SIZE, LOG_HEAD_SIZE + (size_t)le16toh(key));
     r->payload = str_slice(r->bytes, LOG_HEAD_SIZE + r->key.len, r->size);
-}
-
-unsigned log_kind_of(struct str bytes)
-{
-    return (unsigned char)bytes.ptr[HEAD_KIND];
 }
 
 int log_key_is(struct str bytes, struct str key)

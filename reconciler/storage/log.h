@@ -72,7 +72,6 @@ void log_set_flags(struct buf *out, size_t start, unsigned flags);
 
 /* Fills r from the record that `bytes` begins with and that stands at `offset` in the file. */
 void log_view(struct str bytes, uint64_t offset, struct log_record *r);
-unsigned log_kind_of(struct str bytes);
 /* 1: `bytes`, which may be the beginning of a record only, has this key; 0: another. */
 int log_key_is(struct str bytes, struct str key);
 

@@ -177,17 +177,6 @@ out:
     return rc;
 }
 
-static int memory_delete(struct storage *s, const struct str *keys, size_t count, struct error *e)
-{
-    struct memory *m = memory_of(s);
-
-    if (fail_if_asked(m, e))
-        return -1;
-    for (size_t i = 0; i < count; i++)
-        take_out(m, keys[i]);
-    return 0;
-}
-
 static int memory_probe(struct storage *s, size_t room, struct error *e)
 {
     (void)room;
@@ -209,7 +198,6 @@ const struct storage_operations memory_operations = {
     .open = memory_open,
     .load = memory_load,
     .put = memory_put,
-    .delete = memory_delete,
     .probe = memory_probe,
     .close = memory_close,
 };

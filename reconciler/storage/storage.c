@@ -72,11 +72,6 @@ int storage_put(struct storage *s, const struct value *values, size_t count, str
     return s->operations->put(s, values, count, e);
 }
 
-int storage_delete(struct storage *s, const struct str *keys, size_t count, struct error *e)
-{
-    return check_step(s, count, e) ? -1 : s->operations->delete (s, keys, count, e);
-}
-
 int storage_probe(struct storage *s, size_t room, struct error *e)
 {
     if (check_step(s, 0, e))

@@ -70,10 +70,6 @@ int storage_load(struct storage *s, storage_each *each, void *context,
 int storage_put(struct storage *s, const struct value *values, size_t count,
                 struct error *e) MUST_CHECK;
 
-/* Deletes logical keys (value_key) in one durable step; a key that is not there is fine. */
-int storage_delete(struct storage *s, const struct str *keys, size_t count,
-                   struct error *e) MUST_CHECK;
-
 /*
  * Can `room` bytes be written, read back and deleted? Asked before any order is sent. `room` is
  * held between one block and STORAGE_PROBE_MAX; reckon 4 KiB an order.
@@ -104,7 +100,6 @@ struct storage_operations {
     int (*load)(struct storage *s, storage_each *each, void *context,
                 struct storage_problems *problems, struct error *e);
     int (*put)(struct storage *s, const struct value *values, size_t count, struct error *e);
-    int (*delete)(struct storage *s, const struct str *keys, size_t count, struct error *e);
     int (*probe)(struct storage *s, size_t room, struct error *e);
     int (*check)(struct storage *s, struct error *e); /* NULL, both: it cannot vanish */
     int (*restore)(struct storage *s, storage_all *all, void *context, struct error *e);

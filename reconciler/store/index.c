@@ -34,7 +34,6 @@ struct index {
     struct entries changed;
     struct entries declared;
     uint32_t generation;
-    size_t effective; /* entries with a credential in effect */
     /* While changes are out, other threads may read what credentials in effect point to. */
     size_t out;
     struct {
@@ -194,7 +193,6 @@ static void set_content(struct index *x, struct entry *entry, enum slot slot, si
             unbind(x, before[i]);
     for (size_t i = 0; i < count; i++)
         credential_unref(old[i]);
-    x->effective = x->effective - (was > 0) + (is > 0);
 }
 
 /* ---- the two sources ---- */
@@ -266,31 +264,11 @@ int index_replace_declared(struct index *x, const struct index_declared *names, 
 
 /* ---- looking ---- */
 
-size_t index_find(const struct index *x, struct str name, struct credential *effective[2],
-                  bool *managed)
-{
-    const struct entry *entry = find(x, name);
-
-    if (managed)
-        *managed = entry && is_managed(entry);
-    return entry ? effective_of(entry, effective) : 0;
-}
-
 bool index_overrides(const struct index *x, struct str name)
 {
     const struct entry *entry = find(x, name);
 
     return entry && is_managed(entry) && entry->slots[SLOT_PRIMARY];
-}
-
-size_t index_count(const struct index *x)
-{
-    return x->effective;
-}
-
-size_t index_changes(const struct index *x)
-{
-    return x->changed.len;
 }
 
 /* ---- changes on their way into a segment ---- */

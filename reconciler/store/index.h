@@ -42,13 +42,8 @@ int index_set_managed(struct index *x, struct subject subject, struct credential
 int index_replace_declared(struct index *x, const struct index_declared *names, size_t count,
                            struct error *e) MUST_CHECK;
 
-/* The credentials in effect, primary first: how many (0 to 2); *managed may be NULL. */
-size_t index_find(const struct index *x, struct str name, struct credential *effective[2],
-                  bool *managed);
 /* Is a managed credential in effect where a declared one was declared? */
 bool index_overrides(const struct index *x, struct str name);
-size_t index_count(const struct index *x);   /* names with a credential in effect */
-size_t index_changes(const struct index *x); /* waiting to be taken */
 
 /*
  * The changes of one segment. The bytes live as long as it does, whatever the index does meanwhile,

@@ -17,7 +17,6 @@ static const struct {
 
 struct stack {
     uint64_t next_id;
-    bool is_unlocked;
     bool is_merging;
     /* The oldest first, so that a new one goes to the end. */
     struct stack_segment credentials[STACK_CREDENTIALS_MAX];
@@ -59,14 +58,12 @@ void stack_free(struct stack *s)
 /* Maps `fd` into *entry; closes it on failure. */
 static int map(struct stack *s, int fd, uint64_t size, struct stack_segment *entry, struct error *e)
 {
-    bool locked = true;
-    struct segment *mapped = segment_map(fd, &locked, e);
+    struct segment *mapped = segment_map(fd, NULL, e);
 
     if (!mapped) {
         close(fd);
         return -1;
     }
-    s->is_unlocked = s->is_unlocked || !locked;
     *entry = (struct stack_segment){.id = s->next_id++, .fd = fd, .size = size, .mapped = mapped};
     return 0;
 }
@@ -151,30 +148,6 @@ const struct stack_segment *stack_at(const struct stack *s, size_t i)
     if (s->routes.id && i-- == 0)
         return &s->routes;
     return i < s->count ? &s->credentials[s->count - 1 - i] : NULL;
-}
-
-const struct stack_segment *stack_find(const struct stack *s, uint64_t id)
-{
-    const struct stack_segment *entry;
-
-    for (size_t i = 0; (entry = stack_at(s, i)); i++)
-        if (entry->id == id)
-            return entry;
-    return NULL;
-}
-
-bool stack_is_locked(const struct stack *s)
-{
-    return !s->is_unlocked;
-}
-
-void stack_manifest(const struct stack *s, struct channel_message *m)
-{
-    const struct stack_segment *entry;
-
-    m->u.manifest.count = 0;
-    for (size_t i = 0; (entry = stack_at(s, i)); i++)
-        m->u.manifest.ids[m->u.manifest.count++] = entry->id;
 }
 
 /* ---- merging ---- */

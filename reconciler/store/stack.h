@@ -51,11 +51,6 @@ const struct stack_segment *stack_push(struct stack *s, int fd, uint64_t size,
 /* All live segments, newest first, TOKENS and ROUTES among them; at most CHANNEL_SEGMENTS_MAX. */
 size_t stack_count(const struct stack *s);
 const struct stack_segment *stack_at(const struct stack *s, size_t i);
-const struct stack_segment *stack_find(const struct stack *s, uint64_t id);
-/* Do all key pages stay out of swap? False once RLIMIT_MEMLOCK did not allow it. */
-bool stack_is_locked(const struct stack *s);
-/* Fills the manifest's ids and count; `generation` is the caller's. */
-void stack_manifest(const struct stack *s, struct channel_message *m);
 
 /* One merge of neighbours in the stack, to be run on any thread while the stack is used on. */
 struct stack_merge {

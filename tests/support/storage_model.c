@@ -44,14 +44,6 @@ void storage_model_put(struct storage_model *m, const struct value *v)
     set(row->text, sizeof(row->text), &text);
 }
 
-void storage_model_delete(struct storage_model *m, struct str key)
-{
-    char name[160];
-
-    snprintf(name, sizeof(name), "%.*s", STR_ARG(key));
-    row_of(m, name)->text[0] = '\0';
-}
-
 static int take(void *context, const struct value *v, struct error *e)
 {
     (void)e;

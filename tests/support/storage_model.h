@@ -23,7 +23,6 @@ struct storage_model {
 
 /* What a put of `v` does. */
 void storage_model_put(struct storage_model *m, const struct value *v);
-void storage_model_delete(struct storage_model *m, struct str key);
 /* Fills *m with what a load hands out; -1 with *e as storage_load. `order` lends the rows' places.
  */
 int storage_model_load(struct storage_model *m, const struct storage_model *order,

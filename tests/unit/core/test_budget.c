@@ -442,7 +442,7 @@ static void forecast_holds(void)
     }
 }
 
-/* budget_when and budget_take, one order at a time, agree with the whole plan. */
+/* budget_promise and budget_take, one order at a time, agree with the whole plan. */
 static void single_orders(void)
 {
     struct budget *b = budget_new(budget_known(PRODUCTION));
@@ -451,14 +451,14 @@ static void single_orders(void)
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(b);
     for (int i = 0; i < 5; i++) {
-        CU_ASSERT_EQUAL(budget_when(b, &r, NOW), NOW);
+        CU_ASSERT_EQUAL(budget_promise(b, &r, NOW), NOW);
         CU_ASSERT_EQUAL(budget_take(b, &r, NOW, &e), 0);
     }
-    CU_ASSERT_EQUAL(budget_when(b, &r, NOW), NOW + 120960);
-    CU_ASSERT_EQUAL(budget_when(b, &(struct budget_request){.name = STR("y.example.com")}, NOW),
+    CU_ASSERT_EQUAL(budget_promise(b, &r, NOW), NOW + 120960);
+    CU_ASSERT_EQUAL(budget_promise(b, &(struct budget_request){.name = STR("y.example.com")}, NOW),
                     NOW);
     r.ari = r.renewal = true;
-    CU_ASSERT_EQUAL(budget_when(b, &r, NOW), NOW);
+    CU_ASSERT_EQUAL(budget_promise(b, &r, NOW), NOW);
     budget_free(b);
     budget_free(NULL);
 }

@@ -26,13 +26,13 @@ static void test_session(void)
 {
     struct segment_name name = segment_maker_name(names->maker, "a.test", "a.test", KEY_P256);
     struct worker_rig *w = worker_rig_new(NULL);
-    struct channel_message m, foreign = {.type = CHANNEL_DRAIN, .session = 999};
+    struct channel_message m, foreign = {.type = CHANNEL_MANIFEST, .session = 999};
     const uint64_t ids[] = {5}, missing[] = {6};
 
     worker_rig_expect(w, CHANNEL_HELLO, &m);
     CU_ASSERT_EQUAL(m.session, 0);
     CU_ASSERT_EQUAL(m.u.hello.pid, w->pid);
-    /* nothing is listened to before a RESET: this drain would end it */
+    /* nothing is listened to before a RESET, and nothing of another session after it */
     worker_rig_send(w, &foreign, -1);
     w->session = 1;
     worker_rig_greet(w);
@@ -318,26 +318,16 @@ static void test_proxy_listener(void)
 
 /* ---- leaving ---- */
 
-static void leave(struct worker_rig *w, int how)
-{
-    struct channel_message drain = {.type = CHANNEL_DRAIN};
-
-    if (how)
-        kill(w->pid, how);
-    else
-        worker_rig_send(w, &drain, -1);
-}
-
 static void test_drain(void)
 {
-    static const int ways[] = {0, SIGQUIT, SIGTERM, SIGALRM};
+    static const int ways[] = {SIGQUIT, SIGTERM, SIGALRM};
 
     for (size_t i = 0; i < ARRAY_LENGTH(ways); i++) {
         struct worker_rig *w = worker_names_start(names, NULL);
         struct channel_message m, reply = {.type = CHANNEL_TOKEN_ANSWER};
         int fd = ask_and_wait(w, KEPT(PREFIX "slow", "gate.test"));
         worker_rig_expect(w, CHANNEL_TOKEN_MISS, &m);
-        leave(w, ways[i]);
+        kill(w->pid, ways[i]);
         reply.u.token = m.u.token;
         snprintf(reply.u.token.answer, sizeof(reply.u.token.answer), "slow.thumb");
         worker_rig_send(w, &reply, -1);

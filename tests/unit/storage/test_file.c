@@ -214,12 +214,6 @@ static void random_step(struct bench *b, uint64_t *seed)
         values[i].gone = (*seed >> 50) % 5 == 0;
     }
     CU_ASSERT(put(b, values, count) == 0);
-    if (*seed >> 60 == 3) {
-        struct str key = str_from(b->model.rows[*seed % b->model.count].key);
-        struct error e;
-        CU_ASSERT(storage_delete(b->storage, &key, 1, &e) == 0);
-        storage_model_delete(&b->model, key);
-    }
 }
 
 /* Against a plain table, with restarts; the log is compacted several times meanwhile. */

@@ -26,13 +26,6 @@ static void test_against_model(void)
     }
     CU_ASSERT(storage_model_load(&loaded, &m, s, &problems, &e) == 0);
     CU_ASSERT(storage_model_differences(&loaded, &m, NULL) == 0 && problems.total == 0);
-    for (size_t i = 0; i < m.count; i += 2) {
-        struct str key = str_from(m.rows[i].key);
-        CU_ASSERT(storage_delete(s, &key, 1, &e) == 0);
-        storage_model_delete(&m, key);
-    }
-    CU_ASSERT(storage_model_load(&loaded, &m, s, &problems, &e) == 0);
-    CU_ASSERT(storage_model_differences(&loaded, &m, NULL) == 0);
     storage_close(s);
 }
 

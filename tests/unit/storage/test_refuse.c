@@ -216,7 +216,6 @@ static void test_nothing_there(void)
     CU_ASSERT(load(&p, s, NULL) == 0);
     CU_ASSERT(put_one(&p, s, 1) == -1 && p.e.kind == ERROR_STORAGE);
     CU_ASSERT(storage_probe(s, 1, &e) == -1);
-    CU_ASSERT(storage_delete(s, &STR("x"), 1, &e) == -1);
     storage_close(s);
     CU_ASSERT(access(missing, F_OK) != 0);
     s = open_at(&p, true);
