@@ -117,15 +117,18 @@ void against_close(struct against *a)
     free(a);
 }
 
-int against_demands(const struct against *a, int64_t now, struct arena *arena,
-                    struct desired_options *options, struct error *e)
+static int list_demands(void *context, int64_t now, struct arena *arena,
+                        struct desired_options *options, struct error *e)
 {
+    const struct against *a = context;
+
     return a->page ? certificates_page_demands(a->page, now, arena, options, e) : 0;
 }
 
-int against_observe(const struct against *a, const struct policy *policy, struct arena *arena,
-                    struct observed **observed, struct error *e)
+static int observe(void *context, const struct policy *policy, struct arena *arena,
+                   struct observed **observed, struct error *e)
 {
+    const struct against *a = context;
     struct observed *o = arena_alloc(arena, sizeof(*o));
     struct observed_name *names;
 
@@ -148,4 +151,9 @@ int against_observe(const struct against *a, const struct policy *policy, struct
     o->storage_usable = true;
     *observed = o;
     return 0;
+}
+
+struct reconcile_source against_source(struct against *a)
+{
+    return (struct reconcile_source){list_demands, observe, a};
 }

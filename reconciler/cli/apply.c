@@ -136,12 +136,18 @@ static void say_why(const struct action *deed, const struct action *now, int64_t
 static int look_again(const struct command *c, const struct plan *errand, bool is_last,
                       enum outcome *worst)
 {
+    const struct plan *plan;
     struct dry_run d;
+    struct error e;
     int code = dry_run_reopen(&d, c, 1);
 
+    if (code == VERB_DONE && dry_run_approved(&d, &plan, &e)) {
+        output_error(&e);
+        code = VERB_FAILED;
+    }
     *worst = OUTCOME_DONE;
     for (size_t i = 0; code == VERB_DONE && i < errand->count; i++) {
-        const struct action *deed = &errand->items[i], *now = plan_find(d.plan, deed->subject);
+        const struct action *deed = &errand->items[i], *now = plan_find(plan, deed->subject);
         enum outcome outcome = judge(deed, now);
 
         if (outcome > *worst)
@@ -244,8 +250,8 @@ static int do_it(const struct command *c, const struct dry_run *d, const struct 
  * What of the saved plan is still to be done. An order that is under way counts: a server is at it,
  * or one that died has left it to be finished.
  */
-static int list_deeds(const struct saved_plan *saved, const struct dry_run *d, struct plan *errand,
-                      struct error *e)
+static int list_deeds(const struct saved_plan *saved, const struct dry_run *d,
+                      const struct plan *plan, struct plan *errand, struct error *e)
 {
     struct action *items = arena_array(d->loaded->arena, saved->count, sizeof(*items));
 
@@ -253,7 +259,7 @@ static int list_deeds(const struct saved_plan *saved, const struct dry_run *d, s
     if (!items)
         return error_memory(e);
     for (size_t i = 0; i < saved->count; i++) {
-        const struct action *fresh = saved_find(&saved->items[i], d->plan);
+        const struct action *fresh = saved_find(&saved->items[i], plan);
         struct action *deed = &items[errand->count];
 
         if (!fresh || fresh->wanted != saved->items[i].action)
@@ -270,6 +276,7 @@ struct work {
     const struct command *c;
     const struct dry_run *d;
     const struct saved_plan *saved;
+    const struct plan *plan; /* as it is now */
     const struct plan *errand;
     const struct source_set *set; /* the plan as it was read */
     const struct buf *text;       /* the errand, as it is told */
@@ -311,7 +318,7 @@ static int print_waiting(const struct work *w, struct error *e)
 
     buf_cstr(&out, "Nothing to do.\n");
     for (size_t i = 0; i < w->saved->count; i++) {
-        const struct action *a = saved_find(&w->saved->items[i], w->d->plan);
+        const struct action *a = saved_find(&w->saved->items[i], w->plan);
 
         if (!a || (a->action != PLAN_WAIT && a->action != PLAN_BLOCK))
             continue;
@@ -356,16 +363,20 @@ static int compare_and_act(const struct command *c, const struct saved_plan *sav
                            const struct source_set *set, int64_t max_age)
 {
     struct plan *rest, errand;
+    const struct plan *plan;
     struct dry_run d;
     struct error e;
     int code = dry_run_open(&d, c, 1);
 
     if (code == VERB_DONE) {
         code = -1;
-        if (saved_compare(saved, d.plan, d.now, max_age, d.loaded->arena, &rest, &e) == 0 &&
-            list_deeds(saved, &d, &errand, &e) == 0)
+        if (dry_run_approved(&d, &plan, &e) == 0 &&
+            saved_compare(saved, plan, d.now, max_age, d.loaded->arena, &rest, &e) == 0 &&
+            list_deeds(saved, &d, plan, &errand, &e) == 0)
             code = act(
-                &(struct work){.c = c, .d = &d, .saved = saved, .errand = &errand, .set = set}, &e);
+                &(struct work){
+                    .c = c, .d = &d, .saved = saved, .plan = plan, .errand = &errand, .set = set},
+                &e);
         if (code < 0) {
             output_error(&e);
             code = VERB_FAILED;

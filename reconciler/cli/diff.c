@@ -28,21 +28,22 @@ static int (*const renders[OPTION_FORMAT_COUNT])(const struct plan *plan,
     [OPTION_FORMAT_MARKDOWN] = render_plan_markdown,
 };
 
-/* `hash` becomes the plan's. */
-static int save(const char *path, const struct dry_run *d, struct render_options *options,
+/* `hash` becomes the plan's, which is saved to be approved. */
+static int save(const char *path, struct dry_run *d, struct render_options *options,
                 char hash[PLAN_FILE_HASH_SIZE], struct error *e)
 {
     struct render_options with;
+    const struct plan *plan;
 
-    if (plan_file_hash(d->plan, hash, e))
+    if (dry_run_approved(d, &plan, e) || plan_file_hash(plan, hash, e))
         return -1;
     options->hash = hash;
     with = *options;
     with.made_at = d->now;
-    return plan_file_write(path, d->plan, &with, e);
+    return plan_file_write(path, plan, &with, e);
 }
 
-static int print(const struct dry_run *d, const struct command *c, struct error *e)
+static int print(struct dry_run *d, const struct command *c, struct error *e)
 {
     struct buf out = BUF_INIT(DIFF_OUTPUT_MAX);
     struct render_file *files = NULL;
@@ -50,7 +51,7 @@ static int print(const struct dry_run *d, const struct command *c, struct error 
     const char *against = c->options->values[OPTION_AGAINST];
     struct render_options options = {
         .model = d->loaded->model,
-        .desired = d->desired,
+        .desired = d->seen.desired,
         .file_count = d->loaded->file_count,
         .sha256 = d->loaded->sha256,
         .against = str_from(against ? against : "storage"),
@@ -69,7 +70,7 @@ static int print(const struct dry_run *d, const struct command *c, struct error 
     if (saved && save(saved, d, &options, hash, e))
         goto out;
     error_memory(e); /* what it is unless flush says otherwise */
-    rc = renders[c->options->format](d->plan, &options, &out);
+    rc = renders[c->options->format](d->seen.plan, &options, &out);
     if (rc == 0)
         rc = output_buf(&out, e);
 out:
@@ -95,7 +96,7 @@ int diff_command(const struct command *c)
         code = VERB_FAILED;
     }
     if (code == VERB_DONE && option_seen(c->options, OPTION_EXIT_CODE))
-        code = (int)plan_exit_code(d.plan);
+        code = (int)plan_exit_code(d.seen.plan);
     dry_run_close(&d);
     return code;
 }

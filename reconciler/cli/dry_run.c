@@ -7,67 +7,56 @@
 #include "reconciler/cli/input.h"
 #include "reconciler/cli/note.h"
 #include "reconciler/cli/output.h"
-#include "reconciler/control/limits.h"
+#include "reconciler/control/approval.h"
 #include "reconciler/core/render.h"
 
-/* What is desired depends on who came on demand, and what is observed may on the policy. */
-static int take_storage(struct dry_run *d, struct desired_options *options, struct error *e)
+static int make_plan(const struct dry_run *d, const struct desired *desired,
+                     const struct saved_plan *approved, struct reconciliation *made,
+                     struct error *e)
 {
-    struct arena *arena = d->loaded->arena;
-    struct desired_demand *demands = NULL;
-
-    if (observe_demands(d->observation.store, d->now, arena, &demands, &options->demand_count, e))
-        return -1;
-    options->demands = demands;
-    if (desired_make(d->loaded->model, options, arena, &d->desired, e))
-        return -1;
-    d->policy = plan_policy(d->desired, d->built_at);
-    return observe_store(d->observation.store, &(struct observe_options){0}, arena, &d->observed,
-                         e);
-}
-
-static int take_against(struct dry_run *d, struct desired_options *options, struct error *e)
-{
-    struct arena *arena = d->loaded->arena;
-
-    if (against_demands(d->against, d->now, arena, options, e) ||
-        desired_make(d->loaded->model, options, arena, &d->desired, e))
-        return -1;
-    d->policy = plan_policy(d->desired, d->built_at);
-    return against_observe(d->against, &d->policy, arena, &d->observed, e);
-}
-
-static int fit_budget(struct dry_run *d, const struct plan *plan, struct error *e)
-{
-    struct budget_limits room;
-    const struct budget_limits *limits = limits_find(&d->settings, d->desired->directory, &room);
-
-    d->plan = plan;
-    if (!limits)
-        return 0;
-    d->budget = budget_new(limits);
-    if (!d->budget)
-        return error_memory(e);
-    if (budget_record_observed(d->budget, d->observed, d->desired->directory, d->now, e))
-        return -1;
-    return budget_plan(d->budget, plan, d->desired->directory, d->now, d->loaded->arena, &d->plan,
-                       e);
-}
-
-static int make_plan(struct dry_run *d, struct error *e)
-{
-    struct desired_options options = {
-        .acme_server = str_from(d->settings.acme_server),
+    const struct settings *s = &d->settings;
+    const struct observe_options how = {.store = d->observation.store};
+    const struct reconcile_source source =
+        d->against ? against_source(d->against) : observe_source(&how);
+    const struct reconcile_options options = {
+        .model = d->loaded->model,
+        .desired = desired,
+        .acme_server = str_from(s->acme_server),
         .storage_works = !load_unsupported_storage(d->loaded->model),
+        .built_at = d->built_at,
+        .limits = s->acme_limits,
+        .limit_count = s->acme_limit_count,
+        .approved = approved,
+        .is_foretold = true,
+        .now = d->now,
     };
-    struct plan *plan;
 
-    if (d->against ? take_against(d, &options, e) : take_storage(d, &options, e))
+    return reconcile_make(&options, &source, d->loaded->arena, made, e);
+}
+
+int dry_run_approved(struct dry_run *d, const struct plan **plan, struct error *e)
+{
+    struct reconciliation made;
+    int rc;
+
+    *plan = d->seen.plan;
+    if (!d->approval)
+        return 0;
+    rc = make_plan(d, d->seen.desired, NULL, &made, e);
+    *plan = made.plan;
+    reconcile_fini(&made);
+    return rc;
+}
+
+/* A server with these settings would wait for approval. What cannot be read approves nothing. */
+static int read_approval(struct dry_run *d, struct error *e)
+{
+    if (!settings_approve(&d->settings) || approval_read(&d->settings, NULL, &d->approval, e) == 0)
+        return 0;
+    if (!d->approval)
         return -1;
-    plan_heed_account(&d->policy, d->observed, d->now);
-    if (plan_make(d->desired, d->observed, &d->policy, d->now, d->loaded->arena, &plan, e))
-        return -1;
-    return fit_budget(d, plan, e);
+    output_error(e);
+    return 0;
 }
 
 static void say_gate(const struct dry_run *d)
@@ -141,7 +130,8 @@ int dry_run_reopen(struct dry_run *d, const struct command *c, size_t first_file
         against ? against_open(c, &d->settings, against, d->now, &d->against) : open_storage(d, c);
     if (code != VERB_DONE)
         return code;
-    if (make_plan(d, &e)) {
+    if (read_approval(d, &e) ||
+        make_plan(d, NULL, d->approval ? &d->approval->plan : NULL, &d->seen, &e)) {
         output_error(&e);
         return VERB_FAILED;
     }
@@ -163,7 +153,8 @@ void dry_run_close(struct dry_run *d)
 {
     observation_close(&d->observation);
     against_close(d->against);
-    budget_free(d->budget);
+    reconcile_fini(&d->seen);
+    approval_free(d->approval);
     load_free(d->loaded);
     settings_fini(&d->settings);
     memset(d, 0, sizeof(*d));

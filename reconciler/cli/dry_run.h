@@ -4,11 +4,11 @@
 #include "reconciler/cli/verb.h"
 #include "reconciler/control/load.h"
 #include "reconciler/control/observe.h"
-#include "reconciler/core/budget.h"
-#include "reconciler/core/plan.h"
+#include "reconciler/core/reconcile.h"
 #include "reconciler/settings.h"
 
 struct against;
+struct approval;
 
 /*
  * The daemon's pass without a daemon: the file, the state under the prefix as it lies there, the
@@ -20,11 +20,8 @@ struct dry_run {
     struct loaded *loaded;
     struct observation observation; /* zeroed with --against */
     struct against *against;        /* NULL: the state under the prefix */
-    struct desired *desired;
-    struct observed *observed;
-    struct policy policy;
-    const struct plan *plan; /* within the limits of the CA, where they are known */
-    struct budget *budget;   /* that it was fitted to; NULL: no limits are known */
+    struct approval *approval;      /* NULL: nothing needs approval */
+    struct reconciliation seen;     /* foretold, and held back by approval */
     int64_t now;
     int64_t built_at; /* policy.h; 0 with --now */
 };
@@ -37,6 +34,8 @@ struct dry_run {
 int dry_run_open(struct dry_run *d, const struct command *c, size_t first_file);
 /* The same without a word about the state: for who has heard it before. */
 int dry_run_reopen(struct dry_run *d, const struct command *c, size_t first_file);
+/* The plan as it would be if all of it were approved: what is saved, and what apply looks at. */
+int dry_run_approved(struct dry_run *d, const struct plan **plan, struct error *e) MUST_CHECK;
 void dry_run_close(struct dry_run *d);
 
 #endif

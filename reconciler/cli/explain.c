@@ -2,41 +2,20 @@
 #include "reconciler/cli/input.h"
 #include "reconciler/cli/output.h"
 #include "reconciler/cli/verb.h"
-#include "reconciler/control/approval.h"
 #include "reconciler/core/explain.h"
 
 /* A name may be declared in very many places. */
 #define EXPLAIN_OUTPUT_MAX ((size_t)64 << 20)
 
-/* A server with these settings would wait for approval. */
-static int hold(const struct dry_run *d, const struct plan **plan, struct approval **approval,
-                struct error *e)
-{
-    struct saved_guard guard = {
-        .policy = &d->policy, .storage_usable = d->observed->storage_usable, .now = d->now};
-
-    *plan = d->plan;
-    if (!settings_approve(&d->settings))
-        return 0;
-    if (approval_read(&d->settings, NULL, approval, e)) {
-        if (!*approval)
-            return -1;
-        output_error(e);
-    }
-    guard.approved = &(*approval)->plan;
-    return saved_hold_plan(&guard, d->plan, d->loaded->arena, plan, e);
-}
-
-static int print(const struct dry_run *d, const struct plan *plan, const struct command *c,
-                 struct str name, struct error *e)
+static int print(const struct dry_run *d, const struct command *c, struct str name, struct error *e)
 {
     struct buf out = BUF_INIT(EXPLAIN_OUTPUT_MAX);
     const struct explain_options options = {
         .model = d->loaded->model,
-        .desired = d->desired,
-        .observed = d->observed,
-        .policy = &d->policy,
-        .plan = plan,
+        .desired = d->seen.desired,
+        .observed = d->seen.observed,
+        .policy = &d->seen.rules.policy,
+        .plan = d->seen.plan,
         .now = d->now,
     };
     int rc = c->options->format == OPTION_FORMAT_JSON ? explain_name_json(name, &options, &out, e)
@@ -50,8 +29,6 @@ static int print(const struct dry_run *d, const struct plan *plan, const struct 
 
 int explain_command(const struct command *c)
 {
-    struct approval *approval = NULL;
-    const struct plan *plan;
     struct arena *arena = arena_new(NULL);
     struct dry_run d;
     struct str name;
@@ -63,11 +40,10 @@ int explain_command(const struct command *c)
         return code;
     }
     code = dry_run_open(&d, c, 1);
-    if (code == VERB_DONE && (hold(&d, &plan, &approval, &e) || print(&d, plan, c, name, &e))) {
+    if (code == VERB_DONE && print(&d, c, name, &e)) {
         output_error(&e);
         code = VERB_FAILED;
     }
-    approval_free(approval);
     dry_run_close(&d);
     arena_free(arena);
     return code;

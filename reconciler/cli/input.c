@@ -1,14 +1,15 @@
 #include "reconciler/cli/input.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "reconciler/base/clock.h"
 #include "reconciler/cli/output.h"
+#include "reconciler/core/budget.h"
 #include "reconciler/core/explain.h"
-#include "reconciler/control/limits.h"
 #include "reconciler/core/render.h"
 
 /* A thousand problems, each with a long path and text. */
@@ -26,8 +27,11 @@ int input_settings(const struct command *c, size_t first_file, struct settings *
     };
     struct error e;
 
-    if (settings_read(s, &input, &e) == 0 && limits_check(s, &e) == 0)
-        return VERB_DONE;
+    if (settings_read(s, &input, &e) == 0) {
+        if (budget_check(s->acme_limits, s->acme_limit_count, &e) == 0)
+            return VERB_DONE;
+        snprintf(e.path, sizeof(e.path), "acme_limits");
+    }
     output_error(&e);
     return e.kind == ERROR_USAGE ? VERB_USAGE : VERB_FAILED;
 }

@@ -4,7 +4,6 @@
 #include "reconciler/cli/dry_run.h"
 #include "reconciler/cli/output.h"
 #include "reconciler/cli/verb.h"
-#include "reconciler/control/limits.h"
 #include "reconciler/core/simulate_report.h"
 
 #define SIMULATE_DAYS_DEFAULT 90
@@ -92,13 +91,13 @@ static int simulate(const struct dry_run *d, const struct command *c, struct sim
                     struct error *e)
 {
     struct sequence sequence = {0};
-    struct budget_limits limits;
     struct simulation *simulation;
     int rc;
 
-    s->desired = d->desired;
-    s->observed = d->observed;
-    s->limits = limits_find(&d->settings, d->desired->directory, &limits);
+    s->desired = d->seen.desired;
+    s->observed = d->seen.observed;
+    s->rules = &d->seen.rules;
+    s->limits = d->seen.budget ? budget_limits_in(d->seen.budget) : NULL;
     s->now = d->now;
     if (option_seen(c->options, OPTION_VERBOSE)) {
         s->ordered = on_order;
@@ -118,7 +117,6 @@ static int simulate(const struct dry_run *d, const struct command *c, struct sim
 int simulate_command(const struct command *c)
 {
     struct simulate_options s = {0};
-    struct policy policy;
     uint64_t seed = 0;
     struct dry_run d;
     struct error e;
@@ -128,10 +126,8 @@ int simulate_command(const struct command *c)
         return verb_refuse(c->verb, &e);
     code = dry_run_open(&d, c, 0);
     if (code == VERB_DONE) {
-        policy = d.policy;
         if (option_seen(c->options, OPTION_SEED))
-            policy.jitter_seed = seed;
-        s.policy = &policy;
+            d.seen.rules.policy.jitter_seed = seed;
         if (simulate(&d, c, &s, &e)) {
             output_error(&e);
             code = VERB_FAILED;

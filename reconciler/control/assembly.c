@@ -309,7 +309,8 @@ int assembly_open(struct control *c, const struct assembly_calls *calls, struct 
     c->state.declared = c->declared;
     c->state.publisher = c->publisher;
     c->state.breaker = &c->pass.breaker;
-    c->state.observe = (struct observe_options){.storage_error = c->storage_error,
+    c->state.observe = (struct observe_options){.store = c->store,
+                                                .storage_error = c->storage_error,
                                                 .ordering_since = ordering_since,
                                                 .ordering_trouble = ordering_trouble,
                                                 .context = c->issuance};

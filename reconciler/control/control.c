@@ -22,7 +22,6 @@
 #include "reconciler/control/intake.h"
 #include "reconciler/control/issuance.h"
 #include "reconciler/control/journal.h"
-#include "reconciler/control/limits.h"
 #include "reconciler/control/outcome.h"
 #include "reconciler/control/prefix.h"
 #include "reconciler/control/publish.h"
@@ -167,7 +166,7 @@ static int on_draw(void *context, struct str name, bool renewal, struct error *e
 {
     const struct budget_request request = {.name = name, .renewal = renewal};
 
-    return limits_draw(((struct control *)context)->pass.budget, &request, clock_now(), e);
+    return budget_draw(((struct control *)context)->pass.budget, &request, clock_now(), e);
 }
 
 static void on_http(void *context)

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "reconciler/base/clock.h"
-#include "reconciler/control/limits.h"
 #include "reconciler/control/publish.h"
 #include "reconciler/control/routes.h"
 #include "reconciler/core/breaker.h"
@@ -32,18 +31,22 @@ void generation_plan_free(struct generation_plan *p)
     *p = (struct generation_plan){0};
 }
 
-/* With the names that have come on demand by now. */
-static int make_desired(const struct generation_state *state, const struct model *model,
-                        int64_t now, struct arena *arena, struct desired **desired, struct error *e)
+/* Everything but what the loaded file says. */
+static struct reconcile_options options_of(const struct generation_state *state,
+                                           const struct loaded *loaded, int64_t now)
 {
-    struct desired_options options = {.acme_server = str_from(state->settings->acme_server),
-                                      .storage_works = load_unsupported_storage(model) == NULL};
-    struct desired_demand *demands;
+    const struct settings *s = state->settings;
 
-    if (observe_demands(state->store, now, arena, &demands, &options.demand_count, e))
-        return -1;
-    options.demands = demands;
-    return desired_make(model, &options, arena, desired, e);
+    return (struct reconcile_options){.model = loaded->model,
+                                      .acme_server = str_from(s->acme_server),
+                                      .storage_works =
+                                          load_unsupported_storage(loaded->model) == NULL,
+                                      .built_at = clock_built_at(),
+                                      .limits = s->acme_limits,
+                                      .limit_count = s->acme_limit_count,
+                                      .approved = state->approved,
+                                      .breaker = state->breaker,
+                                      .now = now};
 }
 
 int generation_parse(const struct generation_state *state, const struct source_set *set,
@@ -53,7 +56,9 @@ int generation_parse(const struct generation_state *state, const struct source_s
                                       .environment = state->environment,
                                       .now = now,
                                       .hides_foreign = true};
+    const struct reconcile_source source = observe_source(&state->observe);
     struct generation *made = calloc(1, sizeof(*made));
+    struct reconcile_options options;
 
     if (!made)
         return error_memory(e);
@@ -64,7 +69,8 @@ int generation_parse(const struct generation_state *state, const struct source_s
         free(made);
         return 1;
     }
-    if (make_desired(state, made->loaded->model, now, made->loaded->arena, &made->desired, e))
+    options = options_of(state, made->loaded, now);
+    if (reconcile_desire(&options, &source, made->loaded->arena, &made->desired, e))
         goto fail;
     made->policy = plan_policy(made->desired, clock_built_at());
     *g = made;
@@ -289,47 +295,17 @@ int generation_serve(const struct generation_state *state, const struct generati
                              n && is_served(g, a, now) ? n->credential : NULL, e);
 }
 
-static bool is_storage_usable(const struct generation_state *state)
-{
-    return !state->observe.storage_error || !state->observe.storage_error[0];
-}
-
-/* An order that was put off when it did not fit keeps the date that it was given. */
-static void keep_date(const struct generation_state *state, struct action *a, int64_t now)
-{
-    const struct store_name *n;
-    int64_t stopped_until = state->breaker ? breaker_stopped_until(state->breaker, now) : 0;
-
-    if (a->action != PLAN_ISSUE && a->action != PLAN_RENEW)
-        return;
-    if (stopped_until) {
-        a->action = PLAN_WAIT;
-        a->reason = REASON_BREAKER;
-        a->at = stopped_until;
-        return;
-    }
-    n = store_find(state->store, a->subject);
-    if (!n || n->limited_until <= now)
-        return;
-    a->action = PLAN_WAIT;
-    a->reason = REASON_BUDGET;
-    a->at = n->limited_until;
-}
-
 struct action generation_decide(const struct generation_state *state, const struct generation *g,
                                 struct generation_name *name, int64_t now)
 {
-    const struct saved_guard guard = {.approved = state->approved,
-                                      .policy = &g->policy,
-                                      .storage_usable = is_storage_usable(state),
-                                      .now = now};
-    struct action a =
-        plan_decide(name->desired, name->observed, &g->policy, guard.storage_usable, now);
+    const char *storage_error = state->observe.storage_error;
+    const struct reconcile_rules rules = {
+        .policy = g->policy,
+        .approved = state->approved,
+        .stopped_until = state->breaker ? breaker_stopped_until(state->breaker, now) : 0,
+        .storage_usable = !storage_error || !storage_error[0]};
 
-    if (state->approved)
-        a = saved_hold(&guard, &a, &name->room);
-    keep_date(state, &a, now);
-    return a;
+    return reconcile_name(&rules, name->desired, name->observed, &name->room, now);
 }
 
 /* ---- the full plan ---- */
@@ -355,46 +331,22 @@ static int list_orders(struct generation_plan *p, struct error *e)
     return 0;
 }
 
-static int open_budget(const struct generation_state *state, const struct generation *g,
-                       const struct observed *observed, int64_t now, struct generation_plan *p,
-                       struct error *e)
-{
-    struct str directory = g->desired->directory;
-    struct budget_limits room;
-    const struct budget_limits *limits = limits_find(state->settings, directory, &room);
-
-    if (!limits)
-        return 0;
-    p->budget = budget_new(limits);
-    if (!p->budget)
-        return error_memory(e);
-    if (budget_record_observed(p->budget, observed, directory, now, e))
-        return -1;
-    return budget_draw_open(p->budget, p->plan, directory, now, e);
-}
-
 /* `is_new`: what is desired has been made this instant. */
 static int decide_all(const struct generation_state *state, const struct generation *g, bool is_new,
                       int64_t now, struct generation_plan *p, struct error *e)
 {
-    const struct saved_guard guard = {.approved = state->approved,
-                                      .policy = &p->policy,
-                                      .storage_usable = is_storage_usable(state),
-                                      .now = now};
-    struct desired *desired = g->desired;
-    struct observed *observed;
-    struct plan *plan;
+    const struct reconcile_source source = observe_source(&state->observe);
+    struct reconcile_options options = options_of(state, g->loaded, now);
+    struct reconciliation all;
+    int rc;
 
-    if (!is_new && make_desired(state, g->loaded->model, now, p->arena, &desired, e))
-        return -1;
-    if (observe_store(state->store, &state->observe, p->arena, &observed, e))
-        return -1;
-    p->policy = g->policy;
-    plan_heed_account(&p->policy, observed, now);
-    if (plan_make(desired, observed, &p->policy, now, p->arena, &plan, e) ||
-        saved_hold_plan(&guard, plan, p->arena, &p->plan, e) || list_orders(p, e))
-        return -1;
-    return open_budget(state, g, observed, now, p, e);
+    options.desired = is_new ? g->desired : NULL;
+    rc = reconcile_make(&options, &source, p->arena, &all, e);
+    p->plan = all.plan;
+    p->policy = all.rules.policy;
+    p->policy.directory = g->policy.directory; /* it outlives the plan */
+    p->budget = all.budget;
+    return rc ? -1 : list_orders(p, e);
 }
 
 static int make_plan(const struct generation_state *state, const struct generation *g, bool is_new,

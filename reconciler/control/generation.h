@@ -8,9 +8,6 @@
 #include "reconciler/base/error.h"
 #include "reconciler/control/load.h"
 #include "reconciler/control/observe.h"
-#include "reconciler/core/budget.h"
-#include "reconciler/core/plan.h"
-#include "reconciler/core/saved.h"
 
 struct breaker;
 struct credential;

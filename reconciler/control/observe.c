@@ -58,18 +58,21 @@ void observe_name(const struct store_name *n, const struct observe_options *opti
     }
     if (n->failure)
         out->failure = n->failure->failure;
+    out->limited_until = n->limited_until;
     observe_order(n, options, out);
 }
 
-int observe_store(struct store *store, const struct observe_options *options, struct arena *arena,
-                  struct observed **observed, struct error *e)
+static int observe_all(void *context, const struct policy *policy, struct arena *arena,
+                       struct observed **observed, struct error *e)
 {
+    const struct observe_options *options = context;
     struct observed *o = arena_alloc(arena, sizeof(*o));
     struct observed_name *names;
     struct store_name *const *sorted;
     size_t count;
 
-    sorted = store_sorted(store, &count);
+    (void)policy;
+    sorted = store_sorted(options->store, &count);
     names = sorted || !count ? arena_array(arena, count, sizeof(*names)) : NULL;
     if (!o || !names)
         return error_memory(e);
@@ -77,8 +80,7 @@ int observe_store(struct store *store, const struct observe_options *options, st
         observe_name(sorted[i], options, &names[i]);
     o->names = names;
     o->count = count;
-    o->storage_error = str_from(options->storage_error ? options->storage_error : "");
-    o->storage_usable = o->storage_error.len == 0;
+    o->storage_usable = !options->storage_error || !options->storage_error[0];
     *observed = o;
     return 0;
 }
@@ -129,9 +131,26 @@ void observation_close(struct observation *o)
     *o = (struct observation){0};
 }
 
-int observe_demands(struct store *store, int64_t now, struct arena *arena,
-                    struct desired_demand **demands, size_t *count, struct error *e)
+int64_t observe_demanded_until(const struct store_name *n)
 {
+    int64_t lifetime = OBSERVE_DEMAND_SECONDS;
+
+    if (!n->last_seen_at)
+        return 0;
+    if (n->credential)
+        lifetime = n->credential->facts.not_after - n->credential->facts.not_before + 1;
+    return n->last_seen_at + lifetime;
+}
+
+bool observe_is_demanded(const struct store_name *n, int64_t now)
+{
+    return n->last_seen_at && now < observe_demanded_until(n);
+}
+
+static int list_demands(void *context, int64_t now, struct arena *arena,
+                        struct desired_options *options, struct error *e)
+{
+    struct store *store = ((const struct observe_options *)context)->store;
     struct desired_demand *list;
     struct store_name *const *sorted;
     size_t names, kept = 0;
@@ -150,23 +169,12 @@ int observe_demands(struct store *store, int64_t now, struct arena *arena,
             list[kept++] =
                 (struct desired_demand){.name = arena_str(arena, sorted[i]->subject.name),
                                         .last_seen_at = sorted[i]->last_seen_at};
-    *demands = list;
-    *count = kept;
+    options->demands = list;
+    options->demand_count = kept;
     return 0;
 }
 
-int64_t observe_demanded_until(const struct store_name *n)
+struct reconcile_source observe_source(const struct observe_options *options)
 {
-    int64_t lifetime = OBSERVE_DEMAND_SECONDS;
-
-    if (!n->last_seen_at)
-        return 0;
-    if (n->credential)
-        lifetime = n->credential->facts.not_after - n->credential->facts.not_before + 1;
-    return n->last_seen_at + lifetime;
-}
-
-bool observe_is_demanded(const struct store_name *n, int64_t now)
-{
-    return n->last_seen_at && now < observe_demanded_until(n);
+    return (struct reconcile_source){list_demands, observe_all, (void *)options};
 }

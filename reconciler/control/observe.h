@@ -3,8 +3,7 @@
 
 #include "reconciler/base/arena.h"
 #include "reconciler/base/error.h"
-#include "reconciler/core/desired.h"
-#include "reconciler/core/observed.h"
+#include "reconciler/core/reconcile.h"
 #include "reconciler/settings.h"
 
 struct store;
@@ -14,6 +13,7 @@ struct chain_pool;
 /* What exists, as core wants to see it. */
 
 struct observe_options {
+    struct store *store;       /* for observe_source alone */
     const char *storage_error; /* "" or NULL: usable */
     /*
      * Since when an order for the name is being worked on; 0: none is. NULL: a journaled one counts
@@ -30,9 +30,11 @@ struct observe_options {
 void observe_name(const struct store_name *n, const struct observe_options *options,
                   struct observed_name *out);
 
-/* The whole store as one sorted list in `arena`; use it before the store changes. */
-int observe_store(struct store *store, const struct observe_options *options, struct arena *arena,
-                  struct observed **observed, struct error *e) MUST_CHECK;
+/*
+ * The whole store, for core/reconcile.h: what is observed is one sorted list; use it before the
+ * store changes. `options` is pointed at.
+ */
+struct reconcile_source observe_source(const struct observe_options *options);
 
 /*
  * The state under a prefix as a reading verb sees it: no lock, no write, a server may be running.
@@ -61,9 +63,5 @@ void observation_close(struct observation *o);
 bool observe_is_demanded(const struct store_name *n, int64_t now);
 /* Until when it is, unless it is seen again; 0: it never was. */
 int64_t observe_demanded_until(const struct store_name *n);
-
-/* Demands (names that came on demand and are within their time) for desired_make; in `arena`. */
-int observe_demands(struct store *store, int64_t now, struct arena *arena,
-                    struct desired_demand **demands, size_t *count, struct error *e) MUST_CHECK;
 
 #endif

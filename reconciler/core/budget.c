@@ -120,6 +120,42 @@ int budget_parse(struct str text, struct budget_limits *limits, struct error *e)
     return 0;
 }
 
+static int parse_row(const char *row, struct str *url, struct budget_limits *limits,
+                     struct error *e)
+{
+    struct str rest;
+
+    *url = str_cut(str_from(row), ' ', &rest);
+    if (!str_starts(*url, STR("https://")) || url->len <= sizeof("https://") - 1)
+        return error_set(e, ERROR_USAGE, "\"%.80s\" does not begin with a directory's https:// URL",
+                         row);
+    return budget_parse(rest, limits, e);
+}
+
+int budget_check(char *const *rows, size_t count, struct error *e)
+{
+    struct budget_limits limits;
+    struct str url;
+
+    for (size_t i = 0; i < count; i++)
+        if (parse_row(rows[i], &url, &limits, e))
+            return -1;
+    return 0;
+}
+
+const struct budget_limits *budget_find(char *const *rows, size_t count, struct str directory,
+                                        struct budget_limits *room)
+{
+    struct error e;
+    struct str url;
+
+    for (size_t i = 0; i < count; i++)
+        if (parse_row(rows[i], &url, room, &e) == 0 &&
+            str_equal_nocase(str_slice(directory, 0, url.len), url))
+            return room;
+    return budget_known(directory);
+}
+
 static struct str key_of(const void *item)
 {
     return ((const struct budget_bucket *)item)->key;
@@ -415,4 +451,15 @@ int budget_take(struct budget *b, const struct budget_request *r, int64_t at, st
         budget_bucket_take(bucket, &b->limits.scopes[scope], at);
     }
     return 0;
+}
+
+int budget_draw(struct budget *b, const struct budget_request *r, int64_t now, struct error *e)
+{
+    int64_t at = b ? budget_promise(b, r, now) : now;
+
+    if (at <= now)
+        return b ? budget_take(b, r, now, e) : 0;
+    error_set(e, ERROR_RATE_LIMIT, "one more order would not fit the CA's limits");
+    e->retry_at = at;
+    return -1;
 }

@@ -38,6 +38,16 @@ const struct budget_limits *budget_known(struct str directory);
  */
 int budget_parse(struct str text, struct budget_limits *limits, struct error *e) MUST_CHECK;
 
+/*
+ * Rows of the setting acme_limits, "https://ca.example/ orders=300/3h domain=50/7d": the beginning
+ * of the directory, then its limits. budget_check: are they all understood? 0, or -1 with
+ * ERROR_USAGE. budget_find: those of the CA with this directory, perhaps in *room, else those that
+ * are known; NULL: none are.
+ */
+int budget_check(char *const *rows, size_t count, struct error *e) MUST_CHECK;
+const struct budget_limits *budget_find(char *const *rows, size_t count, struct str directory,
+                                        struct budget_limits *room);
+
 const char *budget_scope_name(enum budget_scope scope); /* "orders" ... */
 
 /* Something that happened and counts. Each draws on what it counts against alone. */
@@ -100,6 +110,12 @@ int budget_take(struct budget *b, const struct budget_request *r, int64_t at,
  * in which they ask, so that a thousand of them do not all come back for the next one.
  */
 int64_t budget_promise(struct budget *b, const struct budget_request *r, int64_t now);
+/*
+ * One order more than was wanted, for a name on its way: it draws on `b` (NULL: no limits are
+ * known) where it fits; else -1, and *e tells when it will.
+ */
+int budget_draw(struct budget *b, const struct budget_request *r, int64_t now,
+                struct error *e) MUST_CHECK;
 
 struct budget_bucket; /* budget_bucket.h */
 const struct budget_limits *budget_limits_in(const struct budget *b);

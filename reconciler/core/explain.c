@@ -31,14 +31,9 @@ bool explain_is_name(struct str name)
 
 static struct action decide(const struct explain_subject *s)
 {
-    const struct explain_options *o = s->options;
-    const struct action *planned = o->plan ? plan_find(o->plan, subject_first(s->name)) : NULL;
+    const struct action *planned = plan_find(s->options->plan, subject_first(s->name));
 
-    if (planned)
-        return *planned;
-    if (!s->desired && !s->observed)
-        return (struct action){.action = PLAN_NOTHING, .wanted = PLAN_NOTHING};
-    return plan_decide(s->desired, s->observed, o->policy, o->observed->storage_usable, o->now);
+    return planned ? *planned : (struct action){.action = PLAN_NOTHING, .wanted = PLAN_NOTHING};
 }
 
 /* Looks everything up; -1 when memory is out. */

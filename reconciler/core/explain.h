@@ -32,8 +32,7 @@ struct explain_options {
     const struct desired *desired;
     const struct observed *observed;
     const struct policy *policy;
-    const struct plan
-        *plan; /* NULL, or the plan whose decision is explained: it knows the budget too */
+    const struct plan *plan; /* whose decision is explained */
     int64_t now;
 };
 

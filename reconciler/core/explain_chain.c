@@ -529,11 +529,6 @@ static void write_reason(struct explain_subject *s, struct buf *out)
     case REASON_REFUSED_BY_CA:
         buf_cstr(out, "the CA refuses for good; a change of the file brings another try at once");
         return;
-    case REASON_STORAGE:
-        plan_reason_print(a, s->options->now, out);
-        buf_cstr(out, ": ");
-        buf_str(out, s->options->observed->storage_error);
-        return;
     default:
         plan_reason_print(a, s->options->now, out);
         write_block_place(s, out);

@@ -34,13 +34,13 @@ struct observed_name {
     struct str order_trouble; /* what the CA says of a try of that order that it goes on with */
     struct str sent;          /* when newOrders were sent, as base/sent.h has it; "" = never */
     struct str sent_directory;
+    int64_t limited_until; /* an order of it was found not to fit the CA's limits before; or 0 */
 };
 
 struct observed {
     const struct observed_name *names; /* sorted by subject, each once */
     size_t count;
     bool storage_usable; /* the write-read probe went through */
-    struct str storage_error;
 };
 
 #endif

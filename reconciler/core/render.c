@@ -75,10 +75,6 @@ static struct str sentence(struct sheet *s, const struct action *a)
 {
     buf_clear(&s->sentence);
     plan_reason_print(a, s->options->now, &s->sentence);
-    if (a->reason == REASON_STORAGE && s->options->storage_error.len) {
-        buf_cstr(&s->sentence, ": ");
-        buf_str(&s->sentence, s->options->storage_error);
-    }
     return buf_view(&s->sentence);
 }
 

@@ -28,7 +28,6 @@ struct render_options {
     const char *hash; /* NULL, or that of a plan that is saved: JSON has it beside made_at */
     bool colour;      /* text: ANSI colours */
     bool verbose;     /* text: kept names too, not only their number */
-    struct str storage_error; /* why the storage cannot be used; STR_NONE = it can */
     /*
      * NULL, or called now and then with what is in the buffer so far, to write and clear it: a plan
      * of a million names then needs no buffer of that size. -1 stops the rendering.

@@ -19,6 +19,7 @@ struct actor {
 
 struct run {
     const struct simulate_options *options;
+    struct reconcile_rules rules; /* with a storage that works */
     int64_t end;
     struct actor *actors; /* in order of name */
     size_t count;
@@ -48,7 +49,9 @@ static void look_at(struct run *r, struct actor *actor, int64_t at)
 
 static struct action decide(const struct run *r, const struct actor *actor, int64_t now)
 {
-    return plan_decide(actor->desired, &actor->there, r->options->policy, true, now);
+    struct desired_name room; /* of names that are to be retired: there are none */
+
+    return reconcile_name(&r->rules, actor->desired, &actor->there, &room, now);
 }
 
 /* ---- orders ---- */
@@ -108,9 +111,9 @@ static int succeed(struct run *r, struct actor *actor, const struct action *a, i
 {
     const struct observed_name *o = &actor->there;
     unsigned failures = o->failure.count;
-    struct budget_request request = budget_request_of(a, r->options->policy->directory, now);
+    struct budget_request request = budget_request_of(a, r->rules.policy.directory, now);
 
-    if (r->budget && budget_take(r->budget, &request, now, e))
+    if (r->budget && !o->order_sent && budget_take(r->budget, &request, now, e))
         return -1;
     note_slack(r, actor, a, now);
     actor->there = (struct observed_name){.subject = o->subject,
@@ -119,7 +122,7 @@ static int succeed(struct run *r, struct actor *actor, const struct action *a, i
                                           .facts.not_after = now + next_lifetime(r, actor) - 1,
                                           .managed.issued_at = now,
                                           .managed.renewed = o->has_certificate,
-                                          .directory = r->options->policy->directory,
+                                          .directory = r->rules.policy.directory,
                                           .facts.key_type = a->desired->key_type,
                                           .managed.active = true};
     if (policy_is_needless(decide(r, actor, now).renew_at, now)) {
@@ -134,6 +137,7 @@ static int succeed(struct run *r, struct actor *actor, const struct action *a, i
 /* A CA that cannot be reached: nothing is drawn from its limits. */
 static void fail(struct actor *actor, int64_t now)
 {
+    actor->there.order_sent = false;
     actor->there.failure = (struct failure){.count = actor->there.failure.count + 1,
                                             .failed_at = now,
                                             .kind = ERROR_NETWORK,
@@ -174,8 +178,9 @@ static int step(struct run *r, struct actor *actor, struct error *e)
         look_at(r, actor, a.at);
         return 0;
     }
-    request = budget_request_of(&a, r->options->policy->directory, now);
-    fits_at = r->budget ? budget_promise(r->budget, &request, now) : now;
+    request = budget_request_of(&a, r->rules.policy.directory, now);
+    fits_at =
+        r->budget && !actor->there.order_sent ? budget_promise(r->budget, &request, now) : now;
     if (fits_at == now && order(r, actor, &a, now, e))
         return -1;
     look_at(r, actor, fits_at);
@@ -201,7 +206,8 @@ static void cast(struct run *r)
         if (o < observed->count &&
             subject_compare(&observed->names[o].subject, &actor->there.subject) == 0)
             actor->there = observed->names[o];
-        /* An order that is under way ends at once, one way or the other. */
+        /* An order that is under way ends at once, one way or the other, and has drawn already. */
+        actor->there.order_sent = actor->there.order_open;
         actor->there.order_open = false;
     }
     r->count = desired->count;
@@ -260,8 +266,8 @@ static int prepare(struct run *r, struct arena *arena, struct error *e)
                                   .start = options->now,
                                   .by_day = r->by_day,
                                   .names = options->desired->count};
-    if (r->budget && budget_record_observed(r->budget, options->observed,
-                                            options->policy->directory, options->now, e))
+    if (r->budget && budget_record_observed(r->budget, options->observed, r->rules.policy.directory,
+                                            options->now, e))
         return -1;
     cast(r);
     for (size_t i = 0; i < r->count; i++)
@@ -272,11 +278,13 @@ static int prepare(struct run *r, struct arena *arena, struct error *e)
 int simulate_run(const struct simulate_options *options, struct arena *arena,
                  struct simulation **simulation, struct error *e)
 {
-    struct run r = {.options = options, .end = options->now + options->days * DAY};
+    struct run r = {
+        .options = options, .rules = *options->rules, .end = options->now + options->days * DAY};
     int rc;
 
     if (!options->days || options->days > SIMULATE_DAYS_MAX)
         return error_set(e, ERROR_USAGE, "a simulation takes 1 to %d days", SIMULATE_DAYS_MAX);
+    r.rules.storage_usable = true;
     rc = prepare(&r, arena, e);
     while (rc == 0 && r.queue.count)
         rc = step(&r, heap_pop(&r.queue), e);

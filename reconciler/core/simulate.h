@@ -1,12 +1,11 @@
 #ifndef CORE_SIMULATE_H
 #define CORE_SIMULATE_H
 
-#include "reconciler/core/budget.h"
-#include "reconciler/core/plan.h"
+#include "reconciler/core/reconcile.h"
 
 /*
- * What would happen: the same plan_decide as the server's on a clock that jumps from one due time
- * to the next, against a CA that issues at once, or is away. Pure.
+ * What would happen: the same reconcile_name as the server's on a clock that jumps from one due
+ * time to the next, against a CA that issues at once, or is away. Pure.
  */
 
 #define SIMULATE_DAYS_MAX 3660
@@ -21,12 +20,12 @@ struct simulate_outage {
 
 struct simulate_options {
     const struct desired *desired;
-    const struct observed *observed;    /* how things stand at the beginning */
-    const struct policy *policy;        /* its jitter seed decides what chance decides */
-    const struct budget_limits *limits; /* NULL: none */
-    int64_t now;                        /* the beginning */
-    unsigned days;                      /* 1 to SIMULATE_DAYS_MAX */
-    int64_t lifetime;                   /* of new certificates, seconds; 0 = SIMULATE_LIFETIME */
+    const struct observed *observed;     /* how things stand at the beginning */
+    const struct reconcile_rules *rules; /* the policy's jitter seed decides what chance decides */
+    const struct budget_limits *limits;  /* NULL: none */
+    int64_t now;                         /* the beginning */
+    unsigned days;                       /* 1 to SIMULATE_DAYS_MAX */
+    int64_t lifetime;                    /* of new certificates, seconds; 0 = SIMULATE_LIFETIME */
     struct simulate_outage outages[SIMULATE_OUTAGES_MAX];
     size_t outage_count;
     /* NULL, or called for every order in the order in which they are sent. */

@@ -56,6 +56,22 @@ class Approve(Case):
         s.wait_valid(["c.test"])
         self.assertEqual(3, ca.handled()["new-order"])
 
+    def test_foretold(self):
+        """diff, explain and simulate say of what waits for approval that it waits; a saved plan asks for it."""
+        _, s = self.pair(document(["a.test"]), {"acme_approve": "on"})
+        done = s.verb("diff")
+        self.assertIn("waiting to issue a.test", done.stdout)
+        self.assertIn("nobody has approved it yet", done.stdout)
+        self.assertNotIn("Next:", done.stdout)
+        plan = self.plan(s)
+        with open(plan, encoding="utf-8") as f:
+            self.assertEqual(["issue"], [a["action"] for a in json.load(f)["actions"]])
+        self.assertIn("nobody has approved it yet", s.verb("explain", "a.test").stdout)
+        self.assertIn("(approval)", s.verb("simulate", "--days=9").stdout)
+        done = s.verb("diff", "--set", f"acme_approve={plan}")
+        self.assertIn("issuing a.test", done.stdout)
+        self.assertIn("Next: now", done.stdout)
+
     def test_apply_without_a_server(self):
         """Who applies has approved, whatever the settings say; a server then finds it done."""
         _, s = self.pair(document(["a.test"]), {"acme_approve": "on"})

@@ -5,8 +5,7 @@
 #include <string.h>
 
 #include "reconciler/base/attr.h"
-#include "reconciler/core/budget.h"
-#include "reconciler/core/saved.h"
+#include "tests/support/fake_source.h"
 #include "tests/support/golden.h"
 #include "tests/support/model_builder.h"
 
@@ -22,8 +21,8 @@ struct scene {
     struct observed_name there; /* of the name in question; has no name: nothing is known */
     struct desired_demand demand;
     bool storage_broken, storage_unsupported;
-    bool needs_approval;          /* of which there is none */
-    struct budget_limits *limits; /* of the CA; NULL: none */
+    bool needs_approval; /* of which there is none */
+    char *limits;        /* of the CA; NULL: none */
 };
 
 static struct observed_name issued(int age_days)
@@ -380,11 +379,11 @@ static void retirement_awaits_approval(struct scene *s)
 
 static void limited(struct scene *s)
 {
-    static struct budget_limits once = {.scopes = {[BUDGET_DOMAIN] = {1, 7 * DAY}}};
+    static char once[] = "https://ca.test/ domain=1/7d";
 
     first_issue(s);
     model_builder_domain(s->b, "a.shop.com", 13);
-    s->limits = &once;
+    s->limits = once;
 }
 
 static const struct {
@@ -448,65 +447,44 @@ static const struct {
     {"hostile-name", "\x1b[2J\n\"x\".shop.com", nobody_asks},
 };
 
-/* The plan as the shell hands it on: held back, and fitted to the limits. */
-static const struct plan *make_plan(const struct scene *s, const struct explain_options *eo,
-                                    struct budget *budget)
-{
-    static const struct saved_plan nothing;
-    const struct saved_guard guard = {.approved = s->needs_approval ? &nothing : NULL,
-                                      .policy = eo->policy,
-                                      .storage_usable = !s->storage_broken,
-                                      .now = NOW};
-    const struct plan *held, *fitting;
-    struct plan *plan;
-    struct error e;
-
-    CU_ASSERT_EQUAL_FATAL(
-        plan_make(eo->desired, eo->observed, eo->policy, NOW, s->b->arena, &plan, &e), 0);
-    CU_ASSERT_EQUAL_FATAL(saved_hold_plan(&guard, plan, s->b->arena, &held, &e), 0);
-    if (!budget)
-        return held;
-    CU_ASSERT_EQUAL_FATAL(
-        budget_plan(budget, held, eo->desired->directory, NOW, s->b->arena, &fitting, &e), 0);
-    return fitting;
-}
-
 /* Explains `name` in the scene that `set` makes. */
 static int explain(const char *name, void (*set)(struct scene *s), bool as_json, struct buf *out)
 {
+    static const struct saved_plan nothing;
     struct scene s = {.b = model_builder_new()};
-    struct desired_options options;
-    struct observed observed;
-    struct explain_options eo = {.now = NOW};
-    struct desired *desired;
-    struct budget *budget;
-    struct policy policy;
+    struct fake_source there;
+    struct reconcile_source source;
+    struct reconciliation made;
     struct error e;
     int rc;
 
     s.acme = model_builder_acme(s.b);
     set(&s);
-    options = (struct desired_options){.storage_works = !s.storage_unsupported,
-                                       .demands = &s.demand,
-                                       .demand_count = s.demand.name.ptr != NULL};
-    CU_ASSERT_EQUAL_FATAL(desired_make(&s.b->model, &options, s.b->arena, &desired, &e), 0);
-    policy = plan_policy(desired, 0);
     s.there.subject.name = str_from("www.shop.com");
-    observed = (struct observed){
-        .names = &s.there,
-        .count = s.there.has_certificate || s.there.failure.count || s.there.order_open,
-        .storage_usable = !s.storage_broken,
-        .storage_error = s.storage_broken ? STR("read-only file system") : STR_NONE};
-    eo.model = &s.b->model;
-    eo.desired = desired;
-    eo.observed = &observed;
-    eo.policy = &policy;
-    budget = s.limits ? budget_new(s.limits) : NULL;
-    if (s.needs_approval || budget)
-        eo.plan = make_plan(&s, &eo, budget);
+    there = (struct fake_source){.observed = {.names = &s.there,
+                                              .count = s.there.has_certificate ||
+                                                       s.there.failure.count || s.there.order_open,
+                                              .storage_usable = !s.storage_broken},
+                                 .demands = &s.demand,
+                                 .demand_count = s.demand.name.ptr != NULL};
+    source = fake_source(&there);
+    const struct reconcile_options options = {.model = &s.b->model,
+                                              .storage_works = !s.storage_unsupported,
+                                              .limits = &s.limits,
+                                              .limit_count = s.limits != NULL,
+                                              .approved = s.needs_approval ? &nothing : NULL,
+                                              .is_foretold = true,
+                                              .now = NOW};
+    CU_ASSERT_EQUAL_FATAL(reconcile_make(&options, &source, s.b->arena, &made, &e), 0);
+    const struct explain_options eo = {.model = &s.b->model,
+                                       .desired = made.desired,
+                                       .observed = made.observed,
+                                       .policy = &made.rules.policy,
+                                       .plan = made.plan,
+                                       .now = NOW};
     rc = as_json ? explain_name_json(str_from(name), &eo, out, &e)
                  : explain_name_text(str_from(name), &eo, out, &e);
-    budget_free(budget);
+    reconcile_fini(&made);
     model_builder_free(s.b);
     return rc;
 }

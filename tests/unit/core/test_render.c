@@ -140,7 +140,7 @@ static void set_up(struct fixture *f)
 
     memset(f, 0, sizeof(*f));
     f->builder = b;
-    f->observed = (struct observed){observed_names, ARRAY_LENGTH(observed_names), true, STR_NONE};
+    f->observed = (struct observed){observed_names, ARRAY_LENGTH(observed_names), true};
     model_builder_acme(b);
     for (unsigned i = 0; i < ARRAY_LENGTH(domains); i++)
         model_builder_domain(b, domains[i], 10 + i);
@@ -210,7 +210,7 @@ static void markdown(void)
     set_up(&f);
     expect_markdown(&f, "tests/golden/plan/everything.md");
     model_builder_domain(f.builder, "everything.test", 33);
-    f.observed = (struct observed){&hostile, 1, true, STR_NONE};
+    f.observed = (struct observed){&hostile, 1, true};
     plan_fixture(&f, NULL, 0);
     expect_markdown(&f, "tests/golden/plan/hostile.md");
     tear_down(&f);
@@ -238,7 +238,6 @@ static void blocked_and_stuck(void)
     model_builder_domain(f.builder, "a.com", 5);
     model_builder_domain(f.builder, "localhost", 6);
     plan_fixture(&f, NULL, 0);
-    f.options.storage_error = STR("no space left on device");
     expect_text(&f, "tests/golden/plan/storage.txt");
     expect_json(&f, "tests/golden/plan/storage.json");
     acme->api_uri.value = STR("https://acme-v02.api.letsencrypt.org/directory");
@@ -261,7 +260,7 @@ static void clamped(void)
 
     model_builder_domain(f.builder, "due.test", 5);
     model_builder_domain(f.builder, "kept.test", 6);
-    f.observed = (struct observed){observed_names, ARRAY_LENGTH(observed_names), true, STR_NONE};
+    f.observed = (struct observed){observed_names, ARRAY_LENGTH(observed_names), true};
     acme->renew_threshold_is_stated = true;
     acme->renew_threshold_days = 60;
     plan_fixture(&f, NULL, 0);

@@ -28,7 +28,7 @@ struct world {
     struct observed_name observed_names[NAMES_MAX];
     struct desired desired;
     struct observed observed;
-    struct policy policy;
+    struct reconcile_rules rules;
     struct simulate_options options;
     struct sent sent[SENT_MAX];
     size_t sent_count;
@@ -51,7 +51,7 @@ static struct world *world_new(size_t count)
         BUG("out of memory in a test");
     w->desired = (struct desired){.names = w->desired_names, .count = count, .directory = CA};
     w->observed = (struct observed){.names = w->observed_names, .storage_usable = true};
-    w->policy = (struct policy){.directory = CA};
+    w->rules.policy = (struct policy){.directory = CA};
     for (size_t i = 0; i < count; i++) {
         snprintf(w->text[i], sizeof(w->text[i]), "n%05zu.example.com", i);
         w->desired_names[i] = (struct desired_name){
@@ -59,7 +59,7 @@ static struct world *world_new(size_t count)
     }
     w->options = (struct simulate_options){.desired = &w->desired,
                                            .observed = &w->observed,
-                                           .policy = &w->policy,
+                                           .rules = &w->rules,
                                            .now = NOW,
                                            .days = 90,
                                            .ordered = on_order,
@@ -279,8 +279,8 @@ static size_t sweep(struct world *w, size_t count, struct observed_name *states,
         bool acted = false;
 
         CU_ASSERT_PTR_NOT_NULL_FATAL(arena);
-        CU_ASSERT_EQUAL_FATAL(plan_make(&w->desired, &observed, &w->policy, now, arena, &plan, &e),
-                              0);
+        CU_ASSERT_EQUAL_FATAL(
+            plan_make(&w->desired, &observed, &w->rules.policy, now, arena, &plan, &e), 0);
         for (size_t i = 0; i < plan->count; i++) {
             const struct action *a = &plan->items[i];
             struct observed_name *o = &states[i];
@@ -306,7 +306,7 @@ static size_t sweep(struct world *w, size_t count, struct observed_name *states,
                                             (o->has_certificate
                                                  ? o->facts.not_after - o->facts.not_before + 1
                                                  : SIMULATE_LIFETIME),
-                                        .directory = w->policy.directory,
+                                        .directory = w->rules.policy.directory,
                                         .facts.key_type = w->desired_names[0].key_type,
                                         .managed.active = true};
         }
@@ -390,7 +390,7 @@ static void seeds(void)
     run(w);
     CU_ASSERT(same_orders(w, first, count));
     w->sent_count = 0;
-    w->policy.jitter_seed = 1;
+    w->rules.policy.jitter_seed = 1;
     run(w);
     CU_ASSERT_FALSE(same_orders(w, first, count));
     free(first);
