@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`make floors`: who includes whom, what pure floors call, and what nobody calls.
+"""`make floors`: who includes whom, that no rooms go in a circle, and what pure floors call.
 
 The rules are in table.py. Every breach is one line; the exit code is 1 when there is any.
 """
@@ -15,6 +15,8 @@ import table
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 INCLUDE = re.compile(r'^\s*#\s*include\s+([<"])([^>"]+)[>"]')
 COMMENT_OR_TEXT = re.compile(r'//[^\n]*|/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S)
+
+TOLERATES_CIRCLES = True  # until the rooms are apart: told, and no breach
 
 
 def floor_of(path):
@@ -74,6 +76,56 @@ def check_includes(path, text):
         library = library_of(header)
         if library and not may_use(floor, library, path):
             yield f"{path}:{number}: {library} is not for this file of {floor}"
+
+
+def includes_between_rooms():
+    """(room, other room) -> the first include, as text, of each pair of rooms that has any."""
+    found = {}
+    for path in sources():
+        for number, line in enumerate(read(path).splitlines(), 1):
+            match = INCLUDE.match(line)
+            if match and match[1] == '"':
+                target = resolve(path, match[2])
+                pair = floor_of(path), floor_of(target)
+                found.setdefault(pair, f"{path}:{number} includes {target}")
+    return found
+
+
+def reachable(edges, start):
+    found, queue = set(), [start]
+    while queue:
+        for each in edges.get(queue.pop(), ()):
+            if each not in found:
+                found.add(each)
+                queue.append(each)
+    return found
+
+
+def shortest_circle(edges, start):
+    """The rooms from `start` back to it, or []."""
+    ways = [[start]]
+    for way in ways:
+        for each in sorted(edges.get(way[-1], ())):
+            if each == start:
+                return [*way, start]
+            if each not in way:
+                ways.append([*way, each])
+    return []
+
+
+def check_circles():
+    """Rooms that may include each other, by whatever detour: one is told of each such set."""
+    edges = {
+        room: {floor_of(t) or t for t in allowed} - {room} for room, allowed in table.INCLUDES.items()
+    }
+    used, told = includes_between_rooms(), set()
+    for room in sorted(edges):
+        if room in told or room not in reachable(edges, room):
+            continue
+        told |= {other for other in reachable(edges, room) if room in reachable(edges, other)}
+        circle = shortest_circle(edges, room)
+        steps = [used.get(pair, "nobody does") for pair in zip(circle, circle[1:])]
+        yield f"tests/floors/table.py: a circle: {' -> '.join(circle)} ({'; '.join(steps)})"
 
 
 def check_own_header_first(path, text):
@@ -159,6 +211,11 @@ def main():
         breaches += check_includes(path, text)
         breaches += check_own_header_first(path, text)
         breaches += check_banned(path, text)
+    circles = list(check_circles())
+    if TOLERATES_CIRCLES:
+        print(*circles, sep="\n", end="\n" if circles else "")
+    else:
+        breaches += circles
     for floor in table.PURE:
         breaches += check_purity(build, floor)
     for floor, prefixes in table.KEPT_FROM.items():
