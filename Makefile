@@ -1,5 +1,5 @@
 # reconcert: see README.md. Targets: deps deps-dev all run test unit conformance e2e bench soak fuzz
-# check-asan check-clang floors complexity install clean.
+# check-asan check-tsan check-clang coverage floors complexity install clean.
 
 CC ?= gcc
 PKG_CONFIG ?= pkg-config
@@ -18,6 +18,13 @@ SANITIZE ?=
 ifneq ($(SANITIZE),)
 HARDENING := -fPIE -fno-omit-frame-pointer -fsanitize=$(SANITIZE) -fno-sanitize-recover=all
 LINKING := -pie -fsanitize=$(SANITIZE)
+endif
+# 1: for make coverage, which counts the branches as they are written.
+COVERAGE ?=
+ifneq ($(COVERAGE),)
+OPTIMISE := -O0 -g
+HARDENING := -fPIE --coverage
+LINKING := -pie --coverage
 endif
 CFLAGS_ALL = -std=gnu17 -D_GNU_SOURCE -I. -MMD -MP -fvisibility=hidden $(OPTIMISE) $(WARNINGS) \
              $(HARDENING) $(CFLAGS)
@@ -42,7 +49,7 @@ LINK_ALL := -Wl,--start-group $(ARCHIVES) -Wl,--end-group
 
 .SECONDARY: # keep the tests' objects
 .PHONY: all deps deps-dev run test unit unit-programs conformance e2e bench soak fuzz check-asan \
-        check-clang print-syntax-check floors complexity install clean
+        check-tsan check-clang coverage print-syntax-check floors complexity install clean
 all: $(BUILD)/reconcert $(BUILD)/reconcert-watch
 
 $(BUILD)/%.o: %.c
@@ -131,6 +138,16 @@ bench: deps
 # The whole suite under the address and undefined-behaviour sanitizers.
 check-asan: deps
 	$(SUBMAKE) BUILD=build/asan SANITIZE=address,undefined test
+# The rooms that keep state, by their unit tests alone: under the thread sanitizer, and how many of
+# their branches are taken.
+PROVED := $(filter $(notdir $(wildcard reconciler/*)),issue publish feed control)
+PROVED_PROGRAMS = $(patsubst %.c,$(1)/%,$(foreach r,$(PROVED),$(wildcard tests/unit/$(r)/test_*.c)))
+check-tsan: deps
+	$(SUBMAKE) BUILD=build/tsan SANITIZE=thread $(call PROVED_PROGRAMS,build/tsan)
+	@$(PYTHON) tests/support/run_tests.py --build build/tsan $(addprefix unit/,$(PROVED))
+coverage: deps
+	$(SUBMAKE) BUILD=build/coverage COVERAGE=1 $(call PROVED_PROGRAMS,build/coverage)
+	@$(PYTHON) tests/support/coverage.py --build build/coverage $(PROVED)
 # Every source file through clang with the same warnings.
 check-clang: deps-dev
 	@find spec reconciler tests -name '*.c' -print0 | xargs -0 -n 8 clang -fsyntax-only \
