@@ -8,7 +8,6 @@ static void destroy(struct authority_use *use)
 {
     LIST_REMOVE(use, link);
     authority_free(use->authority);
-    free(use->directory);
     free(use);
 }
 
@@ -22,25 +21,22 @@ int authorities_use(struct authorities *a, const struct authority_options *optio
 {
     struct authority_use *before = a->current, *use;
     struct authority_options with;
+    int adapted = options && before ? authority_adapt(before->authority, &options->ca, e) : 0;
 
-    if (options && before && authority_is(before->authority, options))
-        return 0;
+    if (adapted)
+        return adapted < 0 ? -1 : 0;
     a->current = NULL;
     drop_if_unused(a, before);
     if (!options)
         return 0;
     use = calloc(1, sizeof(*use));
-    if (!use || !(use->directory = str_dup(options->directory))) {
-        free(use);
+    if (!use)
         return error_memory(e);
-    }
     use->number = ++a->next_number;
-    use->apart = options->apart;
     with = *options;
     with.cookie_base = use->number << 8;
     use->authority = authority_new(&with, e);
     if (!use->authority) {
-        free(use->directory);
         free(use);
         return -1;
     }

@@ -20,8 +20,6 @@ struct authority_use {
     struct authority *authority;
     uint64_t number;
     size_t tasks; /* that hold it */
-    char *directory;
-    bool apart;
 };
 
 struct authorities {

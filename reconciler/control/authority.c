@@ -14,7 +14,7 @@
 #include "reconciler/store/store.h"
 
 struct authority {
-    struct authority_options options; /* its strings are ours */
+    struct authority_options options; /* its ca is ours */
     struct buf key;                   /* PEM or JWK text */
     char *account_url;                /* NULL = not known */
     int64_t created_at;
@@ -30,53 +30,12 @@ struct authority {
 
 /* ---- life ---- */
 
-static int own(struct str *s)
-{
-    if (!s->ptr)
-        return 0;
-    s->ptr = str_dup(*s);
-    return s->ptr ? 0 : -1;
-}
-
-static void disown(struct str s)
-{
-    free((char *)s.ptr);
-}
-
-static int copy_options(struct authority *a, const struct authority_options *options)
-{
-    struct authority_options *o = &a->options;
-    struct str *const strings[] = {&o->directory,   &o->api_uri, &o->email,
-                                   &o->account_key, &o->eab_kid, &o->eab_hmac_key};
-    size_t done = 0;
-
-    *o = *options;
-    while (done < ARRAY_LENGTH(strings) && own(strings[done]) == 0)
-        done++;
-    if (done == ARRAY_LENGTH(strings))
-        return 0;
-    for (; done < ARRAY_LENGTH(strings); done++)
-        *strings[done] = STR_NONE;
-    return -1;
-}
-
 static void destroy(struct authority *a)
 {
-    struct authority_options *o = &a->options;
-
     acme_session_free(a->session);
     buf_free(&a->key);
     free(a->account_url);
-    disown(o->directory);
-    disown(o->api_uri);
-    disown(o->email);
-    if (o->account_key.ptr)
-        explicit_bzero((char *)o->account_key.ptr, o->account_key.len);
-    disown(o->account_key);
-    disown(o->eab_kid);
-    if (o->eab_hmac_key.ptr)
-        explicit_bzero((char *)o->eab_hmac_key.ptr, o->eab_hmac_key.len);
-    disown(o->eab_hmac_key);
+    ca_fini(&a->options.ca);
     free(a);
 }
 
@@ -90,15 +49,22 @@ void authority_free(struct authority *a)
         destroy(a);
 }
 
-bool authority_is(const struct authority *a, const struct authority_options *options)
+int authority_adapt(struct authority *a, const struct ca *ca, struct error *e)
 {
-    const struct authority_options *o = &a->options;
+    struct ca copy;
 
-    return str_equal(o->directory, options->directory) && str_equal(o->email, options->email) &&
-           str_equal(o->api_uri, options->api_uri) && o->apart == options->apart &&
-           str_equal(o->account_key, options->account_key) &&
-           str_equal(o->eab_kid, options->eab_kid) &&
-           str_equal(o->eab_hmac_key, options->eab_hmac_key);
+    if (!ca_is_same_account(&a->options.ca, ca))
+        return 0;
+    if (ca_copy(ca, &copy))
+        return error_memory(e);
+    ca_fini(&a->options.ca);
+    a->options.ca = copy;
+    return 1;
+}
+
+const struct ca *authority_ca(const struct authority *a)
+{
+    return &a->options.ca;
 }
 
 static void fail(struct authority *a, const struct error *e)
@@ -122,14 +88,14 @@ static void open_session(struct authority *a)
     struct error e;
     EVP_PKEY *key = read_key(buf_view(&a->key), &e);
     const struct acme_session_options options = {
-        .directory_url = a->options.directory,
+        .directory_url = a->options.ca.directory,
         .account_url = str_from(a->account_url),
         .account_key = key,
         .key_is_new = a->key_is_new,
-        .email = a->options.email,
+        .email = a->options.ca.email,
         .terms_agreed = true, /* where it matters, plan has blocked what the file did not accept */
-        .eab_kid = a->options.eab_kid,
-        .eab_hmac_key = a->options.eab_hmac_key,
+        .eab_kid = a->options.ca.eab_kid,
+        .eab_hmac_key = a->options.ca.eab_hmac_key,
     };
 
     if (key)
@@ -143,10 +109,10 @@ static struct value account_value(const struct authority *a)
 {
     return (struct value){
         .type = VALUE_ACCOUNT,
-        .apart = a->options.apart,
-        .directory = a->options.directory,
-        .u.account = {.api_uri = a->options.api_uri,
-                      .email = a->options.email,
+        .apart = a->options.ca.apart,
+        .directory = a->options.ca.directory,
+        .u.account = {.api_uri = a->options.ca.api_uri,
+                      .email = a->options.ca.email,
                       .key = buf_view(&a->key),
                       .url = a->account_url ? str_from(a->account_url) : STR(""),
                       .created_at = a->created_at},
@@ -218,9 +184,10 @@ static void on_key_made(void *context)
 static int begin(struct authority *a, struct error *e)
 {
     const struct authority_options *o = &a->options;
-    const struct store_account *stored = store_find_account(o->store, o->directory, o->email);
+    const struct ca *ca = &o->ca;
+    const struct store_account *stored = store_find_account(o->store, ca->directory, ca->email);
 
-    if (stored && (!o->account_key.ptr || str_equal(stored->account.key, o->account_key))) {
+    if (stored && (!ca->account_key.ptr || str_equal(stored->account.key, ca->account_key))) {
         a->created_at = stored->account.created_at;
         a->account_url = stored->account.url.len ? str_dup(stored->account.url) : NULL;
         if (buf_str(&a->key, stored->account.key) || (stored->account.url.len && !a->account_url))
@@ -229,8 +196,8 @@ static int begin(struct authority *a, struct error *e)
         return 0;
     }
     a->created_at = clock_now();
-    if (o->account_key.ptr) {
-        if (buf_str(&a->key, o->account_key))
+    if (ca->account_key.ptr) {
+        if (buf_str(&a->key, ca->account_key))
             return error_memory(e);
         save_key(a);
         return 0;
@@ -252,7 +219,8 @@ struct authority *authority_new(const struct authority_options *options, struct 
         return NULL;
     }
     a->key = BUF_SECRET(VALUE_KEY_MAX);
-    if (copy_options(a, options)) {
+    a->options = *options;
+    if (ca_copy(&options->ca, &a->options.ca)) {
         error_memory(e);
     } else if (begin(a, e) == 0) {
         return a;
@@ -294,7 +262,7 @@ static void save_url(struct authority *a)
     log_event(LOG_NOTICE,
               acme_session_account_is_new(a->session) ? "account_created" : "account_found",
               LOG_FIELDS(log_cstr("account", a->account_url),
-                         log_str("directory", a->options.directory)));
+                         log_str("directory", a->options.ca.directory)));
 }
 
 static void send_request(struct authority *a, const struct acme_step *step, int64_t now_ms)

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "reconciler/acme/session.h"
+#include "reconciler/base/ca.h"
 #include "reconciler/base/error.h"
 #include "reconciler/base/str.h"
 
@@ -26,12 +27,7 @@ struct authority_options {
     struct journal *journal;
     const struct store *store; /* looked into by authority_new only */
     uint64_t cookie_base;      /* its requests carry cookie_base + enum acme_exchange */
-    struct str directory;      /* everything here is copied */
-    struct str api_uri;        /* as the file has it: part of Kong's storage key */
-    struct str email;
-    bool apart;             /* the settings name the directory */
-    struct str account_key; /* the file's: PEM or JWK; STR_NONE = ours to make */
-    struct str eab_kid, eab_hmac_key;
+    struct ca ca;              /* copied */
     /* It got on: orders may be asked again. Never from within a call. */
     void (*changed)(void *context);
     void *context;
@@ -41,8 +37,12 @@ struct authority *authority_new(const struct authority_options *options,
                                 struct error *e) MUST_CHECK;
 void authority_free(struct authority *a); /* its orders go first; NULL is fine */
 
-/* Is it the CA and account that these options ask for? */
-bool authority_is(const struct authority *a, const struct authority_options *options);
+/*
+ * 1: it speaks to this CA as this account, and takes over what else is wanted of it; 0: to another
+ * one. -1 with *e: memory.
+ */
+int authority_adapt(struct authority *a, const struct ca *ca, struct error *e) MUST_CHECK;
+const struct ca *authority_ca(const struct authority *a);
 
 /*
  * Does what the session asks for; *wake_ms (unix ms) is lowered to when it wants to be called

@@ -142,7 +142,7 @@ static void judge_chain(struct control *c, const struct issuance_result *r)
     }
     snprintf(text, sizeof(text),
              "the CA offers no chain under the preferred \"%.*s\": its own choice is served",
-             STR_ARG(str_slice(r->preferred_chain, 0, 200)));
+             STR_ARG(str_slice(r->ca->preferred_chain, 0, 200)));
     condition_set(&c->conditions, CONDITION_CHAIN, text);
 }
 
@@ -285,7 +285,8 @@ static int64_t earlier(int64_t a, int64_t b)
     return !a || (b && b < a) ? b : a;
 }
 
-/* When a declared certificate begins or ends, 0 = never; where that has come, a sweep sees to it. */
+/* When a declared certificate begins or ends, 0 = never; where that has come, a sweep sees to it.
+ */
 static int64_t await_declared(struct control *c, int64_t now)
 {
     if (!c->generation)

@@ -21,26 +21,12 @@
 static int use_authority(struct control *c, struct error *e)
 {
     const struct desired *desired = c->generation->desired;
-    const struct acme *acme = desired->acme;
-    struct authority_options options = {0};
 
-    if (!acme || desired->block != DESIRED_FREE)
+    if (!desired->acme || desired->block != DESIRED_FREE)
         return issuance_use(c->issuance, NULL, e);
-    options.directory = desired->directory;
-    options.api_uri = acme->api_uri.value;
-    options.email = acme->account_email.value;
-    options.apart = c->options->settings->acme_server != NULL;
-    if (acme->account_key)
-        options.account_key = acme->account_key->private_key.value.ptr
-                                  ? acme->account_key->private_key.value
-                                  : acme->account_key->jwk.value;
-    options.eab_kid = acme->eab_kid;
-    options.eab_hmac_key = acme->eab_hmac_key;
-    if (!acme->preferred_chain.len)
+    if (!desired->ca.preferred_chain.len)
         condition_clear(&c->conditions, CONDITION_CHAIN);
-    if (issuance_prefer(c->issuance, acme->preferred_chain, e))
-        return -1;
-    return issuance_use(c->issuance, &options, e);
+    return issuance_use(c->issuance, &desired->ca, e);
 }
 
 static void log_problems(const struct problems *p)
@@ -183,11 +169,12 @@ static void take_generation(struct control *c, struct reload *r)
     log_event(LOG_NOTICE, "config_loaded",
               LOG_FIELDS(log_cstr("sha256", c->generation->loaded->sha256),
                          log_int("names", (int64_t)c->generation->desired->count),
-                         log_cstr("ca", c->generation->desired->directory.ptr)));
+                         log_str("ca", c->generation->desired->ca.directory)));
     if (has_changed)
-        pass_forgive(&c->pass,
-                     !str_equal(before->desired->directory, c->generation->desired->directory),
-                     clock_now());
+        pass_forgive(
+            &c->pass,
+            !str_equal(before->desired->ca.directory, c->generation->desired->ca.directory),
+            clock_now());
     if (before)
         visit_review(&c->pass, r->now);
     else

@@ -24,32 +24,20 @@ static struct task *find(const struct issuance *i, struct subject subject)
     return map_find(&i->by_name, subject_key(&subject, room));
 }
 
-int issuance_use(struct issuance *i, const struct authority_options *options, struct error *e)
+int issuance_use(struct issuance *i, const struct ca *ca, struct error *e)
 {
-    struct authority_options with;
+    struct authority_options options = {.httpc = i->options.httpc,
+                                        .jobs = i->options.jobs,
+                                        .journal = i->options.journal,
+                                        .store = i->options.store,
+                                        .changed = step_wake,
+                                        .context = i};
 
-    if (!options)
+    if (!ca)
         return authorities_use(&i->authorities, NULL, e);
-    with = *options;
-    with.httpc = i->options.httpc;
-    with.jobs = i->options.jobs;
-    with.journal = i->options.journal;
-    with.store = i->options.store;
-    with.changed = step_wake;
-    with.context = i;
+    options.ca = *ca;
     step_wake(i);
-    return authorities_use(&i->authorities, &with, e);
-}
-
-int issuance_prefer(struct issuance *i, struct str chain, struct error *e)
-{
-    char *copy = chain.ptr ? str_dup(chain) : NULL;
-
-    if (chain.ptr && !copy)
-        return error_memory(e);
-    free(i->preferred_chain);
-    i->preferred_chain = copy;
-    return 0;
+    return authorities_use(&i->authorities, &options, e);
 }
 
 const struct error *issuance_account_error(const struct issuance *i)
@@ -107,7 +95,7 @@ static size_t admissible(const struct issuance *i)
 static void log_begun(const struct task *t)
 {
     const struct log_field fields[] = {
-        log_str("name", t->subject.name), log_cstr("ca", t->authority->directory),
+        log_str("name", t->subject.name), log_str("ca", task_ca(t)->directory),
         t->url ? log_cstr("resumed_order", t->url) : LOG_END, LOG_END};
 
     log_event(LOG_NOTICE, t->is_renewal ? "certificate_renewing" : "certificate_ordering", fields);
@@ -141,7 +129,7 @@ static void admit(struct issuance *i, size_t most)
         t->state = TASK_BUSY;
         batch_join(b, t);
         tasks[count++] = t;
-        task_take_up(t, i->options.store, str_from(t->authority->directory), clock_now());
+        task_take_up(t, i->options.store, task_ca(t)->directory, clock_now());
         log_begun(t);
     }
     i->progress_ms = clock_steady_ms();
@@ -332,7 +320,6 @@ void issuance_free(struct issuance *i)
         free(i->old_tokens.items[n].token);
     vec_free(&i->old_tokens);
     event_free(i->turn);
-    free(i->preferred_chain);
     free(i);
 }
 
@@ -424,12 +411,10 @@ static void hand_out(struct issuance *i, struct task *t)
                             : STR_NONE,
         .key_type = t->key_type,
         .key = buf_view(&t->key),
-        .preferred_chain = str_from(i->preferred_chain),
+        .ca = task_ca(t),
         .lacks_chain = t->order && acme_order_lacks_chain(t->order),
         .order_url = t->order ? acme_order_url(t->order) : str_from(t->url),
-        .directory = str_from(t->authority->directory),
         .ended_at = step_now_ms(i) / 1000,
-        .apart = t->authority->apart,
         .is_renewal = t->is_renewal,
     };
 

@@ -11,7 +11,7 @@
 #include "reconciler/base/subject.h"
 #include "reconciler/base/urgency.h"
 
-struct authority_options;
+struct ca;
 struct event_base;
 struct httpc;
 struct job_thread;
@@ -49,13 +49,11 @@ struct issuance_result {
     struct subject subject;
     struct str chain; /* PEM, leaf first; checked against key and name */
     enum key_type key_type;
-    struct str key;             /* packed */
-    struct str preferred_chain; /* STR_NONE: any */
-    bool lacks_chain;           /* the CA offered none that is preferred */
+    struct str key; /* packed */
+    const struct ca *ca;
+    bool lacks_chain; /* it offered none that is preferred */
     struct str order_url;
-    struct str directory;
     int64_t ended_at; /* by the clock that the order began with, whatever was set meanwhile */
-    bool apart;
     bool is_renewal;
 };
 
@@ -88,14 +86,10 @@ struct issuance *issuance_new(const struct issuance_options *options, struct err
 void issuance_free(struct issuance *i); /* after the job thread has ended; NULL is fine */
 
 /*
- * The CA and account for orders that begin from now on; NULL: none, nothing is begun. What runs is
- * finished where it began. httpc, jobs, journal, store, cookie_base, changed and context of the
- * options are filled in here.
+ * The CA for orders that begin from now on (copied); NULL: none, nothing is begun. What runs is
+ * finished where it began.
  */
-int issuance_use(struct issuance *i, const struct authority_options *options,
-                 struct error *e) MUST_CHECK;
-/* Issuer CN of the chain that is preferred; STR_NONE = any. Copied. */
-int issuance_prefer(struct issuance *i, struct str chain, struct error *e) MUST_CHECK;
+int issuance_use(struct issuance *i, const struct ca *ca, struct error *e) MUST_CHECK;
 
 /* An order to be queued. */
 struct issuance_wish {

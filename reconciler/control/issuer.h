@@ -27,7 +27,6 @@ struct old_tokens vec(struct old_token);
 
 struct issuance {
     struct issuance_options options;
-    char *preferred_chain; /* NULL = any */
     struct authorities authorities;
     uint64_t next_task;
     struct map by_name;

@@ -65,7 +65,7 @@ enum outcome outcome_judge(const struct certificate_facts *issued, struct str na
 struct value outcome_record(enum value_type type, const struct issuance_result *r)
 {
     return (struct value){
-        .type = type, .apart = r->apart, .directory = r->directory, .subject = r->subject};
+        .type = type, .apart = r->ca->apart, .directory = r->ca->directory, .subject = r->subject};
 }
 
 struct value outcome_value(const struct store *store, const struct issuance_result *r,

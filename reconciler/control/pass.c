@@ -161,7 +161,7 @@ static void put_off(struct pass *p, struct subject subject, int64_t at)
  */
 static bool fits(struct pass *p, const struct action *a, int64_t now)
 {
-    struct str directory = p->generation->desired->directory;
+    struct str directory = p->generation->desired->ca.directory;
     const struct budget_request request = budget_request_of(a, directory, now);
     struct store_name *n = store_find(p->state->store, a->subject);
     struct error e;
@@ -448,7 +448,7 @@ static void record_credential(struct pass *p, const struct issuance_result *r,
         view.issuer_cn = STR_NONE;
     values[0] = credential_value(r, c, view.issuer_cn.ptr ? view.issuer_cn : STR(""), now);
     values[0].u.credential.managed.renewed =
-        n && n->credential && str_equal(n->directory, r->directory);
+        n && n->credential && str_equal(n->directory, r->ca->directory);
     values[1] = gone_value(VALUE_ORDER, r);
     values[2] = gone_value(VALUE_FAILURE, r);
     if (in_vain->kind)

@@ -72,7 +72,7 @@ static void take_back(struct task *t)
     if (!t->is_counted)
         return;
     discount(t, false);
-    if (task_sent_value(t, t->authority->apart, str_from(t->authority->directory), &times, &v) ||
+    if (task_sent_value(t, task_ca(t), &times, &v) ||
         journal_put(i->options.journal, &v, 1, NULL, NULL, &e))
         log_event(LOG_WARN, "order_counted", LOG_FIELDS(log_str("name", t->subject.name)));
     buf_free(&times);
@@ -148,15 +148,14 @@ static void on_saved(void *context, const struct error *e)
 static void save(struct task *t)
 {
     struct issuance *i = t->owner;
-    struct str directory = str_from(t->authority->directory);
     struct buf pem = BUF_SECRET(KEY_PEM_MAX), times = BUF_INIT(SENT_TEXT_MAX);
     struct value v[2];
     struct error e;
 
     t->state = TASK_BUSY;
-    if (task_sent_value(t, t->authority->apart, directory, &times, &v[1]))
+    if (task_sent_value(t, task_ca(t), &times, &v[1]))
         error_memory(&e);
-    else if (task_value(t, t->authority->apart, directory, &pem, &v[0], &e) == 0 &&
+    else if (task_value(t, task_ca(t), &pem, &v[0], &e) == 0 &&
              journal_put(i->options.journal, v, t->is_counted ? 2 : 1, on_saved, t, &e) == 0)
         goto out;
     discount(t, false);
@@ -168,14 +167,13 @@ out:
 
 static int open_order(struct task *t, struct error *e)
 {
-    struct issuance *i = t->owner;
     const struct acme_order_options options = {
         .session = authority_session(t->authority->authority),
         .name = t->subject.name,
         .key_type = t->key_type,
         .key = buf_view(&t->key),
         .resume = str_from(t->url),
-        .preferred_chain = str_from(i->preferred_chain),
+        .preferred_chain = task_ca(t)->preferred_chain,
         .is_demanded = t->urgency.kind == URGENCY_DEMANDED,
     };
 

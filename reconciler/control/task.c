@@ -5,6 +5,7 @@
 
 #include "reconciler/base/clock.h"
 #include "reconciler/base/sent.h"
+#include "reconciler/control/authorities.h"
 #include "reconciler/control/issuance.h"
 #include "reconciler/pki/key.h"
 #include "reconciler/store/store.h"
@@ -45,6 +46,11 @@ void task_free(struct task *t)
     free(t->trouble);
     free(t->key_text);
     free(t);
+}
+
+const struct ca *task_ca(const struct task *t)
+{
+    return authority_ca(t->authority->authority);
 }
 
 /* The newest of the times that count still, with room for those of one order more. */
@@ -105,15 +111,15 @@ void task_make_key(struct task *t)
     t->started_at = clock_now();
 }
 
-int task_value(const struct task *t, bool apart, struct str directory, struct buf *pem,
-               struct value *v, struct error *e)
+int task_value(const struct task *t, const struct ca *ca, struct buf *pem, struct value *v,
+               struct error *e)
 {
     if (key_print_packed(t->key_type, buf_view(&t->key), STR_NONE, pem, e))
         return -1;
     *v = (struct value){
         .type = VALUE_ORDER,
-        .apart = apart,
-        .directory = directory,
+        .apart = ca->apart,
+        .directory = ca->directory,
         .subject = t->subject,
         .u.order = {.key = buf_view(pem),
                     .url = t->url ? str_from(t->url) : STR(""),
@@ -130,16 +136,15 @@ void task_sent(struct task *t, bool is_sent)
     t->is_counted = false;
 }
 
-int task_sent_value(const struct task *t, bool apart, struct str directory, struct buf *times,
-                    struct value *v)
+int task_sent_value(const struct task *t, const struct ca *ca, struct buf *times, struct value *v)
 {
     buf_str(times, buf_view(&t->sent));
     if (t->is_counted)
         sent_append(times, &(struct sent){t->sent_at, t->is_theirs});
     *v = (struct value){.type = VALUE_SENT,
                         .gone = !times->len,
-                        .apart = apart,
-                        .directory = directory,
+                        .apart = ca->apart,
+                        .directory = ca->directory,
                         .subject = t->subject,
                         .u.sent.times = buf_view(times)};
     return t->sent.failed || times->failed ? -1 : 0;

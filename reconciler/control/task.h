@@ -7,6 +7,7 @@
 
 #include "reconciler/acme/order.h"
 #include "reconciler/base/buf.h"
+#include "reconciler/base/ca.h"
 #include "reconciler/base/error.h"
 #include "reconciler/base/key_type.h"
 #include "reconciler/base/urgency.h"
@@ -64,6 +65,9 @@ struct task {
 struct task *task_new(struct issuance *owner, const struct issuance_wish *wish) MUST_CHECK;
 void task_free(struct task *t); /* wipes the key; NULL is fine */
 
+/* The CA that it is, or is to be, ordered at. */
+const struct ca *task_ca(const struct task *t);
+
 /*
  * Takes over what the store knows of the name at this directory: when newOrders were sent, and the
  * order that it has journaled, its key, and its URL or what it has brought. An issuance that those
@@ -78,14 +82,14 @@ void task_make_key(struct task *t);
  * The journal entry as it stands: key alone, or key and order URL. `pem` holds the key's text while
  * the value is used; a BUF_SECRET. -1 with *e.
  */
-int task_value(const struct task *t, bool apart, struct str directory, struct buf *pem,
-               struct value *v, struct error *e) MUST_CHECK;
+int task_value(const struct task *t, const struct ca *ca, struct buf *pem, struct value *v,
+               struct error *e) MUST_CHECK;
 
 /*
  * When newOrders were sent, the counted one too; gone where there was none. `times` holds them
  * while the value is used. -1: memory.
  */
-int task_sent_value(const struct task *t, bool apart, struct str directory, struct buf *times,
+int task_sent_value(const struct task *t, const struct ca *ca, struct buf *times,
                     struct value *v) MUST_CHECK;
 /* The counted newOrder is sent; or it is not, and counts no more. */
 void task_sent(struct task *t, bool is_sent);

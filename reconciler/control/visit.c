@@ -28,10 +28,11 @@ static bool is_on_demand(const struct pass *p, struct str name, int64_t now)
 static void hear(struct pass *p, struct str name, int64_t now)
 {
     const struct store_name *n = store_find(p->state->store, subject_first(name));
+    static const struct ca none = {0};
+    const struct ca *ca = p->generation ? &p->generation->desired->ca : &none;
     const struct value v = {.type = VALUE_DEMAND,
-                            .apart = p->state->settings->acme_server != NULL,
-                            .directory =
-                                p->generation ? p->generation->desired->directory : STR_NONE,
+                            .apart = ca->apart,
+                            .directory = ca->directory,
                             .subject = subject_first(name),
                             .u.demand = {.last_seen_at = now}};
     bool is_known = n && n->last_seen_at > now - RENEW_SECONDS;

@@ -256,22 +256,41 @@ static enum key_type key_type_of(const struct acme *acme)
     return acme->rsa_key_size == 3072 ? KEY_RSA_3072 : KEY_RSA_4096;
 }
 
+/* directory.ptr NULL: out of memory. */
+static struct ca ca_of(const struct acme *acme, const struct desired_options *options,
+                       struct arena *arena)
+{
+    struct ca ca = {.apart = options->acme_server.ptr != NULL,
+                    .api_uri = acme->api_uri.value,
+                    .email = acme->account_email.value,
+                    .eab_kid = acme->eab_kid,
+                    .eab_hmac_key = acme->eab_hmac_key,
+                    .preferred_chain = acme->preferred_chain};
+
+    ca.directory =
+        ca.apart ? arena_str(arena, options->acme_server) : desired_directory(ca.api_uri, arena);
+    if (acme->account_key)
+        ca.account_key = acme->account_key->private_key.value.ptr
+                             ? acme->account_key->private_key.value
+                             : acme->account_key->jwk.value;
+    return ca;
+}
+
 static int build(struct builder *b, const struct model *model,
                  const struct desired_options *options)
 {
     struct desired *out = b->out;
 
-    out->directory = options->acme_server.ptr ? arena_str(b->arena, options->acme_server)
-                                              : desired_directory(b->acme->api_uri.value, b->arena);
-    if (!out->directory.ptr)
+    out->ca = ca_of(b->acme, options, b->arena);
+    if (!out->ca.directory.ptr)
         return -1;
     out->key_type = key_type_of(b->acme);
     if (!b->acme->enabled)
         return 0;
     out->acme = b->acme;
     out->gate = gate_make(b->acme, b->arena);
-    out->block = b->block = common_block(b->acme, out->directory, options);
-    b->public_ca = public_ca_runs(out->directory);
+    out->block = b->block = common_block(b->acme, out->ca.directory, options);
+    b->public_ca = public_ca_runs(out->ca.directory);
     b->room = room_for(b->acme, model, options);
     if (!out->gate || b->room > UINT32_MAX)
         return -1;
@@ -288,14 +307,15 @@ bool desired_on_demand(const struct desired *desired, const struct desired_deman
                        struct desired_name *room)
 {
     if (!hostname_is_normal(demand->name) || !desired_passes(desired, demand->name) ||
-        desired_find(desired, subject_first(demand->name)) || desired_find_left_alone(desired, demand->name))
+        desired_find(desired, subject_first(demand->name)) ||
+        desired_find_left_alone(desired, demand->name))
         return false;
     *room = (struct desired_name){.subject = subject_first(demand->name),
                                   .key_type = desired->key_type,
                                   .origins = DESIRED_ON_DEMAND,
                                   .block = desired->block,
                                   .last_seen_at = demand->last_seen_at};
-    if (public_ca_runs(desired->directory) && public_ca_refuses(demand->name))
+    if (public_ca_runs(desired->ca.directory) && public_ca_refuses(demand->name))
         room->block = DESIRED_NOT_PUBLIC;
     return true;
 }
@@ -314,7 +334,7 @@ int desired_make(const struct model *model, const struct desired_options *option
     if (!b.out || rc)
         return error_memory(e);
     if (!model->acme)
-        b.out->directory = STR("");
+        b.out->ca.directory = STR("");
     *desired = b.out;
     return 0;
 }

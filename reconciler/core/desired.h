@@ -2,6 +2,7 @@
 #define CORE_DESIRED_H
 
 #include "reconciler/base/arena.h"
+#include "reconciler/base/ca.h"
 #include "reconciler/base/error.h"
 #include "reconciler/base/hostname.h"
 #include "reconciler/base/key_type.h"
@@ -73,7 +74,7 @@ struct desired {
      */
     const struct desired_name *left_alone;
     size_t left_alone_count;
-    struct str directory;   /* the ACME directory URL in use, completed (design 5 "Directory") */
+    struct ca ca;           /* that all of them are ordered at; its texts are the model's */
     enum key_type key_type; /* of new certificate keys, from cert_type and rsa_key_size */
     const struct acme
         *acme; /* NULL: no plugin, or a disabled one: nothing is managed, count is 0 */

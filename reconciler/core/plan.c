@@ -28,8 +28,9 @@ enum plan_action plan_action_from(struct str name)
 struct policy plan_policy(const struct desired *desired, int64_t built_at)
 {
     const struct acme *acme = desired->acme;
-    struct policy policy = {
-        .directory = desired->directory, .jitter_part = POLICY_JITTER_PART, .built_at = built_at};
+    struct policy policy = {.directory = desired->ca.directory,
+                            .jitter_part = POLICY_JITTER_PART,
+                            .built_at = built_at};
 
     if (acme) {
         policy.threshold_is_stated = acme->renew_threshold_is_stated;

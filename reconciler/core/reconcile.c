@@ -55,7 +55,7 @@ struct action reconcile_name(const struct reconcile_rules *rules,
 static int open_budget(const struct reconcile_options *options, struct arena *arena,
                        struct reconciliation *r, struct error *e)
 {
-    struct str directory = r->desired->directory;
+    struct str directory = r->desired->ca.directory;
     struct budget_limits room;
     const struct budget_limits *limits =
         budget_find(options->limits, options->limit_count, directory, &room);

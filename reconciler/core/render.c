@@ -373,7 +373,7 @@ static void json_overrides(struct json_out *j, const struct action *a, struct sh
 
 static void json_ca(struct json_out *j, const struct action *a, const struct render_options *o)
 {
-    struct str ca = a->desired ? o->desired->directory : a->observed->directory;
+    struct str ca = a->desired ? o->desired->ca.directory : a->observed->directory;
 
     json_out_member_str(j, "ca", ca.len ? ca : STR_NONE);
 }
@@ -550,7 +550,7 @@ void render_certificate_json(const struct action *a, const struct render_options
 {
     struct sheet s = {.options = options, .sentence = BUF_INIT(ACTION_MAX)};
     const struct observed_name *o = a->observed;
-    struct str in_use = options->desired->directory;
+    struct str in_use = options->desired->ca.directory;
     bool is_made = o && o->has_certificate; /* then ca and key type are the certificate's own */
 
     json_out_object(j);

@@ -65,7 +65,7 @@ static int written(const struct task *t, struct buf *times)
     struct value v;
 
     buf_clear(times);
-    CU_ASSERT_EQUAL(task_sent_value(t, false, DIRECTORY, times, &v), 0);
+    CU_ASSERT_EQUAL(task_sent_value(t, &(struct ca){.directory = DIRECTORY}, times, &v), 0);
     CU_ASSERT_EQUAL(v.gone, times->len == 0);
     return v.gone ? -1 : sent_count(v.u.sent.times);
 }

@@ -498,7 +498,7 @@ static void policy_of_a_file(void)
                         .fail_backoff_minutes = 5,
                         .fail_backoff_is_stated = false};
     struct desired desired = {
-        .directory = STR("https://ca.test/"), .key_type = KEY_RSA_2048, .acme = &acme};
+        .ca.directory = STR("https://ca.test/"), .key_type = KEY_RSA_2048, .acme = &acme};
     struct policy p = plan_policy(&desired, 9);
 
     CU_ASSERT(p.threshold_is_stated && p.threshold_days == 14 && !p.backoff_is_stated);

@@ -49,7 +49,7 @@ static struct world *world_new(size_t count)
 
     if (!w || !(w->arena = arena_new(NULL)))
         BUG("out of memory in a test");
-    w->desired = (struct desired){.names = w->desired_names, .count = count, .directory = CA};
+    w->desired = (struct desired){.names = w->desired_names, .count = count, .ca.directory = CA};
     w->observed = (struct observed){.names = w->observed_names, .storage_usable = true};
     w->rules.policy = (struct policy){.directory = CA};
     for (size_t i = 0; i < count; i++) {
