@@ -41,7 +41,7 @@ struct supervisor {
     enum phase phase;
     int64_t kill_ms;   /* in PHASE_DRAIN */
     int worker_signal; /* what stops workers; 0 = they have got it, or need none yet */
-    int stop_signal; /* what stops us, and when it came */
+    int stop_signal;   /* what stops us, and when it came */
     int64_t stop_ms;
     int code; /* what to exit with */
     unsigned start_deaths;
@@ -80,7 +80,7 @@ static void raise_open_files(void)
         return;
     limit.rlim_cur = limit.rlim_max < OPEN_FILES_WANTED ? limit.rlim_max : OPEN_FILES_WANTED;
     if (setrlimit(RLIMIT_NOFILE, &limit))
-        log_event(LOG_INFO, "open_files_not_raised", NULL);
+        happening_tell(HAPPENING_OPEN_FILES_NOT_RAISED, NULL);
 }
 
 /* ---- telling children ---- */
@@ -110,11 +110,12 @@ static void stop_workers(struct supervisor *s)
     s->worker_signal = 0;
 }
 
-/* Without a hurry workers serve on until control has left: a CA may be asking them for an answer. */
+/* Without a hurry workers serve on until control has left: a CA may be asking them for an answer.
+ */
 static void stop(struct supervisor *s, const char *why, int worker_signal, int64_t bound_ms)
 {
-    log_event(LOG_NOTICE, "stopping",
-              LOG_FIELDS(log_cstr("because", why), log_int("bound_ms", bound_ms)));
+    happening_tell(HAPPENING_STOPPING,
+                   FIELDS(field_cstr("because", why), field_int("bound_ms", bound_ms)));
     s->phase = PHASE_DRAIN;
     s->kill_ms = clock_steady_ms() + bound_ms;
     s->worker_signal = worker_signal;
@@ -126,7 +127,7 @@ static void stop(struct supervisor *s, const char *why, int worker_signal, int64
 
 static void kill_all(struct supervisor *s, const char *why)
 {
-    log_event(LOG_WARN, "killing", LOG_FIELDS(log_cstr("because", why)));
+    happening_tell(HAPPENING_KILLING, FIELDS(field_cstr("because", why)));
     s->phase = PHASE_KILL;
     signal_all(s, SIGKILL);
 }
@@ -148,13 +149,13 @@ static void log_death(const char *child, pid_t pid, int status, bool is_refusal,
                     (WTERMSIG(status) == SIGTERM || WTERMSIG(status) == SUPERVISOR_HURRY_SIGNAL);
     bool is_worry = WIFSIGNALED(status) ? !is_asked : WEXITSTATUS(status) != 0 && !is_refusal;
 
-    log_event(is_worry ? LOG_WARN : LOG_INFO, "child_died",
-              LOG_FIELDS(log_cstr("child", child), log_int("child_pid", pid),
-                         WIFSIGNALED(status) ? log_int("signal", WTERMSIG(status))
-                                             : log_int("code", WEXITSTATUS(status)),
-                         restart ? log_int("restart_in_ms",
-                                           restart_delay_ms(restart, clock_steady_ms()))
-                                 : LOG_END));
+    happening_tell_as(
+        is_worry ? LOG_WARN : LOG_INFO, HAPPENING_CHILD_DIED,
+        FIELDS(field_cstr("child", child), field_int("child_pid", pid),
+               WIFSIGNALED(status) ? field_int("signal", WTERMSIG(status))
+                                   : field_int("code", WEXITSTATUS(status)),
+               restart ? field_int("restart_in_ms", restart_delay_ms(restart, clock_steady_ms()))
+                       : FIELD_END));
 }
 
 /* Before it was ready for the first time: what it exits with is ours; a crash is tried again. */
@@ -259,8 +260,8 @@ static void kill_worker(struct supervisor *s, const struct channel_message *m)
     pid_t pid = slot ? slot->worker.pid : 0;
 
     if (pid)
-        log_event(LOG_WARN, "worker_killed",
-                  LOG_FIELDS(log_int("slot", m->u.worker.slot), log_int("child_pid", pid)));
+        happening_tell(HAPPENING_WORKER_KILLED,
+                       FIELDS(field_int("slot", m->u.worker.slot), field_int("child_pid", pid)));
     send_signal(pid, SIGKILL);
 }
 
@@ -287,7 +288,7 @@ static void receive_messages(struct supervisor *s)
             crew_renew_prefix(&s->crew);
     }
     if (got < 0)
-        log_failure(LOG_ERROR, "channel_broken", &e, NULL);
+        happening_tell_error(HAPPENING_CHANNEL_BROKEN, &e, NULL);
 }
 
 /* timeout(1) and terminals reach the process and its group: one wish that comes twice. */
@@ -344,7 +345,7 @@ static void receive_signals(struct supervisor *s)
 /* A start that fails counts as a death: its next try is put off like one. */
 static void put_off(struct crew_process *p, const struct error *e, int64_t now)
 {
-    log_failure(LOG_ERROR, "child_failed", e, NULL);
+    happening_tell_error(HAPPENING_CHILD_FAILED, e, NULL);
     p->restart.started_ms = now;
     restart_died(&p->restart, now);
 }
@@ -382,8 +383,8 @@ static void kill_silent(struct supervisor *s, int64_t now)
     if (!pid || s->upgrade.stage == UPGRADE_CONTROL_LEAVES) {
         pulse_felt(&s->pulse, now);
     } else if (pulse_is_lost(&s->pulse, now)) {
-        log_event(LOG_ERROR, "control_silent",
-                  LOG_FIELDS(log_int("child_pid", pid), log_int("ms", PULSE_LOST_MS)));
+        happening_tell(HAPPENING_CONTROL_SILENT,
+                       FIELDS(field_int("child_pid", pid), field_int("ms", PULSE_LOST_MS)));
         pulse_felt(&s->pulse, now);
         send_signal(pid, SIGKILL);
     }
@@ -472,7 +473,7 @@ static int run(struct supervisor *s)
         receive_messages(s);
         receive_signals(s);
     }
-    log_event(LOG_NOTICE, "stopped", LOG_FIELDS(log_int("code", s->code)));
+    happening_tell(HAPPENING_STOPPED, FIELDS(field_int("code", s->code)));
     return s->code;
 }
 
@@ -513,14 +514,14 @@ int supervisor_run(const struct settings *settings, const struct supervisor_opti
     raise_open_files();
     if (copy_settings(&s.crew.settings, settings, &e) || crew_find_programs(&s.crew, &e) ||
         open_signals(&s, &e) || crew_open(&s.crew, &e)) {
-        log_failure(LOG_CRIT, "start_failed", &e, NULL);
+        happening_tell_error(HAPPENING_START_FAILED, &e, NULL);
     } else {
         if (s.crew.own_user.is_shared)
-            log_event(
-                LOG_WARN, "user_shared",
-                LOG_FIELDS(log_cstr("because", "there is no user " PRIVILEGE_OWN_USER
-                                               ": what else runs as nobody could read storage and "
-                                               "talk to control.sock")));
+            happening_tell(
+                HAPPENING_USER_SHARED,
+                FIELDS(field_cstr("because", "there is no user " PRIVILEGE_OWN_USER
+                                             ": what else runs as nobody could read storage and "
+                                             "talk to control.sock")));
         listeners_log(&s.crew.settings);
         s.crew.control.restart.due_ms = 0;
         s.crew.watcher.restart.due_ms = 0;
@@ -569,7 +570,7 @@ int supervisor_resume(int argc, char *const *argv, char *const *environment)
     s.crew.environment = environment;
     state = parse_resume(argc, argv, &s, &is_probe, &e);
     if (state < 0 || handover_read(&s.crew, state, &e)) {
-        log_failure(LOG_ERROR, is_probe ? "probe_failed" : "resume_failed", &e, NULL);
+        happening_tell_error(is_probe ? HAPPENING_PROBE_FAILED : HAPPENING_RESUME_FAILED, &e, NULL);
         code = state < 0 ? EXIT_WRONG_USAGE : EXIT_FAILED;
     } else if (is_probe) {
         code = 0;
@@ -577,7 +578,7 @@ int supervisor_resume(int argc, char *const *argv, char *const *environment)
         log_open("supervisor", s.crew.settings.log_level, s.crew.settings.acme_log_format);
         close(state);
         if (crew_find_programs(&s.crew, &e) || open_signals(&s, &e)) {
-            log_failure(LOG_CRIT, "resume_failed", &e, NULL);
+            happening_tell_error(HAPPENING_RESUME_FAILED, &e, NULL);
         } else {
             upgrade_take_over(&s.upgrade, &s.crew);
             code = run(&s);

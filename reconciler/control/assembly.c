@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "reconciler/base/clock.h"
-#include "reconciler/base/log.h"
+#include "reconciler/base/happening.h"
 #include "reconciler/control/default_pair.h"
 #include "reconciler/control/demands.h"
 #include "reconciler/control/journal.h"
@@ -61,7 +61,7 @@ static int open_storage(struct control *c, struct error *e)
         rc = -1;
     store_loaded(c->store);
     for (size_t i = 0; i < problems.len; i++)
-        log_failure(LOG_ERROR, "storage_damaged", &problems.items[i], NULL);
+        happening_tell_error(HAPPENING_STORAGE_DAMAGED, &problems.items[i], NULL);
     if (problems.total) {
         snprintf(text, sizeof(text), "%zu damaged records were passed over; the first: %.400s",
                  problems.total, problems.items[0].message);

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "reconciler/base/clock.h"
-#include "reconciler/base/log.h"
+#include "reconciler/base/happening.h"
 #include "reconciler/base/value.h"
 #include "reconciler/control/journal.h"
 #include "reconciler/io/httpc.h"
@@ -259,10 +259,10 @@ static void save_url(struct authority *a)
         fail(a, &e);
         return;
     }
-    log_event(LOG_NOTICE,
-              acme_session_account_is_new(a->session) ? "account_created" : "account_found",
-              LOG_FIELDS(log_cstr("account", a->account_url),
-                         log_str("directory", a->options.ca.directory)));
+    happening_tell(acme_session_account_is_new(a->session) ? HAPPENING_ACCOUNT_CREATED
+                                                           : HAPPENING_ACCOUNT_FOUND,
+                   FIELDS(field_cstr("account", a->account_url),
+                          field_str("directory", a->options.ca.directory)));
 }
 
 static void send_request(struct authority *a, const struct acme_step *step, int64_t now_ms)

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "reconciler/base/clock.h"
-#include "reconciler/base/log.h"
+#include "reconciler/base/happening.h"
 
 /* What is no fault has to be known all the same. */
 static const struct {
@@ -50,8 +50,8 @@ void condition_set(struct conditions *c, enum condition_id id, const char *text)
         x->since = clock_now();
     x->is_set = true;
     snprintf(x->text, sizeof(x->text), "%s", text);
-    log_event(levels[rows[id].level].log, "condition_set",
-              LOG_FIELDS(log_cstr("condition", rows[id].name), log_cstr("text", text)));
+    happening_tell_as(levels[rows[id].level].log, HAPPENING_CONDITION_SET,
+                      FIELDS(field_cstr("condition", rows[id].name), field_cstr("text", text)));
 }
 
 void condition_clear(struct conditions *c, enum condition_id id)
@@ -59,7 +59,7 @@ void condition_clear(struct conditions *c, enum condition_id id)
     if (!c->items[id].is_set)
         return;
     c->items[id] = (struct condition){0};
-    log_event(LOG_NOTICE, "condition_cleared", LOG_FIELDS(log_cstr("condition", rows[id].name)));
+    happening_tell(HAPPENING_CONDITION_CLEARED, FIELDS(field_cstr("condition", rows[id].name)));
 }
 
 void condition_print(const struct conditions *c, struct json_out *j)

@@ -267,7 +267,7 @@ static void finish_errand(struct control *c)
         return;
     c->is_done = channel_send(c->options->supervisor, &m, -1, &e) == 0;
     if (!c->is_done)
-        log_failure(LOG_ERROR, "supervisor_unreachable", &e, NULL);
+        happening_tell_error(HAPPENING_SUPERVISOR_UNREACHABLE, &e, NULL);
 }
 
 /* After so many seconds, whichever is sooner; INT64_MAX = never. */
@@ -434,10 +434,10 @@ static void say_notes(const struct control *c)
     struct buf out = BUF_INIT(4096);
 
     if (note_http01_port(c->options->settings, c->generation->loaded->model, &out))
-        log_event(LOG_NOTICE, "note", LOG_FIELDS(log_str("text", str_trim(buf_view(&out)))));
+        happening_tell(HAPPENING_NOTE, FIELDS(field_str("text", str_trim(buf_view(&out)))));
     buf_clear(&out);
     if (note_fleeting_prefix(c->options->settings->prefix, &out))
-        log_event(LOG_WARN, "prefix_fleeting", LOG_FIELDS(log_str("text", buf_view(&out))));
+        happening_tell(HAPPENING_PREFIX_FLEETING, FIELDS(field_str("text", buf_view(&out))));
     buf_free(&out);
 }
 
@@ -447,7 +447,7 @@ static void say_ready(const struct control *c)
     struct error e;
 
     if (c->options->supervisor >= 0 && channel_send(c->options->supervisor, &m, -1, &e))
-        log_event(LOG_ERROR, "supervisor_unreachable", NULL);
+        happening_tell(HAPPENING_SUPERVISOR_UNREACHABLE, NULL);
 }
 
 static const struct assembly_calls calls = {
@@ -492,7 +492,7 @@ int control_run(const struct control_options *options)
     c->heart.channel = options->supervisor;
     if (assembly_open(c, &calls, &e)) {
         if (options->settings->acme_log_format == LOG_JSON)
-            log_failure(LOG_CRIT, "start_failed", &e, NULL);
+            happening_tell_error(HAPPENING_START_FAILED, &e, NULL);
         else
             say_on_stderr(&e);
     } else {

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "reconciler/base/log.h"
+#include "reconciler/base/happening.h"
 #include "reconciler/io/source.h"
 #include "reconciler/pki/credential.h"
 #include "reconciler/pki/pem.h"
@@ -37,8 +37,8 @@ static void tell_skipped(const char *setting, enum pem_kind kind, struct str tex
         continue;
     pem_print_skipped(&reader, &said);
     if (said.len)
-        log_event(LOG_WARN, "pem_block_skipped",
-                  LOG_FIELDS(log_cstr("setting", setting), log_str("text", buf_view(&said))));
+        happening_tell(HAPPENING_PEM_BLOCK_SKIPPED,
+                       FIELDS(field_cstr("setting", setting), field_str("text", buf_view(&said))));
     buf_free(&said);
 }
 

@@ -6,7 +6,7 @@
 #include <sys/queue.h>
 
 #include "reconciler/base/clock.h"
-#include "reconciler/base/log.h"
+#include "reconciler/base/happening.h"
 #include "reconciler/base/map.h"
 #include "reconciler/control/condition.h"
 #include "reconciler/core/policy.h"
@@ -308,11 +308,11 @@ int64_t demands_say(struct demands *d, struct conditions *c, int64_t now)
     snprintf(text, sizeof(text), "visitors ask for more names than %s = %zu lets wait",
              settings[worst], d->options.bounds[worst]);
     condition_set(c, CONDITION_DEMANDS, text);
-    log_event(LOG_NOTICE, "demands_dropped",
-              LOG_FIELDS(log_int("total", (int64_t)n[DEMANDS_TOTAL]),
-                         log_int("per_address", (int64_t)n[DEMANDS_ADDRESS]),
-                         log_int("per_domain", (int64_t)n[DEMANDS_DOMAIN]),
-                         log_int("waiting", (int64_t)d->names.len)));
+    happening_tell(HAPPENING_DEMANDS_DROPPED,
+                   FIELDS(field_int("total", (int64_t)n[DEMANDS_TOTAL]),
+                          field_int("per_address", (int64_t)n[DEMANDS_ADDRESS]),
+                          field_int("per_domain", (int64_t)n[DEMANDS_DOMAIN]),
+                          field_int("waiting", (int64_t)d->names.len)));
     memset(d->unsaid, 0, sizeof(d->unsaid));
     d->said_at = now;
     return now + DEMANDS_SAY_SECONDS;

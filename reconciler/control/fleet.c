@@ -11,7 +11,7 @@
 
 #include "reconciler/base/channel.h"
 #include "reconciler/base/clock.h"
-#include "reconciler/base/log.h"
+#include "reconciler/base/happening.h"
 #include "reconciler/base/vec.h"
 
 struct slot {
@@ -65,8 +65,8 @@ static int send_to(struct slot *s, struct channel_message *m, int fd)
     m->session = s->session;
     rc = channel_send(s->channel, m, fd, &e);
     if (rc < 0)
-        log_failure(LOG_ERROR, "channel_broken", &e,
-                    LOG_FIELDS(log_int("slot", (int64_t)s->number)));
+        happening_tell_error(HAPPENING_CHANNEL_BROKEN, &e,
+                             FIELDS(field_int("slot", (int64_t)s->number)));
     return rc;
 }
 
@@ -259,7 +259,7 @@ static void tell_supervisor(struct fleet *f, enum channel_type type, const struc
     m.u.worker.slot = (uint32_t)s->number;
     m.u.worker.pid = s->pid;
     if (f->options.supervisor >= 0 && channel_send(f->options.supervisor, &m, -1, &e))
-        log_event(LOG_ERROR, "supervisor_unreachable", LOG_FIELDS(log_int("type", type)));
+        happening_tell(HAPPENING_SUPERVISOR_UNREACHABLE, FIELDS(field_int("type", type)));
 }
 
 static void on_acknowledged(struct slot *s, uint64_t generation)
@@ -295,7 +295,7 @@ static void reset(struct slot *s)
     s->owes_since_ms = s->is_awaited ? s->owes_since_ms : 0;
     s->is_reported = false;
     if (send_to(s, &m, -1) == 1)
-        log_event(LOG_ERROR, "channel_full", LOG_FIELDS(log_int("slot", (int64_t)s->number)));
+        happening_tell(HAPPENING_CHANNEL_FULL, FIELDS(field_int("slot", (int64_t)s->number)));
     release_waiters(s->fleet); /* the one that died may have been the last to wait for */
 }
 
@@ -316,8 +316,8 @@ static void on_hello(struct slot *s, const struct channel_message *m)
     s->needs_tickets = true;
     s->sent_count = 0;
     s->sent_generation = 0;
-    log_event(LOG_INFO, "worker_connected",
-              LOG_FIELDS(log_int("slot", (int64_t)s->number), log_int("pid", s->pid)));
+    happening_tell(HAPPENING_WORKER_CONNECTED,
+                   FIELDS(field_int("slot", (int64_t)s->number), field_int("pid", s->pid)));
     sync_slot(s);
 }
 
@@ -346,8 +346,8 @@ static void on_message(struct slot *s, const struct channel_message *m)
                         str_from(m->u.token.token));
         break;
     default:
-        log_event(LOG_WARN, "channel_message_unexpected",
-                  LOG_FIELDS(log_int("slot", (int64_t)s->number), log_int("type", m->type)));
+        happening_tell(HAPPENING_CHANNEL_MESSAGE_UNEXPECTED,
+                       FIELDS(field_int("slot", (int64_t)s->number), field_int("type", m->type)));
     }
 }
 
@@ -365,8 +365,8 @@ static void on_readable(int fd, short what, void *arg)
         on_message(s, &m);
     }
     if (rc < 0) {
-        log_failure(LOG_ERROR, "channel_broken", &e,
-                    LOG_FIELDS(log_int("slot", (int64_t)s->number)));
+        happening_tell_error(HAPPENING_CHANNEL_BROKEN, &e,
+                             FIELDS(field_int("slot", (int64_t)s->number)));
         if (e.kind != ERROR_PROTOCOL)
             event_del(s->readable);
     }
@@ -374,10 +374,9 @@ static void on_readable(int fd, short what, void *arg)
 
 /* ---- clocks ---- */
 
-static void replace(struct slot *s, const char *event)
+static void replace(struct slot *s, enum happening_name why)
 {
-    log_event(LOG_ERROR, event,
-              LOG_FIELDS(log_int("slot", (int64_t)s->number), log_int("pid", s->pid)));
+    happening_tell(why, FIELDS(field_int("slot", (int64_t)s->number), field_int("pid", s->pid)));
     tell_supervisor(s->fleet, CHANNEL_WORKER_KILL, s);
     s->is_live = false;
     s->is_awaited = false;
@@ -399,9 +398,9 @@ static void on_clock(int fd, short what, void *arg)
         if (s->is_awaited && !s->owes_since_ms)
             s->owes_since_ms = now;
         if (s->owes_since_ms && now - s->owes_since_ms >= FLEET_ACK_TIMEOUT_MS)
-            replace(s, "worker_does_not_acknowledge");
+            replace(s, HAPPENING_WORKER_DOES_NOT_ACKNOWLEDGE);
         else if (s->is_live && ++s->silent_seconds > FLEET_SILENT_SECONDS)
-            replace(s, "worker_silent");
+            replace(s, HAPPENING_WORKER_SILENT);
     }
 }
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "reconciler/base/clock.h"
-#include "reconciler/base/log.h"
+#include "reconciler/base/happening.h"
 #include "reconciler/control/daemon.h"
 #include "reconciler/store/store.h"
 
@@ -19,7 +19,7 @@ static void heed_jump(struct control *c)
     c->clock_offset_ms = offset;
     if (jump > -HEED_JUMP_MS && jump < HEED_JUMP_MS)
         return;
-    log_event(LOG_WARN, "clock_jumped", LOG_FIELDS(log_int("seconds", jump / 1000)));
+    happening_tell(HAPPENING_CLOCK_JUMPED, FIELDS(field_int("seconds", jump / 1000)));
     c->wants_sweep = true;
 }
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "reconciler/base/clock.h"
-#include "reconciler/base/log.h"
+#include "reconciler/base/happening.h"
 #include "reconciler/control/authority.h"
 #include "reconciler/control/errand.h"
 #include "reconciler/control/issuance.h"
@@ -37,10 +37,11 @@ static void log_problems(const struct problems *p)
         snprintf(place, sizeof(place), "%s:%u:%u",
                  x->place.file < p->file_count ? p->files[x->place.file].name : "", x->place.line,
                  x->place.column);
-        log_event(x->severity == PROBLEM_ERROR ? LOG_ERROR : LOG_WARN, "config_problem",
-                  LOG_FIELDS(log_cstr("at", place),
-                             log_str("path", x->path.len ? x->path : STR("document")),
-                             log_str("message", x->message)));
+        happening_tell_as(x->severity == PROBLEM_ERROR ? LOG_ERROR : LOG_WARN,
+                          HAPPENING_CONFIG_PROBLEM,
+                          FIELDS(field_cstr("at", place),
+                                 field_str("path", x->path.len ? x->path : STR("document")),
+                                 field_str("message", x->message)));
     }
 }
 
@@ -54,7 +55,7 @@ void intake_log_refused(const struct reload *r)
                   r->new_refused->problems.error_count,
                   r->new_refused->problems.error_count == 1 ? "" : "s");
     }
-    log_failure(LOG_CRIT, "start_failed", &e, NULL);
+    happening_tell_error(HAPPENING_START_FAILED, &e, NULL);
 }
 
 static void note_refused(struct control *c, struct reload *r)
@@ -110,7 +111,7 @@ static void think_after(void *context)
     if (source_md5(a->set, a->md5)) /* where OpenSSL has none: any hash will do */
         snprintf(a->md5, sizeof(a->md5), "%.32s", a->set->sha256);
     if (!a->is_last_good_itself && last_good_write(a->prefix, a->set, &e))
-        log_failure(LOG_WARN, "last_good_not_kept", &e, NULL);
+        happening_tell_error(HAPPENING_LAST_GOOD_NOT_KEPT, &e, NULL);
     source_free(a->set);
 }
 
@@ -160,16 +161,16 @@ static void take_generation(struct control *c, struct reload *r)
     if (before)
         memcpy(c->generation->md5, before->md5, sizeof(before->md5));
     if (use_authority(c, &e))
-        log_failure(LOG_ERROR, "account_unusable", &e, NULL);
+        happening_tell_error(HAPPENING_ACCOUNT_UNUSABLE, &e, NULL);
     if (!r->from_last_good) {
         forget_refused(c);
         condition_clear(&c->conditions, CONDITION_LAST_GOOD);
     }
     log_problems(&c->generation->loaded->problems);
-    log_event(LOG_NOTICE, "config_loaded",
-              LOG_FIELDS(log_cstr("sha256", c->generation->loaded->sha256),
-                         log_int("names", (int64_t)c->generation->desired->count),
-                         log_str("ca", c->generation->desired->ca.directory)));
+    happening_tell(HAPPENING_CONFIG_LOADED,
+                   FIELDS(field_cstr("sha256", c->generation->loaded->sha256),
+                          field_int("names", (int64_t)c->generation->desired->count),
+                          field_str("ca", c->generation->desired->ca.directory)));
     if (has_changed)
         pass_forgive(
             &c->pass,
@@ -295,8 +296,8 @@ static void take_approval(struct control *c, struct reload *r)
         if (r->outcome != RELOAD_READY && r->outcome != RELOAD_SWEPT)
             c->wants_sweep = true;
         if (c->approval->plan.count)
-            log_event(LOG_NOTICE, "plan_approved",
-                      LOG_FIELDS(log_int("actions", count_approved(&c->approval->plan))));
+            happening_tell(HAPPENING_PLAN_APPROVED,
+                           FIELDS(field_int("actions", count_approved(&c->approval->plan))));
     }
     c->state.approved = c->approval ? &c->approval->plan : &nothing_approved;
 }
@@ -310,7 +311,7 @@ static void log_held(const struct control *c)
     for (size_t i = 0; plan && c->state.approved && i < plan->count; i++)
         count += plan->items[i].reason == REASON_APPROVAL;
     if (count)
-        log_event(LOG_NOTICE, "approval_awaited", LOG_FIELDS(log_int("names", (int64_t)count)));
+        happening_tell(HAPPENING_APPROVAL_AWAITED, FIELDS(field_int("names", (int64_t)count)));
 }
 
 /* Once for each change too: what will never be done as things stand, and so is never tried. */
@@ -325,14 +326,14 @@ static void log_blocked(const struct plan *plan, int64_t now)
         if (a->action != PLAN_BLOCK || count++ >= INTAKE_BLOCKED_LOGGED)
             continue;
         plan_reason_print(a, now, &why);
-        log_event(LOG_WARN, "certificate_blocked",
-                  LOG_FIELDS(log_str("name", a->subject.name), log_str("because", buf_view(&why))));
+        happening_tell(HAPPENING_CERTIFICATE_BLOCKED, FIELDS(field_str("name", a->subject.name),
+                                                             field_str("because", buf_view(&why))));
         buf_free(&why);
     }
     if (count > INTAKE_BLOCKED_LOGGED)
-        log_event(LOG_WARN, "certificates_blocked",
-                  LOG_FIELDS(log_int("names", (int64_t)count),
-                             log_int("not_listed", (int64_t)(count - INTAKE_BLOCKED_LOGGED))));
+        happening_tell(HAPPENING_CERTIFICATES_BLOCKED,
+                       FIELDS(field_int("names", (int64_t)count),
+                              field_int("not_listed", (int64_t)(count - INTAKE_BLOCKED_LOGGED))));
 }
 
 static void look_again(struct control *c)
@@ -380,7 +381,7 @@ void intake_take(struct control *c, struct reload *r)
         tell_of_plan(c, c->plan.plan, r->now);
         break;
     case RELOAD_FAILED:
-        log_failure(LOG_ERROR, "reload_failed", &r->error, NULL);
+        happening_tell_error(HAPPENING_RELOAD_FAILED, &r->error, NULL);
         break;
     }
 }

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "reconciler/base/clock.h"
-#include "reconciler/base/log.h"
+#include "reconciler/base/happening.h"
 #include "reconciler/control/issuer.h"
 #include "reconciler/control/journal.h"
 #include "reconciler/control/step.h"
@@ -94,11 +94,12 @@ static size_t admissible(const struct issuance *i)
 
 static void log_begun(const struct task *t)
 {
-    const struct log_field fields[] = {
-        log_str("name", t->subject.name), log_str("ca", task_ca(t)->directory),
-        t->url ? log_cstr("resumed_order", t->url) : LOG_END, LOG_END};
+    const struct field fields[] = {
+        field_str("name", t->subject.name), field_str("ca", task_ca(t)->directory),
+        t->url ? field_cstr("resumed_order", t->url) : FIELD_END, FIELD_END};
 
-    log_event(LOG_NOTICE, t->is_renewal ? "certificate_renewing" : "certificate_ordering", fields);
+    happening_tell(t->is_renewal ? HAPPENING_CERTIFICATE_RENEWING : HAPPENING_CERTIFICATE_ORDERING,
+                   fields);
 }
 
 /* The next one for a batch that `first` began: visitors' names go among themselves. */

@@ -5,7 +5,7 @@
 #include <sys/queue.h>
 
 #include "reconciler/base/arena.h"
-#include "reconciler/base/log.h"
+#include "reconciler/base/happening.h"
 #include "reconciler/io/job.h"
 #include "reconciler/storage/storage.h"
 #include "reconciler/storage/value.h"
@@ -258,7 +258,7 @@ void journal_deliver(struct journal *j)
         if (x->done)
             x->done(x->context, x->failed ? &x->error : NULL);
         else if (x->failed)
-            log_failure(LOG_ERROR, "storage_write_failed", &x->error, NULL);
+            happening_tell_error(HAPPENING_STORAGE_WRITE_FAILED, &x->error, NULL);
         entry_free(x);
     }
     if (j->owes_vanished)

@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "reconciler/base/clock.h"
-#include "reconciler/base/log.h"
+#include "reconciler/base/happening.h"
 #include "reconciler/base/value.h"
 #include "reconciler/control/condition.h"
 #include "reconciler/control/issuance.h"
@@ -106,10 +106,10 @@ void outcome_tell(struct pass *p, const struct value *v, const struct error *e, 
 
     clock_print(at, next);
     breaker_explain(&p->breaker, at, now);
-    log_failure(LOG_WARN, in_vain ? "certificate_needless" : "certificate_failed", e,
-                LOG_FIELDS(log_str("name", v->subject.name),
-                           log_int("failures", v->u.failure.count),
-                           log_cstr("next_attempt", next)));
+    happening_tell_error(in_vain ? HAPPENING_CERTIFICATE_NEEDLESS : HAPPENING_CERTIFICATE_FAILED, e,
+                         FIELDS(field_str("name", v->subject.name),
+                                field_int("failures", v->u.failure.count),
+                                field_cstr("next_attempt", next)));
     if (in_vain) {
         snprintf(text, sizeof(text), "%.100s: %.300s; next try at %s", v->subject.name.ptr,
                  e->message, next);

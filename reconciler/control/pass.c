@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "reconciler/base/clock.h"
-#include "reconciler/base/log.h"
+#include "reconciler/base/happening.h"
 #include "reconciler/base/sent.h"
 #include "reconciler/base/vec.h"
 #include "reconciler/control/demands.h"
@@ -53,10 +53,10 @@ static void log_stored(const struct pass *p, struct subject subject)
 
     if (!n || !n->credential)
         return;
-    log_event(
-        LOG_NOTICE, "certificate_stored",
-        LOG_FIELDS(log_str("name", subject.name), log_str("issuer", n->managed.issuer),
-                   log_cstr("not_after", clock_print(n->credential->facts.not_after, until))));
+    happening_tell(
+        HAPPENING_CERTIFICATE_STORED,
+        FIELDS(field_str("name", subject.name), field_str("issuer", n->managed.issuer),
+               field_cstr("not_after", clock_print(n->credential->facts.not_after, until))));
 }
 
 static void due_now(struct pass *p, struct subject subject)
@@ -64,7 +64,7 @@ static void due_now(struct pass *p, struct subject subject)
     struct store_name *n = store_find(p->state->store, subject);
 
     if (n && store_due_set(p->state->store, n, clock_now()))
-        log_event(LOG_ERROR, "due_failed", LOG_FIELDS(log_str("name", subject.name)));
+        happening_tell_of(HAPPENING_DUE_FAILED, subject.name);
 }
 
 /* What was to be recorded is durable, or is not: either way the subject is decided again. */
@@ -88,8 +88,7 @@ static void on_recorded(void *context, const struct error *e)
     else
         pass_name(x->pass, subject, clock_now());
     if (!had_overridden && index_overrides(x->pass->state->index, subject.name))
-        log_event(LOG_NOTICE, "declared_certificate_overridden",
-                  LOG_FIELDS(log_str("name", subject.name)));
+        happening_tell_of(HAPPENING_DECLARED_CERTIFICATE_OVERRIDDEN, subject.name);
     free(x);
 }
 
@@ -100,7 +99,7 @@ static void record(struct pass *p, const struct value *values, size_t count, str
     if (x && journal_put(p->journal, values, count, on_recorded, x, &e) == 0)
         return;
     error_memory(&e);
-    log_failure(LOG_CRIT, "record_failed", &e, LOG_FIELDS(log_str("name", values[0].subject.name)));
+    happening_tell_error_of(HAPPENING_RECORD_FAILED, &e, values[0].subject.name);
     if (x && x->closes_order)
         issuance_close(p->issuance, x->subject);
     if (x)
@@ -131,8 +130,8 @@ static void set_active(struct pass *p, struct subject subject, bool active)
     if (!n || !store_credential_value(p->state->store, n, &v))
         return;
     v.u.credential.managed.active = active;
-    log_event(LOG_NOTICE, active ? "certificate_adopted" : "certificate_retired",
-              LOG_FIELDS(log_str("name", subject.name)));
+    happening_tell_of(active ? HAPPENING_CERTIFICATE_ADOPTED : HAPPENING_CERTIFICATE_RETIRED,
+                      subject.name);
     record(p, &v, 1, errand_new(p, subject));
 }
 
@@ -149,7 +148,7 @@ static void put_off(struct pass *p, struct subject subject, int64_t at)
     struct store_name *n = store_need(p->state->store, subject);
 
     if (!n || pass_set_date(p->state, n, at)) {
-        log_event(LOG_ERROR, "due_failed", LOG_FIELDS(log_str("name", subject.name)));
+        happening_tell_of(HAPPENING_DUE_FAILED, subject.name);
         return;
     }
     store_limit_set(n, at);
@@ -184,7 +183,7 @@ static bool fits(struct pass *p, const struct action *a, int64_t now)
     if (n)
         store_limit_set(n, 0);
     if (budget_take(p->budget, &request, now, &e))
-        log_failure(LOG_ERROR, "budget_failed", &e, LOG_FIELDS(log_str("name", a->subject.name)));
+        happening_tell_error_of(HAPPENING_BUDGET_FAILED, &e, a->subject.name);
     return true;
 }
 
@@ -203,7 +202,7 @@ static void order(struct pass *p, const struct action *a, int64_t now)
         p->generation->policy.account_limited_until > now)
         issuance_retry(p->issuance);
     if (issuance_want(p->issuance, &wish, &e))
-        log_failure(LOG_ERROR, "order_failed", &e, LOG_FIELDS(log_str("name", a->subject.name)));
+        happening_tell_error_of(HAPPENING_ORDER_FAILED, &e, a->subject.name);
 }
 
 /* Looked at again at the action's time, and when the certificate begins or ends: the declared one
@@ -249,7 +248,7 @@ static void carry_out(struct pass *p, const struct action *a, int64_t now)
         if (a->reason != REASON_ORDER_OPEN)
             issuance_unwant(p->issuance, a->subject);
         if (set_due(p->state, a, now))
-            log_event(LOG_ERROR, "due_failed", LOG_FIELDS(log_str("name", a->subject.name)));
+            happening_tell_of(HAPPENING_DUE_FAILED, a->subject.name);
         break;
     case PLAN_ACTION_COUNT:
         break;
@@ -350,7 +349,7 @@ static void decide(struct pass *p, struct subject subject, int64_t now, struct d
     d->action = generation_decide(p->state, p->generation, &d->which, now);
     if (d->action.action != PLAN_NOTHING &&
         generation_serve(p->state, p->generation, &d->action, now, &e))
-        log_failure(LOG_ERROR, "serve_failed", &e, LOG_FIELDS(log_str("name", subject.name)));
+        happening_tell_error_of(HAPPENING_SERVE_FAILED, &e, subject.name);
 }
 
 static void act_on(struct pass *p, const struct decided *d, struct subject subject, int64_t now)
@@ -481,9 +480,9 @@ static void record_next(struct pass *p, const struct issuance_result *r, const s
     values[1] = gone_value(VALUE_FAILURE, r);
     if (in_vain->kind)
         values[1] = outcome_value(p->state->store, r, in_vain, now);
-    log_event(LOG_NOTICE, "certificate_early",
-              LOG_FIELDS(log_str("name", r->subject.name),
-                         log_cstr("not_before", clock_print(c->facts.not_before, from))));
+    happening_tell(HAPPENING_CERTIFICATE_EARLY,
+                   FIELDS(field_str("name", r->subject.name),
+                          field_cstr("not_before", clock_print(c->facts.not_before, from))));
     if (x)
         x->closes_order = true;
     record(p, values, ARRAY_LENGTH(values), x);
@@ -530,7 +529,7 @@ static void count_failure(struct pass *p, struct subject subject, int64_t now)
     struct error e;
 
     if (p->budget && budget_record(p->budget, &event, 1, &e))
-        log_failure(LOG_ERROR, "budget_failed", &e, LOG_FIELDS(log_str("name", subject.name)));
+        happening_tell_error_of(HAPPENING_BUDGET_FAILED, &e, subject.name);
 }
 
 void pass_failed(struct pass *p, const struct issuance_result *r, const struct error *e,
@@ -578,8 +577,8 @@ static void waive(struct pass *p, const struct store_name *n)
         x->is_retry = true;
         p->retries++;
     }
-    log_event(LOG_NOTICE, "retry_asked",
-              LOG_FIELDS(log_str("name", n->subject.name), log_int("failures", v.u.failure.count)));
+    happening_tell(HAPPENING_RETRY_ASKED, FIELDS(field_str("name", n->subject.name),
+                                                 field_int("failures", v.u.failure.count)));
     v.u.failure.waived = true;
     breaker_explain(&p->breaker, clock_now(), clock_now());
     record(p, &v, 1, x);

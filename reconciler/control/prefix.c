@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "reconciler/base/channel.h"
-#include "reconciler/base/log.h"
+#include "reconciler/base/happening.h"
 #include "reconciler/control/daemon.h"
 #include "reconciler/control/issuance.h"
 #include "reconciler/control/journal.h"
@@ -180,7 +180,7 @@ static void ask_for_folder(const struct control *c)
     struct error e;
 
     if (channel_send(c->options->supervisor, &m, -1, &e) < 0)
-        log_failure(LOG_ERROR, "supervisor_unreachable", &e, NULL);
+        happening_tell_error(HAPPENING_SUPERVISOR_UNREACHABLE, &e, NULL);
 }
 
 static void on_restored(void *context)
@@ -207,8 +207,8 @@ static void on_restored(void *context)
         c->care.has_vanished = false;
         /* It may also have come back by itself. */
         if (c->care.is_gone)
-            log_event(LOG_WARN, "storage_written_anew",
-                      LOG_FIELDS(log_cstr("because", c->care.error.message)));
+            happening_tell(HAPPENING_STORAGE_WRITTEN_ANEW,
+                           FIELDS(field_cstr("because", c->care.error.message)));
         status_renew_socket(c->status);
         c->wants_reload = c->is_forced = true; /* the last good file is written with it */
         probe(c);

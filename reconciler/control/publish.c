@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "reconciler/base/clock.h"
-#include "reconciler/base/log.h"
+#include "reconciler/base/happening.h"
 #include "reconciler/base/vec.h"
 #include "reconciler/control/fleet.h"
 #include "reconciler/io/job.h"
@@ -113,7 +113,7 @@ static int build_credentials(struct publisher *p, struct error *e)
     if (entry)
         index_rebind(p->options.index, entry->mapped);
     else if (index_give_back(p->options.index, changes))
-        log_failure(LOG_CRIT, "publish_lost_changes", e, NULL);
+        happening_tell_error(HAPPENING_PUBLISH_LOST_CHANGES, e, NULL);
     index_changes_free(changes);
     return entry ? 0 : -1;
 }
@@ -226,7 +226,7 @@ static void start_merge(struct publisher *p)
     error_memory(&p->merge.error);
     p->is_merging = false;
     if (stack_merge_end(p->stack, &p->merge, &entry, &e))
-        log_failure(LOG_ERROR, "merge_failed", &e, NULL);
+        happening_tell_error(HAPPENING_MERGE_FAILED, &e, NULL);
 }
 
 uint64_t publish_announce(struct publisher *p, struct error *e)
@@ -262,7 +262,7 @@ void publish_deliver(struct publisher *p)
         return;
     p->merge_finished = p->is_merging = false;
     if (stack_merge_end(p->stack, &p->merge, &entry, &e)) {
-        log_failure(LOG_ERROR, "merge_failed", &e, NULL);
+        happening_tell_error(HAPPENING_MERGE_FAILED, &e, NULL);
         return;
     }
     if (entry)

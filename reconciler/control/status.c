@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "reconciler/base/json_out.h"
-#include "reconciler/base/log.h"
+#include "reconciler/base/happening.h"
 #include "reconciler/serve/http1.h"
 #include "reconciler/serve/http_conn.h"
 #include "reconciler/serve/http_listener.h"
@@ -95,8 +95,7 @@ static void answer(struct status *s, const struct waiting *w)
         reply_message(w->conn, 503, "draining", NULL);
         return;
     }
-    status =
-        s->options.source.print(s->options.source.context, w->page, str_from(w->name), &body);
+    status = s->options.source.print(s->options.source.context, w->page, str_from(w->name), &body);
     if (body.failed)
         reply_message(w->conn, 500, "An unexpected error occurred", NULL);
     else
@@ -174,8 +173,7 @@ static void handle(void *context, struct http_conn *conn, const struct http1_req
     else if (page == STATUS_PAGE_RETRY && is_post)
         post_retry(s, conn, request->body);
     else if (!is_get || page == STATUS_PAGE_RETRY)
-        reply_message(conn, 405, "Method not allowed",
-                      allowed[page] ? allowed[page] : "GET, HEAD");
+        reply_message(conn, 405, "Method not allowed", allowed[page] ? allowed[page] : "GET, HEAD");
     else
         answer_soon(s, &(struct waiting){.conn = conn, .page = page});
 }
@@ -232,12 +230,12 @@ static void accepted(void *context, int fd, const struct sockaddr *peer, socklen
     const struct http_conn_options options = {.fd = fd, .peer = peer, .peer_len = peer_len};
 
     if (!is_peer_allowed(fd, peer)) {
-        log_event(LOG_WARN, "control_socket_refused", NULL);
+        happening_tell(HAPPENING_CONTROL_SOCKET_REFUSED, NULL);
         close(fd);
         return;
     }
     if (http_conn_open(s->server, &options))
-        log_event(LOG_WARN, "status_connection_refused", NULL);
+        happening_tell(HAPPENING_STATUS_CONNECTION_REFUSED, NULL);
 }
 
 /* Bound through the directory's descriptor: a prefix may be longer than a socket address. */
@@ -281,7 +279,7 @@ static int listen_on_socket(struct status *s, struct error *e)
 
     if (open_socket(s, &why) == 0)
         return listen_on(s, s->socket) ? error_memory(e) : 0;
-    log_failure(LOG_WARN, "control_socket_missing", &why, NULL);
+    happening_tell_error(HAPPENING_CONTROL_SOCKET_MISSING, &why, NULL);
     if (s->socket >= 0)
         close(s->socket);
     s->socket = -1;
@@ -305,7 +303,7 @@ void status_renew_socket(struct status *s)
     if (s->prefix >= 0)
         close(s->prefix);
     if (listen_on_socket(s, &e))
-        log_failure(LOG_WARN, "control_socket_missing", &e, NULL);
+        happening_tell_error(HAPPENING_CONTROL_SOCKET_MISSING, &e, NULL);
     if (s->socket < 0)
         return;
     first = s->listeners[0];

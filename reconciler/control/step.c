@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "reconciler/base/clock.h"
-#include "reconciler/base/log.h"
+#include "reconciler/base/happening.h"
 #include "reconciler/base/sent.h"
 #include "reconciler/control/journal.h"
 #include "reconciler/io/httpc.h"
@@ -74,7 +74,7 @@ static void take_back(struct task *t)
     discount(t, false);
     if (task_sent_value(t, task_ca(t), &times, &v) ||
         journal_put(i->options.journal, &v, 1, NULL, NULL, &e))
-        log_event(LOG_WARN, "order_counted", LOG_FIELDS(log_str("name", t->subject.name)));
+        happening_tell_of(HAPPENING_ORDER_COUNTED, t->subject.name);
     buf_free(&times);
 }
 
@@ -219,8 +219,8 @@ static void save_url(struct task *t)
 {
     free(t->url);
     t->url = str_dup(acme_order_url(t->order));
-    log_event(LOG_INFO, "order_created",
-              LOG_FIELDS(log_str("name", t->subject.name), log_cstr("order", t->url)));
+    happening_tell(HAPPENING_ORDER_CREATED,
+                   FIELDS(field_str("name", t->subject.name), field_cstr("order", t->url)));
     save(t);
 }
 
@@ -251,9 +251,9 @@ static void tell_trouble(struct task *t)
     free(t->trouble);
     t->trouble = e ? str_dup(words) : NULL;
     if (e)
-        log_event(LOG_WARN, "validation_troubled",
-                  LOG_FIELDS(log_str("name", t->subject.name), log_cstr("error", e->message),
-                             log_cstr("order", t->url)));
+        happening_tell(HAPPENING_VALIDATION_TROUBLED,
+                       FIELDS(field_str("name", t->subject.name), field_cstr("error", e->message),
+                              field_cstr("order", t->url)));
 }
 
 /* The order's next step. False: it lacks a nonce or the account, and so will all others. */

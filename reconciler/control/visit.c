@@ -1,6 +1,6 @@
 #include "reconciler/control/visit.h"
 
-#include "reconciler/base/log.h"
+#include "reconciler/base/happening.h"
 #include "reconciler/base/vec.h"
 #include "reconciler/control/demands.h"
 #include "reconciler/control/issuance.h"
@@ -44,7 +44,7 @@ static void hear(struct pass *p, struct str name, int64_t now)
     if (is_known || !demands_accept(p->demands, name, now))
         return;
     if (!n || !n->last_seen_at)
-        log_event(LOG_NOTICE, "name_demanded", LOG_FIELDS(log_str("name", name)));
+        happening_tell_of(HAPPENING_NAME_DEMANDED, name);
     pass_record(p, &v, 1);
 }
 
@@ -74,8 +74,7 @@ void visit_restore(struct pass *p, int64_t now)
         if (names[i]->last_seen_at <= (names[i]->credential ? now - DEMANDS_DOMAIN_SECONDS : 0))
             continue;
         if (restore(p, names[i], now))
-            log_event(LOG_ERROR, "demand_not_counted",
-                      LOG_FIELDS(log_str("name", names[i]->subject.name)));
+            happening_tell_of(HAPPENING_DEMAND_NOT_COUNTED, names[i]->subject.name);
     }
     visit_review(p, now);
 }
@@ -112,13 +111,13 @@ void visit_forget(struct pass *p, struct str name, int64_t now)
         return;
     if (now < observe_demanded_until(n)) {
         if (pass_set_date(p->state, n, 0))
-            log_event(LOG_ERROR, "due_failed", LOG_FIELDS(log_str("name", name)));
+            happening_tell_of(HAPPENING_DUE_FAILED, name);
         return;
     }
     for (size_t i = 0; i < ARRAY_LENGTH(kinds); i++)
         if (kinds[i](p->state->store, n, &gone[count]))
             gone[count++].gone = true;
-    log_event(LOG_INFO, "demand_forgotten", LOG_FIELDS(log_str("name", name)));
+    happening_tell_of(HAPPENING_DEMAND_FORGOTTEN, name);
     demands_end(p->demands, name);
     pass_record(p, gone, count);
 }

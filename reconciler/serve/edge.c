@@ -10,7 +10,7 @@
 #include "http_conn.h"
 #include "http_listener.h"
 #include "reconciler/base/clock.h"
-#include "reconciler/base/log.h"
+#include "reconciler/base/happening.h"
 #include "reply.h"
 #include "seen.h"
 #include "tls.h"
@@ -350,8 +350,8 @@ static void start_accepting(struct edge *edge)
             continue;
         door->accepting = http_listener_new(&options);
         if (!door->accepting)
-            log_event(LOG_ERROR, "listener_failed",
-                      LOG_FIELDS(log_int("port", door->listener->port)));
+            happening_tell(HAPPENING_LISTENER_FAILED,
+                           FIELDS(field_int("port", door->listener->port)));
     }
 }
 

@@ -7,7 +7,7 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 
-#include "reconciler/base/log.h"
+#include "reconciler/base/happening.h"
 
 struct http_listener {
     struct http_listener_options options;
@@ -29,7 +29,8 @@ static void pause_accepting(struct http_listener *l, int error)
     event_del(&l->readable);
     event_add(&l->resume, &pause);
     error_errno(&e, ERROR_IO, error, "accept");
-    log_failure(LOG_WARN, "accept_paused", &e, LOG_FIELDS(log_int("ms", HTTP_LISTENER_PAUSE_MS)));
+    happening_tell_error(HAPPENING_ACCEPT_PAUSED, &e,
+                         FIELDS(field_int("ms", HTTP_LISTENER_PAUSE_MS)));
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *context)

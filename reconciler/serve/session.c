@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "reconciler/base/clock.h"
-#include "reconciler/base/log.h"
+#include "reconciler/base/happening.h"
 #include "reconciler/snapshot/segment.h"
 #include "view.h"
 
@@ -164,19 +164,19 @@ static void take_segment(struct session *s, const struct channel_message *m, int
     if (find(s, m->u.segment.id))
         return;
     if (fd < 0 || s->held_count == SESSION_SEGMENTS_MAX) {
-        log_event(LOG_ERROR, "segment_refused",
-                  LOG_FIELDS(log_int("id", (int64_t)m->u.segment.id)));
+        happening_tell(HAPPENING_SEGMENT_REFUSED,
+                       FIELDS(field_int("id", (int64_t)m->u.segment.id)));
         return;
     }
     segment = segment_map(fd, &locked, &e);
     if (!segment) {
-        log_failure(LOG_ERROR, "segment_refused", &e,
-                    LOG_FIELDS(log_int("id", (int64_t)m->u.segment.id)));
+        happening_tell_error(HAPPENING_SEGMENT_REFUSED, &e,
+                             FIELDS(field_int("id", (int64_t)m->u.segment.id)));
         return;
     }
     if (!locked && !s->has_warned_lock) {
         s->has_warned_lock = true;
-        log_event(LOG_WARN, "keys_not_locked", LOG_FIELDS(log_cstr("limit", "RLIMIT_MEMLOCK")));
+        happening_tell(HAPPENING_KEYS_NOT_LOCKED, FIELDS(field_cstr("limit", "RLIMIT_MEMLOCK")));
     }
     s->held[s->held_count++] = (struct held){.id = m->u.segment.id, .segment = segment};
 }
@@ -208,9 +208,9 @@ static void take_manifest(struct session *s, const struct channel_message *m)
             view_add(view, segment);
             continue;
         }
-        log_event(LOG_WARN, "manifest_refused",
-                  LOG_FIELDS(log_int("generation", (int64_t)m->u.manifest.generation),
-                             log_int("missing", (int64_t)m->u.manifest.ids[i])));
+        happening_tell(HAPPENING_MANIFEST_REFUSED,
+                       FIELDS(field_int("generation", (int64_t)m->u.manifest.generation),
+                              field_int("missing", (int64_t)m->u.manifest.ids[i])));
         view_free(view);
         view = NULL;
     }
@@ -255,7 +255,7 @@ static void take_message(struct session *s, struct channel_message *m, int fd)
         o->answered(o->context, str_from(m->u.token.token), str_from(m->u.token.answer));
         break;
     default:
-        log_event(LOG_WARN, "channel_message_unexpected", LOG_FIELDS(log_int("type", m->type)));
+        happening_tell(HAPPENING_CHANNEL_MESSAGE_UNEXPECTED, FIELDS(field_int("type", m->type)));
     }
 }
 
@@ -278,8 +278,8 @@ static void sort_message(struct session *s, struct channel_message *m, int *fd)
 {
     if (m->type == 0) {
         if (!s->has_warned_format)
-            log_event(LOG_ERROR, "channel_format_foreign",
-                      LOG_FIELDS(log_int("format", m->format)));
+            happening_tell(HAPPENING_CHANNEL_FORMAT_FOREIGN,
+                           FIELDS(field_int("format", m->format)));
         s->has_warned_format = true;
         return;
     }
@@ -309,7 +309,7 @@ static void on_readable(evutil_socket_t channel, short what, void *context)
     explicit_bzero(&m, sizeof(m)); /* ticket keys pass through it */
     if (got >= 0)
         return;
-    log_failure(LOG_ERROR, "channel_broken", &e, LOG_FIELDS(log_cstr("peer", "control")));
+    happening_tell_error(HAPPENING_CHANNEL_BROKEN, &e, FIELDS(field_cstr("peer", "control")));
     if (e.kind != ERROR_PROTOCOL)
         event_del(&s->readable); /* what is mapped is served on */
 }

@@ -10,7 +10,7 @@
 
 #include "parsed.h"
 #include "reconciler/base/clock.h"
-#include "reconciler/base/log.h"
+#include "reconciler/base/happening.h"
 #include "recent.h"
 #include "view.h"
 
@@ -173,7 +173,7 @@ static void complain(struct tls *t, const struct view_choice *choice, const stru
     if (recent_has(t->failures, name, now))
         return;
     recent_mark(t->failures, name, now);
-    log_failure(LOG_ERROR, "certificate_unusable", e, LOG_FIELDS(log_str("name", name)));
+    happening_tell_error_of(HAPPENING_CERTIFICATE_UNUSABLE, e, name);
 }
 
 static int use_credential(struct tls *t, SSL *ssl, struct str name,

@@ -97,7 +97,7 @@ static void drain(struct worker *w, bool is_quick)
     if (w->is_draining && !is_quick)
         return;
     if (!w->is_draining)
-        log_event(LOG_INFO, "worker_drains", LOG_FIELDS(log_int("slot", w->options->slot)));
+        happening_tell(HAPPENING_WORKER_DRAINS, FIELDS(field_int("slot", w->options->slot)));
     event_add(&w->bound, &in);
     edge_drain(w->edge, is_quick);
     if (!w->is_draining)
@@ -118,7 +118,7 @@ static void on_bound(evutil_socket_t fd, short what, void *context)
 
     (void)fd;
     (void)what;
-    log_event(LOG_NOTICE, "worker_drain_cut", LOG_FIELDS(log_int("slot", w->options->slot)));
+    happening_tell(HAPPENING_WORKER_DRAIN_CUT, FIELDS(field_int("slot", w->options->slot)));
     event_base_loopbreak(w->base);
 }
 
@@ -145,7 +145,7 @@ static void on_lifeline(evutil_socket_t fd, short what, void *context)
 
     (void)fd;
     (void)what;
-    log_event(LOG_NOTICE, "supervisor_gone", LOG_FIELDS(log_int("slot", w->options->slot)));
+    happening_tell(HAPPENING_SUPERVISOR_GONE, FIELDS(field_int("slot", w->options->slot)));
     event_base_loopbreak(w->base);
 }
 
@@ -266,7 +266,7 @@ int worker_run(const struct worker_options *options)
     int code = 1;
 
     if (set_up(&w, &e)) {
-        log_failure(LOG_CRIT, "worker_failed", &e, LOG_FIELDS(log_int("slot", options->slot)));
+        happening_tell_error(HAPPENING_WORKER_FAILED, &e, FIELDS(field_int("slot", options->slot)));
     } else {
         event_base_dispatch(w.base);
         code = 0;

@@ -1,7 +1,7 @@
 #include "cover.h"
 
 #include "reconciler/base/channel.h"
-#include "reconciler/base/log.h"
+#include "reconciler/base/happening.h"
 
 /* Who may cover in this slot: its worker, or the old binary's one. */
 struct coverer {
@@ -70,8 +70,8 @@ static bool cover(struct crew *c, size_t slot)
         if (!is_done && !s->cover_sent)
             continue;
         s->cover_pid = who.pid;
-        log_event(LOG_INFO, "slot_covered",
-                  LOG_FIELDS(log_int("slot", (int64_t)slot), log_int("by_pid", who.pid)));
+        happening_tell(HAPPENING_SLOT_COVERED,
+                       FIELDS(field_int("slot", (int64_t)slot), field_int("by_pid", who.pid)));
     }
     return is_done;
 }

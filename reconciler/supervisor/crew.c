@@ -98,7 +98,7 @@ int crew_find_programs(struct crew *c, struct error *e)
     snprintf(beside, sizeof(beside), "%s" WATCH_PROGRAM, path);
     c->watch_program = open(beside, O_PATH | O_CLOEXEC);
     if (c->watch_program < 0)
-        log_event(LOG_WARN, "watcher_missing", LOG_FIELDS(log_cstr("program", beside)));
+        happening_tell(HAPPENING_WATCHER_MISSING, FIELDS(field_cstr("program", beside)));
     return privilege_find(&c->worker_user, c->settings.nginx_user, e) ||
                    privilege_find_own(&c->own_user, c->settings.acme_user, e)
                ? -1
@@ -180,7 +180,7 @@ void crew_renew_prefix(const struct crew *c)
     struct error e;
 
     if (own_prefix(c, &e))
-        log_failure(LOG_DEBUG, "prefix_missing", &e, NULL);
+        happening_tell_error(HAPPENING_PREFIX_MISSING, &e, NULL);
 }
 
 int crew_open(struct crew *c, struct error *e)
@@ -222,8 +222,8 @@ static int start(struct crew_process *p, struct child *child, const char *verb, 
     buf_free(&list);
     if (rc == 0) {
         restart_started(&p->restart, now_ms);
-        log_event(LOG_INFO, "child_started",
-                  LOG_FIELDS(log_cstr("child", child->name), log_int("child_pid", p->pid)));
+        happening_tell(HAPPENING_CHILD_STARTED,
+                       FIELDS(field_cstr("child", child->name), field_int("child_pid", p->pid)));
     }
     return rc;
 }
@@ -333,8 +333,8 @@ int crew_start_watcher(struct crew *c, int64_t now_ms, struct error *e)
         rc = child_start(&child, &c->watcher.pid, e);
     if (rc == 0 && c->watcher.pid) {
         restart_started(&c->watcher.restart, now_ms);
-        log_event(LOG_INFO, "child_started",
-                  LOG_FIELDS(log_cstr("child", child.name), log_int("child_pid", c->watcher.pid)));
+        happening_tell(HAPPENING_CHILD_STARTED, FIELDS(field_cstr("child", child.name),
+                                                       field_int("child_pid", c->watcher.pid)));
     }
     free(arguments);
     free(approved);

@@ -193,9 +193,9 @@ static int settle(struct settings_listens *list, struct error *e)
         if (!is_numeric(l))
             rc = append_resolved(out, l, e);
         else if (l->is_default && is_ipv6(l) && !is_possible(l))
-            log_event(LOG_NOTICE, "listener_skipped",
-                      LOG_FIELDS(log_cstr("address", l->address), log_int("port", l->port),
-                                 log_cstr("because", "this machine has no IPv6")));
+            happening_tell(HAPPENING_LISTENER_SKIPPED,
+                           FIELDS(field_cstr("address", l->address), field_int("port", l->port),
+                                  field_cstr("because", "this machine has no IPv6")));
         else
             rc = append(out, l, e);
     }
@@ -320,9 +320,9 @@ static void log_list(const struct settings_listens *list, const char *purpose)
 {
     for (size_t i = 0; i < list->count; i++) {
         const struct settings_listen *l = &list->items[i];
-        log_event(LOG_NOTICE, "listening",
-                  LOG_FIELDS(log_cstr("address", l->address), log_int("port", l->port),
-                             log_bool("ssl", l->ssl), log_cstr("for", purpose)));
+        happening_tell(HAPPENING_LISTENING,
+                       FIELDS(field_cstr("address", l->address), field_int("port", l->port),
+                              field_bool("ssl", l->ssl), field_cstr("for", purpose)));
     }
 }
 

@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "reconciler/base/log.h"
+#include "reconciler/base/happening.h"
 #include "reconciler/base/str.h"
 
 #define FALLBACK_USER "nobody"
@@ -273,9 +273,9 @@ static int hand_over(struct handing *h, int fd, const struct stat *st, struct er
     if (give(h, fd) || shut(h, fd, st))
         return error_errno(e, ERROR_IO, errno, "prefix: cannot give %s away", h->prefix);
     if (h->from != 0)
-        log_event(LOG_NOTICE, "prefix_taken_over",
-                  LOG_FIELDS(log_cstr("prefix", h->prefix), log_int("from", h->from),
-                             log_int("to", h->privilege->uid)));
+        happening_tell(HAPPENING_PREFIX_TAKEN_OVER,
+                       FIELDS(field_cstr("prefix", h->prefix), field_int("from", h->from),
+                              field_int("to", h->privilege->uid)));
     return 0;
 }
 

@@ -14,7 +14,7 @@
 #include "reconciler/base/channel.h"
 #include "reconciler/base/clock.h"
 #include "reconciler/base/descriptor.h"
-#include "reconciler/base/log.h"
+#include "reconciler/base/happening.h"
 #include "reconciler/supervisor.h"
 
 #define PROGRAM_NAME "reconcert"
@@ -27,12 +27,12 @@ void upgrade_fini(struct upgrade *u)
 
 static void refuse(const char *why)
 {
-    log_event(LOG_ERROR, "upgrade_refused", LOG_FIELDS(log_cstr("because", why)));
+    happening_tell(HAPPENING_UPGRADE_REFUSED, FIELDS(field_cstr("because", why)));
 }
 
 static void report(const struct error *e)
 {
-    log_failure(LOG_ERROR, "upgrade_failed", e, NULL);
+    happening_tell_error(HAPPENING_UPGRADE_FAILED, e, NULL);
 }
 
 /* ---- the old binary's part ---- */
@@ -94,7 +94,7 @@ void upgrade_begin(struct upgrade *u, struct crew *c)
         refuse("one is going on");
         return;
     }
-    log_event(LOG_NOTICE, "upgrade_begins", LOG_FIELDS(log_cstr("program", c->path)));
+    happening_tell(HAPPENING_UPGRADE_BEGINS, FIELDS(field_cstr("program", c->path)));
     if (pack(&parcel, c, true, &e) == 0) {
         const struct child child = {.name = "the new binary",
                                     .program = -1,
@@ -151,7 +151,7 @@ static void begin_next_slot(struct upgrade *u, struct crew *c)
         u->next_slot++;
     if (u->next_slot == c->slot_count) {
         u->stage = UPGRADE_NONE;
-        log_event(LOG_NOTICE, "upgrade_done", NULL);
+        happening_tell(HAPPENING_UPGRADE_DONE, NULL);
         return;
     }
     if (!c->slots[u->next_slot].worker.pid)
@@ -215,7 +215,7 @@ bool upgrade_control_died(struct upgrade *u, struct crew *c)
 
 void upgrade_take_over(struct upgrade *u, struct crew *c)
 {
-    log_event(LOG_NOTICE, "upgrade_taken_over", LOG_FIELDS(log_cstr("program", c->path)));
+    happening_tell(HAPPENING_UPGRADE_TAKEN_OVER, FIELDS(field_cstr("program", c->path)));
     u->stage = UPGRADE_CONTROL_LEAVES;
     u->control_kill_ms = clock_steady_ms() + SUPERVISOR_DRAIN_MS;
     if (c->control.pid)

@@ -20,6 +20,7 @@
 
 #define LINES 20000 /* of 90 bytes: more than any of these holds */
 #define BOUND_MS 60000
+#define NOW 1795489020
 #define TOLD "warn log_dropped process=test lines="
 #define WORDS ((size_t)400 << 10)
 
@@ -66,9 +67,9 @@ static void play(enum kind kind, bool is_last, int says, int hears)
     if (is_last)
         log_last_words(buf_view(&words));
     for (int i = 0; !is_last && i < LINES; i++)
-        log_event(LOG_INFO, "line",
-                  LOG_FIELDS(log_int("n", i), log_cstr("more", "something to read"),
-                             log_cstr("tail", "z")));
+        happening_tell(HAPPENING_NOTE,
+                       FIELDS(field_int("n", i), field_cstr("more", "something to read"),
+                              field_cstr("tail", "z")));
     buf_free(&words);
     (void)!write(says, "d", 1);
     (void)!read(hears, &byte, 1);
@@ -210,49 +211,49 @@ static void test_file(void)
         dup2(fd, STDERR_FILENO);
         log_detach();
         log_open("test", LOG_INFO, LOG_JSON);
-        log_event(LOG_INFO, "line", NULL);
+        happening_tell(HAPPENING_NOTE, NULL);
         _exit(0);
     }
     CU_ASSERT(waitpid(pid, &status, 0) == pid && status == 0);
     CU_ASSERT_EQUAL(write(fd, "after\n", 6), 6);
     CU_ASSERT(pread(fd, text, sizeof(text) - 1, 0) > 0);
     CU_ASSERT(strncmp(text, "before\n{\"time\":", 15) == 0);
-    CU_ASSERT_PTR_NOT_NULL(strstr(text, "\"event\":\"line\",\"process\":\"test\"}\nafter\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "\"event\":\"note\",\"process\":\"test\"}\nafter\n"));
     close(fd);
 }
 
 static void test_sentences(void)
 {
-    static const struct log_field stored[] = {{.key = "name", .text = STR_INIT("a.test")},
-                                              {.key = "issuer", .text = STR_INIT("R\x1b[1m")},
-                                              {.key = "not_after",
-                                               .text = STR_INIT("2027-02-22T02:57:00Z")},
-                                              {0}};
-    static const struct log_field failed[] = {{.key = "name", .text = STR_INIT("a.test")},
-                                              {.key = "next_attempt",
-                                               .text = STR_INIT("2026-11-24T03:12:05Z")},
-                                              {0}};
-    static const struct log_field why[] = {{.key = "error", .text = STR_INIT("no route")},
-                                           {.key = "kind", .text = STR_INIT("network")},
-                                           {.key = "line", .kind = LOG_NUMBER, .number = 7},
-                                           {0}};
+    static const struct field stored[] = {
+        {.key = "name", .text = STR_INIT("a.test")},
+        {.key = "issuer", .text = STR_INIT("R\x1b[1m")},
+        {.key = "not_after", .text = STR_INIT("2027-02-22T02:57:00Z")},
+        {0}};
+    static const struct field failed[] = {
+        {.key = "name", .text = STR_INIT("a.test")},
+        {.key = "next_attempt", .text = STR_INIT("2026-11-24T03:12:05Z")},
+        {0}};
+    static const struct field why[] = {{.key = "error", .text = STR_INIT("no route")},
+                                       {.key = "kind", .text = STR_INIT("network")},
+                                       {.key = "line", .kind = FIELD_NUMBER, .number = 7},
+                                       {0}};
     static const struct {
-        struct log_happening h;
+        struct happening h;
         const char *printed;
     } rows[] = {
-        {{LOG_NOTICE, "certificate_stored", {stored}},
+        {{HAPPENING_CERTIFICATE_STORED, LOG_NOTICE, NOW, {stored}},
          "02:57:00 a.test: certificate stored, from R\\x1b[1m, until 2027-02-22"},
-        {{LOG_WARN, "certificate_failed", {failed, why}},
+        {{HAPPENING_CERTIFICATE_FAILED, LOG_WARN, NOW, {failed, why}},
          "02:57:00 warning: a.test: failed: no route; next try at 03:12:05"},
-        {{LOG_ERROR, "serve_failed", {NULL, why}},
+        {{HAPPENING_SERVE_FAILED, LOG_ERROR, NOW, {NULL, why}},
          "02:57:00 error: serve failed: no route (kind network, line 7)"},
-        {{LOG_INFO, "worker_drains", {NULL}}, "02:57:00 worker drains"},
-        {{LOG_NOTICE, "stopping", {NULL}}, "02:57:00 stopping: -"},
+        {{HAPPENING_WORKER_DRAINS, LOG_INFO, NOW, {NULL}}, "02:57:00 worker drains"},
+        {{HAPPENING_STOPPING, LOG_NOTICE, NOW, {NULL}}, "02:57:00 stopping: -"},
     };
 
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         struct buf out = BUF_INIT(1000);
-        log_sentence_print(&out, &rows[i].h, 1795489020);
+        log_sentence_print(&out, &rows[i].h);
         CU_ASSERT(str_equal_cstr(buf_view(&out), rows[i].printed));
         if (!str_equal_cstr(buf_view(&out), rows[i].printed))
             fprintf(stderr, "%.*s\n", STR_ARG(buf_view(&out)));
