@@ -15,11 +15,15 @@ struct settings;
  * Children are internal verbs of the same binary; main hands them over before it looks at anything
  * else (LIST is base/descriptor.h's):
  *
- *   reconcert control --fds=LIST [--again]     supervisor, lifeline, settings, watch (absent where
- * no file is watched), errand (absent in `run`), status.I, channel.I, counters.I reconcert worker
- * --fds=LIST --slot=N channel, lifeline, settings, counters, listen.I reconcert resume --fds=LIST
- * [--probe] -- ARGUMENTS... supervisor_resume: the new binary takes over reconcert-watch
- * --lifeline=N -- PATH... lines on stdout: "ready", "changed"
+ *   reconcert control --fds=LIST [--again]
+ *       supervisor, lifeline, settings, watch (absent where no file is watched), errand (absent in
+ *       `run`), status.I, channel.I, counters.I
+ *   reconcert worker --fds=LIST --slot=N
+ *       channel, lifeline, settings, counters, listen.I
+ *   reconcert resume --fds=LIST [--probe] -- ARGUMENTS...
+ *       supervisor_resume: the new binary takes over
+ *   reconcert-watch --lifeline=N -- PATH...
+ *       lines on stdout: "ready", "changed"
  *
  * The settings in the memfd are the effective ones: skipped listeners are gone from them and a port
  * 0 has become the one that the kernel picked, so listen.I always belongs to proxy_listen.items[I].
@@ -34,8 +38,9 @@ struct settings;
  * and SIGPIPE are ignored when they start: a terminal's Ctrl-C reaches the supervisor alone.
  *
  *   worker   SIGQUIT, SIGTERM = stop accepting, finish what runs, exit 0; SIGALRM = the same at
- * once control  CHANNEL_STOP or SIGTERM = finish, exit 0; SIGHUP = forced reload watcher  SIGTERM =
- * leave
+ *            once
+ *   control  CHANNEL_STOP or SIGTERM = finish, exit 0; SIGHUP = forced reload
+ *   watcher  SIGTERM = leave
  *
  * A child that reads end of file from `lifeline` leaves.
  *

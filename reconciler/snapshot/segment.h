@@ -11,9 +11,10 @@
 
 /*
  * A segment: a sealed memfd, position-independent, mapped read-only by everyone. Three kinds:
- *   CREDENTIALS  names -> credential(s) or tombstone. A stack: the newest one that knows a name
- * wins. TOKENS       http-01 tokens -> key authorization. Whole: only the newest counts. ROUTES the
- * gate, the hosts that routes claim, challenge paths that routes name. Whole as well.
+ *   CREDENTIALS  names -> credential(s) or tombstone. A stack: the newest that knows a name wins.
+ *   TOKENS       http-01 tokens -> key authorization. Whole: only the newest counts.
+ *   ROUTES       the gate, the hosts that routes claim, challenge paths that routes name. Whole.
+ *
  * segment_format.h says what the bytes are; only segment.c (reader), segment_write.c and
  * segment_merge.c include it.
  *

@@ -4,8 +4,9 @@
  *
  *   FAULT_PATH=/prefix          only what lies below this counts
  *   FAULT_ERROR=/file           while it exists, writing fails with the errno that it names
- * (ENOSPC, EROFS, EIO) FAULT_KILL=N:WHEN:/marker   at operation N, WHEN = before, after or torn
- * (half of a write is done); the marker is made first, and with it there nobody dies
+ *                               (ENOSPC, EROFS, EIO)
+ *   FAULT_KILL=N:WHEN:/marker   at operation N, WHEN = before, after or torn (half of a write is
+ *                               done); the marker is made first, and with it there nobody dies
  *   FAULT_LOG=/file             one line an operation, for finding out how many there are
  *   FAULT_CLOCK=/file           control's clock is that many seconds ahead
  *   FAULT_NOW=/file             control's clock stands still at the second in these 8 bytes
