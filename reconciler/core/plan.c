@@ -262,13 +262,13 @@ static bool await_next(struct action *a, const struct policy *policy, bool good,
     return true;
 }
 
-/* `good`: the certificate that is there can be used, and is of the right CA. */
+/* What is there is kept until it is due, if it can be used and is of the right CA. */
 static void seek(struct action *a, const struct policy *policy, bool good, bool storage_usable,
                  int64_t now)
 {
     if (await_next(a, policy, good, storage_usable, now))
         return;
-    if (good && now < a->renew_at) {
+    if (good && !is_foreign(a->observed->directory, policy) && now < a->renew_at) {
         keep(a);
         return;
     }
@@ -281,16 +281,15 @@ static void decide_desired(struct action *a, const struct policy *policy, bool s
 {
     const struct observed_name *o = a->observed;
     bool good = plan_is_good(o, policy, now);
-    bool ours = good && !is_foreign(o->directory, policy);
 
-    if (ours && !o->managed.active) {
+    if (good && !o->managed.active && !is_foreign(o->directory, policy)) {
         settle(a, PLAN_ADOPT, REASON_FOUND_VALID, now);
     } else if (is_blocked(a->desired, good)) {
         /* Said at once, not only when the certificate that is there is due: then it may be too
          * late. */
         settle(a, PLAN_BLOCK, block_reason(a->desired->block), 0);
     } else {
-        seek(a, policy, ours, storage_usable, now);
+        seek(a, policy, good, storage_usable, now);
     }
     a->replaces = o && o->has_certificate && is_foreign(o->directory, policy) &&
                   (a->wanted == PLAN_ISSUE || a->wanted == PLAN_RENEW);

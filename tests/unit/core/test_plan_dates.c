@@ -167,6 +167,13 @@ static void next_in_hand(void)
     o.next_directory = STR("https://other.test/");
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_RENEW, PLAN_RENEW,
                REASON_RENEWAL_DUE, NOW, "due");
+    o = plan_check_aged(10); /* what another CA issued is as good until then */
+    o.directory = STR("https://other.test/");
+    o.next_at = NOW + 5 * DAY;
+    o.next_ends_at = NOW + 90 * DAY;
+    o.next_directory = plan_check_policy.directory;
+    plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_KEEP, PLAN_KEEP, REASON_NEXT_IN_HAND,
+               NOW + 5 * DAY, "valid");
     o = plan_check_aged(91); /* nothing good is there any more */
     o.next_at = NOW + 3600;
     o.next_ends_at = NOW + 90 * DAY;
