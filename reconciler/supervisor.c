@@ -331,7 +331,7 @@ static void receive_signals(struct supervisor *s)
             send_signal(s->crew.control.pid, SIGHUP);
             break;
         case SIGUSR2:
-            if (s->phase == PHASE_RUN && s->crew.was_ready && s->crew.errand < 0)
+            if (s->phase == PHASE_RUN && s->crew.was_ready && !s->crew.leaves_when_idle)
                 upgrade_begin(&s->upgrade, &s->crew);
             break;
         default: /* SIGUSR1 would reopen log files, of which there are none */
@@ -509,11 +509,11 @@ int supervisor_run(const struct settings *settings, const struct supervisor_opti
     log_open("supervisor", settings->log_level, settings->acme_log_format);
     s.crew.environment = o->environment;
     s.crew.arguments = o->arguments;
-    if (o->errand > 0)
-        s.crew.errand = o->errand;
+    s.crew.leaves_when_idle = o->leaves_when_idle;
     raise_open_files();
     if (copy_settings(&s.crew.settings, settings, &e) || crew_find_programs(&s.crew, &e) ||
-        open_signals(&s, &e) || crew_open(&s.crew, &e)) {
+        open_signals(&s, &e) || crew_open(&s.crew, &e) ||
+        (o->prepare && o->prepare(o->context, &e))) {
         happening_tell_error(HAPPENING_START_FAILED, &e, NULL);
     } else {
         if (s.crew.own_user.is_shared)

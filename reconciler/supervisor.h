@@ -5,6 +5,7 @@
 
 #include "reconciler/base/attr.h"
 
+struct error;
 struct settings;
 
 /*
@@ -15,9 +16,9 @@ struct settings;
  * Children are internal verbs of the same binary; main hands them over before it looks at anything
  * else (LIST is base/descriptor.h's):
  *
- *   reconcert control --fds=LIST [--again]
- *       supervisor, lifeline, settings, watch (absent where no file is watched), errand (absent in
- *       `run`), status.I, channel.I, counters.I
+ *   reconcert control --fds=LIST [--again|--once]
+ *       supervisor, lifeline, settings, watch (absent where no file is watched), status.I,
+ *       channel.I, counters.I
  *   reconcert worker --fds=LIST --slot=N
  *       channel, lifeline, settings, counters, listen.I
  *   reconcert resume --fds=LIST [--probe] -- ARGUMENTS...
@@ -33,6 +34,7 @@ struct settings;
  * --again tells control that this server has been ready before: a bad file must not end it now, so
  * it starts from the last good one. Without it, control exits 1 (or 64) for what cannot start, and
  * supervisor_run ends everything with that code; with it, or killed by a signal, it is restarted.
+ * --once tells it to do what is approved, and to say so when nothing is left to do.
  *
  * Signals that children get, beside SIGKILL when a bound is over. SIGINT, SIGHUP, SIGUSR1, SIGUSR2
  * and SIGPIPE are ignored when they start: a terminal's Ctrl-C reaches the supervisor alone.
@@ -57,11 +59,12 @@ struct settings;
 struct supervisor_options {
     char *const *environment;     /* for control */
     const char *const *arguments; /* argv from argv[1], kept for the process list over an upgrade */
-    /*
-     * 0, or a memfd with all that control may do: it then says CHANNEL_STOP when that is done, and
-     * supervisor_run ends with 0. No upgrade meanwhile. The caller's to close.
-     */
-    int errand;
+    /* For `apply`: control says CHANNEL_STOP when nothing is left to do, and supervisor_run ends
+     * with 0. No upgrade meanwhile. */
+    bool leaves_when_idle;
+    /* NULL, or called once the prefix is there and ours, before anything is started; -1 ends it. */
+    int (*prepare)(void *context, struct error *e);
+    void *context;
 };
 
 /* Not SIGTERM: a service manager may send that to all of our processes, and it means to drain. */

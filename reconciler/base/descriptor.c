@@ -24,7 +24,6 @@ static const struct {
     [DESCRIPTOR_COUNTERS] = {"counters", .is_single = true, .is_indexed = true},
     [DESCRIPTOR_LISTEN] = {"listen", .is_indexed = true},
     [DESCRIPTOR_STATUS] = {"status", .is_indexed = true},
-    [DESCRIPTOR_ERRAND] = {"errand", .is_single = true},
     [DESCRIPTOR_STATE] = {"state", .is_single = true},
     [DESCRIPTOR_LIFELINE_HELD] = {"lifeline_held", .is_single = true},
     [DESCRIPTOR_SUPERVISOR_FAR] = {"supervisor_far", .is_single = true},

@@ -25,7 +25,6 @@ enum descriptor_name {
     DESCRIPTOR_COUNTERS,   /* memfd of COUNTERS_PAGE_SIZE; `counters` or one per worker slot */
     DESCRIPTOR_LISTEN,     /* `listen.0` ...: listening socket of settings.proxy_listen.items[i] */
     DESCRIPTOR_STATUS,     /* `status.0` ...: listening socket of settings.status_listen.items[i] */
-    DESCRIPTOR_ERRAND,     /* memfd: all that control may do before it is done (control/errand.h) */
     /* within the supervisor's own handover to a new binary */
     DESCRIPTOR_STATE,
     DESCRIPTOR_LIFELINE_HELD,  /* the pipe's write end */

@@ -1,9 +1,5 @@
-#include <errno.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "reconciler/base/clock.h"
 #include "reconciler/cli/ask.h"
@@ -15,7 +11,6 @@
 #include "reconciler/cli/verb.h"
 #include "reconciler/control/approval.h"
 #include "reconciler/control/status.h"
-#include "reconciler/control/errand.h"
 #include "reconciler/core/simulate.h"
 #include "reconciler/supervisor.h"
 
@@ -25,6 +20,8 @@
 #define APPLY_WAIT_MS 600000
 /* A server finds out that its file has changed when it polls for it, at the latest. */
 #define APPLY_RELOAD_MS 2000
+
+#define APPLY_OUTPUT_MAX ((size_t)1 << 30)
 
 enum outcome { OUTCOME_DONE, OUTCOME_UNDER_WAY, OUTCOME_FAILED };
 
@@ -133,7 +130,7 @@ static void say_why(const struct action *deed, const struct action *now, int64_t
 }
 
 /* The worst of all deeds, by the state as it is now. `is_last`: what is not done gets a line. */
-static int look_again(const struct command *c, const struct plan *errand, bool is_last,
+static int look_again(const struct command *c, const struct plan *deeds, bool is_last,
                       enum outcome *worst)
 {
     const struct plan *plan;
@@ -146,8 +143,8 @@ static int look_again(const struct command *c, const struct plan *errand, bool i
         code = VERB_FAILED;
     }
     *worst = OUTCOME_DONE;
-    for (size_t i = 0; code == VERB_DONE && i < errand->count; i++) {
-        const struct action *deed = &errand->items[i], *now = plan_find(plan, deed->subject);
+    for (size_t i = 0; code == VERB_DONE && i < deeds->count; i++) {
+        const struct action *deed = &deeds->items[i], *now = plan_find(plan, deed->subject);
         enum outcome outcome = judge(deed, now);
 
         if (outcome > *worst)
@@ -187,101 +184,6 @@ static int check_server(const struct dry_run *d, struct str page, struct error *
     return rc;
 }
 
-static int wait_for_server(const struct command *c, const struct plan *errand)
-{
-    int64_t deadline = clock_steady_ms() + APPLY_WAIT_MS;
-    enum outcome worst;
-    int code;
-
-    for (;;) {
-        bool is_last = clock_steady_ms() >= deadline;
-
-        code = look_again(c, errand, is_last, &worst);
-        if (code != VERB_DONE || worst == OUTCOME_DONE)
-            return code;
-        if (is_last || worst == OUTCOME_FAILED)
-            return VERB_FAILED;
-        poll(NULL, 0, APPLY_LOOK_MS);
-    }
-}
-
-/* ---- without one ---- */
-
-static int put_into_memfd(const struct buf *text, struct error *e)
-{
-    int fd = memfd_create("errand", MFD_CLOEXEC);
-    size_t at = 0;
-
-    while (fd >= 0 && at < text->len) {
-        ssize_t n = write(fd, text->data + at, text->len - at);
-
-        if (n < 0 && errno != EINTR)
-            break;
-        at += n > 0 ? (size_t)n : 0;
-    }
-    if (fd >= 0 && at == text->len)
-        return fd;
-    error_errno(e, ERROR_IO, errno, "memfd");
-    if (fd >= 0)
-        close(fd);
-    return -1;
-}
-
-static int do_it(const struct command *c, const struct dry_run *d, const struct plan *errand,
-                 const struct buf *text, struct error *e)
-{
-    struct supervisor_options options = {.environment = c->environment, .arguments = c->arguments};
-    enum outcome worst;
-    int code;
-
-    options.errand = put_into_memfd(text, e);
-    if (options.errand < 0)
-        return -1;
-    code = supervisor_run(&d->settings, &options);
-    close(options.errand);
-    if (code == VERB_DONE)
-        code = look_again(c, errand, true, &worst);
-    return code == VERB_DONE && worst != OUTCOME_DONE ? VERB_FAILED : code;
-}
-
-/* ---- the verb ---- */
-
-/*
- * What of the saved plan is still to be done. An order that is under way counts: a server is at it,
- * or one that died has left it to be finished.
- */
-static int list_deeds(const struct saved_plan *saved, const struct dry_run *d,
-                      const struct plan *plan, struct plan *errand, struct error *e)
-{
-    struct action *items = arena_array(d->loaded->arena, saved->count, sizeof(*items));
-
-    *errand = (struct plan){.items = items};
-    if (!items)
-        return error_memory(e);
-    for (size_t i = 0; i < saved->count; i++) {
-        const struct action *fresh = saved_find(&saved->items[i], plan);
-        struct action *deed = &items[errand->count];
-
-        if (!fresh || fresh->wanted != saved->items[i].action)
-            continue;
-        *deed = *fresh;
-        if (fresh->action == PLAN_WAIT && fresh->reason == REASON_ORDER_OPEN)
-            deed->action = fresh->wanted;
-        errand->count += errand_is_deed(deed);
-    }
-    return 0;
-}
-
-struct work {
-    const struct command *c;
-    const struct dry_run *d;
-    const struct saved_plan *saved;
-    const struct plan *plan; /* as it is now */
-    const struct plan *errand;
-    const struct source_set *set; /* the plan as it was read */
-    const struct buf *text;       /* the errand, as it is told */
-};
-
 /* Asks again and again while the server has not taken the file yet that we have read. */
 static int wait_for_reload(const struct dry_run *d, struct buf *page, struct error *e)
 {
@@ -299,21 +201,64 @@ static int wait_for_reload(const struct dry_run *d, struct buf *page, struct err
     return 0;
 }
 
-static int do_with_server(const struct work *w, struct buf *page, struct error *e)
+static int wait_for_server(const struct command *c, const struct plan *deeds)
 {
-    const struct source_file *file = &w->set->files[0];
+    int64_t deadline = clock_steady_ms() + APPLY_WAIT_MS;
+    enum outcome worst;
+    int code;
 
-    if (wait_for_reload(w->d, page, e) ||
-        approval_bring(&w->d->settings, (struct str){file->data, file->len}, e) ||
-        output_buf(w->text, e))
-        return -1;
-    return wait_for_server(w->c, w->errand);
+    for (;;) {
+        bool is_last = clock_steady_ms() >= deadline;
+
+        code = look_again(c, deeds, is_last, &worst);
+        if (code != VERB_DONE || worst == OUTCOME_DONE)
+            return code;
+        if (is_last || worst == OUTCOME_FAILED)
+            return VERB_FAILED;
+        poll(NULL, 0, APPLY_LOOK_MS);
+    }
 }
+
+/* ---- without one ---- */
+
+struct work {
+    const struct command *c;
+    const struct dry_run *d;
+    const struct saved_plan *saved;
+    const struct plan *plan; /* as it is now */
+    const struct plan *deeds;
+    struct str file; /* of the saved plan */
+};
+
+static int approve(void *work, struct error *e)
+{
+    const struct work *w = work;
+
+    return approval_bring(&w->d->settings, w->file, e);
+}
+
+/* What is approved is done by a server of our own, which leaves when nothing is left to do. */
+static int do_it(struct work *w)
+{
+    const struct supervisor_options options = {.environment = w->c->environment,
+                                               .arguments = w->c->arguments,
+                                               .leaves_when_idle = true,
+                                               .prepare = approve,
+                                               .context = w};
+    enum outcome worst;
+    int code = supervisor_run(&w->d->settings, &options);
+
+    if (code == VERB_DONE)
+        code = look_again(w->c, w->deeds, true, &worst);
+    return code == VERB_DONE && worst != OUTCOME_DONE ? VERB_FAILED : code;
+}
+
+/* ---- the verb ---- */
 
 /* Nothing can be done now: what waits, and for what. */
 static int print_waiting(const struct work *w, struct error *e)
 {
-    struct buf out = BUF_INIT(ERRAND_BYTES_MAX), why = BUF_INIT(OUTPUT_LINE_MAX);
+    struct buf out = BUF_INIT(APPLY_OUTPUT_MAX), why = BUF_INIT(OUTPUT_LINE_MAX);
     int rc;
 
     buf_cstr(&out, "Nothing to do.\n");
@@ -339,21 +284,33 @@ static int print_waiting(const struct work *w, struct error *e)
     return rc ? -1 : VERB_DONE;
 }
 
+/* A line each: "issue a.test", and "issue+ a.test" where it replaces a declared certificate. */
+static void print_deeds(const struct plan *deeds, struct buf *out)
+{
+    for (size_t i = 0; i < deeds->count; i++) {
+        const struct action *a = &deeds->items[i];
+
+        buf_printf(out, "%s%s ", plan_action_name(a->action), a->overrides ? "+" : "");
+        buf_escaped(out, a->subject.name);
+        buf_char(out, '\n');
+    }
+}
+
 static int act(struct work *w, struct error *e)
 {
-    struct buf text = BUF_INIT(ERRAND_BYTES_MAX), page = BUF_INIT(STATUS_BODY_MAX);
-    size_t count = errand_print(w->errand, &text);
+    struct buf text = BUF_INIT(APPLY_OUTPUT_MAX), page = BUF_INIT(STATUS_BODY_MAX);
     int code = -1;
 
-    w->text = &text;
+    print_deeds(w->deeds, &text);
     if (text.failed)
         error_memory(e);
-    else if (!count)
+    else if (!w->deeds->count)
         code = print_waiting(w, e);
-    else if (ask_server(w->d->settings.prefix, "/status.json", &page, e) == 0)
-        code = do_with_server(w, &page, e);
-    else
-        code = output_buf(&text, e) ? -1 : do_it(w->c, w->d, w->errand, &text, e);
+    else if (ask_server(w->d->settings.prefix, "/status.json", &page, e))
+        code = output_buf(&text, e) ? -1 : do_it(w);
+    else if (wait_for_reload(w->d, &page, e) == 0 && approve(w, e) == 0 &&
+             output_buf(&text, e) == 0)
+        code = wait_for_server(w->c, w->deeds);
     buf_free(&text);
     buf_free(&page);
     return code;
@@ -362,8 +319,9 @@ static int act(struct work *w, struct error *e)
 static int compare_and_act(const struct command *c, const struct saved_plan *saved,
                            const struct source_set *set, int64_t max_age)
 {
-    struct plan *rest, errand;
+    const struct source_file *file = &set->files[0];
     const struct plan *plan;
+    struct plan *deeds;
     struct dry_run d;
     struct error e;
     int code = dry_run_open(&d, c, 1);
@@ -371,12 +329,14 @@ static int compare_and_act(const struct command *c, const struct saved_plan *sav
     if (code == VERB_DONE) {
         code = -1;
         if (dry_run_approved(&d, &plan, &e) == 0 &&
-            saved_compare(saved, plan, d.now, max_age, d.loaded->arena, &rest, &e) == 0 &&
-            list_deeds(saved, &d, plan, &errand, &e) == 0)
-            code = act(
-                &(struct work){
-                    .c = c, .d = &d, .saved = saved, .plan = plan, .errand = &errand, .set = set},
-                &e);
+            saved_compare(saved, plan, d.now, max_age, d.loaded->arena, &deeds, &e) == 0)
+            code = act(&(struct work){.c = c,
+                                      .d = &d,
+                                      .saved = saved,
+                                      .plan = plan,
+                                      .deeds = deeds,
+                                      .file = {file->data, file->len}},
+                       &e);
         if (code < 0) {
             output_error(&e);
             code = VERB_FAILED;

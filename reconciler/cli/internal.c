@@ -15,6 +15,7 @@
 #include "reconciler/version.h"
 
 #define ARGUMENT_AGAIN "--again"
+#define ARGUMENT_ONCE "--once"
 #define ARGUMENT_SLOT "--slot="
 
 /* What every child is given. */
@@ -22,7 +23,7 @@ struct child {
     struct descriptor_list fds;
     struct settings settings;
     uint64_t slot;
-    bool is_again;
+    bool is_again, is_once;
     char *const *environment;
 };
 
@@ -32,10 +33,10 @@ static int parse_argument(struct child *c, const char *word, struct error *e)
 
     if (str_starts(rest, STR(DESCRIPTOR_ARGUMENT)) && !c->fds.len)
         return descriptor_parse(&c->fds, word, e);
-    if (strcmp(word, ARGUMENT_AGAIN) == 0) {
-        c->is_again = true;
+    c->is_again |= strcmp(word, ARGUMENT_AGAIN) == 0;
+    c->is_once |= strcmp(word, ARGUMENT_ONCE) == 0;
+    if (strcmp(word, ARGUMENT_AGAIN) == 0 || strcmp(word, ARGUMENT_ONCE) == 0)
         return 0;
-    }
     if (str_starts(rest, STR(ARGUMENT_SLOT)) &&
         str_to_u64(str_slice(rest, strlen(ARGUMENT_SLOT), rest.len), &c->slot) &&
         c->slot < CONTROL_WORKERS_MAX)
@@ -86,7 +87,7 @@ static int run_control(const struct child *c, struct error *e)
     o->supervisor = get(c, DESCRIPTOR_SUPERVISOR);
     o->lifeline = get(c, DESCRIPTOR_LIFELINE);
     o->watch = get(c, DESCRIPTOR_WATCH);
-    o->errand = get(c, DESCRIPTOR_ERRAND);
+    o->leaves_when_idle = c->is_once;
     o->is_restart = c->is_again;
     if (get_all(c, DESCRIPTOR_CHANNEL, o->workers, CONTROL_WORKERS_MAX, &o->worker_count, e) ||
         get_all(c, DESCRIPTOR_COUNTERS, o->counters, CONTROL_WORKERS_MAX, &counters, e) ||

@@ -107,19 +107,20 @@ static const struct verb rows[] = {
     {
         .name = "apply",
         .operands = "PLAN [FILE]...",
-        .summary = "do what a saved plan says, and nothing else",
+        .summary = "do what a saved plan says, which approves it",
         .description =
             "PLAN is what diff --out has written, and a person has approved. A fresh plan is made "
             "first: if it has another action for any name in PLAN, or PLAN is too old, nothing is "
             "done. What has happened meanwhile is not done again, so a second apply does nothing. "
-            "What PLAN does not hold is not done, not even a renewal that is due by now. Each "
-            "action is printed; a plus behind it, as in issue+, says that the name's declared "
-            "certificate is overridden. Without "
-            "FILE and without the setting declarative_config, the files are those that PLAN was "
-            "made from.\n"
+            "Nothing else is done that would have to be approved; renewals, which need no "
+            "approval, "
+            "are made where they are due. Each action is printed; a plus behind it, as in issue+, "
+            "says that the name's declared certificate is overridden. Without FILE and without the "
+            "setting declarative_config, the files are those that PLAN was made from.\n"
             "\n"
-            "Without a running server, apply takes the prefix and the listeners for as long as it "
-            "takes, answers the CA's challenges, and ends. With one, that server does the work, "
+            "PLAN is put under the prefix, where run --approve looks for it. Without a running "
+            "server, apply takes the prefix and the listeners until nothing is left to do, answers "
+            "the CA's challenges, and ends. With one, that server does the work, "
             "for it has the same file, or has waited for this (run --approve); apply waits until "
             "it is done, and refuses if the server's file is another.",
         .operand_min = 1,

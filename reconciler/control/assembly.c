@@ -14,7 +14,6 @@
 #include "reconciler/control/journal.h"
 #include "reconciler/control/prefix.h"
 #include "reconciler/control/publish.h"
-#include "reconciler/control/errand.h"
 #include "reconciler/io/httpc.h"
 #include "reconciler/io/job.h"
 #include "reconciler/io/resolve.h"
@@ -281,13 +280,6 @@ static struct str ordering_trouble(void *context, struct subject subject)
     return issuance_trouble(context, subject);
 }
 
-static int open_errand(struct control *c, struct error *e)
-{
-    if (c->options->errand >= 0)
-        c->errand = errand_read(c->options->errand, e);
-    return c->options->errand >= 0 && !c->errand ? -1 : 0;
-}
-
 int assembly_open(struct control *c, const struct assembly_calls *calls, struct error *e)
 {
     const struct settings *s = c->options->settings;
@@ -299,7 +291,7 @@ int assembly_open(struct control *c, const struct assembly_calls *calls, struct 
         return -1;
     c->jobs = job_start(c->base, e);
     if (!c->jobs || open_client(c, calls, e) || open_publishing(c, calls, e) ||
-        open_orders(c, calls, e) || open_status(c, calls, e) || open_errand(c, e) ||
+        open_orders(c, calls, e) || open_status(c, calls, e) ||
         default_pair_load(s, c->chains, clock_now(), c->state.defaults, e))
         return -1;
     c->state.settings = s;
@@ -315,7 +307,6 @@ int assembly_open(struct control *c, const struct assembly_calls *calls, struct 
                                                 .ordering_trouble = ordering_trouble,
                                                 .context = c->issuance};
     c->pass = (struct pass){.state = &c->state,
-                            .errand = c->errand,
                             .journal = c->journal,
                             .issuance = c->issuance,
                             .demands = c->demands,
@@ -343,7 +334,6 @@ void assembly_close(struct control *c)
     declared_free(c->declared);
     generation_free(c->generation);
     load_free(c->refused);
-    errand_free(c->errand);
     approval_free(c->approval);
     budget_free(c->pass.budget);
     credential_unref(c->state.defaults[0]);

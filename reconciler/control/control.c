@@ -197,10 +197,10 @@ static void on_reloaded(void *context)
     wake(c);
 }
 
-/* What `apply` does has been approved. */
+/* `apply` does nothing else than what has been approved, whatever the settings say. */
 static bool needs_approval(const struct control *c)
 {
-    return !c->errand && settings_approve(c->options->settings);
+    return c->options->leaves_when_idle || settings_approve(c->options->settings);
 }
 
 static void start_reload(struct control *c)
@@ -255,13 +255,13 @@ static void carry_out_plan(struct control *c, int64_t now)
         generation_plan_free(&c->plan);
 }
 
-/* What `apply` was to do has been tried, and nothing is on its way any more: everything ends. */
-static void finish_errand(struct control *c)
+/* `apply`: all has been tried, and nothing is on its way any more. */
+static void leave_when_idle(struct control *c)
 {
     const struct channel_message m = {.type = CHANNEL_STOP};
     struct error e;
 
-    if (!c->errand || c->is_done || c->plan.plan || c->wants_reload || c->wants_sweep ||
+    if (!c->options->leaves_when_idle || c->is_done || c->plan.plan || c->wants_reload || c->wants_sweep ||
         issuance_queued(c->issuance) || issuance_running(c->issuance) ||
         journal_is_busy(c->journal))
         return;
@@ -318,7 +318,7 @@ static void turn(struct control *c)
     next = earlier(next, await_declared(c, now));
     note_account(c);
     come_again(c, next ? next - now : INT64_MAX, announce(c));
-    finish_errand(c);
+    leave_when_idle(c);
     if (prefix_restore(c))
         return;
     if ((c->wants_reload || c->wants_sweep) && !c->plan.plan)

@@ -17,12 +17,12 @@ struct control_options {
     int supervisor;           /* channel to the supervisor */
     int lifeline;             /* end of file: the supervisor is gone, leave */
     int watch;                /* reading end of reconcert-watch's lines */
-    int errand; /* control/errand.h: only that is done, then all ends; -1 = everything, for ever */
     size_t worker_count;
     int workers[CONTROL_WORKERS_MAX];  /* channels */
     int counters[CONTROL_WORKERS_MAX]; /* memfds of base/counters.h */
     size_t status_count;
     int status[CONTROL_LISTENERS_MAX]; /* listening sockets of status_listen */
+    bool leaves_when_idle;             /* only what is approved is done, then all ends */
     bool is_restart; /* an earlier control of this supervisor was ready before: start from the last
                         good file */
 };

@@ -59,7 +59,6 @@ struct control {
     unsigned hashing;              /* configurations whose hash is being computed */
     struct loaded *refused;        /* the newest file, if it was refused */
     struct pass pass;
-    struct errand *errand;       /* NULL: `run` */
     struct approval *approval;   /* NULL: none is needed, or never looked */
     struct generation_plan plan; /* being carried out */
     size_t plan_cursor;
@@ -75,7 +74,7 @@ struct control {
     unsigned restless; /* polls in a row that found the file being written */
     bool wants_announcement;
     bool is_stopping;
-    bool is_done; /* with the errand, and the supervisor knows */
+    bool is_done; /* nothing is left to do, and the supervisor knows */
 };
 
 #endif

@@ -8,7 +8,6 @@
 #include "reconciler/base/clock.h"
 #include "reconciler/base/happening.h"
 #include "reconciler/control/authority.h"
-#include "reconciler/control/errand.h"
 #include "reconciler/control/issuance.h"
 #include "reconciler/control/last_good.h"
 #include "reconciler/control/visit.h"
@@ -279,7 +278,7 @@ static int64_t count_approved(const struct saved_plan *plan)
     int64_t count = 0;
 
     for (size_t i = 0; i < plan->count; i++)
-        count += errand_is_deed(&(struct action){.action = plan->items[i].action});
+        count += plan_is_deed(plan->items[i].action);
     return count;
 }
 

@@ -11,7 +11,6 @@
 #include "reconciler/control/heed.h"
 #include "reconciler/control/issuance.h"
 #include "reconciler/control/journal.h"
-#include "reconciler/control/errand.h"
 #include "reconciler/control/visit.h"
 #include "reconciler/control/outcome.h"
 #include "reconciler/pki/certificate.h"
@@ -228,8 +227,6 @@ static int set_due(const struct generation_state *state, const struct action *a,
 
 static void carry_out(struct pass *p, const struct action *a, int64_t now)
 {
-    if (p->errand && !errand_allows(p->errand, a))
-        return;
     switch (a->action) {
     case PLAN_ISSUE:
     case PLAN_RENEW:
@@ -272,17 +269,12 @@ int pass_schedule(const struct generation_state *state, const struct generation_
     return rc;
 }
 
-static bool is_order(const struct action *a)
-{
-    return a->action == PLAN_ISSUE || a->action == PLAN_RENEW;
-}
-
 /* True if it was worth counting. */
 static bool carry_out_first(struct pass *p, const struct action *a, int64_t now)
 {
     if (is_waiting(a) && issuance_has(p->issuance, a->subject) && a->reason != REASON_ORDER_OPEN)
         issuance_unwant(p->issuance, a->subject);
-    if (is_waiting(a) || is_order(a))
+    if (is_waiting(a) || plan_is_order(a))
         return false;
     carry_out(p, a, now);
     return true;
@@ -356,7 +348,7 @@ static void act_on(struct pass *p, const struct decided *d, struct subject subje
 {
     if (d->action.action != PLAN_NOTHING)
         carry_out(p, &d->action, now);
-    else if (p->generation && !p->errand)
+    else if (p->generation)
         visit_forget(p, subject.name, now);
 }
 
@@ -389,7 +381,7 @@ static void decide_due(struct pass *p, struct subject subject, int64_t now,
         return;
     }
     decide(p, subject, now, d);
-    if (is_order(&d->action) && vec_push(orders, d) == 0)
+    if (plan_is_order(&d->action) && vec_push(orders, d) == 0)
         return;
     act_on(p, d, subject, now);
     free(d);

@@ -15,7 +15,6 @@ struct demands;
 struct issuance;
 struct issuance_result;
 struct journal;
-struct errand;
 struct store_name;
 struct value;
 
@@ -31,8 +30,6 @@ struct pass {
     struct demands *demands;
     struct chain_pool *chains;
     struct budget *budget; /* what is left of the CA's limits; NULL: none are known */
-    const struct errand
-        *errand;    /* NULL, or all that may be done: everything else is left as it is */
     size_t retries; /* asked for, and not recorded yet */
     struct breaker breaker;
     struct conditions *conditions;

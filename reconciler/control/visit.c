@@ -37,7 +37,7 @@ static void hear(struct pass *p, struct str name, int64_t now)
                             .u.demand = {.last_seen_at = now}};
     bool is_known = n && n->last_seen_at > now - RENEW_SECONDS;
 
-    if (p->errand || !is_on_demand(p, name, now) || (is_known && n->credential)) {
+    if (!is_on_demand(p, name, now) || (is_known && n->credential)) {
         demands_end(p->demands, name);
         return;
     }

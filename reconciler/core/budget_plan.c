@@ -204,11 +204,6 @@ static int run(struct staggering *s, struct arena *arena, struct error *e)
 
 /* ---- setting up ---- */
 
-static bool is_order(const struct action *a)
-{
-    return a->action == PLAN_ISSUE || a->action == PLAN_RENEW;
-}
-
 /* Finds its buckets, once: a registered domain is dear. Then what the name's own limits allow. */
 static int set_release(struct staggering *s, struct candidate *c)
 {
@@ -331,7 +326,7 @@ static int prepare(struct staggering *s, size_t orders, struct action *items, si
     if (!s->candidates || !s->lanes || !s->by_time.items || !s->by_rank.items)
         return -1;
     for (size_t i = 0; i < count; i++)
-        if (is_order(&items[i]))
+        if (plan_is_order(&items[i]))
             s->candidates[s->count++] = (struct candidate){
                 .action = &items[i], .request = budget_request_of(&items[i], directory, s->now)};
     return 0;

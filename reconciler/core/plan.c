@@ -124,11 +124,6 @@ static void want(struct action *a, const struct policy *policy, int64_t now)
         settle(a, PLAN_RENEW, REASON_RENEWAL_DUE, now);
 }
 
-static bool is_order(const struct action *a)
-{
-    return a->action == PLAN_ISSUE || a->action == PLAN_RENEW;
-}
-
 static void put_off(struct action *a, enum plan_reason reason, int64_t at)
 {
     a->action = PLAN_WAIT;
@@ -221,7 +216,7 @@ static void hold_back(struct action *a, const struct policy *policy, bool storag
         put_off(a, REASON_STORAGE, now + POLICY_STORAGE_RETRY_SECONDS);
     else if (a->observed && !a->observed->failure.waived)
         respect_failures(a, policy, now);
-    if (is_order(a) && !(a->observed && a->observed->failure.waived))
+    if (plan_is_order(a) && !(a->observed && a->observed->failure.waived))
         respect_account(a, policy, now);
 }
 

@@ -130,6 +130,17 @@ enum plan_exit plan_exit_code(const struct plan *plan);
  */
 const char *plan_state(const struct action *a, int64_t now);
 
+static inline bool plan_is_order(const struct action *a)
+{
+    return a->action == PLAN_ISSUE || a->action == PLAN_RENEW;
+}
+/* Does anything happen by it? Keeping, waiting and blocks are no deeds. */
+static inline bool plan_is_deed(enum plan_action action)
+{
+    return action == PLAN_ISSUE || action == PLAN_RENEW || action == PLAN_ADOPT ||
+           action == PLAN_RETIRE;
+}
+
 const char *plan_action_name(enum plan_action action); /* "issue" ... */
 /* The reverse; PLAN_NOTHING for any other word. */
 enum plan_action plan_action_from(struct str name);

@@ -13,17 +13,12 @@ int reconcile_desire(const struct reconcile_options *options, const struct recon
     return desired_make(options->model, &how, arena, desired, e);
 }
 
-static bool is_order(const struct action *a)
-{
-    return a->action == PLAN_ISSUE || a->action == PLAN_RENEW;
-}
-
 /* What stands in the way of an order that is due, beside the name's own past. */
 static void hold_back(const struct reconcile_rules *rules, struct action *a, int64_t now)
 {
     int64_t limited_until = a->observed ? a->observed->limited_until : 0;
 
-    if (!is_order(a) || (!rules->stopped_until && limited_until <= now))
+    if (!plan_is_order(a) || (!rules->stopped_until && limited_until <= now))
         return;
     a->action = PLAN_WAIT;
     a->reason = rules->stopped_until ? REASON_BREAKER : REASON_BUDGET;

@@ -101,8 +101,18 @@ static void append(struct plan *plan, struct action *items, const struct action 
         plan->next_at = a->at;
 }
 
+static void append_deed(struct plan *plan, struct action *items, enum plan_action action,
+                        const struct action *fresh)
+{
+    struct action deed = *fresh;
+
+    deed.action = action;
+    if (plan_is_deed(action))
+        append(plan, items, &deed);
+}
+
 int saved_compare(const struct saved_plan *saved, const struct plan *fresh, int64_t now,
-                  int64_t max_age_seconds, struct arena *arena, struct plan **errand,
+                  int64_t max_age_seconds, struct arena *arena, struct plan **deeds,
                   struct error *e)
 {
     struct plan *plan = arena_alloc(arena, sizeof(*plan));
@@ -119,14 +129,14 @@ int saved_compare(const struct saved_plan *saved, const struct plan *fresh, int6
         const struct action *now_is = saved_find(&saved->items[i], fresh);
         enum saved_verdict verdict = saved_judge(&saved->items[i], now_is);
 
-        if (verdict == SAVED_SAME)
-            append(plan, items, now_is);
+        if (verdict == SAVED_SAME || (now_is && is_being_done(&saved->items[i], now_is)))
+            append_deed(plan, items, saved->items[i].action, now_is);
         if (verdict == SAVED_DIFFERS && !differing++)
             first = &saved->items[i];
     }
     if (differing)
         return refuse(first, saved_find(first, fresh), differing, e);
-    *errand = plan;
+    *deeds = plan;
     return 0;
 }
 

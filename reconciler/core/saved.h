@@ -40,12 +40,13 @@ const struct action *saved_find(const struct saved_action *saved, const struct p
 enum saved_verdict saved_judge(const struct saved_action *saved, const struct action *fresh);
 
 /*
- * Compares everything. 0: *errand is the part of `fresh` that is in `saved` and not yet done, in
- * `arena`. -1: ERROR_INVALID if the plan is too old or any name in it has another action now (*e
- * names the first, and how many there are), ERROR_MEMORY.
+ * Compares everything. 0: *deeds, in `arena`, is what of `saved` is still to be done: an order
+ * under way too, for a server is at it, or one that died has left it to be finished. -1:
+ * ERROR_INVALID if the plan is too old or any name in it has another action now (*e names the
+ * first, and how many there are), ERROR_MEMORY.
  */
 int saved_compare(const struct saved_plan *saved, const struct plan *fresh, int64_t now,
-                  int64_t max_age_seconds, struct arena *arena, struct plan **errand,
+                  int64_t max_age_seconds, struct arena *arena, struct plan **deeds,
                   struct error *e) MUST_CHECK;
 
 /* For `run --approve`: first certificates, overrides and retirements wait; renewals never do. */

@@ -31,7 +31,6 @@ void crew_init(struct crew *c)
                        .watch_program = -1,
                        .settings_fd = -1,
                        .worker_settings_fd = -1,
-                       .errand = -1,
                        .control.restart.due_ms = RESTART_NEVER,
                        .watcher.restart.due_ms = RESTART_NEVER};
     unset_pair(c->lifeline);
@@ -240,14 +239,13 @@ int crew_start_control(struct crew *c, int64_t now_ms, struct error *e)
                           .stdout_fd = -1,
                           .privilege = &c->own_user,
                           .reads_all = true};
+    const char *life = c->leaves_when_idle ? "--once" : c->was_ready ? "--again" : NULL;
     int rc = 0;
 
     rc = give(&fds, rc, DESCRIPTOR_SUPERVISOR, DESCRIPTOR_ONLY, c->supervisor[CREW_FAR]);
     rc = give(&fds, rc, DESCRIPTOR_LIFELINE, DESCRIPTOR_ONLY, c->lifeline[CREW_FAR]);
     rc = give(&fds, rc, DESCRIPTOR_SETTINGS, DESCRIPTOR_ONLY, c->settings_fd);
     rc = give(&fds, rc, DESCRIPTOR_WATCH, DESCRIPTOR_ONLY, c->watch[CREW_NEAR]);
-    if (c->errand >= 0)
-        rc = give(&fds, rc, DESCRIPTOR_ERRAND, DESCRIPTOR_ONLY, c->errand);
     for (size_t i = 0; i < c->listeners.status_count; i++)
         rc = give(&fds, rc, DESCRIPTOR_STATUS, (int)i, c->listeners.status[i]);
     for (size_t i = 0; i < c->slot_count; i++) {
@@ -255,7 +253,7 @@ int crew_start_control(struct crew *c, int64_t now_ms, struct error *e)
         rc = give(&fds, rc, DESCRIPTOR_COUNTERS, (int)i, c->slots[i].counters);
     }
     rc = rc ? error_memory(e)
-            : start(&c->control, &child, "control", c->was_ready ? "--again" : NULL, now_ms, e);
+            : start(&c->control, &child, "control", life, now_ms, e);
     descriptor_list_free(&fds);
     return rc;
 }

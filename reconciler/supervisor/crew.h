@@ -47,7 +47,7 @@ struct crew {
     char *const *environment;
     const char *const *arguments;
     int settings_fd, worker_settings_fd;
-    int errand;        /* for control, not ours to close; -1 = none */
+    bool leaves_when_idle;
     int lifeline[2];   /* near: held by us; far: what children read */
     int supervisor[2]; /* near: ours; far: control's */
     int watch[2];      /* near: control reads; far: the watcher's stdout */

@@ -115,20 +115,20 @@ static void expect(const struct saved_plan *saved, const struct action *items, s
 {
     struct plan fresh = {.items = items, .count = count};
     struct arena *arena = arena_new(NULL);
-    struct plan *errand = NULL;
+    struct plan *deeds = NULL;
     char actual[512] = "";
     struct error e;
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(arena);
-    if (saved_compare(saved, &fresh, now, AGE, arena, &errand, &e)) {
+    if (saved_compare(saved, &fresh, now, AGE, arena, &deeds, &e)) {
         CU_ASSERT_EQUAL(e.kind, ERROR_INVALID);
         CU_ASSERT_STRING_EQUAL(e.message, expected);
         if (strcmp(e.message, expected) != 0)
             fprintf(stderr, "%s\n", e.message);
     } else {
-        for (size_t i = 0; i < errand->count; i++)
+        for (size_t i = 0; i < deeds->count; i++)
             snprintf(actual + strlen(actual), sizeof(actual) - strlen(actual), "%.*s ",
-                     STR_ARG(errand->items[i].subject.name));
+                     STR_ARG(deeds->items[i].subject.name));
         CU_ASSERT_STRING_EQUAL(actual, expected);
     }
     arena_free(arena);
@@ -139,18 +139,18 @@ static void compares(void)
     struct action items[ARRAY_LENGTH(same_items)];
     struct saved_plan none = {.made_at = NOW};
 
-    expect(&saved_plan, same_items, 6, NOW, "a b c d e ");
+    expect(&saved_plan, same_items, 6, NOW, "a b c e ");
     expect(&none, same_items, 6, NOW, "");
-    expect(&saved_plan, same_items, 6, NOW + AGE, "a b c d e ");
+    expect(&saved_plan, same_items, 6, NOW + AGE, "a b c e ");
     expect(&saved_plan, same_items, 6, NOW + AGE + 1,
            "the plan is older than 24 hours: make a new one");
-    expect(&saved_plan, same_items, 6, NOW - SAVED_CLOCK_SKEW_SECONDS, "a b c d e ");
+    expect(&saved_plan, same_items, 6, NOW - SAVED_CLOCK_SKEW_SECONDS, "a b c e ");
     expect(&saved_plan, same_items, 6, NOW - SAVED_CLOCK_SKEW_SECONDS - 1,
            "the plan was made in the future");
     memcpy(items, same_items, sizeof(items));
     items[0].action = PLAN_KEEP; /* issued meanwhile */
     items[0].overrides = false;
-    expect(&saved_plan, items, 6, NOW, "b c d e ");
+    expect(&saved_plan, items, 6, NOW, "b c e ");
     items[1].action = items[1].wanted = PLAN_BLOCK;
     expect(&saved_plan, items, 6, NOW, "b: the plan says renew, now it is block");
     items[4].action = items[4].wanted = PLAN_RENEW;
