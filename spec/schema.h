@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "reconciler/base/arena.h"
+#include "reconciler/base/attr.h"
 #include "reconciler/base/buf.h"
 #include "reconciler/base/str.h"
 #include "spec/document.h"
@@ -67,6 +68,12 @@ enum schema_flag {
     SCHEMA_DRAWN = 8192          /* Kong draws it at random where it is left out */
 };
 
+/* Of a field: what becomes of its value, and where. */
+#define SCHEMA_KEPT(how, type, member) .store = (how), .offset = offsetof(type, member)
+/* Of a record. */
+#define SCHEMA_FIELDS(table) .fields = (table), .count = ARRAY_LENGTH(table)
+#define SCHEMA_RULES(table) .rules = (table), .rule_count = ARRAY_LENGTH(table)
+
 struct schema_record;
 
 /* Says why `value` is refused, in Kong's words; nothing appended: it is fine. */
@@ -74,12 +81,12 @@ typedef void schema_check(struct str value, struct buf *why);
 
 struct schema_field {
     const char *name;
-    const char *about; /* one sentence for the reference and the editor */
     enum schema_type type;
+    const char *about; /* one sentence for the reference and the editor */
     enum schema_store store;
     unsigned flags;
-    size_t offset;        /* of the member, if it is stored */
-    const char *fallback; /* the default, as JSON; NULL: null */
+    size_t offset;         /* of the member, if it is stored */
+    const char *fallback;  /* the default, as JSON; NULL: null */
     const char *in_effect; /* what holds here where it is left out, if that is not the fallback */
     int64_t min, max;
     const char *const *one_of; /* NULL at its end; numbers as text */
@@ -133,8 +140,8 @@ struct schema_variant {
 
 struct schema_record {
     const char *name; /* "services"; for parts: "acme.storage_config.redis" */
+    unsigned number;  /* its place in entity_records */
     const char *about;
-    unsigned number; /* its place in entity_records */
     const struct schema_field *fields;
     unsigned count;
     bool is_entity;   /* has the common fields too */
@@ -221,10 +228,10 @@ struct schema_context {
     const struct problems *problems; /* that faults become */
     struct schema_fault *faults;     /* of the entity at hand */
     size_t fault_count, fault_cap;
-    size_t fault_skipped;    /* of them, more than can be told */
-    const char *parent;      /* what the entity at hand is written in: "service"; NULL: the top */
-    bool migrates_paths;     /* the entity at hand comes from a 1.1 or 2.1 file */
-    struct str unresolved;   /* first reference of the entity at hand that found nothing */
+    size_t fault_skipped;  /* of them, more than can be told */
+    const char *parent;    /* what the entity at hand is written in: "service"; NULL: the top */
+    bool migrates_paths;   /* the entity at hand comes from a 1.1 or 2.1 file */
+    struct str unresolved; /* first reference of the entity at hand that found nothing */
     struct place unresolved_place;
     bool has_reference;      /* a field of the entity at hand is one */
     struct acme *acme;       /* the entity at hand, if it is an acme plugin */

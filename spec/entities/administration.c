@@ -12,29 +12,19 @@ static const char *const versions[] = {"1.1", "2.1", "3.0", NULL};
 static const struct schema_field anything = {.type = SCHEMA_ANY, .flags = SCHEMA_UNCHECKED};
 
 static const struct schema_field document_fields[] = {
-    {.name = "_format_version",
-     .about = "Version of the format, in quotes.",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_REQUIRED,
-     .one_of = versions},
-    {.name = "_transform",
-     .about = "Whether passwords are yet to be hashed; without effect here.",
-     .type = SCHEMA_BOOLEAN,
+    {"_format_version", SCHEMA_STRING, "Version of the format, in quotes.",
+     .flags = SCHEMA_REQUIRED, .one_of = versions},
+    {"_transform", SCHEMA_BOOLEAN, "Whether passwords are yet to be hashed; without effect here.",
      .fallback = "true"},
-    {.name = "_comment", .about = "A remark, without effect.", .type = SCHEMA_STRING},
-    {.name = "_ignore",
-     .about = "A list of anything, without effect: the place for anchors.",
-     .type = SCHEMA_ARRAY,
+    {"_comment", SCHEMA_STRING, .about = "A remark, without effect."},
+    {"_ignore", SCHEMA_ARRAY, "A list of anything, without effect: the place for anchors.",
      .element = &anything},
 };
 
-const struct schema_record entity_document = {.name = "document",
-                                              .about = "A Kong declarative file.",
-                                              .number = PART_DOCUMENT,
-                                              .fields = document_fields,
-                                              .count = ARRAY_LENGTH(document_fields)};
+const struct schema_record entity_document = {"document", PART_DOCUMENT, "A Kong declarative file.",
+                                              SCHEMA_FIELDS(document_fields)};
 
-const struct schema_record entity_empty = {.name = "empty", .number = PART_EMPTY};
+const struct schema_record entity_empty = {"empty", .number = PART_EMPTY};
 
 static void check_workspace_name(struct str value, struct buf *why)
 {
@@ -50,45 +40,29 @@ static void check_workspace_name(struct str value, struct buf *why)
 }
 
 static const struct schema_field workspace_fields[] = {
-    {.name = "name",
-     .about = "Its name.",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_REQUIRED | SCHEMA_UNIQUE,
+    {"name", SCHEMA_STRING, "Its name.", .flags = SCHEMA_REQUIRED | SCHEMA_UNIQUE,
      .check = check_workspace_name},
-    {.name = "comment", .about = "A remark.", .type = SCHEMA_STRING},
-    {.name = "meta",
-     .about = "Empty.",
-     .type = SCHEMA_RECORD,
-     .flags = SCHEMA_REQUIRED,
-     .record = &entity_empty},
-    {.name = "config",
-     .about = "Empty.",
-     .type = SCHEMA_RECORD,
-     .flags = SCHEMA_REQUIRED,
-     .record = &entity_empty},
+    {"comment", SCHEMA_STRING, .about = "A remark."},
+    {"meta", SCHEMA_RECORD, "Empty.", .flags = SCHEMA_REQUIRED, .record = &entity_empty},
+    {"config", SCHEMA_RECORD, "Empty.", .flags = SCHEMA_REQUIRED, .record = &entity_empty},
 };
 
-const struct schema_record entity_workspace = {.name = "workspaces",
-                                               .about = "A workspace; without effect here.",
-                                               .number = ENTITY_WORKSPACE,
-                                               .fields = workspace_fields,
-                                               .count = ARRAY_LENGTH(workspace_fields),
+const struct schema_record entity_workspace = {"workspaces",
+                                               ENTITY_WORKSPACE,
+                                               "A workspace; without effect here.",
+                                               SCHEMA_FIELDS(workspace_fields),
                                                .is_entity = true,
                                                .has_no_tags = true};
 
 static const struct schema_field parameter_fields[] = {
-    {.name = "key",
-     .about = "Its name.",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_REQUIRED | SCHEMA_UNIQUE},
-    {.name = "value", .about = "Its value.", .type = SCHEMA_STRING, .flags = SCHEMA_REQUIRED},
+    {"key", SCHEMA_STRING, "Its name.", .flags = SCHEMA_REQUIRED | SCHEMA_UNIQUE},
+    {"value", SCHEMA_STRING, "Its value.", .flags = SCHEMA_REQUIRED},
 };
 
-const struct schema_record entity_parameter = {.name = "parameters",
-                                               .about = "A parameter of a cluster; without effect.",
-                                               .number = ENTITY_PARAMETER,
-                                               .fields = parameter_fields,
-                                               .count = ARRAY_LENGTH(parameter_fields),
+const struct schema_record entity_parameter = {"parameters",
+                                               ENTITY_PARAMETER,
+                                               "A parameter of a cluster; without effect.",
+                                               SCHEMA_FIELDS(parameter_fields),
                                                .is_entity = true,
                                                .has_no_tags = true};
 
@@ -130,102 +104,52 @@ static const char *const sync_states[] = {"unknown",
 static const struct schema_field word = {.type = SCHEMA_STRING, .flags = SCHEMA_REQUIRED};
 
 static const struct schema_field data_plane_cert_fields[] = {
-    {.name = "expiry_timestamp",
-     .about = "Its end.",
-     .type = SCHEMA_NUMBER,
-     .flags = SCHEMA_TIMESTAMP},
+    {"expiry_timestamp", SCHEMA_NUMBER, "Its end.", .flags = SCHEMA_TIMESTAMP},
 };
 
-const struct schema_record entity_data_plane_cert = {.name = "clustering_data_planes.cert_details",
-                                                     .number = PART_DATA_PLANE_CERT,
-                                                     .fields = data_plane_cert_fields,
-                                                     .count = ARRAY_LENGTH(data_plane_cert_fields)};
+const struct schema_record entity_data_plane_cert = {"clustering_data_planes.cert_details",
+                                                     PART_DATA_PLANE_CERT,
+                                                     SCHEMA_FIELDS(data_plane_cert_fields)};
 
 static const struct schema_field data_plane_fields[] = {
-    {.name = "last_seen", .about = "When.", .type = SCHEMA_INTEGER, .flags = SCHEMA_TIMESTAMP},
-    {.name = "ip",
-     .about = "Its address.",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_REQUIRED,
-     .check = check_ip},
-    {.name = "config_hash",
-     .about = "What it runs.",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_CHECKS_EMPTY,
+    {"last_seen", SCHEMA_INTEGER, "When.", .flags = SCHEMA_TIMESTAMP},
+    {"ip", SCHEMA_STRING, "Its address.", .flags = SCHEMA_REQUIRED, .check = check_ip},
+    {"config_hash", SCHEMA_STRING, "What it runs.", .flags = SCHEMA_CHECKS_EMPTY,
      .check = check_digest_length},
-    {.name = "hostname",
-     .about = "Its name.",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_REQUIRED,
-     .check = check_host},
-    {.name = "version", .about = "Its version.", .type = SCHEMA_STRING, .check = check_version},
-    {.name = "sync_status",
-     .about = "Its state.",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_REQUIRED,
-     .fallback = "\"unknown\"",
-     .one_of = sync_states},
-    {.name = "labels", .about = "Its labels.", .type = SCHEMA_MAP, .key = &word, .element = &word},
-    {.name = "cert_details",
-     .about = "Its certificate.",
-     .type = SCHEMA_RECORD,
-     .flags = SCHEMA_REQUIRED,
+    {"hostname", SCHEMA_STRING, "Its name.", .flags = SCHEMA_REQUIRED, .check = check_host},
+    {"version", SCHEMA_STRING, "Its version.", .check = check_version},
+    {"sync_status", SCHEMA_STRING, "Its state.", .flags = SCHEMA_REQUIRED,
+     .fallback = "\"unknown\"", .one_of = sync_states},
+    {"labels", SCHEMA_MAP, "Its labels.", .key = &word, .element = &word},
+    {"cert_details", SCHEMA_RECORD, "Its certificate.", .flags = SCHEMA_REQUIRED,
      .record = &entity_data_plane_cert},
-    {.name = "rpc_capabilities", .about = "What it can.", .type = SCHEMA_SET, .element = &word},
+    {"rpc_capabilities", SCHEMA_SET, "What it can.", .element = &word},
 };
 
-const struct schema_record entity_data_plane = {.name = "clustering_data_planes",
-                                                .about = "A node of a cluster; without effect.",
-                                                .number = ENTITY_DATA_PLANE,
-                                                .fields = data_plane_fields,
-                                                .count = ARRAY_LENGTH(data_plane_fields),
-                                                .is_entity = true,
-                                                .has_no_tags = true};
+const struct schema_record entity_data_plane = {
+    "clustering_data_planes",         ENTITY_DATA_PLANE, "A node of a cluster; without effect.",
+    SCHEMA_FIELDS(data_plane_fields), .is_entity = true, .has_no_tags = true};
 
 static const struct schema_field filter_fields[] = {
-    {.name = "name", .about = "Which filter.", .type = SCHEMA_STRING, .flags = SCHEMA_REQUIRED},
-    {.name = "enabled",
-     .about = "Whether it works.",
-     .type = SCHEMA_BOOLEAN,
-     .flags = SCHEMA_REQUIRED,
-     .fallback = "true"},
-    {.name = "config", .about = "What it is told.", .type = SCHEMA_ANY, .flags = SCHEMA_UNCHECKED},
+    {"name", SCHEMA_STRING, "Which filter.", .flags = SCHEMA_REQUIRED},
+    {"enabled", SCHEMA_BOOLEAN, "Whether it works.", .flags = SCHEMA_REQUIRED, .fallback = "true"},
+    {"config", SCHEMA_ANY, "What it is told.", .flags = SCHEMA_UNCHECKED},
 };
 
-const struct schema_record entity_filter = {.name = "filter_chains.filters",
-                                            .number = PART_FILTER,
-                                            .fields = filter_fields,
-                                            .count = ARRAY_LENGTH(filter_fields)};
+const struct schema_record entity_filter = {"filter_chains.filters", PART_FILTER,
+                                            SCHEMA_FIELDS(filter_fields)};
 
 static const struct schema_field filter = {.type = SCHEMA_RECORD, .record = &entity_filter};
 
 /* The numbers of the first three are used in entity_infos. */
 static const struct schema_field filter_chain_fields[] = {
-    {.name = "name",
-     .about = "Its name.",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_UNIQUE,
-     .check = check_name},
-    {.name = "route",
-     .about = "The route it works on.",
-     .type = SCHEMA_FOREIGN,
-     .flags = SCHEMA_UNIQUE,
+    {"name", SCHEMA_STRING, "Its name.", .flags = SCHEMA_UNIQUE, .check = check_name},
+    {"route", SCHEMA_FOREIGN, "The route it works on.", .flags = SCHEMA_UNIQUE,
      .refers_to = ENTITY_ROUTE},
-    {.name = "service",
-     .about = "The service it works on.",
-     .type = SCHEMA_FOREIGN,
-     .flags = SCHEMA_UNIQUE,
+    {"service", SCHEMA_FOREIGN, "The service it works on.", .flags = SCHEMA_UNIQUE,
      .refers_to = ENTITY_SERVICE},
-    {.name = "enabled",
-     .about = "Whether it works.",
-     .type = SCHEMA_BOOLEAN,
-     .flags = SCHEMA_REQUIRED,
-     .fallback = "true"},
-    {.name = "filters",
-     .about = "Its filters.",
-     .type = SCHEMA_ARRAY,
-     .flags = SCHEMA_REQUIRED,
-     .element = &filter},
+    {"enabled", SCHEMA_BOOLEAN, "Whether it works.", .flags = SCHEMA_REQUIRED, .fallback = "true"},
+    {"filters", SCHEMA_ARRAY, "Its filters.", .flags = SCHEMA_REQUIRED, .element = &filter},
 };
 
 static void check_filter_chain(struct schema_context *c, struct schema_view *v, void *into,
@@ -235,35 +159,26 @@ static void check_filter_chain(struct schema_context *c, struct schema_view *v, 
     fault_add_entity(c, at, document_place(v->node), "wasm support is not enabled");
 }
 
-const struct schema_record entity_filter_chain = {.name = "filter_chains",
-                                                  .about = "WebAssembly filters: refused, as by a "
-                                                           "Kong that has them switched off.",
-                                                  .number = ENTITY_FILTER_CHAIN,
-                                                  .fields = filter_chain_fields,
-                                                  .count = ARRAY_LENGTH(filter_chain_fields),
+const struct schema_record entity_filter_chain = {"filter_chains",
+                                                  ENTITY_FILTER_CHAIN,
+                                                  "WebAssembly filters: refused, as by a "
+                                                  "Kong that has them switched off.",
+                                                  SCHEMA_FIELDS(filter_chain_fields),
                                                   .is_entity = true,
                                                   .check = check_filter_chain};
 
 static const struct schema_field acme_storage_fields[] = {
-    {.name = "key",
-     .about = "A key of Kong's acme storage.",
-     .type = SCHEMA_STRING,
+    {"key", SCHEMA_STRING, "A key of Kong's acme storage.",
      .flags = SCHEMA_REQUIRED | SCHEMA_UNIQUE | SCHEMA_DRAWN},
-    {.name = "value",
-     .about = "Its value; without effect here.",
-     .type = SCHEMA_STRING,
+    {"value", SCHEMA_STRING, "Its value; without effect here.",
      .flags = SCHEMA_REQUIRED | SCHEMA_SECRET | SCHEMA_DRAWN},
-    {.name = "ttl",
-     .about = "Seconds that it lives.",
-     .type = SCHEMA_NUMBER,
-     .flags = SCHEMA_QUIET | SCHEMA_UNCHECKED},
+    {"ttl", SCHEMA_NUMBER, "Seconds that it lives.", .flags = SCHEMA_QUIET | SCHEMA_UNCHECKED},
 };
 
-const struct schema_record entity_acme_storage = {.name = "acme_storage",
-                                                  .about = "What Kong's acme plugin keeps in a "
-                                                           "database; without effect here.",
-                                                  .number = ENTITY_ACME_STORAGE,
-                                                  .fields = acme_storage_fields,
-                                                  .count = ARRAY_LENGTH(acme_storage_fields),
+const struct schema_record entity_acme_storage = {"acme_storage",
+                                                  ENTITY_ACME_STORAGE,
+                                                  "What Kong's acme plugin keeps in a "
+                                                  "database; without effect here.",
+                                                  SCHEMA_FIELDS(acme_storage_fields),
                                                   .is_entity = true,
                                                   .has_no_tags = true};

@@ -14,30 +14,19 @@ enum certificate_field {
 };
 
 static const struct schema_field fields[] = {
-    [CERTIFICATE_CERT] = {.name = "cert",
-                          .about = "The certificate in PEM, its chain behind it.",
-                          .type = SCHEMA_STRING,
+    [CERTIFICATE_CERT] = {"cert", SCHEMA_STRING, "The certificate in PEM, its chain behind it.",
                           .flags = SCHEMA_REQUIRED | SCHEMA_REFERENCEABLE,
-                          .store = STORE_TEXT,
-                          .offset = offsetof(struct certificate, cert)},
-    [CERTIFICATE_KEY] = {.name = "key",
-                         .about = "Its private key in PEM, without a passphrase.",
-                         .type = SCHEMA_STRING,
+                          SCHEMA_KEPT(STORE_TEXT, struct certificate, cert)},
+    [CERTIFICATE_KEY] = {"key", SCHEMA_STRING, "Its private key in PEM, without a passphrase.",
                          .flags = SCHEMA_REQUIRED | SCHEMA_REFERENCEABLE | SCHEMA_SECRET,
-                         .store = STORE_TEXT,
-                         .offset = offsetof(struct certificate, key)},
-    [CERTIFICATE_CERT_ALT] = {.name = "cert_alt",
-                              .about = "A second certificate, with another kind of key.",
-                              .type = SCHEMA_STRING,
+                         SCHEMA_KEPT(STORE_TEXT, struct certificate, key)},
+    [CERTIFICATE_CERT_ALT] = {"cert_alt", SCHEMA_STRING,
+                              "A second certificate, with another kind of key.",
                               .flags = SCHEMA_REFERENCEABLE,
-                              .store = STORE_TEXT,
-                              .offset = offsetof(struct certificate, cert_alt)},
-    [CERTIFICATE_KEY_ALT] = {.name = "key_alt",
-                             .about = "The private key of cert_alt.",
-                             .type = SCHEMA_STRING,
+                              SCHEMA_KEPT(STORE_TEXT, struct certificate, cert_alt)},
+    [CERTIFICATE_KEY_ALT] = {"key_alt", SCHEMA_STRING, "The private key of cert_alt.",
                              .flags = SCHEMA_REFERENCEABLE | SCHEMA_SECRET,
-                             .store = STORE_TEXT,
-                             .offset = offsetof(struct certificate, key_alt)},
+                             SCHEMA_KEPT(STORE_TEXT, struct certificate, key_alt)},
 };
 
 static const struct schema_rule rules[] = {
@@ -142,54 +131,31 @@ static void check(struct schema_context *c, struct schema_view *v, void *into,
 }
 
 const struct schema_record entity_certificate = {
-    .name = "certificates",
-    .about = "A certificate and its key, served for the SNIs that name it.",
-    .number = ENTITY_CERTIFICATE,
-    .fields = fields,
-    .count = ARRAY_LENGTH(fields),
+    "certificates",
+    ENTITY_CERTIFICATE,
+    "A certificate and its key, served for the SNIs that name it.",
+    SCHEMA_FIELDS(fields),
+    SCHEMA_RULES(rules),
     .is_entity = true,
-    .rules = rules,
-    .rule_count = ARRAY_LENGTH(rules),
     .rules_last = true,
-    .check = check,
-};
+    .check = check};
 
 static const struct schema_field sni_fields[] = {
-    {.name = "name",
-     .about = "The server name; *.x, x.* or * for many.",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_REQUIRED | SCHEMA_UNIQUE | SCHEMA_LOWER,
-     .check = check_server_name_pattern,
-     .store = STORE_TEXT,
-     .offset = offsetof(struct sni, name)},
-    {.name = "certificate",
-     .about = "Id of the certificate that is served for it.",
-     .type = SCHEMA_FOREIGN,
-     .flags = SCHEMA_REQUIRED,
-     .refers_to = ENTITY_CERTIFICATE,
-     .store = STORE_POINTER,
-     .offset = offsetof(struct sni, certificate)},
+    {"name", SCHEMA_STRING, "The server name; *.x, x.* or * for many.",
+     .flags = SCHEMA_REQUIRED | SCHEMA_UNIQUE | SCHEMA_LOWER, .check = check_server_name_pattern,
+     SCHEMA_KEPT(STORE_TEXT, struct sni, name)},
+    {"certificate", SCHEMA_FOREIGN, "Id of the certificate that is served for it.",
+     .flags = SCHEMA_REQUIRED, .refers_to = ENTITY_CERTIFICATE,
+     SCHEMA_KEPT(STORE_POINTER, struct sni, certificate)},
 };
 
-const struct schema_record entity_sni = {
-    .name = "snis",
-    .about = "A server name and its certificate.",
-    .number = ENTITY_SNI,
-    .fields = sni_fields,
-    .count = ARRAY_LENGTH(sni_fields),
-    .is_entity = true,
-};
+const struct schema_record entity_sni = {"snis", ENTITY_SNI, "A server name and its certificate.",
+                                         SCHEMA_FIELDS(sni_fields), .is_entity = true};
 
 static const struct schema_field ca_fields[] = {
-    {.name = "cert",
-     .about = "One CA certificate in PEM.",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_REQUIRED,
-     .store = STORE_TEXT,
-     .offset = offsetof(struct ca_certificate, cert)},
-    {.name = "cert_digest",
-     .about = "Computed by databases; without effect here.",
-     .type = SCHEMA_STRING,
+    {"cert", SCHEMA_STRING, "One CA certificate in PEM.", .flags = SCHEMA_REQUIRED,
+     SCHEMA_KEPT(STORE_TEXT, struct ca_certificate, cert)},
+    {"cert_digest", SCHEMA_STRING, "Computed by databases; without effect here.",
      .flags = SCHEMA_UNIQUE},
 };
 
@@ -224,11 +190,9 @@ static void check_ca(struct schema_context *c, struct schema_view *v, void *into
 }
 
 const struct schema_record entity_ca_certificate = {
-    .name = "ca_certificates",
-    .about = "A CA certificate for services to verify their upstream with.",
-    .number = ENTITY_CA_CERTIFICATE,
-    .fields = ca_fields,
-    .count = ARRAY_LENGTH(ca_fields),
+    "ca_certificates",
+    ENTITY_CA_CERTIFICATE,
+    "A CA certificate for services to verify their upstream with.",
+    SCHEMA_FIELDS(ca_fields),
     .is_entity = true,
-    .check = check_ca,
-};
+    .check = check_ca};

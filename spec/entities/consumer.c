@@ -9,102 +9,57 @@
  */
 
 static const struct schema_field consumer_fields[] = {
-    {.name = "username",
-     .about = "What others call it by. This, custom_id or both.",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_UNIQUE,
-     .store = STORE_STR,
-     .offset = offsetof(struct consumer, username)},
-    {.name = "custom_id",
-     .about = "Its id in another system.",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_UNIQUE,
-     .store = STORE_STR,
-     .offset = offsetof(struct consumer, custom_id)},
+    {"username", SCHEMA_STRING, "What others call it by. This, custom_id or both.",
+     .flags = SCHEMA_UNIQUE, SCHEMA_KEPT(STORE_STR, struct consumer, username)},
+    {"custom_id", SCHEMA_STRING, "Its id in another system.", .flags = SCHEMA_UNIQUE,
+     SCHEMA_KEPT(STORE_STR, struct consumer, custom_id)},
 };
 
 static const struct schema_rule consumer_rules[] = {
     {.kind = RULE_AT_LEAST_ONE, .fields = {1, 0}, .count = 2},
 };
 
-const struct schema_record entity_consumer = {.name = "consumers",
-                                              .about = "Somebody who uses services.",
-                                              .number = ENTITY_CONSUMER,
-                                              .fields = consumer_fields,
-                                              .count = ARRAY_LENGTH(consumer_fields),
-                                              .is_entity = true,
-                                              .rules = consumer_rules,
-                                              .rule_count = ARRAY_LENGTH(consumer_rules)};
+const struct schema_record entity_consumer = {"consumers",
+                                              ENTITY_CONSUMER,
+                                              "Somebody who uses services.",
+                                              SCHEMA_FIELDS(consumer_fields),
+                                              SCHEMA_RULES(consumer_rules),
+                                              .is_entity = true};
 
 static const struct schema_field keyauth_fields[] = {
-    {.name = "key",
-     .about = "The key; drawn at random by databases if left out.",
-     .type = SCHEMA_STRING,
+    {"key", SCHEMA_STRING, "The key; drawn at random by databases if left out.",
      .flags = SCHEMA_UNIQUE | SCHEMA_SECRET | SCHEMA_DRAWN},
-    {.name = "consumer",
-     .about = "Whose it is.",
-     .type = SCHEMA_FOREIGN,
-     .flags = SCHEMA_REQUIRED,
+    {"consumer", SCHEMA_FOREIGN, "Whose it is.", .flags = SCHEMA_REQUIRED,
      .refers_to = ENTITY_CONSUMER},
-    {.name = "ttl",
-     .about = "Seconds that it lives.",
-     .type = SCHEMA_NUMBER,
-     .flags = SCHEMA_QUIET | SCHEMA_UNCHECKED},
+    {"ttl", SCHEMA_NUMBER, "Seconds that it lives.", .flags = SCHEMA_QUIET | SCHEMA_UNCHECKED},
 };
 
-const struct schema_record entity_keyauth_credential = {.name = "keyauth_credentials",
-                                                        .about = "A key for key-auth.",
-                                                        .number = ENTITY_KEYAUTH_CREDENTIAL,
-                                                        .fields = keyauth_fields,
-                                                        .count = ARRAY_LENGTH(keyauth_fields),
-                                                        .is_entity = true};
+const struct schema_record entity_keyauth_credential = {
+    "keyauth_credentials", ENTITY_KEYAUTH_CREDENTIAL, "A key for key-auth.",
+    SCHEMA_FIELDS(keyauth_fields), .is_entity = true};
 
 static const struct schema_field basicauth_fields[] = {
-    {.name = "username",
-     .about = "The user's name.",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_REQUIRED | SCHEMA_UNIQUE},
-    {.name = "password",
-     .about = "The user's password.",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_REQUIRED | SCHEMA_SECRET},
-    {.name = "consumer",
-     .about = "Whose it is.",
-     .type = SCHEMA_FOREIGN,
-     .flags = SCHEMA_REQUIRED,
+    {"username", SCHEMA_STRING, "The user's name.", .flags = SCHEMA_REQUIRED | SCHEMA_UNIQUE},
+    {"password", SCHEMA_STRING, "The user's password.", .flags = SCHEMA_REQUIRED | SCHEMA_SECRET},
+    {"consumer", SCHEMA_FOREIGN, "Whose it is.", .flags = SCHEMA_REQUIRED,
      .refers_to = ENTITY_CONSUMER},
 };
 
-const struct schema_record entity_basicauth_credential = {.name = "basicauth_credentials",
-                                                          .about =
-                                                              "Name and password for basic-auth.",
-                                                          .number = ENTITY_BASICAUTH_CREDENTIAL,
-                                                          .fields = basicauth_fields,
-                                                          .count = ARRAY_LENGTH(basicauth_fields),
-                                                          .is_entity = true};
+const struct schema_record entity_basicauth_credential = {
+    "basicauth_credentials", ENTITY_BASICAUTH_CREDENTIAL, "Name and password for basic-auth.",
+    SCHEMA_FIELDS(basicauth_fields), .is_entity = true};
 
 static const struct schema_field hmacauth_fields[] = {
-    {.name = "username",
-     .about = "The user's name.",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_REQUIRED | SCHEMA_UNIQUE},
-    {.name = "secret",
-     .about = "What requests are signed with.",
-     .type = SCHEMA_STRING,
+    {"username", SCHEMA_STRING, "The user's name.", .flags = SCHEMA_REQUIRED | SCHEMA_UNIQUE},
+    {"secret", SCHEMA_STRING, "What requests are signed with.",
      .flags = SCHEMA_SECRET | SCHEMA_DRAWN},
-    {.name = "consumer",
-     .about = "Whose it is.",
-     .type = SCHEMA_FOREIGN,
-     .flags = SCHEMA_REQUIRED,
+    {"consumer", SCHEMA_FOREIGN, "Whose it is.", .flags = SCHEMA_REQUIRED,
      .refers_to = ENTITY_CONSUMER},
 };
 
-const struct schema_record entity_hmacauth_credential = {.name = "hmacauth_credentials",
-                                                         .about = "Name and secret for hmac-auth.",
-                                                         .number = ENTITY_HMACAUTH_CREDENTIAL,
-                                                         .fields = hmacauth_fields,
-                                                         .count = ARRAY_LENGTH(hmacauth_fields),
-                                                         .is_entity = true};
+const struct schema_record entity_hmacauth_credential = {
+    "hmacauth_credentials", ENTITY_HMACAUTH_CREDENTIAL, "Name and secret for hmac-auth.",
+    SCHEMA_FIELDS(hmacauth_fields), .is_entity = true};
 
 enum jwt_field { JWT_KEY, JWT_SECRET, JWT_RSA_PUBLIC_KEY, JWT_ALGORITHM, JWT_CONSUMER };
 
@@ -115,26 +70,15 @@ static const char *const with_public_key[] = {"RS256", "RS384", "RS512", "PS256"
                                               "PS384", "PS512", "EdDSA", NULL};
 
 static const struct schema_field jwt_fields[] = {
-    [JWT_KEY] = {.name = "key",
-                 .about = "What tokens name as their issuer.",
-                 .type = SCHEMA_STRING,
+    [JWT_KEY] = {"key", SCHEMA_STRING, "What tokens name as their issuer.",
                  .flags = SCHEMA_UNIQUE | SCHEMA_DRAWN},
-    [JWT_SECRET] = {.name = "secret",
-                    .about = "Secret of the HS algorithms.",
-                    .type = SCHEMA_STRING,
+    [JWT_SECRET] = {"secret", SCHEMA_STRING, "Secret of the HS algorithms.",
                     .flags = SCHEMA_SECRET | SCHEMA_DRAWN},
-    [JWT_RSA_PUBLIC_KEY] = {.name = "rsa_public_key",
-                            .about = "Public key of the other algorithms, in PEM.",
-                            .type = SCHEMA_STRING},
-    [JWT_ALGORITHM] = {.name = "algorithm",
-                       .about = "How tokens are signed.",
-                       .type = SCHEMA_STRING,
-                       .fallback = "\"HS256\"",
-                       .one_of = algorithms},
-    [JWT_CONSUMER] = {.name = "consumer",
-                      .about = "Whose it is.",
-                      .type = SCHEMA_FOREIGN,
-                      .flags = SCHEMA_REQUIRED,
+    [JWT_RSA_PUBLIC_KEY] = {"rsa_public_key", SCHEMA_STRING,
+                            .about = "Public key of the other algorithms, in PEM."},
+    [JWT_ALGORITHM] = {"algorithm", SCHEMA_STRING, "How tokens are signed.",
+                       .fallback = "\"HS256\"", .one_of = algorithms},
+    [JWT_CONSUMER] = {"consumer", SCHEMA_FOREIGN, "Whose it is.", .flags = SCHEMA_REQUIRED,
                       .refers_to = ENTITY_CONSUMER},
 };
 
@@ -171,31 +115,18 @@ static void check_jwt(struct schema_context *c, struct schema_view *v, void *int
                      "failed conditional validation given value of field 'algorithm'");
 }
 
-const struct schema_record entity_jwt_secret = {.name = "jwt_secrets",
-                                                .about = "A key for jwt.",
-                                                .number = ENTITY_JWT_SECRET,
-                                                .fields = jwt_fields,
-                                                .count = ARRAY_LENGTH(jwt_fields),
-                                                .is_entity = true,
-                                                .rules = jwt_rules,
-                                                .rule_count = ARRAY_LENGTH(jwt_rules),
-                                                .check = check_jwt};
+const struct schema_record entity_jwt_secret = {
+    "jwt_secrets",           ENTITY_JWT_SECRET, "A key for jwt.",  SCHEMA_FIELDS(jwt_fields),
+    SCHEMA_RULES(jwt_rules), .is_entity = true, .check = check_jwt};
 
 static const struct schema_field acl_fields[] = {
-    {.name = "group", .about = "A group.", .type = SCHEMA_STRING, .flags = SCHEMA_REQUIRED},
-    {.name = "consumer",
-     .about = "Who belongs to it.",
-     .type = SCHEMA_FOREIGN,
-     .flags = SCHEMA_REQUIRED,
+    {"group", SCHEMA_STRING, "A group.", .flags = SCHEMA_REQUIRED},
+    {"consumer", SCHEMA_FOREIGN, "Who belongs to it.", .flags = SCHEMA_REQUIRED,
      .refers_to = ENTITY_CONSUMER},
 };
 
-const struct schema_record entity_acl = {.name = "acls",
-                                         .about = "Membership in a group, for acl.",
-                                         .number = ENTITY_ACL,
-                                         .fields = acl_fields,
-                                         .count = ARRAY_LENGTH(acl_fields),
-                                         .is_entity = true};
+const struct schema_record entity_acl = {"acls", ENTITY_ACL, "Membership in a group, for acl.",
+                                         SCHEMA_FIELDS(acl_fields), .is_entity = true};
 
 static void check_redirect(struct str value, struct buf *why)
 {
@@ -211,128 +142,58 @@ static const struct schema_field redirect = {.type = SCHEMA_STRING, .check = che
 static const char *const client_types[] = {"confidential", "public", NULL};
 
 static const struct schema_field oauth2_fields[] = {
-    {.name = "client_id",
-     .about = "The client's id.",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_UNIQUE | SCHEMA_DRAWN},
-    {.name = "name",
-     .about = "The client's name.",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_REQUIRED},
-    {.name = "client_secret",
-     .about = "The client's secret.",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_SECRET | SCHEMA_DRAWN},
-    {.name = "hash_secret",
-     .about = "Whether the secret is kept as a hash.",
-     .type = SCHEMA_BOOLEAN,
-     .flags = SCHEMA_REQUIRED,
-     .fallback = "false"},
-    {.name = "redirect_uris",
-     .about = "Where users are sent back to.",
-     .type = SCHEMA_ARRAY,
-     .element = &redirect},
-    {.name = "client_type",
-     .about = "Whether the client can keep a secret.",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_REQUIRED,
-     .fallback = "\"confidential\"",
-     .one_of = client_types},
-    {.name = "consumer",
-     .about = "Whose it is.",
-     .type = SCHEMA_FOREIGN,
-     .flags = SCHEMA_REQUIRED,
+    {"client_id", SCHEMA_STRING, "The client's id.", .flags = SCHEMA_UNIQUE | SCHEMA_DRAWN},
+    {"name", SCHEMA_STRING, "The client's name.", .flags = SCHEMA_REQUIRED},
+    {"client_secret", SCHEMA_STRING, "The client's secret.", .flags = SCHEMA_SECRET | SCHEMA_DRAWN},
+    {"hash_secret", SCHEMA_BOOLEAN, "Whether the secret is kept as a hash.",
+     .flags = SCHEMA_REQUIRED, .fallback = "false"},
+    {"redirect_uris", SCHEMA_ARRAY, "Where users are sent back to.", .element = &redirect},
+    {"client_type", SCHEMA_STRING, "Whether the client can keep a secret.",
+     .flags = SCHEMA_REQUIRED, .fallback = "\"confidential\"", .one_of = client_types},
+    {"consumer", SCHEMA_FOREIGN, "Whose it is.", .flags = SCHEMA_REQUIRED,
      .refers_to = ENTITY_CONSUMER},
 };
 
-const struct schema_record entity_oauth2_credential = {.name = "oauth2_credentials",
-                                                       .about = "A client for oauth2.",
-                                                       .number = ENTITY_OAUTH2_CREDENTIAL,
-                                                       .fields = oauth2_fields,
-                                                       .count = ARRAY_LENGTH(oauth2_fields),
-                                                       .is_entity = true};
+const struct schema_record entity_oauth2_credential = {
+    "oauth2_credentials", ENTITY_OAUTH2_CREDENTIAL, "A client for oauth2.",
+    SCHEMA_FIELDS(oauth2_fields), .is_entity = true};
 
 static const char *const challenge_methods[] = {"S256", NULL};
 
 static const struct schema_field oauth2_code_fields[] = {
-    {.name = "code",
-     .about = "The code.",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_UNIQUE | SCHEMA_SECRET | SCHEMA_DRAWN},
-    {.name = "authenticated_userid", .about = "Who agreed.", .type = SCHEMA_STRING},
-    {.name = "scope", .about = "What to.", .type = SCHEMA_STRING},
-    {.name = "challenge", .about = "PKCE challenge.", .type = SCHEMA_STRING},
-    {.name = "challenge_method",
-     .about = "PKCE method.",
-     .type = SCHEMA_STRING,
-     .one_of = challenge_methods},
-    {.name = "service",
-     .about = "The service that it is for.",
-     .type = SCHEMA_FOREIGN,
-     .refers_to = ENTITY_SERVICE},
-    {.name = "credential",
-     .about = "The client.",
-     .type = SCHEMA_FOREIGN,
-     .flags = SCHEMA_REQUIRED,
+    {"code", SCHEMA_STRING, "The code.", .flags = SCHEMA_UNIQUE | SCHEMA_SECRET | SCHEMA_DRAWN},
+    {"authenticated_userid", SCHEMA_STRING, .about = "Who agreed."},
+    {"scope", SCHEMA_STRING, .about = "What to."},
+    {"challenge", SCHEMA_STRING, .about = "PKCE challenge."},
+    {"challenge_method", SCHEMA_STRING, "PKCE method.", .one_of = challenge_methods},
+    {"service", SCHEMA_FOREIGN, "The service that it is for.", .refers_to = ENTITY_SERVICE},
+    {"credential", SCHEMA_FOREIGN, "The client.", .flags = SCHEMA_REQUIRED,
      .refers_to = ENTITY_OAUTH2_CREDENTIAL},
-    {.name = "plugin",
-     .about = "The plugin that made it.",
-     .type = SCHEMA_FOREIGN,
-     .refers_to = ENTITY_PLUGIN},
-    {.name = "ttl",
-     .about = "Seconds that it lives.",
-     .type = SCHEMA_NUMBER,
-     .flags = SCHEMA_QUIET | SCHEMA_UNCHECKED},
+    {"plugin", SCHEMA_FOREIGN, "The plugin that made it.", .refers_to = ENTITY_PLUGIN},
+    {"ttl", SCHEMA_NUMBER, "Seconds that it lives.", .flags = SCHEMA_QUIET | SCHEMA_UNCHECKED},
 };
 
-const struct schema_record entity_oauth2_code = {.name = "oauth2_authorization_codes",
-                                                 .about = "A code of oauth2.",
-                                                 .number = ENTITY_OAUTH2_CODE,
-                                                 .fields = oauth2_code_fields,
-                                                 .count = ARRAY_LENGTH(oauth2_code_fields),
-                                                 .is_entity = true};
+const struct schema_record entity_oauth2_code = {
+    "oauth2_authorization_codes", ENTITY_OAUTH2_CODE, "A code of oauth2.",
+    SCHEMA_FIELDS(oauth2_code_fields), .is_entity = true};
 
 static const char *const token_types[] = {"bearer", NULL};
 
 static const struct schema_field oauth2_token_fields[] = {
-    {.name = "access_token",
-     .about = "The token.",
-     .type = SCHEMA_STRING,
+    {"access_token", SCHEMA_STRING, "The token.",
      .flags = SCHEMA_UNIQUE | SCHEMA_SECRET | SCHEMA_DRAWN},
-    {.name = "refresh_token",
-     .about = "What renews it.",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_UNIQUE | SCHEMA_SECRET},
-    {.name = "token_type",
-     .about = "Its kind.",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_REQUIRED,
-     .fallback = "\"bearer\"",
+    {"refresh_token", SCHEMA_STRING, "What renews it.", .flags = SCHEMA_UNIQUE | SCHEMA_SECRET},
+    {"token_type", SCHEMA_STRING, "Its kind.", .flags = SCHEMA_REQUIRED, .fallback = "\"bearer\"",
      .one_of = token_types},
-    {.name = "expires_in",
-     .about = "Seconds that it is good for.",
-     .type = SCHEMA_INTEGER,
-     .flags = SCHEMA_REQUIRED},
-    {.name = "authenticated_userid", .about = "Who agreed.", .type = SCHEMA_STRING},
-    {.name = "scope", .about = "What to.", .type = SCHEMA_STRING},
-    {.name = "service",
-     .about = "The service that it is for.",
-     .type = SCHEMA_FOREIGN,
-     .refers_to = ENTITY_SERVICE},
-    {.name = "credential",
-     .about = "The client.",
-     .type = SCHEMA_FOREIGN,
-     .flags = SCHEMA_REQUIRED,
+    {"expires_in", SCHEMA_INTEGER, "Seconds that it is good for.", .flags = SCHEMA_REQUIRED},
+    {"authenticated_userid", SCHEMA_STRING, .about = "Who agreed."},
+    {"scope", SCHEMA_STRING, .about = "What to."},
+    {"service", SCHEMA_FOREIGN, "The service that it is for.", .refers_to = ENTITY_SERVICE},
+    {"credential", SCHEMA_FOREIGN, "The client.", .flags = SCHEMA_REQUIRED,
      .refers_to = ENTITY_OAUTH2_CREDENTIAL},
-    {.name = "ttl",
-     .about = "Seconds that it lives.",
-     .type = SCHEMA_NUMBER,
-     .flags = SCHEMA_QUIET | SCHEMA_UNCHECKED},
+    {"ttl", SCHEMA_NUMBER, "Seconds that it lives.", .flags = SCHEMA_QUIET | SCHEMA_UNCHECKED},
 };
 
-const struct schema_record entity_oauth2_token = {.name = "oauth2_tokens",
-                                                  .about = "A token of oauth2.",
-                                                  .number = ENTITY_OAUTH2_TOKEN,
-                                                  .fields = oauth2_token_fields,
-                                                  .count = ARRAY_LENGTH(oauth2_token_fields),
-                                                  .is_entity = true};
+const struct schema_record entity_oauth2_token = {
+    "oauth2_tokens", ENTITY_OAUTH2_TOKEN, "A token of oauth2.", SCHEMA_FIELDS(oauth2_token_fields),
+    .is_entity = true};

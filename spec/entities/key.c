@@ -7,34 +7,16 @@
 enum key_field { KEY_NAME, KEY_KID, KEY_SET, KEY_JWK, KEY_PEM };
 
 static const struct schema_field fields[] = {
-    [KEY_NAME] = {.name = "name",
-                  .about = "What others call it by.",
-                  .type = SCHEMA_STRING,
-                  .flags = SCHEMA_UNIQUE,
-                  .store = STORE_STR,
-                  .offset = offsetof(struct key, name)},
-    [KEY_KID] = {.name = "kid",
-                 .about = "The key's id, which account_key.key_id of acme names.",
-                 .type = SCHEMA_STRING,
-                 .flags = SCHEMA_REQUIRED,
-                 .store = STORE_STR,
-                 .offset = offsetof(struct key, kid)},
-    [KEY_SET] = {.name = "set",
-                 .about = "Name or id of its key set.",
-                 .type = SCHEMA_FOREIGN,
-                 .refers_to = ENTITY_KEY_SET,
-                 .store = STORE_POINTER,
-                 .offset = offsetof(struct key, set)},
-    [KEY_JWK] = {.name = "jwk",
-                 .about = "The key as JSON Web Key, in a string. This or pem.",
-                 .type = SCHEMA_STRING,
+    [KEY_NAME] = {"name", SCHEMA_STRING, "What others call it by.", .flags = SCHEMA_UNIQUE,
+                  SCHEMA_KEPT(STORE_STR, struct key, name)},
+    [KEY_KID] = {"kid", SCHEMA_STRING, "The key's id, which account_key.key_id of acme names.",
+                 .flags = SCHEMA_REQUIRED, SCHEMA_KEPT(STORE_STR, struct key, kid)},
+    [KEY_SET] = {"set", SCHEMA_FOREIGN, "Name or id of its key set.", .refers_to = ENTITY_KEY_SET,
+                 SCHEMA_KEPT(STORE_POINTER, struct key, set)},
+    [KEY_JWK] = {"jwk", SCHEMA_STRING, "The key as JSON Web Key, in a string. This or pem.",
                  .flags = SCHEMA_REFERENCEABLE | SCHEMA_SECRET,
-                 .store = STORE_TEXT,
-                 .offset = offsetof(struct key, jwk)},
-    [KEY_PEM] = {.name = "pem",
-                 .about = "The key as PEM. This or jwk.",
-                 .type = SCHEMA_RECORD,
-                 .record = &entity_key_pem,
+                 SCHEMA_KEPT(STORE_TEXT, struct key, jwk)},
+    [KEY_PEM] = {"pem", SCHEMA_RECORD, "The key as PEM. This or jwk.", .record = &entity_key_pem,
                  .store = STORE_RECORD},
 };
 
@@ -166,34 +148,24 @@ static void check(struct schema_context *c, struct schema_view *v, void *into,
     check_jwk(c, v, at);
 }
 
-const struct schema_record entity_key = {
-    .name = "keys",
-    .about = "A key, for instance of an ACME account.",
-    .number = ENTITY_KEY,
-    .fields = fields,
-    .count = ARRAY_LENGTH(fields),
-    .is_entity = true,
-    .rules = rules,
-    .rule_count = ARRAY_LENGTH(rules),
-    .check = check,
-};
+const struct schema_record entity_key = {"keys",
+                                         ENTITY_KEY,
+                                         "A key, for instance of an ACME account.",
+                                         SCHEMA_FIELDS(fields),
+                                         SCHEMA_RULES(rules),
+                                         .is_entity = true,
+                                         .check = check};
 
 enum pem_field { PEM_PRIVATE_KEY, PEM_PUBLIC_KEY };
 
 /* The part is stored into the key itself: offsets are those of struct key. */
 static const struct schema_field pem_fields[] = {
-    [PEM_PRIVATE_KEY] = {.name = "private_key",
-                         .about = "The private key in PEM.",
-                         .type = SCHEMA_STRING,
+    [PEM_PRIVATE_KEY] = {"private_key", SCHEMA_STRING, "The private key in PEM.",
                          .flags = SCHEMA_REFERENCEABLE | SCHEMA_SECRET,
-                         .store = STORE_TEXT,
-                         .offset = offsetof(struct key, private_key)},
-    [PEM_PUBLIC_KEY] = {.name = "public_key",
-                        .about = "The public key in PEM.",
-                        .type = SCHEMA_STRING,
+                         SCHEMA_KEPT(STORE_TEXT, struct key, private_key)},
+    [PEM_PUBLIC_KEY] = {"public_key", SCHEMA_STRING, "The public key in PEM.",
                         .flags = SCHEMA_REFERENCEABLE,
-                        .store = STORE_TEXT,
-                        .offset = offsetof(struct key, public_key)},
+                        SCHEMA_KEPT(STORE_TEXT, struct key, public_key)},
 };
 
 static const struct schema_rule pem_rules[] = {
@@ -226,31 +198,17 @@ static void check_pem(struct schema_context *c, struct schema_view *v, void *int
         fault_add(c, at, document_place(v->node), "%s", e.message);
 }
 
-const struct schema_record entity_key_pem = {
-    .name = "keys.pem",
-    .about = "A key pair in PEM, or one half of it.",
-    .number = PART_KEY_PEM,
-    .fields = pem_fields,
-    .count = ARRAY_LENGTH(pem_fields),
-    .rules = pem_rules,
-    .rule_count = ARRAY_LENGTH(pem_rules),
-    .check = check_pem,
-};
+const struct schema_record entity_key_pem = {"keys.pem",
+                                             PART_KEY_PEM,
+                                             "A key pair in PEM, or one half of it.",
+                                             SCHEMA_FIELDS(pem_fields),
+                                             SCHEMA_RULES(pem_rules),
+                                             .check = check_pem};
 
 static const struct schema_field set_fields[] = {
-    {.name = "name",
-     .about = "What keys and account_key.key_set of acme call it by.",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_UNIQUE,
-     .store = STORE_STR,
-     .offset = offsetof(struct key_set, name)},
+    {"name", SCHEMA_STRING, "What keys and account_key.key_set of acme call it by.",
+     .flags = SCHEMA_UNIQUE, SCHEMA_KEPT(STORE_STR, struct key_set, name)},
 };
 
-const struct schema_record entity_key_set = {
-    .name = "key_sets",
-    .about = "A group of keys.",
-    .number = ENTITY_KEY_SET,
-    .fields = set_fields,
-    .count = ARRAY_LENGTH(set_fields),
-    .is_entity = true,
-};
+const struct schema_record entity_key_set = {"key_sets", ENTITY_KEY_SET, "A group of keys.",
+                                             SCHEMA_FIELDS(set_fields), .is_entity = true};

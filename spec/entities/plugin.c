@@ -73,80 +73,46 @@ static const struct schema_field http_protocol = {
     .type = SCHEMA_STRING, .store = STORE_TEXT, .one_of = entity_http_protocols};
 
 static const struct schema_field fields[] = {
-    [PLUGIN_NAME] = {.name = "name",
-                     .about = "Which plugin.",
-                     .type = SCHEMA_STRING,
-                     .flags = SCHEMA_REQUIRED,
-                     .store = STORE_TEXT,
-                     .offset = offsetof(struct plugin, name)},
-    [PLUGIN_INSTANCE_NAME] = {.name = "instance_name",
-                              .about = "A name for this use of it.",
-                              .type = SCHEMA_STRING,
-                              .flags = SCHEMA_UNIQUE,
-                              .check = check_name,
-                              .store = STORE_STR,
-                              .offset = offsetof(struct plugin, instance_name)},
-    [PLUGIN_ROUTE] = {.name = "route",
-                      .about = "Name or id of the only route it works on.",
-                      .type = SCHEMA_FOREIGN,
-                      .refers_to = ENTITY_ROUTE,
-                      .store = STORE_POINTER,
-                      .offset = offsetof(struct plugin, route)},
-    [PLUGIN_SERVICE] = {.name = "service",
-                        .about = "Name or id of the only service it works on.",
-                        .type = SCHEMA_FOREIGN,
+    [PLUGIN_NAME] = {"name", SCHEMA_STRING, "Which plugin.", .flags = SCHEMA_REQUIRED,
+                     SCHEMA_KEPT(STORE_TEXT, struct plugin, name)},
+    [PLUGIN_INSTANCE_NAME] = {"instance_name", SCHEMA_STRING, "A name for this use of it.",
+                              .flags = SCHEMA_UNIQUE, .check = check_name,
+                              SCHEMA_KEPT(STORE_STR, struct plugin, instance_name)},
+    [PLUGIN_ROUTE] = {"route", SCHEMA_FOREIGN, "Name or id of the only route it works on.",
+                      .refers_to = ENTITY_ROUTE, SCHEMA_KEPT(STORE_POINTER, struct plugin, route)},
+    [PLUGIN_SERVICE] = {"service", SCHEMA_FOREIGN, "Name or id of the only service it works on.",
                         .refers_to = ENTITY_SERVICE,
-                        .store = STORE_POINTER,
-                        .offset = offsetof(struct plugin, service)},
-    [PLUGIN_CONSUMER] = {.name = "consumer",
-                         .about = "Name or id of the only consumer it works on.",
-                         .type = SCHEMA_FOREIGN,
+                        SCHEMA_KEPT(STORE_POINTER, struct plugin, service)},
+    [PLUGIN_CONSUMER] = {"consumer", SCHEMA_FOREIGN, "Name or id of the only consumer it works on.",
                          .refers_to = ENTITY_CONSUMER,
-                         .store = STORE_POINTER,
-                         .offset = offsetof(struct plugin, consumer)},
-    [PLUGIN_CONFIG] = {.name = "config",
-                       .about = "What the plugin is told; every plugin has fields of its own.",
-                       .type = SCHEMA_ANY,
+                         SCHEMA_KEPT(STORE_POINTER, struct plugin, consumer)},
+    [PLUGIN_CONFIG] = {"config", SCHEMA_ANY,
+                       "What the plugin is told; every plugin has fields of its own.",
                        .flags = SCHEMA_UNCHECKED},
-    [PLUGIN_PROTOCOLS] = {.name = "protocols",
-                          .about = "Protocols that it works on.",
-                          .type = SCHEMA_SET,
+    [PLUGIN_PROTOCOLS] = {"protocols", SCHEMA_SET, "Protocols that it works on.",
                           .flags = SCHEMA_REQUIRED,
                           .fallback = "[\"grpc\",\"grpcs\",\"http\",\"https\"]",
-                          .element = &protocol,
-                          .store = STORE_TEXTS,
-                          .offset = offsetof(struct plugin, protocols)},
-    [PLUGIN_ENABLED] = {.name = "enabled",
-                        .about = "Without it, the plugin does nothing.",
-                        .type = SCHEMA_BOOLEAN,
-                        .flags = SCHEMA_REQUIRED,
-                        .fallback = "true",
-                        .store = STORE_BOOLEAN,
-                        .offset = offsetof(struct plugin, enabled)},
+                          .element = &protocol, SCHEMA_KEPT(STORE_TEXTS, struct plugin, protocols)},
+    [PLUGIN_ENABLED] = {"enabled", SCHEMA_BOOLEAN, "Without it, the plugin does nothing.",
+                        .flags = SCHEMA_REQUIRED, .fallback = "true",
+                        SCHEMA_KEPT(STORE_BOOLEAN, struct plugin, enabled)},
 };
 
-static const struct schema_field no_route = {
-    .name = "route", .type = SCHEMA_FOREIGN, .flags = SCHEMA_NULL, .refers_to = ENTITY_ROUTE};
-static const struct schema_field no_service = {
-    .name = "service", .type = SCHEMA_FOREIGN, .flags = SCHEMA_NULL, .refers_to = ENTITY_SERVICE};
-static const struct schema_field no_consumer = {
-    .name = "consumer", .type = SCHEMA_FOREIGN, .flags = SCHEMA_NULL, .refers_to = ENTITY_CONSUMER};
-static const struct schema_field http_protocols = {.name = "protocols",
-                                                   .type = SCHEMA_SET,
-                                                   .flags = SCHEMA_REQUIRED,
-                                                   .element = &http_protocol,
-                                                   .store = STORE_TEXTS,
-                                                   .offset = offsetof(struct plugin, protocols)};
-static const struct schema_field acme_config = {.name = "config",
-                                                .type = SCHEMA_RECORD,
-                                                .flags = SCHEMA_REQUIRED | SCHEMA_DEFERRED,
-                                                .record = &entity_acme};
+static const struct schema_field no_route = {"route", SCHEMA_FOREIGN, .flags = SCHEMA_NULL,
+                                             .refers_to = ENTITY_ROUTE};
+static const struct schema_field no_service = {"service", SCHEMA_FOREIGN, .flags = SCHEMA_NULL,
+                                               .refers_to = ENTITY_SERVICE};
+static const struct schema_field no_consumer = {"consumer", SCHEMA_FOREIGN, .flags = SCHEMA_NULL,
+                                                .refers_to = ENTITY_CONSUMER};
+static const struct schema_field http_protocols = {
+    "protocols", SCHEMA_SET, .flags = SCHEMA_REQUIRED, .element = &http_protocol,
+    SCHEMA_KEPT(STORE_TEXTS, struct plugin, protocols)};
+static const struct schema_field acme_config = {
+    "config", SCHEMA_RECORD, .flags = SCHEMA_REQUIRED | SCHEMA_DEFERRED, .record = &entity_acme};
 static const struct schema_field key_auth_config = {
-    .name = "config", .type = SCHEMA_RECORD, .flags = SCHEMA_REQUIRED, .record = &entity_key_auth};
-static const struct schema_field correlation_id_config = {.name = "config",
-                                                          .type = SCHEMA_RECORD,
-                                                          .flags = SCHEMA_REQUIRED,
-                                                          .record = &entity_correlation_id};
+    "config", SCHEMA_RECORD, .flags = SCHEMA_REQUIRED, .record = &entity_key_auth};
+static const struct schema_field correlation_id_config = {
+    "config", SCHEMA_RECORD, .flags = SCHEMA_REQUIRED, .record = &entity_correlation_id};
 
 /* Checked here rather than by the table, because it goes into a struct of its own. */
 static void check_acme(struct schema_context *c, struct schema_view *v, void *into,
@@ -271,88 +237,51 @@ static void check(struct schema_context *c, struct schema_view *v, void *into,
 }
 
 const struct schema_record entity_plugin = {
-    .name = "plugins",
-    .about = "Something that happens to requests; acme makes certificates.",
-    .number = ENTITY_PLUGIN,
-    .fields = fields,
-    .count = ARRAY_LENGTH(fields),
+    "plugins",
+    ENTITY_PLUGIN,
+    "Something that happens to requests; acme makes certificates.",
+    SCHEMA_FIELDS(fields),
     .is_entity = true,
     .choose = choose,
-    .check = check,
-};
+    .check = check};
 
 static const struct schema_field key_name = {.type = SCHEMA_STRING, .check = check_header_name};
 
 static const struct schema_field key_auth_fields[] = {
-    {.name = "key_names",
-     .about = "Headers and arguments that hold the key.",
-     .type = SCHEMA_ARRAY,
-     .flags = SCHEMA_REQUIRED,
-     .element = &key_name,
-     .fallback = "[\"apikey\"]"},
-    {.name = "hide_credentials",
-     .about = "Whether the upstream does not get the key.",
-     .type = SCHEMA_BOOLEAN,
-     .flags = SCHEMA_REQUIRED,
-     .fallback = "false"},
-    {.name = "anonymous",
-     .about = "The consumer that requests without a key belong to.",
-     .type = SCHEMA_STRING},
-    {.name = "key_in_header",
-     .about = "Whether the key may stand in a header.",
-     .type = SCHEMA_BOOLEAN,
-     .flags = SCHEMA_REQUIRED,
-     .fallback = "true"},
-    {.name = "key_in_query",
-     .about = "Whether the key may stand in the query.",
-     .type = SCHEMA_BOOLEAN,
-     .flags = SCHEMA_REQUIRED,
-     .fallback = "true"},
-    {.name = "key_in_body",
-     .about = "Whether the key may stand in the body.",
-     .type = SCHEMA_BOOLEAN,
-     .flags = SCHEMA_REQUIRED,
-     .fallback = "false"},
-    {.name = "run_on_preflight",
-     .about = "Whether OPTIONS requests need a key.",
-     .type = SCHEMA_BOOLEAN,
-     .flags = SCHEMA_REQUIRED,
-     .fallback = "true"},
-    {.name = "realm", .about = "Realm of the refusal.", .type = SCHEMA_STRING},
+    {"key_names", SCHEMA_ARRAY, "Headers and arguments that hold the key.",
+     .flags = SCHEMA_REQUIRED, .element = &key_name, .fallback = "[\"apikey\"]"},
+    {"hide_credentials", SCHEMA_BOOLEAN, "Whether the upstream does not get the key.",
+     .flags = SCHEMA_REQUIRED, .fallback = "false"},
+    {"anonymous", SCHEMA_STRING, .about = "The consumer that requests without a key belong to."},
+    {"key_in_header", SCHEMA_BOOLEAN, "Whether the key may stand in a header.",
+     .flags = SCHEMA_REQUIRED, .fallback = "true"},
+    {"key_in_query", SCHEMA_BOOLEAN, "Whether the key may stand in the query.",
+     .flags = SCHEMA_REQUIRED, .fallback = "true"},
+    {"key_in_body", SCHEMA_BOOLEAN, "Whether the key may stand in the body.",
+     .flags = SCHEMA_REQUIRED, .fallback = "false"},
+    {"run_on_preflight", SCHEMA_BOOLEAN, "Whether OPTIONS requests need a key.",
+     .flags = SCHEMA_REQUIRED, .fallback = "true"},
+    {"realm", SCHEMA_STRING, .about = "Realm of the refusal."},
 };
 
-const struct schema_record entity_key_auth = {.name = "key-auth",
-                                              .about = "Configuration of the key-auth plugin.",
-                                              .number = PART_KEY_AUTH,
-                                              .fields = key_auth_fields,
-                                              .count = ARRAY_LENGTH(key_auth_fields)};
+const struct schema_record entity_key_auth = {"key-auth", PART_KEY_AUTH,
+                                              "Configuration of the key-auth plugin.",
+                                              SCHEMA_FIELDS(key_auth_fields)};
 
 static const char *const generators[] = {"uuid", "uuid#counter", "tracker", NULL};
 
 static const struct schema_field correlation_id_fields[] = {
-    {.name = "header_name",
-     .about = "The header that carries the id.",
-     .type = SCHEMA_STRING,
+    {"header_name", SCHEMA_STRING, "The header that carries the id.",
      .fallback = "\"Kong-Request-ID\""},
-    {.name = "generator",
-     .about = "How ids are made.",
-     .type = SCHEMA_STRING,
-     .flags = SCHEMA_REQUIRED,
-     .one_of = generators,
-     .fallback = "\"uuid#counter\""},
-    {.name = "echo_downstream",
-     .about = "Whether the client gets the id.",
-     .type = SCHEMA_BOOLEAN,
-     .flags = SCHEMA_REQUIRED,
+    {"generator", SCHEMA_STRING, "How ids are made.", .flags = SCHEMA_REQUIRED,
+     .one_of = generators, .fallback = "\"uuid#counter\""},
+    {"echo_downstream", SCHEMA_BOOLEAN, "Whether the client gets the id.", .flags = SCHEMA_REQUIRED,
      .fallback = "false"},
 };
 
-const struct schema_record entity_correlation_id = {
-    .name = "correlation-id",
-    .about = "Configuration of the correlation-id plugin.",
-    .number = PART_CORRELATION_ID,
-    .fields = correlation_id_fields,
-    .count = ARRAY_LENGTH(correlation_id_fields)};
+const struct schema_record entity_correlation_id = {"correlation-id", PART_CORRELATION_ID,
+                                                    "Configuration of the correlation-id plugin.",
+                                                    SCHEMA_FIELDS(correlation_id_fields)};
 
 const struct entity_plugin_config entity_plugin_configs[ENTITY_PLUGIN_CONFIG_COUNT] = {
     {"acme", &entity_acme},

@@ -39,20 +39,11 @@ static void check_variable(struct str value, struct buf *why)
 }
 
 static const struct schema_field fields[] = {
-    [VAULT_PREFIX] = {.name = "prefix",
-                      .about = "What references call it: {vault://PREFIX/...}.",
-                      .type = SCHEMA_STRING,
-                      .flags = SCHEMA_REQUIRED | SCHEMA_UNIQUE,
-                      .check = check_prefix},
-    [VAULT_NAME] = {.name = "name",
-                    .about = "Its kind: env.",
-                    .type = SCHEMA_STRING,
-                    .flags = SCHEMA_REQUIRED},
-    [VAULT_DESCRIPTION] = {.name = "description", .about = "A remark.", .type = SCHEMA_STRING},
-    [VAULT_CONFIG] = {.name = "config",
-                      .about = "How it is asked.",
-                      .type = SCHEMA_RECORD,
-                      .flags = SCHEMA_REQUIRED,
+    [VAULT_PREFIX] = {"prefix", SCHEMA_STRING, "What references call it: {vault://PREFIX/...}.",
+                      .flags = SCHEMA_REQUIRED | SCHEMA_UNIQUE, .check = check_prefix},
+    [VAULT_NAME] = {"name", SCHEMA_STRING, "Its kind: env.", .flags = SCHEMA_REQUIRED},
+    [VAULT_DESCRIPTION] = {"description", SCHEMA_STRING, .about = "A remark."},
+    [VAULT_CONFIG] = {"config", SCHEMA_RECORD, "How it is asked.", .flags = SCHEMA_REQUIRED,
                       .record = &entity_vault_env},
 };
 
@@ -76,22 +67,16 @@ static bool choose(struct schema_context *c, struct schema_view *v, const struct
     return false;
 }
 
-const struct schema_record entity_vault = {.name = "vaults",
-                                           .about = "A place that {vault://...} references name.",
-                                           .number = ENTITY_VAULT,
-                                           .fields = fields,
-                                           .count = ARRAY_LENGTH(fields),
+const struct schema_record entity_vault = {"vaults",
+                                           ENTITY_VAULT,
+                                           "A place that {vault://...} references name.",
+                                           SCHEMA_FIELDS(fields),
                                            .is_entity = true,
                                            .choose = choose};
 
 static const struct schema_field env_fields[] = {
-    {.name = "prefix",
-     .about = "Put in front of the variable's name.",
-     .type = SCHEMA_STRING,
-     .check = check_variable},
+    {"prefix", SCHEMA_STRING, "Put in front of the variable's name.", .check = check_variable},
 };
 
-const struct schema_record entity_vault_env = {.name = "vaults.config",
-                                               .number = PART_VAULT_ENV,
-                                               .fields = env_fields,
-                                               .count = ARRAY_LENGTH(env_fields)};
+const struct schema_record entity_vault_env = {"vaults.config", PART_VAULT_ENV,
+                                               SCHEMA_FIELDS(env_fields)};
