@@ -79,7 +79,10 @@ UNIT_SUPPORT := $(BUILD)/tests/libsupport.a
 $(UNIT_SUPPORT): $(call objects,$(sort $(wildcard tests/support/*.c)))
 	$(Q)rm -f $@ && ar rcs $@ $^
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_SUPPORT) $(ARCHIVES)
-	$(Q)$(CC) $(LINKING) -o $@ $< $(UNIT_SUPPORT) $(LINK_ALL) $(LIBS) -lcunit
+	$(Q)$(CC) $(LINKING) -o $@ $(filter %.o,$^) $(UNIT_SUPPORT) $(LINK_ALL) $(LIBS) -lcunit
+# What takes the place of ours, or of libc's, in the programs that ask for it here.
+$(addprefix $(BUILD)/tests/unit/control/,test_authority test_issuance): \
+  $(addprefix $(BUILD)/tests/fakes/,issuing.o fake_time.o)
 
 unit-programs: $(UNIT_PROGRAMS)
 
