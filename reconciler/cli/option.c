@@ -10,104 +10,79 @@
 #include "reconciler/cli/output.h"
 
 static const struct option_row rows[OPTION_COUNT] = {
-    [OPTION_CONFIG] = {.letter = 'c',
-                       .name = "config",
-                       .argument = "FILE",
-                       .help = "read settings from FILE, in the syntax of kong.conf"},
-    [OPTION_SET] = {.name = "set",
-                    .argument = "KEY=VALUE",
+    [OPTION_CONFIG] = {"config", "FILE", "read settings from FILE, in the syntax of kong.conf",
+                       .letter = 'c'},
+    [OPTION_SET] = {"set", "KEY=VALUE",
                     .help =
                         "set one setting, over FILE and over KONG_KEY in the environment; may be "
                         "given again. Others can see it in the process list: no secrets here"},
-    [OPTION_ACME_SERVER] = {.name = "acme-server",
-                            .argument = "URL",
-                            .setting = "acme_server",
-                            .help =
-                                "send every order to this ACME directory, whatever api_uri says: "
-                                "a staging one, or a CA of your own. Short for "
-                                "--set acme_server=URL"},
-    [OPTION_ACME_TRUSTED_CERTIFICATE] = {.name = "acme-trusted-certificate",
-                                         .argument = "FILE",
-                                         .setting = "acme_trusted_certificate",
-                                         .help =
-                                             "trust the ACME server by the certificates in this "
-                                             "PEM file. Short for --set "
-                                             "acme_trusted_certificate=FILE"},
-    [OPTION_DECK_ENV] = {.name = "deck-env",
-                         .setting = "acme_deck_env",
-                         .help = "replace ${{ env \"DECK_X\" }} in the file by the variable's "
-                                 "value before it is read, as decK does. Short for --set "
-                                 "acme_deck_env=on"},
-    [OPTION_DECK_FORMAT] = {.name = "deck-format",
-                            .setting = "acme_deck_format",
-                            .help = "read decK's own form as decK means it: {name: ...} for a "
-                                    "reference, _info with its select_tags and defaults, "
-                                    "_plugin_configs, no _format_version. Short for --set "
-                                    "acme_deck_format=on"},
-    [OPTION_IGNORE_UNSUPPORTED] = {.name = "ignore-unsupported",
-                                   .setting = "acme_ignore_unsupported",
-                                   .help = "leave out the fields, entities and plugins that Kong "
-                                           "Enterprise or a release after 3.9 knows, with a "
-                                           "warning each; what nobody knows stays an error. Short "
-                                           "for --set acme_ignore_unsupported=on"},
-    [OPTION_NOW] = {.name = "now",
-                    .argument = "TIME",
+    [OPTION_ACME_SERVER] = {"acme-server", "URL",
+                            "send every order to this ACME directory, whatever api_uri says: a "
+                            "staging one, or a CA of your own. Short for --set acme_server=URL",
+                            .setting = "acme_server"},
+    [OPTION_ACME_TRUSTED_CERTIFICATE] = {"acme-trusted-certificate", "FILE",
+                                         "trust the ACME server by the certificates in this PEM "
+                                         "file. Short for --set acme_trusted_certificate=FILE",
+                                         .setting = "acme_trusted_certificate"},
+    [OPTION_DECK_ENV] = {"deck-env", NULL,
+                         "replace ${{ env \"DECK_X\" }} in the file by the variable's value before "
+                         "it is read, as decK does. Short for --set acme_deck_env=on",
+                         .setting = "acme_deck_env"},
+    [OPTION_DECK_FORMAT] = {"deck-format", NULL,
+                            "read decK's own form as decK means it: {name: ...} for a reference, "
+                            "_info with its select_tags and defaults, _plugin_configs, no "
+                            "_format_version. Short for --set acme_deck_format=on",
+                            .setting = "acme_deck_format"},
+    [OPTION_IGNORE_UNSUPPORTED] =
+        {"ignore-unsupported", NULL,
+         "leave out the fields, entities and plugins that Kong Enterprise or a release after 3.9 "
+         "knows, with a warning each; what nobody knows stays an error. Short for --set "
+         "acme_ignore_unsupported=on",
+         .setting = "acme_ignore_unsupported"},
+    [OPTION_NOW] = {"now", "TIME",
                     .help = "look at everything as of this instant, written as RFC 3339 does: "
                             "2026-11-24T02:57:00Z"},
-    [OPTION_FORMAT] = {.name = "format",
-                       .argument = "FORMAT",
+    [OPTION_FORMAT] = {"format", "FORMAT",
                        .help = "print in this form; the first one is the default"},
-    [OPTION_AGAINST] = {.name = "against",
-                        .argument = "FILE|URL|none",
+    [OPTION_AGAINST] = {"against", "FILE|URL|none",
                         .help = "compare with another declarative file, or with the server whose "
                                 "status listener is at URL, or with nothing at all, and not with "
                                 "the state under the prefix; a file called none is ./none"},
-    [OPTION_OUT] = {.name = "out",
-                    .argument = "PLAN",
-                    .help = "write the plan as JSON into the file PLAN too"},
-    [OPTION_APPROVE] = {.name = "approve",
-                        .argument = "PLAN",
-                        .absent = "on",
-                        .setting = "acme_approve",
-                        .help = "let first certificates, overrides and retirements wait until the "
-                                "plan in the file PLAN has them; without PLAN, until apply brings "
-                                "one. Short for --set acme_approve=PLAN, or =on"},
-    [OPTION_MAX_AGE] = {.name = "max-age",
-                        .argument = "TIME",
-                        .help = "refuse a plan that was made longer ago: 45m, 6h, 2d. 24h if it is "
-                                "not given"},
-    [OPTION_EXIT_CODE] = {.name = "exit-code", .help = "tell by the exit code what was found"},
-    [OPTION_ALL] = {.name = "all", .help = "every name that failed"},
-    [OPTION_WATCH] = {.name = "watch", .help = "look again every two seconds, until Ctrl-C"},
-    [OPTION_STRICT] = {.name = "strict", .help = "take warnings for errors"},
-    [OPTION_FLATTEN] = {.name = "flatten",
+    [OPTION_OUT] = {"out", "PLAN", .help = "write the plan as JSON into the file PLAN too"},
+    [OPTION_APPROVE] = {"approve", "PLAN",
+                        "let first certificates, overrides and retirements wait until the plan in "
+                        "the file PLAN has them; without PLAN, until apply brings one. Short for "
+                        "--set acme_approve=PLAN, or =on",
+                        .absent = "on", .setting = "acme_approve"},
+    [OPTION_MAX_AGE] =
+        {"max-age", "TIME",
+         .help = "refuse a plan that was made longer ago: 45m, 6h, 2d. 24h if it is not given"},
+    [OPTION_EXIT_CODE] = {"exit-code", .help = "tell by the exit code what was found"},
+    [OPTION_ALL] = {"all", .help = "every name that failed"},
+    [OPTION_WATCH] = {"watch", .help = "look again every two seconds, until Ctrl-C"},
+    [OPTION_STRICT] = {"strict", .help = "take warnings for errors"},
+    [OPTION_FLATTEN] = {"flatten",
                         .help = "print the entities of a valid file as Kong sees them, as JSON: "
                                 "nesting undone, defaults filled in, references resolved; keys, "
                                 "passwords and decK's values are starred out"},
-    [OPTION_SHOW_SECRETS] = {.name = "show-secrets",
-                             .help = "with --flatten, print keys, passwords and decK's values as "
-                                     "they are"},
-    [OPTION_DAYS] = {.name = "days",
-                     .argument = "N",
-                     .help = "look this many days ahead; 90 if it is not given"},
-    [OPTION_LIFETIME] = {.name = "lifetime",
-                         .argument = "TIME",
+    [OPTION_SHOW_SECRETS] =
+        {"show-secrets",
+         .help = "with --flatten, print keys, passwords and decK's values as they are"},
+    [OPTION_DAYS] = {"days", "N", .help = "look this many days ahead; 90 if it is not given"},
+    [OPTION_LIFETIME] = {"lifetime", "TIME",
                          .help = "take it that the CA's certificates live this long: 45d, 160h. "
                                  "Otherwise they live 90 days"},
-    [OPTION_CA_OUTAGE] = {.name = "ca-outage",
-                          .argument = "TIME@DAY",
+    [OPTION_CA_OUTAGE] = {"ca-outage", "TIME@DAY",
                           .help = "take it that every order fails for this long, from this day on: "
                                   "3d@10. May be given again"},
-    [OPTION_SEED] = {.name = "seed",
-                     .argument = "N",
+    [OPTION_SEED] = {"seed", "N",
                      .help = "let chance fall otherwise: the same number, the same outcome"},
-    [OPTION_VERBOSE] = {.letter = 'v', .name = "verbose", .help = "say more; the verb tells what"},
-    [OPTION_NO_COLOR] = {.name = "no-color", .help = "do not colour text, not even on a terminal"},
-    [OPTION_MAN] = {.name = "man", .help = "print the manual page, in mdoc(7)"},
-    [OPTION_COMPLETION] = {.name = "completion",
-                           .help = "print the completion of commands for bash(1)"},
-    [OPTION_HELP] = {.letter = 'h', .name = "help", .help = "print what a verb does and takes"},
-    [OPTION_VERSION] = {.letter = 'V', .name = "version", .help = "print the version"},
+    [OPTION_VERBOSE] = {"verbose", NULL, "say more; the verb tells what", .letter = 'v'},
+    [OPTION_NO_COLOR] = {"no-color", .help = "do not colour text, not even on a terminal"},
+    [OPTION_MAN] = {"man", .help = "print the manual page, in mdoc(7)"},
+    [OPTION_COMPLETION] = {"completion", .help = "print the completion of commands for bash(1)"},
+    [OPTION_HELP] = {"help", NULL, "print what a verb does and takes", .letter = 'h'},
+    [OPTION_VERSION] = {"version", NULL, "print the version", .letter = 'V'},
 };
 
 /* The words still to be read. */

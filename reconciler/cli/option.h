@@ -53,12 +53,12 @@ enum option_id {
 #define OPTION_BIT(id) (1u << (id))
 
 struct option_row {
-    char letter;          /* '\0' = only the long name */
     const char *name;     /* without the dashes */
     const char *argument; /* "FILE"; NULL = takes none */
+    const char *help;     /* one sentence, no full stop */
+    char letter;          /* '\0' = only the long name */
     const char *absent;   /* the argument may be left out, and is this then; it follows a `=` */
     const char *setting;  /* it is short for --set SETTING=ARGUMENT, or =on; NULL = it is not */
-    const char *help;     /* one sentence, no full stop */
 };
 
 enum option_format {
