@@ -7,7 +7,6 @@
 
 #include "reconciler/base/error.h"
 #include "reconciler/base/log.h"
-#include "reconciler/base/str.h"
 
 /*
  * kong.conf's settings and ours (design 6), in layers: defaults, the file (-c), KONG_* variables

@@ -2,7 +2,6 @@
 #define SPEC_DETAIL_H
 
 #include "spec/catalog.h"
-#include "spec/mask.h"
 #include "spec/names.h"
 #include "spec/reference.h"
 #include "spec/schema.h"

@@ -6,7 +6,6 @@
 #include <yaml.h>
 
 #include "reconciler/base/utf8.h"
-#include "spec/names.h"
 #include "spec/problem.h"
 #include "spec/scalar.h"
 #include "spec/tree.h"

@@ -5,7 +5,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "reconciler/base/arena.h"
 #include "reconciler/base/error.h"
 #include "reconciler/base/str.h"
 #include "spec/model.h"

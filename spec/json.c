@@ -5,8 +5,6 @@
 
 #include "reconciler/base/buf.h"
 #include "reconciler/base/utf8.h"
-#include "spec/names.h"
-#include "spec/problem.h"
 #include "spec/tree.h"
 
 #define JSON_NUMBER_MAX 400

@@ -1,7 +1,6 @@
 #include "spec/mask.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "reconciler/base/json_out.h"
 #include "reconciler/base/nearest.h"

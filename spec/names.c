@@ -1,7 +1,6 @@
 #include "names.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define NAMES_FIRST_SLOTS 2048
 

@@ -2,7 +2,6 @@
 #define SPEC_ORIGIN_H
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "reconciler/base/vec.h"

@@ -4,7 +4,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "reconciler/base/arena.h"
 #include "reconciler/base/buf.h"
 #include "reconciler/base/json_out.h"
 #include "reconciler/base/str.h"

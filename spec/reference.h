@@ -4,8 +4,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "reconciler/base/arena.h"
-#include "reconciler/base/error.h"
 #include "reconciler/base/str.h"
 #include "spec/document.h"
 #include "spec/mask.h"

@@ -1,8 +1,6 @@
 #ifndef SPEC_REGEX_H
 #define SPEC_REGEX_H
 
-#include <stdbool.h>
-
 #include "reconciler/base/buf.h"
 #include "reconciler/base/str.h"
 

@@ -5,7 +5,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "reconciler/base/arena.h"
 #include "reconciler/base/attr.h"
 #include "reconciler/base/buf.h"
 #include "reconciler/base/str.h"

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "reconciler/base/buf.h"
-#include "reconciler/base/vec.h"
 #include "spec/mask.h"
 #include "spec/names.h"
 #include "spec/origin.h"

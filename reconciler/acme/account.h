@@ -9,7 +9,6 @@
 #include "reconciler/base/buf.h"
 #include "reconciler/base/error.h"
 #include "reconciler/base/http.h"
-#include "reconciler/base/str.h"
 
 struct acme_directory;
 

@@ -1,7 +1,6 @@
 #ifndef ACME_NONCE_H
 #define ACME_NONCE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 

@@ -9,7 +9,6 @@
 #include "reconciler/base/attr.h"
 #include "reconciler/base/error.h"
 #include "reconciler/base/http.h"
-#include "reconciler/base/str.h"
 
 /* An order object (RFC 8555 §7.1.3) as last seen at the CA. Zeroed is "none". */
 struct acme_order_object {

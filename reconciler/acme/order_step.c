@@ -2,7 +2,6 @@
 
 #include "reconciler/acme/message.h"
 #include "reconciler/acme/order_internal.h"
-#include "reconciler/acme/session.h"
 #include "reconciler/acme/session_internal.h"
 #include "reconciler/acme/url.h"
 #include "reconciler/pki/csr.h"

@@ -1,8 +1,5 @@
 #include "reconciler/acme/problem.h"
 
-#include <stdio.h>
-#include <string.h>
-
 #include "reconciler/acme/message.h"
 #include "reconciler/base/buf.h"
 

@@ -2,7 +2,6 @@
 
 #include <openssl/evp.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "reconciler/acme/account.h"
 #include "reconciler/acme/directory.h"

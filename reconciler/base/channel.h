@@ -1,7 +1,6 @@
 #ifndef BASE_CHANNEL_H
 #define BASE_CHANNEL_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "address_block.h"

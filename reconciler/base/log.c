@@ -1,6 +1,5 @@
 #include "log.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 

@@ -1,9 +1,6 @@
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "attr.h"
 #include "happening.h"
 #include "str.h"

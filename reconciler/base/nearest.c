@@ -1,7 +1,5 @@
 #include "nearest.h"
 
-#include <string.h>
-
 static size_t smaller(size_t a, size_t b)
 {
     return a < b ? a : b;

@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "attr.h"
-
 static const struct str prefixes[FAMILY_COUNT] = {
     [FAMILY_FIRST] = STR_INIT(""),
     [FAMILY_ECDSA] = STR_INIT("@ecdsa:"),

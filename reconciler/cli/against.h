@@ -2,7 +2,6 @@
 #define CLI_AGAINST_H
 
 #include "reconciler/cli/verb.h"
-#include "reconciler/control/load.h"
 #include "reconciler/core/reconcile.h"
 #include "reconciler/settings.h"
 

@@ -1,7 +1,6 @@
 #ifndef CLI_CERTIFICATES_PAGE_H
 #define CLI_CERTIFICATES_PAGE_H
 
-#include "reconciler/base/arena.h"
 #include "reconciler/base/str.h"
 #include "reconciler/core/desired.h"
 #include "reconciler/core/observed.h"

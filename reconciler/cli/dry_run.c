@@ -8,7 +8,6 @@
 #include "reconciler/cli/note.h"
 #include "reconciler/cli/output.h"
 #include "reconciler/control/approval.h"
-#include "reconciler/core/render.h"
 
 static int make_plan(const struct dry_run *d, const struct desired *desired,
                      const struct saved_plan *approved, struct reconciliation *made,

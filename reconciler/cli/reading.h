@@ -1,7 +1,6 @@
 #ifndef CLI_READING_H
 #define CLI_READING_H
 
-#include "reconciler/base/arena.h"
 #include "reconciler/base/error.h"
 #include "spec/document.h"
 #include "spec/names.h"

@@ -3,7 +3,6 @@
 
 #include <stddef.h>
 
-#include "reconciler/base/attr.h"
 #include "reconciler/base/buf.h"
 #include "reconciler/cli/option.h"
 

@@ -1,7 +1,6 @@
 #ifndef CONTROL_AUTHORITIES_H
 #define CONTROL_AUTHORITIES_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>

@@ -2,7 +2,6 @@
 
 #include <openssl/evp.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "reconciler/base/clock.h"
 #include "reconciler/base/happening.h"

@@ -1,13 +1,11 @@
 #ifndef CONTROL_AUTHORITY_H
 #define CONTROL_AUTHORITY_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "reconciler/acme/session.h"
 #include "reconciler/base/ca.h"
 #include "reconciler/base/error.h"
-#include "reconciler/base/str.h"
 
 struct httpc;
 struct httpc_done;

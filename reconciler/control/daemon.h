@@ -6,7 +6,6 @@
 
 #include "reconciler/base/counters.h"
 #include "reconciler/base/error.h"
-#include "reconciler/base/vec.h"
 #include "reconciler/control/condition.h"
 #include "reconciler/control/control.h"
 #include "reconciler/control/generation.h"

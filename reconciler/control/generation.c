@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "reconciler/base/clock.h"
 #include "reconciler/control/publish.h"

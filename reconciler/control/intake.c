@@ -7,7 +7,6 @@
 
 #include "reconciler/base/clock.h"
 #include "reconciler/base/happening.h"
-#include "reconciler/control/authority.h"
 #include "reconciler/control/issuance.h"
 #include "reconciler/control/last_good.h"
 #include "reconciler/control/visit.h"

@@ -11,7 +11,6 @@
 #include "reconciler/control/authorities.h"
 #include "reconciler/control/batch.h"
 #include "reconciler/control/issuance.h"
-#include "reconciler/control/task.h"
 #include "reconciler/control/urgent.h"
 
 struct event;

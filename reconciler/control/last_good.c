@@ -7,7 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "reconciler/base/buf.h"
 #include "reconciler/storage/directory.h"
 
 #define LAST_GOOD "last_good"

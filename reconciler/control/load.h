@@ -1,10 +1,7 @@
 #ifndef CONTROL_LOAD_H
 #define CONTROL_LOAD_H
 
-#include "reconciler/base/arena.h"
 #include "reconciler/base/error.h"
-#include "reconciler/core/desired.h"
-#include "reconciler/core/policy.h"
 #include "reconciler/io/source.h"
 #include "reconciler/settings.h"
 #include "spec/model.h"

@@ -1,7 +1,6 @@
 #ifndef CONTROL_OBSERVE_H
 #define CONTROL_OBSERVE_H
 
-#include "reconciler/base/arena.h"
 #include "reconciler/base/error.h"
 #include "reconciler/core/reconcile.h"
 #include "reconciler/settings.h"

@@ -10,7 +10,6 @@
 #include "reconciler/control/observe.h"
 #include "reconciler/control/pass.h"
 #include "reconciler/core/plan.h"
-#include "reconciler/pki/credential.h"
 #include "reconciler/store/store.h"
 
 /* What was under way when the account met its limit meets it a little later. */

@@ -17,7 +17,6 @@
 #include "reconciler/pki/chain.h"
 #include "reconciler/pki/credential.h"
 #include "reconciler/pki/issued.h"
-#include "reconciler/storage/storage.h"
 #include "reconciler/store/index.h"
 #include "reconciler/store/store.h"
 

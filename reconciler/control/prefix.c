@@ -2,7 +2,6 @@
 
 #include <event2/event.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "reconciler/base/channel.h"
 #include "reconciler/base/happening.h"

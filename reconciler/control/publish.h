@@ -1,7 +1,6 @@
 #ifndef CONTROL_PUBLISH_H
 #define CONTROL_PUBLISH_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 #include "reconciler/base/error.h"

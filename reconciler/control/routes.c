@@ -1,7 +1,6 @@
 #include "reconciler/control/routes.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "reconciler/core/name_sort.h"
 

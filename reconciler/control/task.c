@@ -1,7 +1,6 @@
 #include "reconciler/control/task.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "reconciler/base/clock.h"
 #include "reconciler/base/sent.h"

@@ -5,7 +5,6 @@
 #include "reconciler/control/demands.h"
 #include "reconciler/control/issuance.h"
 #include "reconciler/control/pass.h"
-#include "reconciler/storage/storage.h"
 #include "reconciler/store/store.h"
 
 /* A demand is written down again when it is this much older: well before it would be forgotten. */

@@ -1,7 +1,6 @@
 #include "reconciler/core/explanation.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "reconciler/core/render.h"
 

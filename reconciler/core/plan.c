@@ -1,7 +1,5 @@
 #include "reconciler/core/plan.h"
 
-#include "reconciler/base/attr.h"
-
 /* Behind a failure that lies ahead of the clock, what a CA asked for beyond this was never meant.
  */
 #define RETRY_AT_MAX ((int64_t)31 * 86400)

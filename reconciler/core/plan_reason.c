@@ -1,6 +1,5 @@
 #include "reconciler/core/plan.h"
 
-#include "reconciler/base/attr.h"
 #include "reconciler/base/clock.h"
 #include "reconciler/base/hostname.h"
 #include "reconciler/core/budget.h"

@@ -1,7 +1,5 @@
 #include "reconciler/core/saved.h"
 
-#include <string.h>
-
 #include "reconciler/base/buf.h"
 
 #define HOUR 3600

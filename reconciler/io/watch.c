@@ -1,6 +1,5 @@
 #include "reconciler/io/watch.h"
 
-#include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
 #include <unistd.h>

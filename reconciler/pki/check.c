@@ -3,7 +3,6 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
-#include <string.h>
 
 #include "reconciler/pki/certificate.h"
 #include "reconciler/pki/key.h"

@@ -1,8 +1,6 @@
 #ifndef PKI_CREDENTIAL_H
 #define PKI_CREDENTIAL_H
 
-#include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 #include "reconciler/base/attr.h"

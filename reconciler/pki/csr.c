@@ -6,7 +6,6 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
-#include "reconciler/pki/certificate.h"
 #include "reconciler/pki/alt_name.h"
 
 static bool is_printable(struct str name)

@@ -4,7 +4,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "reconciler/base/attr.h"
 #include "reconciler/base/buf.h"
 #include "reconciler/base/str.h"
 

@@ -2,9 +2,7 @@
 #define SERVE_ANSWER_H
 
 #include <stddef.h>
-#include <stdint.h>
 
-#include "reconciler/base/attr.h"
 #include "reconciler/base/buf.h"
 #include "reconciler/base/str.h"
 

@@ -2,7 +2,6 @@
 #define SERVE_EDGE_H
 
 #include <stddef.h>
-#include <stdint.h>
 
 #include "reconciler/base/address_block.h"
 #include "reconciler/base/attr.h"

@@ -7,7 +7,6 @@
 #include <sys/socket.h>
 
 #include "reconciler/base/attr.h"
-#include "reconciler/base/error.h"
 #include "reconciler/base/str.h"
 
 /*

@@ -1,7 +1,6 @@
 #ifndef SERVE_HTTP_LISTENER_H
 #define SERVE_HTTP_LISTENER_H
 
-#include <stdbool.h>
 #include <sys/socket.h>
 
 #include "reconciler/base/attr.h"

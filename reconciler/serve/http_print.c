@@ -1,7 +1,6 @@
 #include "http_print.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "http_conn.h"
 #include "reconciler/base/clock.h"

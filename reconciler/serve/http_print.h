@@ -5,7 +5,6 @@
 #include <stdint.h>
 
 #include "reconciler/base/buf.h"
-#include "reconciler/base/str.h"
 
 /* Responses as bytes (RFC 9112 §4). Pure. */
 struct http_response;

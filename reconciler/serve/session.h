@@ -3,7 +3,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #include "reconciler/base/attr.h"
 #include "reconciler/base/channel.h"

@@ -4,7 +4,6 @@
 #include <openssl/types.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 #include "reconciler/base/attr.h"
 #include "reconciler/base/channel.h"

@@ -1,7 +1,6 @@
 #include "view.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 struct view {
     uint64_t generation;

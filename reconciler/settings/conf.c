@@ -3,10 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "reconciler/base/buf.h"
 #include "reconciler/base/vec.h"
 
 int conf_read(const char *path, struct arena *a, struct str *text, struct error *e)

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "reconciler/base/attr.h"
-#include "reconciler/base/buf.h"
 
 #define SHOWN_MAX 100 /* bytes of a refused value that are shown */
 #define NAME_MAX_BYTES 64

@@ -2,7 +2,6 @@
 #define STORAGE_PRESENCE_H
 
 #include <stdbool.h>
-#include <stddef.h>
 
 #include "reconciler/base/buf.h"
 #include "reconciler/base/error.h"

@@ -1,7 +1,6 @@
 #ifndef STORAGE_REPLAY_H
 #define STORAGE_REPLAY_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "ledger.h"

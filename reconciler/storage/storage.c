@@ -4,7 +4,6 @@
 
 #include "file.h"
 #include "memory.h"
-#include "reconciler/base/buf.h"
 #include "reconciler/base/vec.h"
 
 static const struct storage_operations *const operations[] = {

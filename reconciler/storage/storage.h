@@ -5,7 +5,6 @@
 #include <stddef.h>
 
 #include "reconciler/base/error.h"
-#include "reconciler/base/str.h"
 #include "value.h"
 
 /*

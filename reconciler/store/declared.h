@@ -1,7 +1,6 @@
 #ifndef STORE_DECLARED_H
 #define STORE_DECLARED_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "reconciler/base/error.h"

@@ -1,8 +1,6 @@
 #ifndef STORE_PHRASE_H
 #define STORE_PHRASE_H
 
-#include <stddef.h>
-
 #include "reconciler/base/attr.h"
 #include "reconciler/base/map.h"
 #include "reconciler/base/str.h"

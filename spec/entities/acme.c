@@ -1,7 +1,6 @@
 #include "entity.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "spec/check.h"
 #include "spec/fault.h"

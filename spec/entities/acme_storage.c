@@ -1,7 +1,5 @@
 #include "entity.h"
 
-#include <string.h>
-
 #include "spec/check.h"
 #include "spec/fault.h"
 

@@ -1,6 +1,5 @@
 #include "entity.h"
 
-#include "spec/check.h"
 #include "spec/fault.h"
 #include "spec/spec.h"
 #include "spec/url.h"

@@ -4,7 +4,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "spec/model.h"
 #include "spec/schema.h"
 
 /*

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include "reconciler/base/json_out.h"
-#include "reconciler/base/vec.h"
 #include "reconciler/pki/check.h"
 #include "spec/flatten.h"
 #include "spec/kong_error.h"

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "reconciler/base/clock.h"
 #include "reconciler/base/sent.h"
 #include "reconciler/control/issuer.h"
 #include "reconciler/control/journal.h"

@@ -3,7 +3,6 @@
 
 #include "reconciler/acme/authorization.h"
 #include "reconciler/acme/directory.h"
-#include "reconciler/acme/message.h"
 #include "reconciler/acme/order_object.h"
 #include "reconciler/acme/problem.h"
 

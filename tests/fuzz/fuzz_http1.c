@@ -1,6 +1,5 @@
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "reconciler/serve/http1.h"
 #include "reconciler/serve/http1_body.h"

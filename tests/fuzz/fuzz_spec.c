@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "spec/detail.h"
-#include "spec/document_json.h"
 #include "spec/flatten.h"
 #include "spec/json.h"
 #include "spec/kong_error.h"

@@ -1,7 +1,6 @@
 #ifndef SUPPORT_STORAGE_MODEL_H
 #define SUPPORT_STORAGE_MODEL_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "reconciler/base/value.h"

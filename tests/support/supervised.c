@@ -1,7 +1,6 @@
 #include "tests/support/supervised.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>

@@ -2,7 +2,6 @@
 #define SUPPORT_WORKER_RIG_H
 
 #include <openssl/types.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>

@@ -1,6 +1,5 @@
 #include <CUnit/Basic.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "reconciler/acme/link.h"
 #include "reconciler/base/attr.h"

@@ -3,7 +3,6 @@
 #include <CUnit/Basic.h>
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <string.h>
 #include <sys/un.h>
 
 static struct address_block block(const char *text)

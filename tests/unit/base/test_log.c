@@ -16,7 +16,6 @@
 #include "reconciler/base/attr.h"
 #include "reconciler/base/buf.h"
 #include "reconciler/base/log_sentence.h"
-#include "reconciler/base/log_sink.h"
 
 #define LINES 20000 /* of 90 bytes: more than any of these holds */
 #define BOUND_MS 60000

@@ -1,7 +1,6 @@
 #include "reconciler/base/sent.h"
 
 #include <CUnit/Basic.h>
-#include <stdio.h>
 
 /* The text as it is read and printed again; "-" where it is no such line. */
 static const char *again(const char *text, struct buf *out)

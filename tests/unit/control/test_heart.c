@@ -6,7 +6,6 @@
 
 #include "reconciler/base/attr.h"
 #include "reconciler/base/channel.h"
-#include "reconciler/base/clock.h"
 
 static size_t count_beats(int channel)
 {

@@ -2,7 +2,6 @@
 
 #include <CUnit/Basic.h>
 #include <CUnit/CUnit.h>
-#include <string.h>
 
 #include "reconciler/base/clock.h"
 #include "reconciler/base/sent.h"

@@ -1,8 +1,6 @@
 #include "reconciler/core/budget.h"
 
 #include <CUnit/Basic.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "reconciler/base/attr.h"
 #include "reconciler/core/budget_bucket.h"

@@ -2,7 +2,6 @@
 
 #include <CUnit/Basic.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "reconciler/base/attr.h"
 #include "tests/support/fake_source.h"

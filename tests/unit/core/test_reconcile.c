@@ -2,7 +2,6 @@
 
 #include <CUnit/Basic.h>
 
-#include "reconciler/base/attr.h"
 #include "reconciler/core/breaker.h"
 #include "tests/support/fake_source.h"
 #include "tests/support/model_builder.h"

@@ -8,11 +8,8 @@
 
 #include "reconciler/base/attr.h"
 #include "reconciler/pki/certificate.h"
-#include "reconciler/pki/chain.h"
 #include "reconciler/pki/credential.h"
 #include "reconciler/pki/digest.h"
-#include "reconciler/pki/key.h"
-#include "reconciler/pki/pem.h"
 #include "tests/support/test_issuer.h"
 
 #define DER_MAX ((size_t)1 << 20)

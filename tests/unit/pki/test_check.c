@@ -1,7 +1,6 @@
 #include <CUnit/Basic.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -2,7 +2,6 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "reconciler/base/attr.h"
 #include "reconciler/pki/certificate.h"

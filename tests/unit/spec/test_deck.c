@@ -3,7 +3,6 @@
 #include <CUnit/Basic.h>
 #include <CUnit/CUnit.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "spec/deck.h"
 #include "tests/support/spec_text.h"

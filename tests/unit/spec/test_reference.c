@@ -2,7 +2,6 @@
 
 #include <CUnit/Basic.h>
 #include <CUnit/CUnit.h>
-#include <string.h>
 
 #include "spec/reference.h"
 #include "tests/support/spec_text.h"

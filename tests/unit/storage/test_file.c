@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "reconciler/base/buf.h"
-#include "reconciler/storage/log.h"
 #include "tests/support/scratch.h"
 #include "tests/support/storage_model.h"
 #include "tests/support/value_sample.h"

@@ -11,7 +11,6 @@
 #include "reconciler/base/buf.h"
 #include "reconciler/storage/log.h"
 #include "tests/support/scratch.h"
-#include "tests/support/storage_model.h"
 #include "tests/support/value_sample.h"
 
 struct place {

@@ -1,7 +1,6 @@
 #include "reconciler/store/declared.h"
 
 #include <CUnit/Basic.h>
-#include <string.h>
 
 #include "reconciler/base/buf.h"
 #include "reconciler/pki/chain.h"

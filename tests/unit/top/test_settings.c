@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "reconciler/base/attr.h"
-#include "reconciler/base/buf.h"
 #include "tests/support/settings_text.h"
 
 static void test_defaults(void)

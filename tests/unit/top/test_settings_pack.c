@@ -2,15 +2,12 @@
 
 #include <CUnit/Basic.h>
 #include <CUnit/CUnit.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "reconciler/base/attr.h"
-#include "reconciler/base/buf.h"
 #include "tests/support/settings_text.h"
 
 /* What a child reads is what was packed: packing it again gives the same bytes. */

@@ -2,7 +2,6 @@
 
 #include <CUnit/Basic.h>
 #include <CUnit/CUnit.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
