@@ -14,8 +14,9 @@ struct failure {
     int64_t retry_at; /* stated by the CA (Retry-After); 0 = none */
     enum error_kind kind;
     bool permanent;
-    bool waived;     /* somebody wants it tried again at once; the try has not ended yet */
-    struct str text; /* the CA's own words */
+    bool waived;       /* somebody wants it tried again at once; the try has not ended yet */
+    struct str text;   /* the CA's own words */
+    struct str config; /* hash of the configuration that it was ordered under; "" = not known */
 };
 
 #endif

@@ -65,6 +65,7 @@ static const struct field failure_fields[] = {
     {AT(struct failure, permanent), .kind = FIELD_FLAG, .flag = RECORD_PERMANENT},
     {AT(struct failure, waived), .kind = FIELD_FLAG, .flag = RECORD_WAIVED, .is_late = true},
     {AT(struct failure, text), .kind = FIELD_TEXT, .max = VALUE_TEXT_MAX},
+    {AT(struct failure, config), .kind = FIELD_TEXT, .max = VALUE_HASH_MAX, .flag = RECORD_CONFIG},
 };
 
 static const struct field demand_fields[] = {
@@ -120,6 +121,8 @@ unsigned record_flags(const struct value *v)
     const struct record *r = record_of(v->type);
     unsigned flags = v->type == VALUE_ORDER && v->u.order.chain.len ? RECORD_NEXT : 0;
 
+    if (v->type == VALUE_FAILURE && v->u.failure.config.len)
+        flags |= RECORD_CONFIG;
     for (size_t i = 0; i < r->count; i++)
         if (r->fields[i].kind == FIELD_FLAG &&
             *(const bool *)((const char *)&v->u + r->fields[i].offset))

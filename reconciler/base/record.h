@@ -36,7 +36,8 @@ enum record_flag {
     RECORD_PERMANENT = 1 << 3,
     RECORD_RENEWED = 1 << 4,
     RECORD_WAIVED = 1 << 5,
-    RECORD_NEXT = 1 << 6 /* an order with what it brought */
+    RECORD_NEXT = 1 << 6,  /* an order with what it brought */
+    RECORD_CONFIG = 1 << 7 /* a failure with the configuration's hash */
 };
 
 struct field {

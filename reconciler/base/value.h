@@ -25,6 +25,7 @@
 #define VALUE_CHAIN_MAX ((size_t)128 << 10) /* DER certificates, one behind the other */
 #define VALUE_PEM_MAX ((size_t)512 << 10)   /* leaf and chain of an order */
 #define VALUE_TEXT_MAX 2048
+#define VALUE_HASH_MAX 64
 #define VALUE_JSON_MAX ((size_t)1 << 20)
 #define VALUE_JSON_DEPTH_MAX 8
 #define VALUE_LOGICAL_KEY_MAX 4096

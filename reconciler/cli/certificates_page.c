@@ -11,6 +11,7 @@ struct certificates_page {
     struct reading reading;
     const struct document_node **entries; /* sorted by name, each once */
     size_t count;
+    struct str config; /* hash of what the server runs with */
 };
 
 struct named {
@@ -69,6 +70,8 @@ int certificates_page_open(struct str body, struct certificates_page **page, str
     items = reading_list(&p->reading, &p->reading.root, "certificates", &count);
     if (count > CERTIFICATES_PAGE_NAMES_MAX)
         return error_set(e, ERROR_LIMIT, "more than %zu certificates", CERTIFICATES_PAGE_NAMES_MAX);
+    p->config =
+        reading_text(&p->reading, reading_get(&p->reading, &p->reading.root, "config"), "sha256");
     return sort_entries(p, items, count, e);
 }
 
@@ -122,6 +125,7 @@ static void read_failures(const struct certificates_page *p, const struct docume
     o->failure.count = failures < UINT16_MAX ? (unsigned)failures : UINT16_MAX;
     o->failure.text = reading_text(&p->reading, entry, "last_error");
     o->failure.permanent = str_equal_cstr(reason, plan_reason_id(REASON_REFUSED_BY_CA));
+    o->failure.config = p->config;
     if (str_equal_cstr(reason, plan_reason_id(REASON_NEEDLESS)))
         o->failure.kind = ERROR_NEEDLESS;
     if (o->failure.permanent) {

@@ -40,6 +40,7 @@ static struct reconcile_options options_of(const struct generation_state *state,
                                       .acme_server = str_from(s->acme_server),
                                       .storage_works =
                                           load_unsupported_storage(loaded->model) == NULL,
+                                      .config = str_from(loaded->sha256),
                                       .built_at = clock_built_at(),
                                       .limits = s->acme_limits,
                                       .limit_count = s->acme_limit_count,
@@ -72,6 +73,7 @@ int generation_parse(const struct generation_state *state, const struct source_s
     if (reconcile_desire(&options, &source, made->loaded->arena, &made->desired, e))
         goto fail;
     made->policy = plan_policy(made->desired, clock_built_at());
+    made->policy.config = options.config;
     *g = made;
     return 0;
 fail:

@@ -149,7 +149,6 @@ static void hand_on(struct control *c, struct reload *r, struct generation *befo
 static void take_generation(struct control *c, struct reload *r)
 {
     struct generation *before = c->generation;
-    bool has_changed = before && strcmp(before->loaded->sha256, r->next->loaded->sha256) != 0;
     struct error e;
 
     c->generation = r->next;
@@ -169,11 +168,6 @@ static void take_generation(struct control *c, struct reload *r)
                    FIELDS(field_cstr("sha256", c->generation->loaded->sha256),
                           field_int("names", (int64_t)c->generation->desired->count),
                           field_str("ca", c->generation->desired->ca.directory)));
-    if (has_changed)
-        pass_forgive(
-            &c->pass,
-            !str_equal(before->desired->ca.directory, c->generation->desired->ca.directory),
-            clock_now());
     if (before)
         visit_review(&c->pass, r->now);
     else

@@ -56,8 +56,10 @@ void observe_name(const struct store_name *n, const struct observe_options *opti
         out->top_issuer =
             n->credential->chain ? chain_top_issuer(n->credential->chain) : n->managed.issuer;
     }
-    if (n->failure)
+    if (n->failure) {
         out->failure = n->failure->failure;
+        out->failure_directory = n->failure->directory;
+    }
     out->limited_until = n->limited_until;
     observe_order(n, options, out);
 }

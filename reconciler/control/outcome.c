@@ -67,44 +67,59 @@ struct value outcome_record(enum value_type type, const struct issuance_result *
         .type = type, .apart = r->ca->apart, .directory = r->ca->directory, .subject = r->subject};
 }
 
-struct value outcome_value(const struct store *store, const struct issuance_result *r,
+struct value outcome_value(const struct pass *p, const struct issuance_result *r,
                            const struct error *e, int64_t now)
 {
-    const struct store_name *n = store_find(store, r->subject);
+    const struct policy *policy = &p->generation->policy;
+    const struct store_name *n = store_find(p->state->store, r->subject);
+    struct observed_name o = {0};
     struct value v = outcome_record(VALUE_FAILURE, r);
 
-    v.u.failure = (struct failure){.count = (n && n->failure ? n->failure->failure.count : 0) + 1,
+    if (n)
+        observe_name(n, &(struct observe_options){0}, &o);
+    v.u.failure = (struct failure){.count = plan_is_forgiven(&o, policy) ? 1 : o.failure.count + 1,
                                    .failed_at = now,
                                    .retry_at = e->retry_at,
                                    .kind = e->kind,
                                    .permanent = e->permanent,
-                                   .text = str_from(e->message)};
+                                   .text = str_from(e->message),
+                                   .config = policy->config};
     return v;
 }
 
-/* When a name is tried again behind the failure `v`, or the order in vain. */
+/*
+ * When a name is tried again behind the failure `v`, or the order in vain: what is decided about it
+ * once that is recorded. 0: a date is nothing that it waits for.
+ */
 static int64_t next_attempt(const struct pass *p, const struct value *v, int64_t now)
 {
     const struct store_name *n = store_find(p->state->store, v->subject);
     struct observed_name o = {.subject = v->subject};
-    struct desired_name desired = {.subject = v->subject};
+    struct generation_name which = {.observed = &o};
+    struct desired_name room;
 
+    which.desired = pass_find_desired(p, v->subject, now, &room);
+    if (!which.desired)
+        return 0;
     if (n)
         observe_name(n, &(struct observe_options){0}, &o);
     o.order_open = false;
     o.next_at = 0;
     o.failure = v->u.failure;
-    return plan_decide(&desired, &o, &p->generation->policy, true, now).at;
+    o.failure_directory = v->directory;
+    return generation_decide(p->state, p->generation, &which, now).at;
 }
 
 void outcome_tell(struct pass *p, const struct value *v, const struct error *e, int64_t now)
 {
     int64_t at = next_attempt(p, v, now);
-    char next[CLOCK_TEXT_SIZE], text[ERROR_MESSAGE_MAX];
+    char next[CLOCK_TEXT_SIZE] = "none", text[ERROR_MESSAGE_MAX];
     bool in_vain = e->kind == ERROR_NEEDLESS;
 
-    clock_print(at, next);
-    breaker_explain(&p->breaker, at, now);
+    if (at) {
+        clock_print(at, next);
+        breaker_explain(&p->breaker, at, now);
+    }
     happening_tell_error(in_vain ? HAPPENING_CERTIFICATE_NEEDLESS : HAPPENING_CERTIFICATE_FAILED, e,
                          FIELDS(field_str("name", v->subject.name),
                                 field_int("failures", v->u.failure.count),

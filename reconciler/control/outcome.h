@@ -44,9 +44,10 @@ bool outcome_is_of_account(struct pass *p, struct policy *policy, const struct i
 /* A record of this type for what the result is of; its fields are the caller's. */
 struct value outcome_record(enum value_type type, const struct issuance_result *r);
 /* The failure record of an order that failed, or came in vain; its text is e's. */
-struct value outcome_value(const struct store *store, const struct issuance_result *r,
+struct value outcome_value(const struct pass *p, const struct issuance_result *r,
                            const struct error *e, int64_t now);
-/* Says it, with the time of the next try, and has the breaker expect that one. */
+/* Says it, with the time of the next try (`none`: only a change brings it), and has the breaker
+ * expect that one. */
 void outcome_tell(struct pass *p, const struct value *v, const struct error *e, int64_t now);
 
 #endif

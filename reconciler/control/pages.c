@@ -248,11 +248,10 @@ static unsigned print_ours(const struct pages *p, bool is_whole, int64_t now, st
 
     json_out_object(&j);
     json_out_member_int(&j, "format", PAGES_FORMAT);
-    if (is_whole) {
+    if (is_whole)
         json_out_member_int(&j, "generation", (int64_t)p->generation_number);
-        json_out_key(&j, "config");
-        print_config(*p->generation, &j);
-    }
+    json_out_key(&j, "config");
+    print_config(*p->generation, &j);
     print_state(p, now, &j);
     json_out_end(&j);
     buf_char(out, '\n');

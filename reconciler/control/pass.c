@@ -193,6 +193,8 @@ static void order(struct pass *p, const struct action *a, int64_t now)
                                        .urgency = budget_plan_urgency_of(a)};
     struct error e;
 
+    if (a->observed && plan_is_forgiven(a->observed, &p->generation->policy))
+        breaker_explain(&p->breaker, now, now);
     if (!fits(p, a, now))
         return;
     /* Where its wait was cut short, the CA's directory is to be asked again too. */
@@ -442,7 +444,7 @@ static void record_credential(struct pass *p, const struct issuance_result *r,
     values[1] = gone_value(VALUE_ORDER, r);
     values[2] = gone_value(VALUE_FAILURE, r);
     if (in_vain->kind)
-        values[2] = outcome_value(p->state->store, r, in_vain, now);
+        values[2] = outcome_value(p, r, in_vain, now);
     values[3] = gone_value(VALUE_SENT, r);
     if (x)
         x->closes_order = x->is_stored = true;
@@ -470,7 +472,7 @@ static void record_next(struct pass *p, const struct issuance_result *r, const s
     values[0].u.order.ends_at = c->facts.not_after;
     values[1] = gone_value(VALUE_FAILURE, r);
     if (in_vain->kind)
-        values[1] = outcome_value(p->state->store, r, in_vain, now);
+        values[1] = outcome_value(p, r, in_vain, now);
     happening_tell(HAPPENING_CERTIFICATE_EARLY,
                    FIELDS(field_str("name", r->subject.name),
                           field_cstr("not_before", clock_print(c->facts.not_before, from))));
@@ -500,7 +502,7 @@ void pass_issued(struct pass *p, const struct issuance_result *r, int64_t now)
     }
     p->has_news |= n && n->failure;
     if (e.kind) {
-        vain = outcome_value(p->state->store, r, &e, now);
+        vain = outcome_value(p, r, &e, now);
         outcome_tell(p, &vain, &e, now);
     } else {
         breaker_explain(&p->breaker,
@@ -529,7 +531,7 @@ void pass_failed(struct pass *p, const struct issuance_result *r, const struct e
     struct errand *x = errand_new(p, r->subject);
     struct value values[2];
 
-    values[0] = outcome_value(p->state->store, r, e, now);
+    values[0] = outcome_value(p, r, e, now);
     outcome_tell(p, &values[0], e, now);
     if (e->kind != ERROR_NEEDLESS)
         count_failure(p, r->subject, now);
@@ -537,23 +539,6 @@ void pass_failed(struct pass *p, const struct issuance_result *r, const struct e
     if (x)
         x->closes_order = true;
     record(p, values, is_resumable ? 1 : 2, x);
-}
-
-void pass_forgive(struct pass *p, bool is_other_ca, int64_t now)
-{
-    struct store_name *const *names;
-    struct value v;
-    size_t count;
-
-    names = store_sorted(p->state->store, &count);
-    for (size_t i = 0; names && i < count; i++) {
-        if (!names[i]->failure || (!names[i]->failure->failure.permanent && !is_other_ca) ||
-            !store_failure_value(p->state->store, names[i], &v))
-            continue;
-        v.gone = true;
-        breaker_explain(&p->breaker, now, now);
-        record(p, &v, 1, errand_new(p, names[i]->subject));
-    }
 }
 
 static void waive(struct pass *p, const struct store_name *n)

@@ -30,7 +30,7 @@ struct pass {
     struct demands *demands;
     struct chain_pool *chains;
     struct budget *budget; /* what is left of the CA's limits; NULL: none are known */
-    size_t retries; /* asked for, and not recorded yet */
+    size_t retries;        /* asked for, and not recorded yet */
     struct breaker breaker;
     struct conditions *conditions;
     bool has_news; /* waits that conditions tell of have begun or ended: a sweep counts them */
@@ -59,8 +59,6 @@ void pass_name(struct pass *p, struct subject subject, int64_t now);
 void pass_issued(struct pass *p, const struct issuance_result *result, int64_t now);
 void pass_failed(struct pass *p, const struct issuance_result *result, const struct error *e,
                  bool is_resumable, int64_t now);
-/* The file has changed: what the CA refused for good may be tried again; at another CA, all. */
-void pass_forgive(struct pass *p, bool is_other_ca, int64_t now);
 /*
  * Somebody wants what failed to be tried at once: `name`, or all where it is empty. The wait is
  * recorded as taken off, then the names are due: the CA's limits hold on. Counted in `retries`.

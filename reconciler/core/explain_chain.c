@@ -365,6 +365,8 @@ static void say_failures(struct explain_subject *s)
         print_time(out, "; the CA asks to wait until ", o->failure.retry_at);
     if (o->failure.waived)
         buf_cstr(out, "; somebody asked for another try at once (reconcert retry)");
+    if (plan_is_forgiven(o, s->options->policy))
+        buf_cstr(out, "; the file has changed since, which brings another try at once");
 }
 
 /* Why a certificate is renewed when it is renewed. */

@@ -24,6 +24,7 @@ struct observed_name {
     int64_t ari_at; /* renewal instant chosen inside the CA's ARI window (RFC 9773); 0 = none */
 
     struct failure failure;
+    struct str failure_directory; /* of the CA that it failed at; "" = unknown */
 
     int64_t next_at; /* the next certificate is in hand and begins then; 0 = there is none */
     int64_t next_ends_at;

@@ -75,6 +75,23 @@ static bool is_foreign(struct str directory, const struct policy *policy)
     return directory.len && policy->directory.len && !str_equal(directory, policy->directory);
 }
 
+bool plan_is_forgiven(const struct observed_name *o, const struct policy *policy)
+{
+    const struct failure *f = &o->failure;
+
+    if (!f->count)
+        return false;
+    return is_foreign(o->failure_directory, policy) ||
+           (f->permanent && f->config.len && policy->config.len &&
+            !str_equal(f->config, policy->config));
+}
+
+/* Do its failures hold it back at all? */
+static bool has_to_wait(const struct observed_name *o, const struct policy *policy)
+{
+    return o && !o->failure.waived && !plan_is_forgiven(o, policy);
+}
+
 static enum plan_reason block_reason(enum desired_block block)
 {
     switch (block) {
@@ -212,7 +229,7 @@ static void hold_back(struct action *a, const struct policy *policy, bool storag
         put_off(a, REASON_NOT_YET_VALID, a->observed->facts.not_before);
     else if (!storage_usable)
         put_off(a, REASON_STORAGE, now + POLICY_STORAGE_RETRY_SECONDS);
-    else if (a->observed && !a->observed->failure.waived)
+    else if (has_to_wait(a->observed, policy))
         respect_failures(a, policy, now);
     if (plan_is_order(a) && !(a->observed && a->observed->failure.waived))
         respect_account(a, policy, now);
@@ -351,8 +368,9 @@ void plan_heed_account(struct policy *policy, const struct observed *observed, i
     for (size_t i = 0; i < observed->count; i++) {
         const struct observed_name *o = &observed->names[i];
 
-        if (!o->failure.count || o->failure.kind != ERROR_ACCOUNT_LIMIT || o->failure.waived ||
-            o->failure.retry_at <= now || o->failure.retry_at <= policy->account_limited_until)
+        if (!o->failure.count || o->failure.kind != ERROR_ACCOUNT_LIMIT ||
+            !has_to_wait(o, policy) || o->failure.retry_at <= now ||
+            o->failure.retry_at <= policy->account_limited_until)
             continue;
         policy->account_limited_at = o->failure.failed_at;
         policy->account_limited_until = o->failure.retry_at;

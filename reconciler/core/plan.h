@@ -103,6 +103,12 @@ bool plan_is_good(const struct observed_name *observed, const struct policy *pol
 /* Its validity begins later; not with a clock that is wrong. */
 bool plan_is_early(const struct observed_name *observed, const struct policy *policy, int64_t now);
 
+/*
+ * What a new file forgives: what the CA refused for good, under another one; at another CA, all. It
+ * is tried as if it had never failed.
+ */
+bool plan_is_forgiven(const struct observed_name *observed, const struct policy *policy);
+
 /* Fills policy->account_limited_...: what was said to any name, and not been waived. */
 void plan_heed_account(struct policy *policy, const struct observed *observed, int64_t now);
 

@@ -86,6 +86,7 @@ int reconcile_make(const struct reconcile_options *options, const struct reconci
         .stopped_until =
             options->breaker ? breaker_stopped_until(options->breaker, options->now) : 0,
     };
+    r->rules.policy.config = options->config;
     if (source->observe(source->context, &r->rules.policy, arena, &r->observed, e))
         return -1;
     r->rules.storage_usable = r->observed->storage_usable;

@@ -5,9 +5,11 @@ import json
 import os
 import re
 import struct
+import threading
 import time
 
 import processes
+from fake_ca import Reply
 from harness import Case, document
 from scripted_ca import ScriptedCa
 
@@ -111,6 +113,95 @@ class Foretold(Case):
         self.begin(names, 90 * DAY, limits="orders=2/1d")
         foretold = self.check(4)
         self.assertEqual([0, 0, 43200, 86400, 129600, 172800], [at - BEGIN for at, _ in foretold])
+
+
+class Refused(Case):
+    """What the CA refuses for good is tried again daily, or under another file, and everybody says so."""
+
+    def before(self, request):
+        if request.kind == "new-order":
+            return Reply.problem(403, "caa", "forbidden")
+        return None
+
+    def put(self, domains):
+        path = os.path.join(self.folder, "next.yaml")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(document(domains))
+        return path
+
+    def told(self, s, *arguments):
+        """Of no.test by diff: what, and when."""
+        [a] = [a for a in s.diff(*arguments)["actions"] if a["name"] == "no.test"]
+        return a["action"], a["at"]
+
+    def simulated(self, s, *arguments):
+        done = s.verb("simulate", "-v", "--format=json", "--days=3", *arguments)
+        self.assertEqual(0, done.returncode, done.stderr)
+        page = json.loads(done.stdout)
+        return page["start"], page["sequence"][0]["at"]
+
+    def check_blocked(self, s, tries):
+        """All tell the same date, which is not now."""
+        s.wait_state("no.test", "blocked")
+        failed = s.events("certificate_failed")
+        self.assertEqual(tries, len(failed))
+        at = s.certificates()["no.test"]["next"]["at"]
+        self.assertEqual((at, "1"), (failed[-1]["next_attempt"], failed[-1]["failures"]))
+        self.assertEqual(("block", at), self.told(s))
+        self.assertIn(f"nothing before {at}", s.verb("explain", "no.test").stdout)
+        self.assertEqual(at, self.simulated(s)[1])
+
+    def check_forgiven(self, s, path):
+        """The same of a file that is not in its place yet."""
+        for against in ((), ("--against", f"http://127.0.0.1:{s.status}")):
+            self.assertEqual("issue", self.told(s, *against, path)[0], against)
+            self.assertEqual(*self.simulated(s, *against, path))
+            self.assertIn("issue now", s.verb("explain", *against, "no.test", path).stdout)
+
+    def test_another_file(self):
+        ca, s = self.pair(document(["no.test"]), before=self.before)
+        s.start()
+        self.check_blocked(s, 1)
+        path = self.put(["no.test", "*.more.test"])
+        self.check_forgiven(s, path)
+        with open(path, encoding="utf-8") as f:
+            s.write(f.read())
+        processes.wait_until("it is tried again", lambda: len(s.events("certificate_failed")) == 2)
+        self.check_blocked(s, 2)
+        s.stop()
+        s.write(document(["no.test"]))
+        s.start()  # nobody saw the change
+        processes.wait_until("it is tried again", lambda: len(s.events("certificate_failed")) == 3)
+        self.check_blocked(s, 3)
+        s.stop()
+        s.start()
+        self.assertEqual("blocked", s.state("no.test"))
+        self.assertEqual(3, ca.orders("no.test"))
+
+    def test_another_ca(self):
+        """An order of the CA before fails: the next attempt is at once, at the other one."""
+        ports = processes.free_port(), processes.free_port()
+        new = self.pebble(ports[0])
+        asked, moved = threading.Event(), threading.Event()
+
+        def before(request):
+            if request.kind == "new-order":
+                asked.set()
+                moved.wait(20)
+                return Reply.problem(403, "caa", "forbidden")
+            return None
+
+        old = self.fake_ca(new, before)
+        settings = {"acme_trusted_certificate": new.certificate}
+        s = self.server(document(["no.test"], {"api_uri": old.url}), settings=settings, ports=ports)
+        s.start()
+        self.assertTrue(asked.wait(20))
+        s.write(document(["no.test"], {"api_uri": new.url}))
+        processes.wait_until("the file is in force", lambda: len(s.events("config_loaded")) == 2)
+        moved.set()
+        s.wait_valid(["no.test"])
+        [failed] = s.events("certificate_failed")
+        self.assertLessEqual(failed["next_attempt"], ORDERED.findall(s.log_text())[-1][0])
 
 
 class Limited(Case):

@@ -23,7 +23,8 @@ class Status(Case):
         s.wait_valid(["a.test"])
         page = s.ask_status("/certificates").json
         self.assertEqual(
-            ({"format", "problems", "conditions", "certificates"}, 1), (set(page), page["format"])
+            ({"format", "config", "problems", "conditions", "certificates"}, 1),
+            (set(page), page["format"]),
         )
         entry = page["certificates"][0]
         self.assertEqual(CERTIFICATE, set(entry))

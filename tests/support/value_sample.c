@@ -81,6 +81,8 @@ static void make_fields(struct value_sample *s, uint64_t seed, size_t size)
                                         .permanent = seed & 1,
                                         .waived = seed & 2,
                                         .text = str_from(s->text)};
+        if (seed & 16)
+            v->u.failure.config = STR("5f");
         break;
     case VALUE_DEMAND:
         v->u.demand.last_seen_at = (int64_t)next(&seed);
@@ -176,6 +178,7 @@ void value_sample_print(const struct value *v, struct buf *out)
         break;
     case VALUE_FAILURE:
         print_text(out, "text", f->text);
+        print_text(out, "config", f->config);
         buf_printf(out, " count=%u failed=%lld retry=%lld kind=%s permanent=%d waived=%d", f->count,
                    (long long)f->failed_at, (long long)f->retry_at, error_kind_name(f->kind),
                    f->permanent, f->waived);

@@ -220,6 +220,13 @@ static void refused(struct scene *s)
                                 "name, because it is forbidden by policy");
 }
 
+/* By the CA before. */
+static void refused_elsewhere(struct scene *s)
+{
+    refused(s);
+    s->there.failure_directory = STR("https://other.test/directory");
+}
+
 static void storage_broken(struct scene *s)
 {
     listed(s);
@@ -416,6 +423,7 @@ static const struct {
     {"order-open", "www.shop.com", order_open},
     {"rate-limited", "www.shop.com", rate_limited},
     {"refused", "www.shop.com", refused},
+    {"refused-elsewhere", "www.shop.com", refused_elsewhere},
     {"storage-broken", "www.shop.com", storage_broken},
     {"storage-unsupported", "www.shop.com", storage_unsupported},
     {"terms", "www.shop.com", terms},

@@ -202,6 +202,58 @@ static void wrong_clock(void)
     CU_ASSERT_FALSE(plan_is_good(&o, &p, NOW));
 }
 
+/* Refused for good: until the file is another one. Failed: until the CA is another one. */
+static void forgiven(void)
+{
+    struct policy policy = plan_check_policy;
+    struct observed_name o = {.subject.name = STR("a.test"),
+                              .failure.count = 2,
+                              .failure.failed_at = NOW - 1,
+                              .failure.permanent = true,
+                              .failure.config = STR("one"),
+                              .failure_directory = policy.directory};
+    const struct {
+        const char *config, *failed_under, *failed_at; /* failed_at NULL: at the CA in use */
+        bool permanent, waits;
+    } rows[] = {
+        {"one", "one", NULL, true, true},        {"two", "one", NULL, true, false},
+        {"two", "", NULL, true, true},           {"", "one", NULL, true, true},
+        {"two", "one", NULL, false, true},       {"one", "one", "https://other.test/", true, false},
+        {"one", "", "https://o/", false, false}, {"one", "one", "", false, true},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        struct action a;
+
+        policy.config = str_from(rows[i].config);
+        o.failure.permanent = rows[i].permanent;
+        o.failure.config = str_from(rows[i].failed_under);
+        o.failure_directory = rows[i].failed_at ? str_from(rows[i].failed_at) : policy.directory;
+        CU_ASSERT_EQUAL(plan_is_forgiven(&o, &policy), !rows[i].waits);
+        a = plan_decide(&plan_check_wanted, &o, &policy, true, NOW);
+        CU_ASSERT_EQUAL(a.action == PLAN_ISSUE, !rows[i].waits);
+    }
+    o.failure.count = 0;
+    CU_ASSERT_FALSE(plan_is_forgiven(&o, &policy));
+}
+
+/* What another CA said of the account says nothing of this one's. */
+static void account_of_another(void)
+{
+    struct policy policy = plan_check_policy;
+    struct observed_name o = {.subject.name = STR("a.test"),
+                              .failure.count = 1,
+                              .failure.kind = ERROR_ACCOUNT_LIMIT,
+                              .failure.retry_at = NOW + DAY};
+    const struct observed observed = {.names = &o, .count = 1};
+
+    plan_heed_account(&policy, &observed, NOW);
+    CU_ASSERT_EQUAL(policy.account_limited_until, NOW + DAY);
+    o.failure_directory = STR("https://other.test/");
+    plan_heed_account(&policy, &observed, NOW);
+    CU_ASSERT_EQUAL(policy.account_limited_until, 0);
+}
+
 int main(void)
 {
     CU_TestInfo tests[] = {
@@ -211,6 +263,8 @@ int main(void)
         {"not valid yet", early},
         {"the next in hand", next_in_hand},
         {"a clock before the build", wrong_clock},
+        {"forgiven", forgiven},
+        {"account of another", account_of_another},
         CU_TEST_INFO_NULL,
     };
     CU_SuiteInfo suites[] = {{"plan dates", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};
