@@ -85,7 +85,6 @@ struct route {
     size_t header_count;
     const struct route_peer *sources, *destinations;
     size_t source_count, destination_count;
-    bool headers_set, sources_set, destinations_set;
     int64_t https_redirect_status_code;
     int64_t regex_priority;
     bool strip_path, preserve_host, request_buffering, response_buffering;
@@ -209,7 +208,6 @@ struct acme {
     struct text account_key_set;   /* key set name */
     const struct key *account_key; /* NULL: none named, or named but not in the file */
     struct text api_uri;
-    bool api_uri_is_stated;
     bool tos_accepted;
     struct str eab_kid, eab_hmac_key;
     struct str cert_type; /* rsa, ecc */

@@ -290,7 +290,7 @@ int schema_prepare(struct schema_index *index, struct names *names,
                    const struct schema_record *const *records, unsigned count,
                    struct arena *strings, struct arena *arena, struct error *e)
 {
-    *index = (struct schema_index){.names = names, .records = records, .record_count = count};
+    *index = (struct schema_index){.names = names};
     index->by_name = arena_array(arena, count, sizeof(*index->by_name));
     index->defaults = arena_array(arena, count, sizeof(*index->defaults));
     index->required = arena_array(arena, count, sizeof(*index->required));

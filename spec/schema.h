@@ -211,8 +211,6 @@ struct schema_index {
     const uint8_t **by_name;               /* record number, name -> field + 1 */
     const struct document_node **defaults; /* record number, field -> default, or a null node */
     uint64_t *required; /* record number -> fields that may not be left out, one bit each */
-    const struct schema_record *const *records;
-    unsigned record_count;
 };
 
 struct spec_options;

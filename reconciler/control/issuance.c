@@ -145,7 +145,6 @@ static void on_probed(void *context, const struct error *e)
     size_t most;
 
     i->is_probing = false;
-    i->probe_went_well = e == NULL;
     if (e) {
         issuance_unwant_all(i);
         i->options.storage_failed(i->options.context, e);

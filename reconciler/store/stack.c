@@ -253,7 +253,6 @@ bool stack_merge_begin(struct stack *s, int64_t now_ms, struct stack_merge *m)
     m->is_bottom = count == s->count;
     for (size_t i = 0; i < count; i++)
         m->segments[i] = segment_ref(s->credentials[s->count - 1 - i].mapped);
-    m->newest_id = s->credentials[s->count - 1].id;
     m->oldest_id = s->credentials[s->count - count].id;
     s->is_merging = true;
     return true;

@@ -57,7 +57,7 @@ struct stack_merge {
     struct segment *segments[CHANNEL_SEGMENTS_MAX]; /* newest first */
     size_t count;
     bool is_bottom; /* nothing lies below: tombstones can go */
-    uint64_t newest_id, oldest_id;
+    uint64_t oldest_id;
     int fd; /* of the result; -1 */
     uint64_t size;
     struct error error; /* why there is no result */

@@ -255,7 +255,6 @@ static void check(struct schema_context *c, struct schema_view *v, void *into,
     if (storage->kind == DOCUMENT_STRING)
         acme->storage = storage_of(document_text(storage));
     acme->storage_place = document_place(storage);
-    acme->api_uri_is_stated = is_set(v->slots[ACME_API_URI]);
     acme->renew_threshold_is_stated = is_set(v->slots[ACME_RENEW_THRESHOLD_DAYS]);
     acme->fail_backoff_is_stated = is_set(v->slots[ACME_FAIL_BACKOFF_MINUTES]);
     if (v->slots[ACME_TOS_ACCEPTED])

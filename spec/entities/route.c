@@ -404,7 +404,6 @@ static void store_headers(struct schema_context *c, const struct document_node *
 {
     struct route_header *headers;
 
-    route->headers_set = n->kind != DOCUMENT_NULL;
     if (n->kind != DOCUMENT_MAP || !n->count)
         return;
     headers = arena_array(c->arena, n->count, sizeof(*headers));
@@ -481,8 +480,6 @@ static void check(struct schema_context *c, struct schema_view *v, void *into,
     route->sources = store_peers(c, schema_value(c, v, ROUTE_SOURCES), &route->source_count);
     route->destinations =
         store_peers(c, schema_value(c, v, ROUTE_DESTINATIONS), &route->destination_count);
-    route->sources_set = schema_value(c, v, ROUTE_SOURCES)->kind != DOCUMENT_NULL;
-    route->destinations_set = schema_value(c, v, ROUTE_DESTINATIONS)->kind != DOCUMENT_NULL;
 }
 
 static struct str transform(struct schema_context *c, struct str value)

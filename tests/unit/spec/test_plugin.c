@@ -184,7 +184,7 @@ static void test_acme_model(void)
     CU_ASSERT(str_equal(a->domains.items[1].value, STR("*.b.example")));
     CU_ASSERT(a->domains.items[1].place.line == 7 && a->domains.items[1].place.column == 26);
     CU_ASSERT(str_equal(a->api_uri.value, STR("https://acme-v02.api.letsencrypt.org/directory")));
-    CU_ASSERT(a->api_uri.place.line == 0 && !a->api_uri_is_stated);
+    CU_ASSERT(a->api_uri.place.line == 0);
     CU_ASSERT(str_equal(a->cert_type, STR("ecc")) && a->rsa_key_size == 4096);
     CU_ASSERT(a->renew_threshold_is_stated && a->renew_threshold_days == 20.5);
     CU_ASSERT(!a->fail_backoff_is_stated && a->fail_backoff_minutes == 5);
