@@ -37,13 +37,13 @@ LIBS := $(shell $(PKG_CONFIG) --libs yaml-0.1 libssl libcrypto libcurl libcjson 
           libseccomp libcap-ng libcares libpsl libpcre2-8 libnghttp2 zlib 2>/dev/null) -lm -lpthread
 
 # A floor is a folder; each becomes an archive that a test may link alone.
-FLOORS := base spec core pki acme store storage io snapshot serve admin control cli settings supervisor
-source_of = $(sort $(wildcard reconciler/$(1)/*.c))
+FLOORS := base spec core pki acme net snapshot store storage io publish issue feed admin control serve \
+          settings supervisor cli
+source_of = $(sort $(wildcard reconciler/$(1)/*.c reconciler/$(1)/*/*.c))
 SOURCES_spec := $(sort $(wildcard spec/*.c spec/entities/*.c))
 $(foreach f,$(filter-out spec,$(FLOORS)),$(eval SOURCES_$(f) := $(call source_of,$(f))))
-SOURCES_top := $(filter-out reconciler/main.c,$(wildcard reconciler/*.c))
 objects = $(patsubst %.c,$(BUILD)/%.o,$(1))
-ARCHIVES := $(foreach f,$(FLOORS) top,$(BUILD)/lib$(f).a)
+ARCHIVES := $(foreach f,$(FLOORS),$(BUILD)/lib$(f).a)
 # Every archive, twice over where floors look at each other's symbols: order does not matter.
 LINK_ALL := -Wl,--start-group $(ARCHIVES) -Wl,--end-group
 
@@ -60,7 +60,7 @@ define archive_rule
 $(BUILD)/lib$(1).a: $(call objects,$(SOURCES_$(1)))
 	$(Q)rm -f $$@ && ar rcs $$@ $$^
 endef
-$(foreach f,$(FLOORS) top,$(eval $(call archive_rule,$(f))))
+$(foreach f,$(FLOORS),$(eval $(call archive_rule,$(f))))
 
 # Renamed into place: who runs it meanwhile, or starts it now, has a whole one.
 $(BUILD)/reconcert: $(BUILD)/reconciler/main.o $(ARCHIVES)
@@ -81,7 +81,7 @@ $(UNIT_SUPPORT): $(call objects,$(sort $(wildcard tests/support/*.c)))
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_SUPPORT) $(ARCHIVES)
 	$(Q)$(CC) $(LINKING) -o $@ $(filter %.o,$^) $(UNIT_SUPPORT) $(LINK_ALL) $(LIBS) -lcunit
 # What takes the place of ours, or of libc's, in the programs that ask for it here.
-$(addprefix $(BUILD)/tests/unit/control/,test_authority test_issuance): \
+$(addprefix $(BUILD)/tests/unit/issue/,test_authority test_issuance): \
   $(addprefix $(BUILD)/tests/fakes/,issuing.o fake_time.o)
 
 unit-programs: $(UNIT_PROGRAMS)

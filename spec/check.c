@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "spec/address.h"
-#include "spec/url.h"
+#include "spec/kong_url.h"
 
 static bool is_alphanumeric(char c)
 {
@@ -263,9 +263,9 @@ void check_cookie_name(struct str value, struct buf *why)
 
 void check_url(struct str value, struct buf *why)
 {
-    struct url url;
+    struct kong_url url;
 
-    if (!url_parse(value, &url))
+    if (!kong_url_parse(value, &url))
         buf_cstr(why, "could not parse url. invalid url");
     else if (!url.host.ptr)
         buf_cstr(why, "missing host in url");

@@ -6,7 +6,7 @@
 #include "spec/document_json.h"
 #include "spec/mask.h"
 #include "spec/resolve.h"
-#include "spec/value.h"
+#include "spec/field_value.h"
 
 struct flattening {
     struct spec_detail *detail;
@@ -60,7 +60,7 @@ static void print_set(struct flattening *f, const struct document_node *n,
     }
     for (uint32_t i = 0; i < n->count; i++)
         items[i].value = document_text(&n->as.items[i]);
-    count = value_drop_repeats(items, n->count);
+    count = field_value_drop_repeats(items, n->count);
     json_out_array(f->out);
     for (size_t i = 0; i < count; i++)
         print_text(f, of ? of->transform(&f->detail->context, items[i].value) : items[i].value);

@@ -8,7 +8,7 @@
 #include "spec/address.h"
 #include "spec/problem.h"
 #include "spec/regex.h"
-#include "spec/url.h"
+#include "spec/kong_url.h"
 
 #define TEXT_SHOWN_MAX 200
 #define FIELD_MAX 64
@@ -56,9 +56,9 @@ static const char *dead_domain(const struct acme *acme, struct str domain)
 
 static bool is_lets_encrypt(struct str uri)
 {
-    struct url url;
+    struct kong_url url;
 
-    return url_parse(uri, &url) && hostname_lies_under(url.host, STR("letsencrypt.org"));
+    return kong_url_parse(uri, &url) && hostname_lies_under(url.host, STR("letsencrypt.org"));
 }
 
 static void check_acme(struct catalog *c)

@@ -7,7 +7,7 @@
 #include "spec/json.h"
 #include "spec/newer.h"
 #include "spec/rule.h"
-#include "spec/value.h"
+#include "spec/field_value.h"
 
 const struct document_node schema_null = {.kind = DOCUMENT_NULL};
 
@@ -158,11 +158,11 @@ static bool check_missing(struct schema_context *c, struct schema_view *v, unsig
 
     /* The record's defaults are in place already; a variant's are not. */
     if (n != &c->index->defaults[v->record->number][i])
-        return value_take(c, f, n, into, at, NULL);
+        return field_value_take(c, f, n, into, at, NULL);
     if (!(f->flags & SCHEMA_REQUIRED) || n->kind != DOCUMENT_NULL || c->is_partial)
         return true;
     if (f->type == SCHEMA_RECORD)
-        return value_take(c, f, &empty, into, at, NULL);
+        return field_value_take(c, f, &empty, into, at, NULL);
     fault_add(c, at, document_place(v->node), "required field missing");
     return false;
 }
@@ -190,7 +190,7 @@ static void check_field(struct schema_context *c, struct schema_view *v, unsigne
 
     if (f->type == SCHEMA_FOREIGN && !(f->flags & SCHEMA_NULL))
         return;
-    is_fine = v->slots[i] ? value_take(c, f, v->slots[i], into, &here, of)
+    is_fine = v->slots[i] ? field_value_take(c, f, v->slots[i], into, &here, of)
                           : check_missing(c, v, i, into, &here);
     if (!is_fine)
         v->failed |= (uint64_t)1 << i;
@@ -222,7 +222,7 @@ void schema_set_defaults(struct schema_context *c, const struct schema_record *r
         if (f->type == SCHEMA_RECORD && f->store == STORE_RECORD)
             schema_set_defaults(c, f->record, (char *)into + f->offset);
         else if (n->kind != DOCUMENT_NULL && f->store != STORE_NOTHING)
-            (void)value_take(c, f, n, into, NULL, NULL);
+            (void)field_value_take(c, f, n, into, NULL, NULL);
     }
 }
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "reconciler/acme/order_internal.h"
-#include "reconciler/acme/session.h"
+#include "reconciler/acme/client.h"
 #include "reconciler/acme/session_internal.h"
 #include "reconciler/acme/url.h"
 #include "reconciler/pki/key.h"
@@ -197,7 +197,7 @@ static enum acme_next publish(struct acme_order *o, struct acme_step *step)
     const struct acme_authorization *a = &o->object.authorizations[o->at];
 
     snprintf(o->answer, sizeof(o->answer), "%s.%.*s", a->token,
-             STR_ARG(acme_session_thumbprint(o->session)));
+             STR_ARG(acme_client_thumbprint(o->session)));
     step->token = str_from(a->token);
     step->answer = str_from(o->answer);
     return ACME_PUBLISH;
@@ -217,10 +217,10 @@ static enum acme_next await_limit(struct acme_order *o, const struct error *limi
 /* What the session, and the account, let the order do now. SEND: what it wants. */
 static enum acme_next await_turn(struct acme_order *o, bool creates, struct acme_step *step)
 {
-    const struct error *limit = creates ? acme_session_limit(o->session, o->now_ms) : NULL;
+    const struct error *limit = creates ? acme_client_limit(o->session, o->now_ms) : NULL;
 
-    if (acme_session_error(o->session)) {
-        acme_order_fail(o, acme_session_error(o->session));
+    if (acme_client_error(o->session)) {
+        acme_order_fail(o, acme_client_error(o->session));
         return ACME_FAILED;
     }
     if (limit)
@@ -229,7 +229,7 @@ static enum acme_next await_turn(struct acme_order *o, bool creates, struct acme
         step->at_ms = o->retry.at_ms;
         return ACME_WAIT;
     }
-    if (acme_session_is_ready(o->session))
+    if (acme_client_is_ready(o->session))
         return creates && !o->may_create ? ACME_SAVE : ACME_SEND;
     if (!is_cleaning_up(o))
         return ACME_WAIT_SESSION;
@@ -326,7 +326,7 @@ static void meet_limit(struct acme_order *o, const struct http_reply *reply, str
 
     if (scope == ACME_LIMIT_UNCLEAR && o->is_demanded)
         scope = ACME_LIMIT_OF_NAME;
-    acme_session_meet_limit(o->session, str_from(o->name), scope, e, o->now_ms);
+    acme_client_meet_limit(o->session, str_from(o->name), scope, e, o->now_ms);
 }
 
 static void refuse(struct acme_order *o, const struct http_reply *reply)
@@ -339,7 +339,7 @@ static void refuse(struct acme_order *o, const struct http_reply *reply)
     if (e.kind == ERROR_RATE_LIMIT)
         meet_limit(o, reply, &e);
     if (type == ACME_PROBLEM_ACCOUNT_DOES_NOT_EXIST)
-        acme_session_lose_account(o->session, o->request.account_number);
+        acme_client_lose_account(o->session, o->request.account_number);
     if (step->refused && step->refused(o, type, &e))
         return;
     /* A CA that forgot us has forgotten the order as well. */

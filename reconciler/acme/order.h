@@ -12,7 +12,7 @@
 #include "reconciler/base/key_type.h"
 #include "reconciler/base/str.h"
 
-struct acme_session;
+struct acme_client;
 
 /*
  * One order for one name from newOrder to the certificate (RFC 8555 §7.4, §7.5), http-01 only.
@@ -36,7 +36,7 @@ enum acme_phase {
 };
 
 struct acme_order_options {
-    struct acme_session *session; /* outlives the order */
+    struct acme_client *session; /* outlives the order */
     struct str name;              /* host name or IP literal (RFC 8738) */
     enum key_type key_type;       /* of the certificate's key */
     struct str key;               /* packed (pki/key.h) */

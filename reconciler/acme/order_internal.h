@@ -44,7 +44,7 @@ enum acme_order_state {
 };
 
 struct acme_order {
-    struct acme_session *session;
+    struct acme_client *session;
     char *name;
     enum key_type key_type;
     struct buf key; /* packed */

@@ -122,7 +122,7 @@ static int prepare_new_order(struct acme_order *o, struct error *e)
     acme_message_put_order(&payload, str_from(o->name));
     result = payload.failed
                  ? error_memory(e)
-                 : acme_request_start(&o->request, acme_session_new_order_url(o->session),
+                 : acme_request_start(&o->request, acme_client_new_order_url(o->session),
                                       buf_view(&payload), e);
     o->new_orders += result == 0;
     o->may_create = false;
@@ -136,7 +136,7 @@ static void on_new_order(struct acme_order *o, const struct http_reply *reply)
     int read;
 
     o->object.url =
-        acme_url_resolve(reply->location, acme_session_new_order_url(o->session), "Location", &e);
+        acme_url_resolve(reply->location, acme_client_new_order_url(o->session), "Location", &e);
     if (!o->object.url) {
         error_prefix(&e, "the CA names no usable URL of the order");
         acme_order_fail(o, &e);
@@ -147,7 +147,7 @@ static void on_new_order(struct acme_order *o, const struct http_reply *reply)
         acme_order_fail(o, &e);
         return;
     }
-    acme_session_order_made(o->session);
+    acme_client_order_made(o->session);
     /* Its URL is what counts; the rest can be read again. */
     o->is_unread = read == 0;
     acme_order_go(o, ACME_ORDER_SAVE);

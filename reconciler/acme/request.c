@@ -4,7 +4,7 @@
 
 #include "reconciler/acme/nonce.h"
 #include "reconciler/acme/problem.h"
-#include "reconciler/acme/session.h"
+#include "reconciler/acme/client.h"
 #include "reconciler/acme/session_internal.h"
 #include "reconciler/pki/jws.h"
 
@@ -38,21 +38,21 @@ static void wait_for_nonce(struct acme_request *r, struct acme_nonces *pool, boo
     pool->waiting += waits ? 1 : (size_t)-1;
 }
 
-static int sign(struct acme_request *r, struct acme_session *s, const char *nonce, struct error *e)
+static int sign(struct acme_request *r, struct acme_client *s, const char *nonce, struct error *e)
 {
-    const struct jws_header header = {.kid = r->by_key ? STR_NONE : acme_session_account_url(s),
+    const struct jws_header header = {.kid = r->by_key ? STR_NONE : acme_client_account_url(s),
                                       .nonce = str_from(nonce),
                                       .url = str_from(r->url)};
 
-    r->account_number = acme_session_account_number(s);
+    r->account_number = acme_client_account_number(s);
     buf_clear(&r->body);
-    return jws_sign(acme_session_key(s), &header, buf_view(&r->payload), &r->body, e);
+    return jws_sign(acme_client_key(s), &header, buf_view(&r->payload), &r->body, e);
 }
 
-enum acme_next acme_request_next(struct acme_request *r, struct acme_session *s, int64_t now_ms,
+enum acme_next acme_request_next(struct acme_request *r, struct acme_client *s, int64_t now_ms,
                                  struct acme_step *step, struct error *e)
 {
-    struct acme_nonces *pool = acme_session_pool(s);
+    struct acme_nonces *pool = acme_client_pool(s);
     char *nonce = r->nonce;
     int failed;
 
@@ -75,7 +75,7 @@ enum acme_next acme_request_next(struct acme_request *r, struct acme_session *s,
     step->request = (struct http_request){
         .method = HTTP_POST,
         .url = str_from(r->url),
-        .named_by = acme_session_directory_url(s),
+        .named_by = acme_client_directory_url(s),
         .content_type = STR("application/jose+json"),
         .body = buf_view(&r->body),
         .accept = str_from(r->accept),
@@ -92,10 +92,10 @@ static void end_flight(struct acme_request *r, struct acme_nonces *pool)
     r->is_in_flight = false;
 }
 
-enum acme_answer acme_request_reply(struct acme_request *r, struct acme_session *s,
+enum acme_answer acme_request_reply(struct acme_request *r, struct acme_client *s,
                                     const struct http_reply *reply, int64_t now_ms, struct error *e)
 {
-    struct acme_nonces *pool = acme_session_pool(s);
+    struct acme_nonces *pool = acme_client_pool(s);
 
     end_flight(r, pool);
     acme_nonces_put(pool, reply->replay_nonce, now_ms);
@@ -117,9 +117,9 @@ enum acme_answer acme_request_reply(struct acme_request *r, struct acme_session 
     return ACME_ASK_AGAIN;
 }
 
-void acme_request_drop(struct acme_request *r, struct acme_session *s)
+void acme_request_drop(struct acme_request *r, struct acme_client *s)
 {
-    struct acme_nonces *pool = acme_session_pool(s);
+    struct acme_nonces *pool = acme_client_pool(s);
 
     end_flight(r, pool);
     wait_for_nonce(r, pool, false);
@@ -128,7 +128,7 @@ void acme_request_drop(struct acme_request *r, struct acme_session *s)
     r->is_started = false;
 }
 
-void acme_request_fini(struct acme_request *r, struct acme_session *s)
+void acme_request_fini(struct acme_request *r, struct acme_client *s)
 {
     acme_request_drop(r, s);
     free(r->url);

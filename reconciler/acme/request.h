@@ -11,7 +11,7 @@
 #include "reconciler/base/http.h"
 #include "reconciler/base/str.h"
 
-struct acme_session;
+struct acme_client;
 
 /*
  * One signed POST (RFC 8555 §6.2) from its payload to its answer: waits for a nonce, is signed, and
@@ -37,16 +37,16 @@ struct acme_request {
 int acme_request_start(struct acme_request *r, struct str url, struct str payload,
                        struct error *e) MUST_CHECK;
 /* SEND, WAIT_SESSION (no nonce), IN_FLIGHT; FAILED with *e: it cannot be signed. */
-enum acme_next acme_request_next(struct acme_request *r, struct acme_session *s, int64_t now_ms,
+enum acme_next acme_request_next(struct acme_request *r, struct acme_client *s, int64_t now_ms,
                                  struct acme_step *step, struct error *e);
 
 enum acme_answer { ACME_ANSWERED, ACME_ASK_AGAIN, ACME_GIVE_UP };
 /* GIVE_UP with *e: the CA refuses every nonce. The reply's own nonce is kept in any case. */
-enum acme_answer acme_request_reply(struct acme_request *r, struct acme_session *s,
+enum acme_answer acme_request_reply(struct acme_request *r, struct acme_client *s,
                                     const struct http_reply *reply, int64_t now_ms,
                                     struct error *e);
 /* The request ended without an answer. */
-void acme_request_drop(struct acme_request *r, struct acme_session *s);
-void acme_request_fini(struct acme_request *r, struct acme_session *s);
+void acme_request_drop(struct acme_request *r, struct acme_client *s);
+void acme_request_fini(struct acme_request *r, struct acme_client *s);
 
 #endif

@@ -13,7 +13,7 @@
 enum acme_next {
     ACME_SEND,         /* send step.request and report reply or no_reply */
     ACME_WAIT,         /* nothing before step.at_ms */
-    ACME_WAIT_SESSION, /* needs a nonce or a ready account: drive acme_session_next, then ask again
+    ACME_WAIT_SESSION, /* needs a nonce or a ready account: drive acme_client_next, then ask again
                         */
     ACME_SAVE,         /* something became worth keeping: store it durably, then call ..._saved */
     ACME_PUBLISH, /* serve step.token and step.answer on every worker, then acme_order_published */

@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "reconciler/base/clock.h"
-#include "reconciler/cli/against.h"
+#include "reconciler/cli/client/against.h"
 #include "reconciler/cli/input.h"
-#include "reconciler/cli/note.h"
-#include "reconciler/cli/output.h"
+#include "reconciler/control/note.h"
+#include "reconciler/cli/text/output.h"
 #include "reconciler/control/approval.h"
 
 static int make_plan(const struct dry_run *d, const struct desired *desired,

@@ -5,7 +5,7 @@
 #include "reconciler/control/load.h"
 #include "reconciler/control/observe.h"
 #include "reconciler/core/reconcile.h"
-#include "reconciler/settings.h"
+#include "reconciler/settings/settings.h"
 
 struct against;
 struct approval;

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "reconciler/base/clock.h"
-#include "reconciler/cli/output.h"
+#include "reconciler/cli/text/output.h"
 #include "reconciler/core/budget.h"
 #include "reconciler/core/explain.h"
 #include "reconciler/core/render.h"

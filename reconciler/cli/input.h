@@ -3,7 +3,7 @@
 
 #include "reconciler/cli/verb.h"
 #include "reconciler/control/load.h"
-#include "reconciler/settings.h"
+#include "reconciler/settings/settings.h"
 
 /*
  * What most verbs start from: the settings, then the file. Both print what is wrong and return an

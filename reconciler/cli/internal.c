@@ -6,13 +6,13 @@
 
 #include "reconciler/base/descriptor.h"
 #include "reconciler/base/log.h"
-#include "reconciler/cli/output.h"
+#include "reconciler/cli/text/output.h"
 #include "reconciler/cli/verb.h"
 #include "reconciler/control/control.h"
 #include "reconciler/serve/worker.h"
-#include "reconciler/settings.h"
-#include "reconciler/supervisor.h"
-#include "reconciler/version.h"
+#include "reconciler/settings/settings.h"
+#include "reconciler/supervisor/supervisor.h"
+#include "reconciler/base/version.h"
 
 #define ARGUMENT_AGAIN "--again"
 #define ARGUMENT_ONCE "--once"

@@ -7,7 +7,7 @@
 #include "reconciler/base/clock.h"
 #include "reconciler/base/nearest.h"
 #include "reconciler/base/str.h"
-#include "reconciler/cli/output.h"
+#include "reconciler/cli/text/output.h"
 
 static const struct option_row rows[OPTION_COUNT] = {
     [OPTION_CONFIG] = {"config", "FILE", "read settings from FILE, in the syntax of kong.conf",

@@ -4,7 +4,7 @@
 
 #include "reconciler/base/attr.h"
 #include "reconciler/base/nearest.h"
-#include "reconciler/cli/output.h"
+#include "reconciler/cli/text/output.h"
 
 #define EVERY (OPTION_BIT(OPTION_NO_COLOR) | OPTION_BIT(OPTION_HELP))
 #define READS (OPTION_BIT(OPTION_CONFIG) | OPTION_BIT(OPTION_SET))

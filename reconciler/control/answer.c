@@ -3,10 +3,10 @@
 #include <event2/event.h>
 
 #include "reconciler/base/clock.h"
-#include "reconciler/control/daemon.h"
-#include "reconciler/control/fleet.h"
+#include "reconciler/control/control_private.h"
+#include "reconciler/feed/feed.h"
 #include "reconciler/control/pages.h"
-#include "reconciler/control/publish.h"
+#include "reconciler/publish/publisher.h"
 
 bool answer_is_busy(void *context, enum status_page page)
 {
@@ -32,13 +32,13 @@ unsigned answer_print(void *context, enum status_page page, struct str name, str
     const struct control *c = context;
     const struct pages pages = {
         .pass = &c->pass,
-        .generation = (const struct generation *const *)&c->generation,
+        .generation = (const struct configuration *const *)&c->generation,
         .refused = &c->refused,
         .conditions = &c->conditions,
         .counters = c->counters,
         .worker_count = c->options->worker_count,
-        .current_workers = fleet_current(c->fleet),
-        .generation_number = publish_count(c->publisher),
+        .current_workers = feed_current(c->feed),
+        .generation_number = publisher_count(c->publisher),
     };
 
     return page == STATUS_PAGE_RETRY ? pages_print_failed(&pages, name, clock_now(), out)

@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-#include "reconciler/control/status.h"
+#include "reconciler/admin/status.h"
 
 /* What control answers to those who ask it: the functions of its status_source. `context` is the
  * struct control. */

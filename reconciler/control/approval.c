@@ -8,9 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "reconciler/cli/plan_file.h"
+#include "reconciler/control/plan_file.h"
 #include "reconciler/io/source.h"
-#include "reconciler/storage/directory.h"
+#include "reconciler/storage/folder.h"
 
 #define APPROVED_NEW SETTINGS_APPROVED ".new"
 
@@ -172,7 +172,7 @@ static int write_all(int fd, struct str text, struct error *e)
 static int write_below(int parent, struct str plan, struct error *e)
 {
     struct stat st;
-    int fd = directory_open_file(parent, APPROVED_NEW, O_WRONLY | O_CREAT | O_TRUNC, e);
+    int fd = folder_open_file(parent, APPROVED_NEW, O_WRONLY | O_CREAT | O_TRUNC, e);
     int rc = -1;
 
     if (fd < 0)
@@ -191,7 +191,7 @@ static int write_below(int parent, struct str plan, struct error *e)
 
 int approval_bring(const struct settings *s, struct str plan, struct error *e)
 {
-    int parent = directory_open(s->prefix, false, e);
+    int parent = folder_open(s->prefix, false, e);
     int rc = parent < 0 ? -1 : write_below(parent, plan, e);
 
     if (parent >= 0)

@@ -2,7 +2,7 @@
 #define CONTROL_APPROVAL_H
 
 #include "reconciler/core/saved.h"
-#include "reconciler/settings.h"
+#include "reconciler/settings/settings.h"
 
 /* The plan that somebody has approved, for `run --approve` (setting acme_approve). */
 

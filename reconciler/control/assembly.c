@@ -12,7 +12,7 @@
 #include "reconciler/control/demands.h"
 #include "reconciler/control/journal.h"
 #include "reconciler/control/prefix.h"
-#include "reconciler/control/publish.h"
+#include "reconciler/publish/publisher.h"
 #include "reconciler/io/httpc.h"
 #include "reconciler/io/job.h"
 #include "reconciler/io/resolve.h"
@@ -22,10 +22,10 @@
 #include "reconciler/pki/credential.h"
 #include "reconciler/pki/pem.h"
 #include "reconciler/storage/storage.h"
-#include "reconciler/store/declared.h"
-#include "reconciler/store/index.h"
+#include "reconciler/publish/declared.h"
+#include "reconciler/publish/index.h"
 #include "reconciler/store/store.h"
-#include "reconciler/version.h"
+#include "reconciler/base/version.h"
 
 /* A full plan even without an event: what a missed one would have told is seen then. */
 #define ASSEMBLY_SWEEP_MS 3600000
@@ -191,23 +191,23 @@ out:
 static int open_publishing(struct control *c, const struct assembly_calls *calls, struct error *e)
 {
     const struct control_options *o = c->options;
-    struct fleet_options fleet = calls->fleet;
-    struct publish_options publish = {.jobs = c->jobs, .ready = calls->wake, .context = c};
+    struct feed_options feed = calls->feed;
+    struct publisher_options publish = {.jobs = c->jobs, .ready = calls->wake, .context = c};
 
     c->index = index_new();
     c->declared = declared_new(c->chains);
     if (!c->index || !c->declared)
         return error_memory(e);
-    fleet.base = c->base;
-    fleet.channels = o->workers;
-    fleet.count = o->worker_count;
-    fleet.supervisor = o->supervisor;
-    fleet.context = c;
-    c->fleet = fleet_new(&fleet, e);
-    if (!c->fleet)
+    feed.base = c->base;
+    feed.channels = o->workers;
+    feed.count = o->worker_count;
+    feed.supervisor = o->supervisor;
+    feed.context = c;
+    c->feed = feed_new(&feed, e);
+    if (!c->feed)
         return -1;
     publish.index = c->index;
-    publish.fleet = c->fleet;
+    publish.feed = c->feed;
     c->publisher = publisher_new(&publish, e);
     return c->publisher ? 0 : -1;
 }
@@ -320,7 +320,7 @@ void assembly_close(struct control *c)
 {
     job_stop(c->jobs);
     reload_fini(&c->reload);
-    generation_plan_free(&c->plan);
+    configuration_plan_free(&c->plan);
     status_free(c->status);
     watch_free(c->watch);
     httpc_free(c->httpc);
@@ -328,10 +328,10 @@ void assembly_close(struct control *c)
     issuance_free(c->issuance);
     journal_free(c->journal);
     publisher_free(c->publisher);
-    fleet_free(c->fleet);
+    feed_free(c->feed);
     index_free(c->index);
     declared_free(c->declared);
-    generation_free(c->generation);
+    configuration_free(c->generation);
     load_free(c->refused);
     approval_free(c->approval);
     budget_free(c->pass.budget);

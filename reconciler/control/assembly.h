@@ -4,10 +4,10 @@
 #include <event2/event.h>
 
 #include "reconciler/base/error.h"
-#include "reconciler/control/daemon.h"
-#include "reconciler/control/fleet.h"
-#include "reconciler/control/issuance.h"
-#include "reconciler/control/status.h"
+#include "reconciler/control/control_private.h"
+#include "reconciler/feed/feed.h"
+#include "reconciler/issue/issuance.h"
+#include "reconciler/admin/status.h"
 
 /* Puts the control process together and takes it apart. */
 
@@ -17,7 +17,7 @@ struct assembly_calls {
     void (*wake)(void *context);
     void (*look)(void *context);      /* the watcher has seen something */
     void (*http)(void *context);      /* answers can be taken from httpc */
-    struct fleet_options fleet;       /* its functions */
+    struct feed_options feed;       /* its functions */
     struct issuance_options issuance; /* the same */
     struct status_source status;      /* the same */
 };

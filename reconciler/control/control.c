@@ -10,26 +10,26 @@
 #include "reconciler/base/channel.h"
 #include "reconciler/base/clock.h"
 #include "reconciler/base/log.h"
-#include "reconciler/cli/note.h"
+#include "reconciler/control/note.h"
 #include "reconciler/control/answer.h"
 #include "reconciler/control/assembly.h"
-#include "reconciler/control/daemon.h"
+#include "reconciler/control/control_private.h"
 #include "reconciler/control/demands.h"
 #include "reconciler/control/first_load.h"
-#include "reconciler/control/fleet.h"
+#include "reconciler/feed/feed.h"
 #include "reconciler/control/heed.h"
 #include "reconciler/control/intake.h"
-#include "reconciler/control/issuance.h"
+#include "reconciler/issue/issuance.h"
 #include "reconciler/control/journal.h"
 #include "reconciler/control/outcome.h"
 #include "reconciler/control/prefix.h"
-#include "reconciler/control/publish.h"
-#include "reconciler/control/status.h"
+#include "reconciler/publish/publisher.h"
+#include "reconciler/admin/status.h"
 #include "reconciler/core/render.h"
 #include "reconciler/control/visit.h"
 #include "reconciler/io/httpc.h"
 #include "reconciler/io/job.h"
-#include "reconciler/supervisor.h"
+#include "reconciler/supervisor/supervisor.h"
 
 #define CONTROL_PUBLISH_RETRY_SECONDS 1
 /* Actions of a plan that one turn of the loop carries out. */
@@ -76,7 +76,7 @@ static int64_t announce(struct control *c)
 {
     struct round *r = NULL;
     struct error e;
-    uint64_t generation = publish_announce(c->publisher, &e);
+    uint64_t generation = publisher_announce(c->publisher, &e);
 
     if (!generation) {
         condition_set(&c->conditions, CONDITION_PUBLISH, e.message);
@@ -85,25 +85,25 @@ static int64_t announce(struct control *c)
     condition_clear(&c->conditions, CONDITION_PUBLISH);
     r = c->wants_announcement ? malloc(sizeof(*r)) : NULL;
     if (!r)
-        return publish_wait(c->publisher); /* what is wanted is asked for in the next turn */
+        return publisher_wait(c->publisher); /* what is wanted is asked for in the next turn */
     c->wants_announcement = false;
     *r = (struct round){.control = c, .generation = generation};
     issuance_announced(c->issuance, generation);
-    if (fleet_when_acknowledged(c->fleet, generation, on_acknowledged, r)) {
+    if (feed_when_acknowledged(c->feed, generation, on_acknowledged, r)) {
         free(r);
         c->wants_announcement = true;
     }
-    return publish_wait(c->publisher);
+    return publisher_wait(c->publisher);
 }
 
 static int on_token_add(void *context, struct str token, struct str answer, struct error *e)
 {
-    return publish_token_add(((struct control *)context)->publisher, token, answer, e);
+    return publisher_token_add(((struct control *)context)->publisher, token, answer, e);
 }
 
 static void on_token_remove(void *context, struct str token)
 {
-    publish_token_remove(((struct control *)context)->publisher, token);
+    publisher_token_remove(((struct control *)context)->publisher, token);
 }
 
 static void on_announce(void *context)
@@ -117,7 +117,7 @@ static void on_token_missed(void *context, size_t slot, struct str host, struct 
     struct control *c = context;
 
     /* Known here but not there: the generation that holds it is on its way to the worker. */
-    fleet_answer_token(c->fleet, slot, host, token, publish_token_find(c->publisher, token));
+    feed_answer_token(c->feed, slot, host, token, publisher_token_find(c->publisher, token));
 }
 
 static void on_sni_seen(void *context, struct str name, const struct address_block *from)
@@ -251,7 +251,7 @@ static void carry_out_plan(struct control *c, int64_t now)
     if (pass_carry_out(&c->pass, &c->plan, &c->plan_cursor, CONTROL_ACTIONS_A_TURN, now))
         wake(c);
     else
-        generation_plan_free(&c->plan);
+        configuration_plan_free(&c->plan);
 }
 
 /* `apply`: all has been tried, and nothing is on its way any more. */
@@ -290,8 +290,8 @@ static int64_t await_declared(struct control *c, int64_t now)
 {
     if (!c->generation)
         return 0;
-    c->wants_sweep |= generation_is_outdated(c->generation, now);
-    return generation_next_date(c->generation, now);
+    c->wants_sweep |= configuration_is_outdated(c->generation, now);
+    return configuration_next_date(c->generation, now);
 }
 
 /* Everything that touches the state happens here, and only while it is ours. */
@@ -301,7 +301,7 @@ static void turn(struct control *c)
 
     if (c->is_lent)
         return;
-    publish_deliver(c->publisher);
+    publisher_deliver(c->publisher);
     journal_deliver(c->journal);
     visit_take(&c->pass, now);
     issuance_deliver(c->issuance);
@@ -461,7 +461,7 @@ static const struct assembly_calls calls = {
     .wake = wake,
     .look = look_soon,
     .http = on_http,
-    .fleet = {.token_missed = on_token_missed, .sni_seen = on_sni_seen},
+    .feed = {.token_missed = on_token_missed, .sni_seen = on_sni_seen},
     .issuance = {.token_add = on_token_add,
                  .token_remove = on_token_remove,
                  .draw = on_draw,

@@ -3,7 +3,7 @@
 
 #include <stddef.h>
 
-#include "reconciler/settings.h"
+#include "reconciler/settings/settings.h"
 
 /* The control process: the loop and the pass (design 4). */
 

@@ -11,7 +11,7 @@
 #include "reconciler/io/source.h"
 #include "reconciler/pki/credential.h"
 #include "reconciler/pki/pem.h"
-#include "reconciler/storage/directory.h"
+#include "reconciler/storage/folder.h"
 
 #define DEFAULT_PAIR_DIRECTORY "ssl"
 #define DEFAULT_PAIR_FILE_MAX ((size_t)1 << 20)
@@ -113,7 +113,7 @@ static int write_file(int directory, const char *name, struct str text, struct e
     int fd, rc = -1;
 
     snprintf(temporary, sizeof(temporary), "%s.new", name);
-    fd = directory_open_file(directory, temporary, O_WRONLY | O_CREAT | O_TRUNC, e);
+    fd = folder_open_file(directory, temporary, O_WRONLY | O_CREAT | O_TRUNC, e);
     if (fd < 0)
         return -1;
     if (write(fd, text.ptr, text.len) != (ssize_t)text.len || fsync(fd) ||
@@ -165,11 +165,11 @@ static int load_made(const struct settings *s, struct chain_pool *chains, size_t
 static int load_or_make(const struct settings *s, struct chain_pool *chains, int64_t now,
                         struct credential *pair[2], struct error *e)
 {
-    int prefix = directory_open(s->prefix, true, e), directory, rc = 0;
+    int prefix = folder_open(s->prefix, true, e), directory, rc = 0;
 
     if (prefix < 0)
         return -1;
-    directory = directory_open_below(prefix, DEFAULT_PAIR_DIRECTORY, true, e);
+    directory = folder_open_below(prefix, DEFAULT_PAIR_DIRECTORY, true, e);
     close(prefix);
     if (directory < 0)
         return -1;

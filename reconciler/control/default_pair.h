@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 #include "reconciler/base/error.h"
-#include "reconciler/settings.h"
+#include "reconciler/settings/settings.h"
 
 struct chain_pool;
 struct credential;

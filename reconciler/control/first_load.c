@@ -4,7 +4,7 @@
 
 #include "reconciler/base/clock.h"
 #include "reconciler/base/log.h"
-#include "reconciler/control/daemon.h"
+#include "reconciler/control/control_private.h"
 #include "reconciler/control/intake.h"
 #include "reconciler/core/render.h"
 #include "reconciler/io/job.h"

@@ -4,7 +4,7 @@
 
 #include "reconciler/base/clock.h"
 #include "reconciler/base/happening.h"
-#include "reconciler/control/daemon.h"
+#include "reconciler/control/control_private.h"
 #include "reconciler/store/store.h"
 
 /* The machine's clock was set, not only kept right, when it jumps by more. */

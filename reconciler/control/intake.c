@@ -7,7 +7,7 @@
 
 #include "reconciler/base/clock.h"
 #include "reconciler/base/happening.h"
-#include "reconciler/control/issuance.h"
+#include "reconciler/issue/issuance.h"
 #include "reconciler/control/last_good.h"
 #include "reconciler/control/visit.h"
 #include "reconciler/io/job.h"
@@ -95,7 +95,7 @@ struct afterthought {
     struct control *control;
     const char *prefix;
     struct source_set *set;
-    struct generation *before;
+    struct configuration *before;
     bool is_last_good_itself;
     char sha256[65], md5[33];
 };
@@ -105,7 +105,7 @@ static void think_after(void *context)
     struct afterthought *a = context;
     struct error e;
 
-    generation_free(a->before);
+    configuration_free(a->before);
     if (source_md5(a->set, a->md5)) /* where OpenSSL has none: any hash will do */
         snprintf(a->md5, sizeof(a->md5), "%.32s", a->set->sha256);
     if (!a->is_last_good_itself && last_good_write(a->prefix, a->set, &e))
@@ -116,7 +116,7 @@ static void think_after(void *context)
 static void on_thought_after(void *context)
 {
     struct afterthought *a = context;
-    struct generation *g = a->control->generation;
+    struct configuration *g = a->control->generation;
 
     if (strcmp(g->loaded->sha256, a->sha256) == 0)
         memcpy(g->md5, a->md5, sizeof(g->md5));
@@ -125,7 +125,7 @@ static void on_thought_after(void *context)
     free(a);
 }
 
-static void hand_on(struct control *c, struct reload *r, struct generation *before)
+static void hand_on(struct control *c, struct reload *r, struct configuration *before)
 {
     struct afterthought *a = malloc(sizeof(*a));
 
@@ -138,7 +138,7 @@ static void hand_on(struct control *c, struct reload *r, struct generation *befo
         memcpy(a->sha256, r->set->sha256, sizeof(a->sha256));
     }
     if (!a || job_submit(c->jobs, think_after, on_thought_after, a)) {
-        generation_free(before);
+        configuration_free(before);
         free(a);
         return;
     }
@@ -148,7 +148,7 @@ static void hand_on(struct control *c, struct reload *r, struct generation *befo
 
 static void take_generation(struct control *c, struct reload *r)
 {
-    struct generation *before = c->generation;
+    struct configuration *before = c->generation;
     struct error e;
 
     c->generation = r->next;
@@ -187,7 +187,7 @@ static void tell_of_declared(struct control *c, enum condition_id id, size_t cou
 
 static void take_plan(struct control *c, struct reload *r)
 {
-    generation_plan_free(&c->plan);
+    configuration_plan_free(&c->plan);
     budget_free(c->pass.budget);
     c->plan = r->plan;
     c->plan_cursor = 0;
@@ -203,7 +203,7 @@ static void take_plan(struct control *c, struct reload *r)
     }
     if (!c->generation->policy.account_limited_until)
         condition_clear(&c->conditions, CONDITION_ACCOUNT_LIMITED);
-    r->plan = (struct generation_plan){0};
+    r->plan = (struct configuration_plan){0};
 }
 
 /* A condition about names: the first of them in words, and how many more there are. */

@@ -1,7 +1,7 @@
 #ifndef CONTROL_INTAKE_H
 #define CONTROL_INTAKE_H
 
-#include "reconciler/control/daemon.h"
+#include "reconciler/control/control_private.h"
 
 /*
  * Puts in place what a reload or a sweep came to: the generation, its plan, the conditions. What it

@@ -8,7 +8,7 @@
 #include "reconciler/base/happening.h"
 #include "reconciler/io/job.h"
 #include "reconciler/storage/storage.h"
-#include "reconciler/storage/value.h"
+#include "reconciler/storage/value_json.h"
 #include "reconciler/store/store.h"
 
 /* What an order takes in the log, generously: key, URLs, certificate and chain. */

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "reconciler/storage/directory.h"
+#include "reconciler/storage/folder.h"
 
 #define LAST_GOOD "last_good"
 #define LAST_GOOD_NEW "last_good.new"
@@ -49,11 +49,11 @@ static int write_set(int fd, const struct source_set *set, struct error *e)
 
 int last_good_write(const char *prefix, const struct source_set *set, struct error *e)
 {
-    int parent = directory_open(prefix, true, e), fd = -1, rc = -1;
+    int parent = folder_open(prefix, true, e), fd = -1, rc = -1;
 
     if (parent < 0)
         return -1;
-    fd = directory_open_file(parent, LAST_GOOD_NEW, O_WRONLY | O_CREAT | O_TRUNC, e);
+    fd = folder_open_file(parent, LAST_GOOD_NEW, O_WRONLY | O_CREAT | O_TRUNC, e);
     if (fd >= 0)
         rc = write_set(fd, set, e);
     if (rc == 0 && renameat(parent, LAST_GOOD_NEW, parent, LAST_GOOD))

@@ -3,7 +3,7 @@
 
 #include "reconciler/base/error.h"
 #include "reconciler/io/source.h"
-#include "reconciler/settings.h"
+#include "reconciler/settings/settings.h"
 #include "spec/model.h"
 #include "spec/problem.h"
 

@@ -3,7 +3,7 @@
 
 #include "reconciler/base/error.h"
 #include "reconciler/core/reconcile.h"
-#include "reconciler/settings.h"
+#include "reconciler/settings/settings.h"
 
 struct store;
 struct store_name;

@@ -6,7 +6,7 @@
 #include "reconciler/base/happening.h"
 #include "reconciler/base/value.h"
 #include "reconciler/control/condition.h"
-#include "reconciler/control/issuance.h"
+#include "reconciler/issue/issuance.h"
 #include "reconciler/control/observe.h"
 #include "reconciler/control/pass.h"
 #include "reconciler/core/plan.h"
@@ -95,7 +95,7 @@ static int64_t next_attempt(const struct pass *p, const struct value *v, int64_t
 {
     const struct store_name *n = store_find(p->state->store, v->subject);
     struct observed_name o = {.subject = v->subject};
-    struct generation_name which = {.observed = &o};
+    struct configuration_name which = {.observed = &o};
     struct desired_name room;
 
     which.desired = pass_find_desired(p, v->subject, now, &room);
@@ -107,7 +107,7 @@ static int64_t next_attempt(const struct pass *p, const struct value *v, int64_t
     o.next_at = 0;
     o.failure = v->u.failure;
     o.failure_directory = v->directory;
-    return generation_decide(p->state, p->generation, &which, now).at;
+    return configuration_decide(p->state, p->generation, &which, now).at;
 }
 
 void outcome_tell(struct pass *p, const struct value *v, const struct error *e, int64_t now)

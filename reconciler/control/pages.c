@@ -63,7 +63,7 @@ static void print_server(const struct pages *p, struct json_out *j)
 
 static unsigned print_status(const struct pages *p, struct buf *out)
 {
-    const struct generation *g = *p->generation;
+    const struct configuration *g = *p->generation;
     struct json_out j = json_out_compact(out);
 
     json_out_object(&j);
@@ -87,7 +87,7 @@ static unsigned print_status(const struct pages *p, struct buf *out)
 
 static unsigned print_ready(const struct pages *p, struct buf *out)
 {
-    const struct generation *g = *p->generation;
+    const struct configuration *g = *p->generation;
     char message[128];
 
     if (!g)
@@ -115,9 +115,9 @@ static void print_name(const struct pages *p, struct subject subject,
                        const struct desired_name *desired, const struct render_options *options,
                        struct json_out *j)
 {
-    const struct generation_state *state = p->pass->state;
+    const struct configuration_state *state = p->pass->state;
     const struct store_name *n = store_find(state->store, subject);
-    struct generation_name which = {.desired = desired};
+    struct configuration_name which = {.desired = desired};
     struct observed_name observed;
     struct action a;
 
@@ -127,7 +127,7 @@ static void print_name(const struct pages *p, struct subject subject,
     }
     if (!desired && !n)
         return;
-    a = generation_decide(state, *p->generation, &which, options->now);
+    a = configuration_decide(state, *p->generation, &which, options->now);
     if (a.action != PLAN_NOTHING && a.action != PLAN_RETIRE)
         render_certificate_json(&a, options, j);
 }
@@ -152,7 +152,7 @@ static bool is_asked(const struct desired_name *d)
 static void next_unasked(const struct pages *p, struct store_name *const *names, size_t count,
                          size_t *at, int64_t now, struct unasked *u)
 {
-    const struct generation *g = *p->generation;
+    const struct configuration *g = *p->generation;
 
     for (u->name = NULL; *at < count && !u->name; ++*at) {
         const struct store_name *n = names[*at];
@@ -171,7 +171,7 @@ static void next_unasked(const struct pages *p, struct store_name *const *names,
 /* Both lists are sorted, and so is what is printed. */
 static void print_certificates(const struct pages *p, int64_t now, struct json_out *j)
 {
-    const struct generation *g = *p->generation;
+    const struct configuration *g = *p->generation;
     struct store_name *const *names;
     struct unasked u = {0};
     size_t count = 0, at = 0;
@@ -197,7 +197,7 @@ static void print_certificates(const struct pages *p, int64_t now, struct json_o
     json_out_end(j);
 }
 
-static void print_config(const struct generation *g, struct json_out *j)
+static void print_config(const struct configuration *g, struct json_out *j)
 {
     if (!g) {
         json_out_null(j);
@@ -277,7 +277,7 @@ unsigned pages_print(const struct pages *p, enum status_page page, int64_t now, 
 
 unsigned pages_print_failed(const struct pages *p, struct str name, int64_t now, struct buf *out)
 {
-    const struct generation *g = *p->generation;
+    const struct configuration *g = *p->generation;
     const struct render_options options = {
         .model = g ? g->loaded->model : NULL, .desired = g ? g->desired : NULL, .now = now};
     struct json_out j = json_out_pretty(out);

@@ -8,7 +8,7 @@
 #include "reconciler/base/counters.h"
 #include "reconciler/control/condition.h"
 #include "reconciler/control/pass.h"
-#include "reconciler/control/status.h"
+#include "reconciler/admin/status.h"
 
 /* What the status pages say (design 6). Reads only. */
 
@@ -16,7 +16,7 @@
 
 struct pages {
     const struct pass *pass;
-    const struct generation *const *generation; /* the current one; *generation NULL: none yet */
+    const struct configuration *const *generation; /* the current one; *generation NULL: none yet */
     struct loaded *const *refused;              /* the newest file, if it was refused; else NULL */
     const struct conditions *conditions;
     const struct counters *const *counters; /* one a worker slot */

@@ -9,7 +9,7 @@
 #include "reconciler/base/vec.h"
 #include "reconciler/control/demands.h"
 #include "reconciler/control/heed.h"
-#include "reconciler/control/issuance.h"
+#include "reconciler/issue/issuance.h"
 #include "reconciler/control/journal.h"
 #include "reconciler/control/visit.h"
 #include "reconciler/control/outcome.h"
@@ -17,7 +17,7 @@
 #include "reconciler/pki/chain.h"
 #include "reconciler/pki/credential.h"
 #include "reconciler/pki/issued.h"
-#include "reconciler/store/index.h"
+#include "reconciler/publish/index.h"
 #include "reconciler/store/store.h"
 
 /* A name on its way through the journal. */
@@ -133,7 +133,7 @@ static void set_active(struct pass *p, struct subject subject, bool active)
     record(p, &v, 1, errand_new(p, subject));
 }
 
-int pass_set_date(const struct generation_state *state, struct store_name *n, int64_t at)
+int pass_set_date(const struct configuration_state *state, struct store_name *n, int64_t at)
 {
     int64_t end = n->credential ? 0 : observe_demanded_until(n);
 
@@ -207,7 +207,7 @@ static void order(struct pass *p, const struct action *a, int64_t now)
 
 /* Looked at again at the action's time, and when the certificate begins or ends: the declared one
  * is served before and after. */
-static int set_due(const struct generation_state *state, const struct action *a, int64_t now)
+static int set_due(const struct configuration_state *state, const struct action *a, int64_t now)
 {
     struct store_name *n = store_find(state->store, a->subject);
     int64_t at = a->at, begin, end;
@@ -259,7 +259,7 @@ static bool is_waiting(const struct action *a)
     return a->action == PLAN_KEEP || a->action == PLAN_WAIT || a->action == PLAN_BLOCK;
 }
 
-int pass_schedule(const struct generation_state *state, const struct generation_plan *plan,
+int pass_schedule(const struct configuration_state *state, const struct configuration_plan *plan,
                   int64_t now)
 {
     int rc = 0;
@@ -281,7 +281,7 @@ static bool carry_out_first(struct pass *p, const struct action *a, int64_t now)
     return true;
 }
 
-bool pass_carry_out(struct pass *p, const struct generation_plan *plan, size_t *cursor, size_t max,
+bool pass_carry_out(struct pass *p, const struct configuration_plan *plan, size_t *cursor, size_t max,
                     int64_t now)
 {
     const struct plan *all = plan->plan;
@@ -319,7 +319,7 @@ const struct desired_name *pass_find_desired(const struct pass *p, struct subjec
 /* A subject that is decided, with what the decision points at. */
 struct decided {
     struct action action; /* PLAN_NOTHING: nothing is to be done */
-    struct generation_name which;
+    struct configuration_name which;
     struct observed_name observed;
     struct desired_name room;
 };
@@ -339,9 +339,9 @@ static void decide(struct pass *p, struct subject subject, int64_t now, struct d
     }
     if (!d->which.observed && !d->which.desired)
         return;
-    d->action = generation_decide(p->state, p->generation, &d->which, now);
+    d->action = configuration_decide(p->state, p->generation, &d->which, now);
     if (d->action.action != PLAN_NOTHING &&
-        generation_serve(p->state, p->generation, &d->action, now, &e))
+        configuration_serve(p->state, p->generation, &d->action, now, &e))
         happening_tell_error_of(HAPPENING_SERVE_FAILED, &e, subject.name);
 }
 

@@ -6,7 +6,7 @@
 
 #include "reconciler/base/error.h"
 #include "reconciler/base/str.h"
-#include "reconciler/control/generation.h"
+#include "reconciler/control/configuration.h"
 #include "reconciler/core/breaker.h"
 
 struct chain_pool;
@@ -23,8 +23,8 @@ struct value;
  * nothing: what is to come stands in the store's due index.
  */
 struct pass {
-    struct generation_state *state;
-    const struct generation *generation; /* NULL before the first one */
+    struct configuration_state *state;
+    const struct configuration *generation; /* NULL before the first one */
     struct journal *journal;
     struct issuance *issuance;
     struct demands *demands;
@@ -42,13 +42,13 @@ struct pass {
  * The part of a full plan that only sets dates: for the thread that the state is lent to, ahead of
  * pass_carry_out. -1: memory.
  */
-int pass_schedule(const struct generation_state *state, const struct generation_plan *plan,
+int pass_schedule(const struct configuration_state *state, const struct configuration_plan *plan,
                   int64_t now) MUST_CHECK;
 /*
  * The rest of it, at most `max` actions from *cursor on (0 at first): what is put into the index or
  * taken out of it, then orders, the most urgent first. True while there is more to do.
  */
-bool pass_carry_out(struct pass *p, const struct generation_plan *plan, size_t *cursor, size_t max,
+bool pass_carry_out(struct pass *p, const struct configuration_plan *plan, size_t *cursor, size_t max,
                     int64_t now);
 /* The names that are due. Returns when the next one is (unix seconds; 0 = none). */
 int64_t pass_due(struct pass *p, int64_t now);
@@ -70,7 +70,7 @@ void pass_record(struct pass *p, const struct value *values, size_t count);
  * The name is looked at again at `at` (0: only a change brings it back), and what only visitors
  * asked for when it is to be forgotten. -1: memory.
  */
-int pass_set_date(const struct generation_state *state, struct store_name *n,
+int pass_set_date(const struct configuration_state *state, struct store_name *n,
                   int64_t at) MUST_CHECK;
 
 /* What is desired of a name, on demand too; NULL if it is not. `room` is used for on-demand ones.

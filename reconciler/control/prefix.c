@@ -5,10 +5,10 @@
 
 #include "reconciler/base/channel.h"
 #include "reconciler/base/happening.h"
-#include "reconciler/control/daemon.h"
-#include "reconciler/control/issuance.h"
+#include "reconciler/control/control_private.h"
+#include "reconciler/issue/issuance.h"
 #include "reconciler/control/journal.h"
-#include "reconciler/control/status.h"
+#include "reconciler/admin/status.h"
 #include "reconciler/io/job.h"
 #include "reconciler/storage/presence.h"
 #include "reconciler/storage/storage.h"

@@ -22,15 +22,15 @@ static bool is_same(const struct loaded *l, const struct source_set *set)
     return l && memcmp(l->sha256, set->sha256, sizeof(l->sha256)) == 0;
 }
 
-static enum reload_outcome sweep(struct reload *r, const struct generation_state *state)
+static enum reload_outcome sweep(struct reload *r, const struct configuration_state *state)
 {
-    if (generation_sweep(state, r->current, r->now, &r->plan, &r->error) ||
+    if (configuration_sweep(state, r->current, r->now, &r->plan, &r->error) ||
         pass_schedule(state, &r->plan, r->now))
         return RELOAD_FAILED;
     return RELOAD_SWEPT;
 }
 
-static enum reload_outcome put_in_force(struct reload *r, const struct generation_state *state)
+static enum reload_outcome put_in_force(struct reload *r, const struct configuration_state *state)
 {
     const char *storage = load_unsupported_storage(r->next->loaded->model);
 
@@ -38,7 +38,7 @@ static enum reload_outcome put_in_force(struct reload *r, const struct generatio
         error_set(&r->error, ERROR_STORAGE, "storage \"%s\" is not in this build yet", storage);
         return RELOAD_UNSUPPORTED;
     }
-    if (generation_enforce(state, r->next, r->current, r->now, &r->plan, &r->error) ||
+    if (configuration_enforce(state, r->next, r->current, r->now, &r->plan, &r->error) ||
         pass_schedule(state, &r->plan, r->now))
         return RELOAD_FAILED;
     return RELOAD_READY;
@@ -65,7 +65,7 @@ static bool is_put_off(const struct reload *r, enum reload_outcome *outcome)
     return true;
 }
 
-static enum reload_outcome read_and_parse(struct reload *r, const struct generation_state *state)
+static enum reload_outcome read_and_parse(struct reload *r, const struct configuration_state *state)
 {
     enum reload_outcome outcome;
     int rc = r->from_last_good ? last_good_read(state->settings->prefix, &r->set, &r->error)
@@ -77,7 +77,7 @@ static enum reload_outcome read_and_parse(struct reload *r, const struct generat
         return r->approval ? sweep(r, state) : RELOAD_UNCHANGED;
     if (is_put_off(r, &outcome))
         return outcome;
-    rc = generation_parse(state, r->set, r->now, &r->next, &r->new_refused, &r->error);
+    rc = configuration_parse(state, r->set, r->now, &r->next, &r->new_refused, &r->error);
     if (rc < 0)
         return RELOAD_FAILED;
     return rc ? RELOAD_REFUSED : put_in_force(r, state);
@@ -95,7 +95,7 @@ static void read_approval(struct reload *r)
 void reload_run(struct reload *r)
 {
     static const struct saved_plan nothing;
-    struct generation_state state = *r->state;
+    struct configuration_state state = *r->state;
 
     read_approval(r);
     if (r->approval)
@@ -113,9 +113,9 @@ void reload_run(struct reload *r)
 void reload_fini(struct reload *r)
 {
     source_free(r->set);
-    generation_free(r->next);
+    configuration_free(r->next);
     load_free(r->new_refused);
-    generation_plan_free(&r->plan);
+    configuration_plan_free(&r->plan);
     approval_free(r->approval);
     *r = (struct reload){0};
 }

@@ -2,7 +2,7 @@
 #define CONTROL_RELOAD_H
 
 #include "reconciler/control/approval.h"
-#include "reconciler/control/generation.h"
+#include "reconciler/control/configuration.h"
 #include "reconciler/io/source.h"
 
 /*
@@ -23,8 +23,8 @@ enum reload_outcome {
 
 struct reload {
     /* what it is given */
-    const struct generation_state *state;
-    const struct generation *current; /* NULL: the first one */
+    const struct configuration_state *state;
+    const struct configuration *current; /* NULL: the first one */
     const struct loaded *refused;     /* the newest file if it was refused */
     bool sweep_only;
     bool is_forced; /* a reload even where nothing has changed */
@@ -36,9 +36,9 @@ struct reload {
     /* what it gives; reload_fini frees what the taker has not set to NULL */
     enum reload_outcome outcome;
     struct source_set *set; /* with RELOAD_READY: to be kept as the last good one */
-    struct generation *next;
+    struct configuration *next;
     struct loaded *new_refused;
-    struct generation_plan plan;
+    struct configuration_plan plan;
     struct approval *approval;   /* NULL: as before, or none is needed */
     struct error approval_error; /* its file cannot be used; kind ERROR_NONE: it can */
     struct error error;

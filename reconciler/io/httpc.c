@@ -9,7 +9,7 @@
 
 #include "reconciler/io/resolve.h"
 #include "reconciler/io/special_address.h"
-#include "reconciler/io/url.h"
+#include "reconciler/io/destination.h"
 
 #define HTTPC_CONNECTIONS_PER_HOST 2
 #define TRUST_HINT "; acme_trusted_certificate names who is trusted"
@@ -196,7 +196,7 @@ static int follow(struct transfer *t, struct error *e)
 
     if (++t->redirects > HTTPC_REDIRECTS_MAX)
         return error_set(e, ERROR_PROTOCOL, "more than %d redirects", HTTPC_REDIRECTS_MAX);
-    next = url_relative(t->url, view(t, &t->kept[KEPT_LOCATION]), e);
+    next = destination_relative(t->url, view(t, &t->kept[KEPT_LOCATION]), e);
     if (!next)
         return -1;
     free(t->url);
@@ -370,7 +370,7 @@ static void start(struct transfer *t)
     char *host = NULL, *port = NULL;
     struct error e;
 
-    if (url_connect_to(is_judged(t) ? t->url : t->named_by, t->proxy, &host, &port, &e)) {
+    if (destination_connect_to(is_judged(t) ? t->url : t->named_by, t->proxy, &host, &port, &e)) {
         fail(t, &e);
         return;
     }
@@ -385,7 +385,7 @@ static void launch(struct transfer *t, const char *addresses)
     char *host = NULL, *port = NULL;
     struct error e;
 
-    if (url_connect_to(t->url, t->proxy, &host, &port, &e) || pin(t, host, port, addresses)) {
+    if (destination_connect_to(t->url, t->proxy, &host, &port, &e) || pin(t, host, port, addresses)) {
         error_memory(&e);
         fail(t, &e);
     } else {
@@ -457,7 +457,7 @@ static int copy_request(struct transfer *t, const struct http_request *request)
     t->body = BUF_INIT(request->body.len + 1);
     t->url = str_dup(request->url);
     t->named_by = str_dup(request->named_by);
-    proxy = url_proxy(t->url ? t->url : "");
+    proxy = destination_proxy(t->url ? t->url : "");
     if (!t->url || !t->named_by || (proxy && !(t->proxy = strdup(proxy))))
         return -1;
     return buf_str(&t->body, request->body);

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include "http1.h"
+#include "reconciler/net/http1.h"
 #include "recent.h"
 #include "reconciler/base/channel.h"
 #include "reconciler/base/clock.h"

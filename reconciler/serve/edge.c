@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include "challenge.h"
-#include "http1.h"
-#include "http_conn.h"
-#include "http_listener.h"
+#include "reconciler/net/http1.h"
+#include "reconciler/net/http_conn.h"
+#include "reconciler/net/http_listener.h"
 #include "reconciler/base/clock.h"
 #include "reconciler/base/happening.h"
 #include "reply.h"

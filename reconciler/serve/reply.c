@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#include "http1.h"
-#include "http_conn.h"
+#include "reconciler/net/http1.h"
+#include "reconciler/net/http_conn.h"
 #include "reconciler/base/buf.h"
 #include "reconciler/base/clock.h"
 

@@ -14,7 +14,7 @@
 #include "reconciler/base/error.h"
 #include "reconciler/base/log.h"
 #include "sandbox.h"
-#include "session.h"
+#include "subscription.h"
 
 #define DESCRIPTORS_KEPT 320 /* for listeners, the channel, segments on their way */
 
@@ -24,7 +24,7 @@ struct worker {
     struct event lifeline, quit, terminate, hurry, bound, tick;
     struct counters *counters; /* a page, shared or our own */
     struct edge *edge;
-    struct session *session;
+    struct subscription *subscription;
     bool is_draining;
 };
 
@@ -69,14 +69,14 @@ static bool on_sni_seen(void *context, struct str name, const struct address_blo
 {
     struct worker *w = context;
 
-    return session_sni_seen(w->session, name, from);
+    return subscription_sni_seen(w->subscription, name, from);
 }
 
 static bool on_token_miss(void *context, struct str host, struct str token)
 {
     struct worker *w = context;
 
-    return session_token_miss(w->session, host, token);
+    return subscription_token_miss(w->subscription, host, token);
 }
 
 /* ---- leaving ---- */
@@ -133,7 +133,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
 
     (void)fd;
     (void)what;
-    session_beat(w->session);
+    subscription_beat(w->subscription);
     log_flush();
 }
 
@@ -211,7 +211,7 @@ static int set_up(struct worker *w, struct error *e)
                                 .sni_seen = on_sni_seen,
                                 .token_miss = on_token_miss,
                                 .drained = on_drained};
-    struct session_options session = {.channel = w->options->channel,
+    struct subscription_options subscription = {.channel = w->options->channel,
                                       .context = w,
                                       .renewed = on_renewed,
                                       .tickets = on_tickets,
@@ -224,18 +224,18 @@ static int set_up(struct worker *w, struct error *e)
     if (map_counters(w, e) || ignore_signals(e))
         return -1;
     edge.connections = connection_limit();
-    w->base = edge.base = session.base = event_base_new();
+    w->base = edge.base = subscription.base = event_base_new();
     if (!w->base)
         return error_memory(e);
     if (add_events(w, e))
         return -1;
-    edge.counters = session.counters = w->counters;
+    edge.counters = subscription.counters = w->counters;
     w->edge = edge_new(&edge, e);
     if (!w->edge || sandbox_enter(e))
         return -1;
     /* Last, since it tells control that we are here. */
-    w->session = session_new(&session);
-    return w->session ? 0 : error_memory(e);
+    w->subscription = subscription_new(&subscription);
+    return w->subscription ? 0 : error_memory(e);
 }
 
 /* A terminal asks us, and then the supervisor: without the loop's handlers one would kill. */
@@ -250,7 +250,7 @@ static void block_signals(void)
 static void tear_down(struct worker *w)
 {
     block_signals();
-    session_free(w->session);
+    subscription_free(w->subscription);
     edge_free(w->edge);
     if (w->base)
         event_base_free(w->base);

@@ -4,7 +4,7 @@
 #include "reconciler/base/buf.h"
 #include "reconciler/base/error.h"
 #include "reconciler/base/str.h"
-#include "reconciler/settings.h"
+#include "reconciler/settings/settings.h"
 
 #define LISTEN_BACKLOG_MAX 65535
 

@@ -4,7 +4,7 @@
 #include <stddef.h>
 
 #include "reconciler/base/str.h"
-#include "reconciler/settings.h"
+#include "reconciler/settings/settings.h"
 
 /* The table of all settings, in the order in which people read them; ends with a NULL name. */
 const struct settings_row *row_table(void);

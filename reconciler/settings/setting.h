@@ -5,7 +5,7 @@
 
 #include "reconciler/base/error.h"
 #include "reconciler/base/str.h"
-#include "reconciler/settings.h"
+#include "reconciler/settings/settings.h"
 
 struct buf;
 

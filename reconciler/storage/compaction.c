@@ -13,7 +13,7 @@ struct compaction {
     int directory; /* the caller's */
     struct ledger to;
     struct ledger_batch batch;
-    struct log_scan scan;
+    struct append_log_scan scan;
     uint64_t began_at; /* the old log's end then: earlier tombstones have done their work */
 };
 
@@ -29,7 +29,7 @@ struct compaction *compaction_begin(const struct ledger *from, int directory, st
     c->began_at = from->end;
     ledger_init(&c->to);
     ledger_batch_init(&c->to, &c->batch);
-    log_scan_init(&c->scan, from->fd, from->marker, LOG_HEADER_SIZE, from->end);
+    append_log_scan_init(&c->scan, from->fd, from->marker, APPEND_LOG_HEADER_SIZE, from->end);
     /* The marker stays, so that records are copied as they are. */
     if (ledger_create(&c->to, directory, COMPACTION_NAME, from->marker, e)) {
         compaction_abort(c);
@@ -40,7 +40,7 @@ struct compaction *compaction_begin(const struct ledger *from, int directory, st
 
 static void drop(struct compaction *c)
 {
-    log_scan_fini(&c->scan);
+    append_log_scan_fini(&c->scan);
     ledger_batch_free(&c->batch);
     ledger_fini(&c->to);
     free(c);
@@ -54,7 +54,7 @@ void compaction_abort(struct compaction *c)
     drop(c);
 }
 
-static int copy_put(struct compaction *c, const struct ledger *from, const struct log_record *r,
+static int copy_put(struct compaction *c, const struct ledger *from, const struct append_log_record *r,
                     struct error *e)
 {
     unsigned char id[PACKED_CHAIN_ID];
@@ -71,7 +71,7 @@ static int copy_put(struct compaction *c, const struct ledger *from, const struc
 }
 
 /* A key that was deleted after it had been copied takes its tombstone along. */
-static int copy_delete(struct compaction *c, const struct log_record *r, struct error *e)
+static int copy_delete(struct compaction *c, const struct append_log_record *r, struct error *e)
 {
     int found;
 
@@ -81,12 +81,12 @@ static int copy_delete(struct compaction *c, const struct log_record *r, struct 
     return found > 0 ? ledger_add_copy(&c->batch, r, e) : found;
 }
 
-static int copy(struct compaction *c, const struct ledger *from, const struct log_record *r,
+static int copy(struct compaction *c, const struct ledger *from, const struct append_log_record *r,
                 struct error *e)
 {
-    if (r->kind == LOG_PUT && copy_put(c, from, r, e))
+    if (r->kind == APPEND_LOG_PUT && copy_put(c, from, r, e))
         return -1;
-    if (r->kind == LOG_DELETE && r->offset >= c->began_at && copy_delete(c, r, e))
+    if (r->kind == APPEND_LOG_DELETE && r->offset >= c->began_at && copy_delete(c, r, e))
         return -1;
     if (c->batch.bytes.len >= FLUSH_SIZE)
         return ledger_write(&c->to, &c->batch, false, e);
@@ -96,17 +96,17 @@ static int copy(struct compaction *c, const struct ledger *from, const struct lo
 int compaction_step(struct compaction *c, const struct ledger *from, size_t budget, struct error *e)
 {
     uint64_t until = c->to.end + budget;
-    struct log_record r;
-    enum log_found found = LOG_RECORD;
+    struct append_log_record r;
+    enum append_log_found found = APPEND_LOG_RECORD;
 
     c->scan.end = from->end;
     while (c->to.end + c->batch.bytes.len < until) {
-        found = log_scan_next(&c->scan, &r, e);
-        if (found == LOG_FAILED)
+        found = append_log_scan_next(&c->scan, &r, e);
+        if (found == APPEND_LOG_FAILED)
             return -1;
-        if (found == LOG_END || found == LOG_TORN)
+        if (found == APPEND_LOG_END || found == APPEND_LOG_TORN)
             break;
-        if (found == LOG_RECORD && copy(c, from, &r, e))
+        if (found == APPEND_LOG_RECORD && copy(c, from, &r, e))
             return -1;
     }
     if (ledger_write(&c->to, &c->batch, false, e))
@@ -114,7 +114,7 @@ int compaction_step(struct compaction *c, const struct ledger *from, size_t budg
     /* In small portions, so that the last sync does not wait for all of it. */
     if (fdatasync(c->to.fd))
         return error_errno(e, ERROR_STORAGE, errno, "the new log cannot be made durable");
-    return c->scan.at < from->end && found != LOG_TORN;
+    return c->scan.at < from->end && found != APPEND_LOG_TORN;
 }
 
 /* Nothing may be missing: a record that rotted since it was read must not vanish silently. */
@@ -133,7 +133,7 @@ int compaction_finish(struct compaction *c, struct ledger *from, const char *nam
     size_t start;
 
     /* The last step ends with a commit: see replay.h. */
-    start = ledger_begin(&c->batch, LOG_MARK, STR_NONE, e);
+    start = ledger_begin(&c->batch, APPEND_LOG_MARK, STR_NONE, e);
     if (start == SIZE_MAX || ledger_finish(&c->to, &c->batch, start, e) ||
         ledger_write(&c->to, &c->batch, true, e) || check_complete(c, from, e))
         return -1;

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "directory.h"
+#include "folder.h"
 #include "file.h"
 
 static int write_all(int fd, const char *bytes, size_t len)
@@ -58,7 +58,7 @@ int damaged_keep(int directory, int log, const struct replay_damage *damages, si
 
     if (!count)
         return 0;
-    fd = directory_open_file(directory, DAMAGED_NAME, O_WRONLY | O_CREAT | O_APPEND, e);
+    fd = folder_open_file(directory, DAMAGED_NAME, O_WRONLY | O_CREAT | O_APPEND, e);
     if (fd < 0)
         return -1;
     if (fstat(fd, &st))

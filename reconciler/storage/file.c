@@ -10,7 +10,7 @@
 
 #include "compaction.h"
 #include "damaged.h"
-#include "directory.h"
+#include "folder.h"
 #include "ledger.h"
 #include "lock.h"
 #include "packed.h"
@@ -30,7 +30,7 @@ struct file {
     struct ledger ledger;
     struct compaction *compaction; /* NULL = none is under way */
     uint64_t patience;             /* garbage that the next compaction waits for */
-    enum log_header_state header;
+    enum append_log_header_state header;
     int write_error;  /* errno why the log is open for reading only; 0 */
     bool is_unsynced; /* a rename in the directory is not durable yet */
     bool is_loaded;
@@ -64,19 +64,19 @@ static int create_log(struct file *f, struct error *e)
 
 static int read_header(struct file *f, struct error *e)
 {
-    char first[LOG_HEADER_SIZE + LOG_HEAD_SIZE];
+    char first[APPEND_LOG_HEADER_SIZE + APPEND_LOG_HEAD_SIZE];
     ssize_t len = pread(f->ledger.fd, first, sizeof(first), 0);
     uint32_t version = 0;
 
     if (len < 0)
         return error_errno(e, ERROR_STORAGE, errno, "the log cannot be read");
-    f->header = log_read_header((struct str){first, (size_t)len}, f->ledger.marker, &version);
-    if (f->header == LOG_HEADER_NEWER)
+    f->header = append_log_read_header((struct str){first, (size_t)len}, f->ledger.marker, &version);
+    if (f->header == APPEND_LOG_HEADER_NEWER)
         return error_set(e, ERROR_STORAGE,
                          "the log has format %" PRIu32 ", this build knows %d only: use the newer "
                          "reconcert that wrote it",
-                         version, LOG_VERSION);
-    if (f->header == LOG_HEADER_FOREIGN)
+                         version, APPEND_LOG_VERSION);
+    if (f->header == APPEND_LOG_HEADER_FOREIGN)
         return error_set(e, ERROR_STORAGE,
                          "the log does not begin as one of ours: nothing of it can be read");
     return 0;
@@ -87,11 +87,11 @@ static int open_log(struct file *f, struct error *e)
 {
     bool writes = !f->storage.read_only;
 
-    f->ledger.fd = directory_open_file(f->directory, LOG_NAME, writes ? O_RDWR : O_RDONLY, e);
+    f->ledger.fd = folder_open_file(f->directory, LOG_NAME, writes ? O_RDWR : O_RDONLY, e);
     if (f->ledger.fd < 0 && writes && (errno == EROFS || errno == EACCES || errno == EPERM)) {
         /* What is there is served all the same; a probe and every put tell why they fail. */
         f->write_error = errno;
-        f->ledger.fd = directory_open_file(f->directory, LOG_NAME, O_RDONLY, e);
+        f->ledger.fd = folder_open_file(f->directory, LOG_NAME, O_RDONLY, e);
     }
     if (f->ledger.fd < 0)
         return errno == ENOENT ? 1 : -1;
@@ -101,11 +101,11 @@ static int open_log(struct file *f, struct error *e)
 static int open_folder(const struct file *f, struct error *e)
 {
     bool create = !f->storage.read_only;
-    int parent = directory_open(f->prefix, create, e), folder, why;
+    int parent = folder_open(f->prefix, create, e), folder, why;
 
     if (parent < 0)
         return -1;
-    folder = directory_open_below(parent, FOLDER_NAME, create, e);
+    folder = folder_open_below(parent, FOLDER_NAME, create, e);
     why = errno;
     close(parent);
     errno = why;
@@ -126,10 +126,10 @@ static int open_file(struct file *f, struct error *e)
         return 0;
     /* Left by a crash; its contents are in the log. */
     (void)unlinkat(f->directory, COMPACTION_NAME, 0);
-    if (found == 0 && f->header != LOG_HEADER_CUT)
+    if (found == 0 && f->header != APPEND_LOG_HEADER_CUT)
         return 0;
     ledger_fini(&f->ledger);
-    f->header = LOG_HEADER_GOOD;
+    f->header = APPEND_LOG_HEADER_GOOD;
     return create_log(f, e);
 }
 
@@ -246,7 +246,7 @@ static void repair_if_needed(struct file *f, const struct replay *r, uint64_t si
         return;
     if (ledger_cut(&f->ledger, &problem))
         storage_problem(problems, &problem);
-    if (!r->damages.len && f->header == LOG_HEADER_GOOD)
+    if (!r->damages.len && f->header == APPEND_LOG_HEADER_GOOD)
         return;
     if (repair(f, r, &problem)) {
         error_prefix(&problem, "the damaged log is used on as it is");
@@ -263,13 +263,13 @@ static int file_load(struct storage *s, storage_each *each, void *context,
     struct stat st;
     int rc = -1;
 
-    if (f->ledger.fd < 0 || f->header == LOG_HEADER_CUT) {
+    if (f->ledger.fd < 0 || f->header == APPEND_LOG_HEADER_CUT) {
         f->is_loaded = true;
         return 0;
     }
     if (fstat(f->ledger.fd, &st))
         return error_errno(e, ERROR_STORAGE, errno, "%s: the log cannot be read", f->path);
-    if (f->header == LOG_HEADER_DAMAGED) {
+    if (f->header == APPEND_LOG_HEADER_DAMAGED) {
         error_set(&problem, ERROR_STORAGE, "the header of the log is damaged");
         storage_problem(problems, &problem);
     }
@@ -293,7 +293,7 @@ static struct presence presence_of(const struct file *f)
                              .name = LOG_NAME,
                              .folder = f->directory,
                              .ledger = &f->ledger,
-                             .knows_header = f->header == LOG_HEADER_GOOD};
+                             .knows_header = f->header == APPEND_LOG_HEADER_GOOD};
 }
 
 /* What is wrong is told with its path: lock_check's sentences have it. */
@@ -316,7 +316,7 @@ static int make_ready(struct file *f, struct error *e)
     if (check_place(f, e))
         return -1;
     if (f->write_error) {
-        fd = directory_open_file(f->directory, LOG_NAME, O_RDWR, e);
+        fd = folder_open_file(f->directory, LOG_NAME, O_RDWR, e);
         if (fd < 0)
             return -1;
         close(f->ledger.fd);
@@ -337,7 +337,7 @@ static int add_value(struct ledger *l, struct ledger_batch *b, const struct valu
     if (value_key(v, key, e))
         return -1;
     if (v->gone) {
-        start = ledger_begin(b, LOG_DELETE, buf_view(key), e);
+        start = ledger_begin(b, APPEND_LOG_DELETE, buf_view(key), e);
         return start == SIZE_MAX ? -1 : ledger_finish(l, b, start, e);
     }
     if (v->type == VALUE_CREDENTIAL) {
@@ -347,7 +347,7 @@ static int add_value(struct ledger *l, struct ledger_batch *b, const struct valu
         if (c->chain.len && ledger_add_chain(l, b, c->chain_id, c->chain, e))
             return -1;
     }
-    start = ledger_begin(b, LOG_PUT, buf_view(key), e);
+    start = ledger_begin(b, APPEND_LOG_PUT, buf_view(key), e);
     if (start == SIZE_MAX)
         return -1;
     if (packed_write(&copy, &b->bytes))
@@ -435,7 +435,7 @@ static int rewrite_log(struct file *f, struct rewrite *r, storage_all *all, void
     if (ledger_create(&r->to, f->directory, COMPACTION_NAME, NULL, e) ||
         all(context, rewrite_value, r, e))
         return -1;
-    start = ledger_begin(&r->batch, LOG_MARK, STR_NONE, e);
+    start = ledger_begin(&r->batch, APPEND_LOG_MARK, STR_NONE, e);
     if (start == SIZE_MAX || ledger_finish(&r->to, &r->batch, start, e) ||
         ledger_write(&r->to, &r->batch, true, e))
         return -1;
@@ -496,7 +496,7 @@ static int file_restore(struct storage *s, storage_all *all, void *context, stru
     rc = presence_is_whole(&before) ? compact(f, SIZE_MAX / 2, &ignored) : -1;
     if (rc && rewrite(f, all, context, e))
         return locate(f, e);
-    f->header = LOG_HEADER_GOOD;
+    f->header = APPEND_LOG_HEADER_GOOD;
     f->write_error = 0;
     return 0;
 }

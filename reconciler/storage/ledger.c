@@ -6,7 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "directory.h"
+#include "folder.h"
 #include "packed.h"
 #include "reconciler/base/value.h"
 #include "reconciler/base/vec.h"
@@ -14,7 +14,7 @@
 #define PROBE_RECORD ((size_t)64 << 10)
 
 /* What is read of an old record: head, key, and as much as names its chain. */
-#define GLANCE_MAX (LOG_HEAD_SIZE + VALUE_LOGICAL_KEY_MAX + 2 + PACKED_CHAIN_ID)
+#define GLANCE_MAX (APPEND_LOG_HEAD_SIZE + VALUE_LOGICAL_KEY_MAX + 2 + PACKED_CHAIN_ID)
 
 static struct str chain_key(const void *item)
 {
@@ -65,23 +65,23 @@ static int write_bytes(struct ledger *l, struct str bytes, struct error *e)
 }
 
 int ledger_create(struct ledger *l, int directory, const char *name,
-                  const unsigned char marker[LOG_MARKER_SIZE], struct error *e)
+                  const unsigned char marker[APPEND_LOG_MARKER_SIZE], struct error *e)
 {
-    unsigned char header[LOG_HEADER_SIZE];
+    unsigned char header[APPEND_LOG_HEADER_SIZE];
 
     if (marker)
-        memcpy(l->marker, marker, LOG_MARKER_SIZE);
-    else if (log_draw_marker(l->marker))
+        memcpy(l->marker, marker, APPEND_LOG_MARKER_SIZE);
+    else if (append_log_draw_marker(l->marker))
         return error_errno(e, ERROR_STORAGE, errno, "no random bytes");
-    log_make_header(header, l->marker);
+    append_log_make_header(header, l->marker);
     if (unlinkat(directory, name, 0) && errno != ENOENT)
         return error_errno(e, ERROR_STORAGE, errno, "file %s cannot be removed", name);
-    l->fd = directory_open_file(directory, name, O_RDWR | O_CREAT | O_EXCL, e);
+    l->fd = folder_open_file(directory, name, O_RDWR | O_CREAT | O_EXCL, e);
     if (l->fd < 0)
         return -1;
     if (write_bytes(l, (struct str){(const char *)header, sizeof(header)}, e))
         return -1;
-    l->end = LOG_HEADER_SIZE;
+    l->end = APPEND_LOG_HEADER_SIZE;
     return 0;
 }
 
@@ -105,7 +105,7 @@ struct glance {
 static int glance_matches(void *context, uint64_t offset)
 {
     struct glance *g = context;
-    size_t want = LOG_HEAD_SIZE + g->key.len + 2 + PACKED_CHAIN_ID;
+    size_t want = APPEND_LOG_HEAD_SIZE + g->key.len + 2 + PACKED_CHAIN_ID;
     ssize_t got;
 
     do {
@@ -114,7 +114,7 @@ static int glance_matches(void *context, uint64_t offset)
     if (got < 0)
         return -1;
     g->len = (size_t)got;
-    return log_key_is((struct str){g->bytes, g->len}, g->key);
+    return append_log_key_is((struct str){g->bytes, g->len}, g->key);
 }
 
 static int find(const struct ledger *l, struct str key, struct glance *g, struct live_slot **slot,
@@ -180,11 +180,11 @@ static void forget(struct ledger *l, const struct glance *g, struct live_slot *s
     struct str old = {g->bytes, g->len};
 
     l->live_bytes -= slot->size;
-    if (packed_chain_id(str_slice(old, LOG_HEAD_SIZE + g->key.len, old.len), id))
+    if (packed_chain_id(str_slice(old, APPEND_LOG_HEAD_SIZE + g->key.len, old.len), id))
         disuse_chain(l, id);
 }
 
-static int note_put(struct ledger *l, const struct log_record *r, struct error *e)
+static int note_put(struct ledger *l, const struct append_log_record *r, struct error *e)
 {
     unsigned char id[PACKED_CHAIN_ID];
     bool chained = packed_chain_id(r->payload, id);
@@ -211,7 +211,7 @@ static int note_put(struct ledger *l, const struct log_record *r, struct error *
     return 0;
 }
 
-static int note_delete(struct ledger *l, const struct log_record *r, struct error *e)
+static int note_delete(struct ledger *l, const struct append_log_record *r, struct error *e)
 {
     struct live_slot *old;
     struct glance g;
@@ -224,7 +224,7 @@ static int note_delete(struct ledger *l, const struct log_record *r, struct erro
     return 0;
 }
 
-static int note_chain(struct ledger *l, const struct log_record *r, struct error *e)
+static int note_chain(struct ledger *l, const struct append_log_record *r, struct error *e)
 {
     struct ledger_chain *c;
 
@@ -240,23 +240,23 @@ static int note_chain(struct ledger *l, const struct log_record *r, struct error
     return 0;
 }
 
-int ledger_note(struct ledger *l, const struct log_record *r, struct error *e)
+int ledger_note(struct ledger *l, const struct append_log_record *r, struct error *e)
 {
     if (r->key.len > VALUE_LOGICAL_KEY_MAX)
         return 0;
     switch (r->kind) {
-    case LOG_PUT:
+    case APPEND_LOG_PUT:
         return note_put(l, r, e);
-    case LOG_DELETE:
+    case APPEND_LOG_DELETE:
         return note_delete(l, r, e);
-    case LOG_CHAIN:
+    case APPEND_LOG_CHAIN:
         return note_chain(l, r, e);
     default:
         return 0;
     }
 }
 
-bool ledger_is_live(const struct ledger *l, const struct log_record *r)
+bool ledger_is_live(const struct ledger *l, const struct append_log_record *r)
 {
     return live_has(&l->live, hash_of(l, r->key), r->offset);
 }
@@ -278,14 +278,14 @@ struct str ledger_chain_bytes(const struct ledger *l, const unsigned char id[32]
 
 uint64_t ledger_garbage(const struct ledger *l)
 {
-    uint64_t used = LOG_HEADER_SIZE + l->live_bytes;
+    uint64_t used = APPEND_LOG_HEADER_SIZE + l->live_bytes;
 
     return l->end > used ? l->end - used : 0;
 }
 
 void ledger_batch_init(struct ledger *l, struct ledger_batch *b)
 {
-    *b = (struct ledger_batch){.bytes = BUF_SECRET(LOG_BATCH_MAX)};
+    *b = (struct ledger_batch){.bytes = BUF_SECRET(APPEND_LOG_BATCH_MAX)};
     l->batch++;
 }
 
@@ -299,7 +299,7 @@ void ledger_batch_free(struct ledger_batch *b)
 
 size_t ledger_begin(struct ledger_batch *b, unsigned kind, struct str key, struct error *e)
 {
-    size_t start = log_begin(&b->bytes, kind, key);
+    size_t start = append_log_begin(&b->bytes, kind, key);
 
     if (start == SIZE_MAX)
         error_set(e, ERROR_LIMIT, "too much to store in one step");
@@ -308,14 +308,14 @@ size_t ledger_begin(struct ledger_batch *b, unsigned kind, struct str key, struc
 
 int ledger_finish(struct ledger *l, struct ledger_batch *b, size_t start, struct error *e)
 {
-    if (log_finish(&b->bytes, start, l->marker, 0))
+    if (append_log_finish(&b->bytes, start, l->marker, 0))
         return error_set(e, ERROR_LIMIT, "too much to store in one record or step");
     if (vec_push(&b->starts, start))
         return error_memory(e);
     return 0;
 }
 
-int ledger_add_copy(struct ledger_batch *b, const struct log_record *r, struct error *e)
+int ledger_add_copy(struct ledger_batch *b, const struct append_log_record *r, struct error *e)
 {
     size_t start = b->bytes.len;
 
@@ -338,7 +338,7 @@ int ledger_add_chain(struct ledger *l, struct ledger_batch *b, const unsigned ch
     }
     if (c->copies + c->pending >= LEDGER_CHAIN_COPIES)
         return 0;
-    start = ledger_begin(b, LOG_CHAIN, (struct str){(const char *)id, 32}, e);
+    start = ledger_begin(b, APPEND_LOG_CHAIN, (struct str){(const char *)id, 32}, e);
     if (start == SIZE_MAX)
         return -1;
     buf_str(&b->bytes, bytes);
@@ -367,9 +367,9 @@ static int check_batch(const struct ledger *l, const struct ledger_batch *b, str
     struct str all = buf_view(&b->bytes);
 
     for (size_t i = 0; i < b->starts.len; i++) {
-        struct log_record r;
-        log_view(str_slice(all, b->starts.items[i], all.len), 0, &r);
-        if (r.kind != LOG_CHAIN && ledger_has(l, r.key, e) < 0)
+        struct append_log_record r;
+        append_log_view(str_slice(all, b->starts.items[i], all.len), 0, &r);
+        if (r.kind != APPEND_LOG_CHAIN && ledger_has(l, r.key, e) < 0)
             return -1;
     }
     return 0;
@@ -381,8 +381,8 @@ static int note_batch(struct ledger *l, const struct ledger_batch *b, uint64_t a
     struct str all = buf_view(&b->bytes);
 
     for (size_t i = 0; i < b->starts.len; i++) {
-        struct log_record r;
-        log_view(str_slice(all, b->starts.items[i], all.len), at + b->starts.items[i], &r);
+        struct append_log_record r;
+        append_log_view(str_slice(all, b->starts.items[i], all.len), at + b->starts.items[i], &r);
         if (ledger_note(l, &r, e)) {
             l->is_unknown = true;
             return -1;
@@ -396,7 +396,7 @@ static int write_batch(struct ledger *l, struct ledger_batch *b, bool durable, s
     struct error ignored;
 
     if (durable)
-        log_set_flags(&b->bytes, b->starts.items[b->starts.len - 1], LOG_COMMIT);
+        append_log_set_flags(&b->bytes, b->starts.items[b->starts.len - 1], APPEND_LOG_COMMIT);
     l->is_uncut = true;
     if (write_bytes(l, buf_view(&b->bytes), e))
         goto failed;
@@ -460,7 +460,7 @@ static int fill_probe(struct ledger *l, struct ledger_batch *b, size_t room, str
     uint64_t noise = 0x9e3779b97f4a7c15u;
 
     while (b->bytes.len < room) {
-        size_t start = ledger_begin(b, LOG_PROBE, STR_NONE, e);
+        size_t start = ledger_begin(b, APPEND_LOG_PROBE, STR_NONE, e);
         if (start == SIZE_MAX)
             return -1;
         for (size_t i = 0; i < PROBE_RECORD && b->bytes.len < room; i += sizeof(noise)) {
@@ -482,7 +482,7 @@ int ledger_probe(struct ledger *l, size_t room, struct error *e)
     ledger_batch_init(l, &b);
     if (fill_probe(l, &b, room, e) || ledger_cut(l, e))
         goto out;
-    /* Without LOG_COMMIT: after a crash it is a torn tail. */
+    /* Without APPEND_LOG_COMMIT: after a crash it is a torn tail. */
     if (write_batch(l, &b, false, e))
         goto out;
     l->is_uncut = true;

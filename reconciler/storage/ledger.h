@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "live.h"
-#include "log.h"
+#include "append_log.h"
 #include "reconciler/base/buf.h"
 #include "reconciler/base/error.h"
 #include "reconciler/base/map.h"
@@ -34,7 +34,7 @@ struct ledger {
     int fd;       /* -1: none */
     uint64_t end; /* behind the last good record: the next goes there */
     uint64_t live_bytes;
-    unsigned char marker[LOG_MARKER_SIZE];
+    unsigned char marker[APPEND_LOG_MARKER_SIZE];
     struct live live;
     struct map chains;
     uint64_t batch;  /* counts them */
@@ -55,16 +55,16 @@ struct ledger_batch {
 void ledger_init(struct ledger *l);
 /* A new, empty file `name` in place of any leftover, with the marker given or a new one (NULL). */
 int ledger_create(struct ledger *l, int directory, const char *name,
-                  const unsigned char marker[LOG_MARKER_SIZE], struct error *e) MUST_CHECK;
+                  const unsigned char marker[APPEND_LOG_MARKER_SIZE], struct error *e) MUST_CHECK;
 void ledger_fini(struct ledger *l); /* closes the file */
 
 /*
  * Takes a record that stands in the file into account. -1 with *e: memory, or the file cannot be
  * read.
  */
-int ledger_note(struct ledger *l, const struct log_record *r, struct error *e) MUST_CHECK;
-/* Is this LOG_PUT record the live one of its key? */
-bool ledger_is_live(const struct ledger *l, const struct log_record *r);
+int ledger_note(struct ledger *l, const struct append_log_record *r, struct error *e) MUST_CHECK;
+/* Is this APPEND_LOG_PUT record the live one of its key? */
+bool ledger_is_live(const struct ledger *l, const struct append_log_record *r);
 /* 1, 0, -1 with *e. */
 int ledger_has(const struct ledger *l, struct str key, struct error *e) MUST_CHECK;
 /* The chain's bytes; STR_NONE: they are lost. */
@@ -81,13 +81,13 @@ void ledger_batch_free(struct ledger_batch *b);
  */
 int ledger_add_chain(struct ledger *l, struct ledger_batch *b, const unsigned char id[32],
                      struct str bytes, struct error *e) MUST_CHECK;
-/* Begins a record in the batch (see log_begin); ledger_finish ends it. SIZE_MAX with *e. */
+/* Begins a record in the batch (see append_log_begin); ledger_finish ends it. SIZE_MAX with *e. */
 size_t ledger_begin(struct ledger_batch *b, unsigned kind, struct str key,
                     struct error *e) MUST_CHECK;
 int ledger_finish(struct ledger *l, struct ledger_batch *b, size_t start,
                   struct error *e) MUST_CHECK;
 /* Adds a record as it stands in another log with the same marker. */
-int ledger_add_copy(struct ledger_batch *b, const struct log_record *r, struct error *e) MUST_CHECK;
+int ledger_add_copy(struct ledger_batch *b, const struct append_log_record *r, struct error *e) MUST_CHECK;
 
 /*
  * Writes the batch behind the end, `durable` = as one durable step, notes its records and empties

@@ -9,7 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "directory.h"
+#include "folder.h"
 #include "reconciler/base/str.h"
 
 #define LOCK_NAME "lock"
@@ -40,10 +40,10 @@ static bool write_pid(int fd)
 static int open_lock(int directory, struct error *e)
 {
     struct error second;
-    int fd = directory_open_file(directory, LOCK_NAME, O_RDWR | O_CREAT, e);
+    int fd = folder_open_file(directory, LOCK_NAME, O_RDWR | O_CREAT, e);
 
     if (fd < 0 && errno == EROFS)
-        fd = directory_open_file(directory, LOCK_NAME, O_RDONLY, &second);
+        fd = folder_open_file(directory, LOCK_NAME, O_RDONLY, &second);
     return fd;
 }
 
@@ -81,7 +81,7 @@ static int hold(int *held, int fd, const char *prefix, bool is_folder, int lock_
 int lock_take(struct lock *lock, const char *prefix, struct error *e)
 {
     struct lock now = *lock;
-    int folder = directory_open(prefix, true, e), file;
+    int folder = folder_open(prefix, true, e), file;
     int got_folder, got_file;
 
     if (folder < 0)

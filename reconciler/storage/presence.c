@@ -27,9 +27,9 @@ static int check_folder(const struct presence *p, struct error *e)
 
 static int check_header(const struct presence *p, struct error *e)
 {
-    unsigned char wanted[LOG_HEADER_SIZE], found[LOG_HEADER_SIZE];
+    unsigned char wanted[APPEND_LOG_HEADER_SIZE], found[APPEND_LOG_HEADER_SIZE];
 
-    log_make_header(wanted, p->ledger->marker);
+    append_log_make_header(wanted, p->ledger->marker);
     if (p->knows_header && (pread(p->ledger->fd, found, sizeof(found), 0) != sizeof(found) ||
                             memcmp(found, wanted, sizeof(found)) != 0))
         return error_set(e, ERROR_STORAGE, "the log was overwritten");

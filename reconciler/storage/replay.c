@@ -17,12 +17,12 @@ struct held {
     uint64_t first; /* offset of the first; 0 = none is held */
 };
 
-static int hold(struct held *h, const struct log_record *r, struct error *e)
+static int hold(struct held *h, const struct append_log_record *r, struct error *e)
 {
-    struct log_record copy = *r; /* its views are made again from the lengths */
+    struct append_log_record copy = *r; /* its views are made again from the lengths */
     size_t glance = 2 + PACKED_CHAIN_ID;
 
-    if (r->kind != LOG_CHAIN && r->payload.len > glance)
+    if (r->kind != APPEND_LOG_CHAIN && r->payload.len > glance)
         copy.payload.len = glance;
     buf_append(&h->bytes, &copy, sizeof(copy));
     buf_str(&h->bytes, r->key);
@@ -40,10 +40,10 @@ static void let_go(struct held *h)
     h->first = 0;
 }
 
-static int note(struct replay *r, struct ledger *l, const struct log_record *record,
+static int note(struct replay *r, struct ledger *l, const struct append_log_record *record,
                 struct error *e)
 {
-    r->puts += record->kind == LOG_PUT;
+    r->puts += record->kind == APPEND_LOG_PUT;
     return ledger_note(l, record, e);
 }
 
@@ -51,7 +51,7 @@ static int note(struct replay *r, struct ledger *l, const struct log_record *rec
 static int settle(struct replay *r, struct held *h, struct ledger *l, struct error *e)
 {
     for (size_t at = 0; at < h->bytes.len;) {
-        struct log_record copy;
+        struct append_log_record copy;
         memcpy(&copy, h->bytes.data + at, sizeof(copy));
         at += sizeof(copy);
         copy.key.ptr = h->bytes.data + at;
@@ -66,9 +66,9 @@ static int settle(struct replay *r, struct held *h, struct ledger *l, struct err
 }
 
 static int take_record(struct replay *r, struct held *h, struct ledger *l,
-                       const struct log_record *record, struct error *e)
+                       const struct append_log_record *record, struct error *e)
 {
-    bool is_last = record->flags & LOG_COMMIT;
+    bool is_last = record->flags & APPEND_LOG_COMMIT;
 
     if (!h->first && is_last)
         return note(r, l, record, e);
@@ -78,7 +78,7 @@ static int take_record(struct replay *r, struct held *h, struct ledger *l,
 }
 
 /* What is held before damage stays: only the damage itself is lost. */
-static int take_damage(struct replay *r, const struct log_scan *scan,
+static int take_damage(struct replay *r, const struct append_log_scan *scan,
                        struct storage_problems *problems, struct error *e)
 {
     struct replay_damage damage = {scan->damage_at, scan->damage};
@@ -97,31 +97,31 @@ int replay_note(struct replay *r, struct ledger *l, uint64_t size,
                 struct storage_problems *problems, struct error *e)
 {
     struct held held = {.bytes = BUF_INIT(HELD_MAX)};
-    struct log_record record;
-    struct log_scan scan;
-    enum log_found found;
+    struct append_log_record record;
+    struct append_log_scan scan;
+    enum append_log_found found;
     int rc = -1;
 
-    log_scan_init(&scan, l->fd, l->marker, LOG_HEADER_SIZE, size);
-    while ((found = log_scan_next(&scan, &record, e)) == LOG_RECORD || found == LOG_DAMAGE) {
-        if (found == LOG_RECORD && take_record(r, &held, l, &record, e))
+    append_log_scan_init(&scan, l->fd, l->marker, APPEND_LOG_HEADER_SIZE, size);
+    while ((found = append_log_scan_next(&scan, &record, e)) == APPEND_LOG_RECORD || found == APPEND_LOG_DAMAGE) {
+        if (found == APPEND_LOG_RECORD && take_record(r, &held, l, &record, e))
             goto out;
-        if (found == LOG_DAMAGE && (settle(r, &held, l, e) || take_damage(r, &scan, problems, e)))
+        if (found == APPEND_LOG_DAMAGE && (settle(r, &held, l, e) || take_damage(r, &scan, problems, e)))
             goto out;
     }
-    if (found == LOG_FAILED)
+    if (found == APPEND_LOG_FAILED)
         goto out;
     r->end = held.first ? held.first : scan.at;
     l->end = r->end;
     rc = 0;
 out:
-    log_scan_fini(&scan);
+    append_log_scan_fini(&scan);
     buf_free(&held.bytes);
     return rc;
 }
 
 /* 1: *v is complete; 0: it cannot be used, a problem tells. */
-static int unpack(const struct log_record *record, const struct ledger *l, struct arena *arena,
+static int unpack(const struct append_log_record *record, const struct ledger *l, struct arena *arena,
                   struct value *v, struct storage_problems *problems)
 {
     struct error problem;
@@ -160,32 +160,32 @@ int replay_each(const struct replay *r, const struct ledger *l, storage_each *ea
                 struct storage_problems *problems, struct error *e)
 {
     struct arena *arena = arena_new(&(struct arena_options){.max_bytes = ARENA_MAX});
-    struct log_record record;
-    struct log_scan scan;
-    enum log_found found = LOG_FAILED;
+    struct append_log_record record;
+    struct append_log_scan scan;
+    enum append_log_found found = APPEND_LOG_FAILED;
     /* As after a compaction: none of a million needs to be looked up. */
     bool all_live = r->puts == l->live.len && !r->damages.len;
 
-    log_scan_init(&scan, l->fd, l->marker, LOG_HEADER_SIZE, r->end);
+    append_log_scan_init(&scan, l->fd, l->marker, APPEND_LOG_HEADER_SIZE, r->end);
     scan.is_checked = true;
     if (!arena) {
         error_memory(e);
         goto out;
     }
-    while ((found = log_scan_next(&scan, &record, e)) == LOG_RECORD || found == LOG_DAMAGE) {
+    while ((found = append_log_scan_next(&scan, &record, e)) == APPEND_LOG_RECORD || found == APPEND_LOG_DAMAGE) {
         struct value v;
-        if (found == LOG_DAMAGE || record.kind != LOG_PUT ||
+        if (found == APPEND_LOG_DAMAGE || record.kind != APPEND_LOG_PUT ||
             (!all_live && !ledger_is_live(l, &record)) || !unpack(&record, l, arena, &v, problems))
             continue;
         if (hand_out(&v, each, context, problems, e)) {
-            found = LOG_FAILED;
+            found = APPEND_LOG_FAILED;
             break;
         }
     }
 out:
-    log_scan_fini(&scan);
+    append_log_scan_fini(&scan);
     arena_free(arena);
-    return found == LOG_FAILED ? -1 : 0;
+    return found == APPEND_LOG_FAILED ? -1 : 0;
 }
 
 void replay_fini(struct replay *r)

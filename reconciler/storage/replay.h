@@ -8,7 +8,7 @@
 
 /*
  * Reading a log back. Records count when their durable step is complete, that is, when one with
- * LOG_COMMIT or the next step follows: a step that a crash cut off is passed over whole.
+ * APPEND_LOG_COMMIT or the next step follows: a step that a crash cut off is passed over whole.
  */
 
 struct replay_damage {
@@ -16,7 +16,7 @@ struct replay_damage {
 };
 
 struct replay {
-    size_t puts;  /* so many LOG_PUT records counted */
+    size_t puts;  /* so many APPEND_LOG_PUT records counted */
     uint64_t end; /* behind the last complete step; what follows is a torn tail */
     struct {
         struct replay_damage *items;

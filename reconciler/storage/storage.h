@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 #include "reconciler/base/error.h"
-#include "value.h"
+#include "value_json.h"
 
 /*
  * The durable store of records behind one set of functions. All of them block; one thread at a

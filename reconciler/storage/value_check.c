@@ -1,4 +1,4 @@
-#include "value.h"
+#include "value_json.h"
 
 #include "reconciler/base/record.h"
 #include "reconciler/base/sent.h"

@@ -8,7 +8,7 @@
 #include "listeners.h"
 #include "privilege.h"
 #include "reconciler/base/error.h"
-#include "reconciler/settings.h"
+#include "reconciler/settings/settings.h"
 #include "restart.h"
 
 /* All children and everything that they are given, kept over their deaths. */

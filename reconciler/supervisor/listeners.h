@@ -4,7 +4,7 @@
 #include <stddef.h>
 
 #include "reconciler/base/error.h"
-#include "reconciler/settings.h"
+#include "reconciler/settings/settings.h"
 
 #define LISTENERS_BACKLOG \
     16384 /* without backlog=N: Kong's; the kernel cuts it to net.core.somaxconn */

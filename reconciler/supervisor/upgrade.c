@@ -15,7 +15,7 @@
 #include "reconciler/base/clock.h"
 #include "reconciler/base/descriptor.h"
 #include "reconciler/base/happening.h"
-#include "reconciler/supervisor.h"
+#include "reconciler/supervisor/supervisor.h"
 
 #define PROGRAM_NAME "reconcert"
 

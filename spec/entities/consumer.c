@@ -2,7 +2,7 @@
 
 #include "spec/fault.h"
 #include "spec/spec.h"
-#include "spec/url.h"
+#include "spec/kong_url.h"
 
 /* Consumers and their credentials. Nothing here looks a credential up: they are checked and kept.
  */
@@ -129,9 +129,9 @@ const struct schema_record entity_acl = {"acls", ENTITY_ACL, "Membership in a gr
 
 static void check_redirect(struct str value, struct buf *why)
 {
-    struct url url;
+    struct kong_url url;
 
-    if (!url_parse(value, &url) || !url.host.ptr || !url.scheme.ptr)
+    if (!kong_url_parse(value, &url) || !url.host.ptr || !url.scheme.ptr)
         buf_printf(why, "cannot parse '%.*s'", STR_ARG(value));
     else if (str_find(value, '#', 0) < value.len)
         buf_printf(why, "fragment not allowed in '%.*s'", STR_ARG(value));

@@ -6,7 +6,7 @@
 
 #include "spec/check.h"
 #include "spec/fault.h"
-#include "spec/url.h"
+#include "spec/kong_url.h"
 
 #define TIMEOUT_MAX 2147483646
 #define HTTP_PORT 80
@@ -170,7 +170,7 @@ static struct document_node port_node(const struct document_node *at, struct str
     return node;
 }
 
-static struct str protocol_of(const struct url *url)
+static struct str protocol_of(const struct kong_url *url)
 {
     double port;
 
@@ -184,12 +184,12 @@ static struct str protocol_of(const struct url *url)
 static void expand(struct schema_context *c, struct schema_view *v, const struct schema_frame *at)
 {
     const struct document_node *n = v->slots[SERVICE_URL];
-    struct url url;
+    struct kong_url url;
 
     if (n && n->kind == DOCUMENT_NULL)
         fault_add_field(c, v, at, SERVICE_URL,
                         "required field missing: leave url out, or write one");
-    if (!n || n->kind != DOCUMENT_STRING || !url_parse(document_text(n), &url))
+    if (!n || n->kind != DOCUMENT_STRING || !kong_url_parse(document_text(n), &url))
         return;
     /* All four stand where the url stands. */
     v->room[0] = string_node(n, protocol_of(&url));

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "reconciler/base/sent.h"
-#include "reconciler/control/issuer.h"
+#include "reconciler/issue/issuance_private.h"
 #include "reconciler/control/journal.h"
 #include "reconciler/io/httpc.h"
 #include "reconciler/io/job.h"

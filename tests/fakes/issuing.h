@@ -8,7 +8,7 @@
 
 #include "reconciler/base/buf.h"
 #include "reconciler/base/ca.h"
-#include "reconciler/control/issuance.h"
+#include "reconciler/issue/issuance.h"
 #include "tests/support/fake_ca.h"
 
 /*

@@ -1,47 +1,56 @@
 """The floors of design.md section 3, as data for floors.py."""
 
-# Folders and files of each floor, longest match wins. reconciler/control/ and the like are folders
-# of what design.md shows as one file.
+# The rooms: folders, and files outside of them; the longest match wins.
 PLACES = {
-    "reconciler/base/": "base",
     "spec/": "spec",
+    "reconciler/base/": "base",
     "reconciler/core/": "core",
     "reconciler/pki/": "pki",
     "reconciler/acme/": "acme",
+    "reconciler/net/": "net",
     "reconciler/snapshot/": "snapshot",
     "reconciler/store/": "store",
     "reconciler/storage/": "storage",
     "reconciler/io/": "io",
+    "reconciler/publish/": "publish",
+    "reconciler/issue/": "issue",
+    "reconciler/feed/": "feed",
+    "reconciler/admin/": "admin",
+    "reconciler/control/": "control",
     "reconciler/serve/": "serve",
     "reconciler/watcher/": "watcher",
-    "reconciler/settings": "settings",
-    "reconciler/supervisor": "supervisor",
-    "reconciler/version.h": "base",
-    "reconciler/admin/": "top",
-    "reconciler/control": "top",
-    "reconciler/cli/": "top",
-    "reconciler/main.c": "top",
+    "reconciler/settings/": "settings",
+    "reconciler/supervisor/": "supervisor",
+    "reconciler/cli/": "cli",
+    "reconciler/main.c": "main",
 }
 
-LOWER = ["base", "spec", "core", "pki", "acme", "snapshot", "store", "storage", "io", "serve"]
-LOWER += ["settings", "supervisor"]
+LOWER = ["base", "spec", "core", "pki", "acme", "net", "snapshot", "store", "storage", "io"]
+LOWER += ["publish", "issue", "feed", "admin", "settings", "supervisor"]
 
-# Floor -> floors that it may include beside itself; a name with .h is one header of a floor.
+# Room -> rooms that it may include beside itself; a name with .h is one header of a room.
 INCLUDES = {
     "base": [],
     "spec": ["base"],
     "core": ["base", "spec/model.h"],
     "pki": ["base"],
     "acme": ["base", "pki"],
+    "net": ["base", "pki"],
     "snapshot": ["base"],
-    "store": ["base", "pki", "snapshot"],
-    "storage": ["base", "pki"],
+    "store": ["base", "pki"],
+    "storage": ["base", "pki", "net", "io"],
     "io": ["base", "pki"],
-    "serve": ["base", "pki", "snapshot"],
+    "publish": ["base", "pki", "snapshot", "store", "reconciler/io/job.h", "reconciler/feed/feed.h"],
+    "issue": ["base", "pki", "acme", "store", "io", "reconciler/control/journal.h"],
+    "feed": ["base", "net"],
+    "admin": ["base", "net", "core", "store"],
+    "serve": ["base", "pki", "net", "snapshot"],
     "watcher": [],
     "settings": ["base"],
     "supervisor": ["base", "settings"],
-    "top": LOWER,
+    "control": LOWER,
+    "cli": [*LOWER, "control", "serve"],
+    "main": ["base", "cli"],
 }
 
 # Header of a library -> the library. What is not here is libc.
@@ -64,6 +73,10 @@ LIBRARIES = {
     "ut": "uthash",
 }
 
+# `reconcert version` names their versions.
+NAMED_BY_VERSION = ["c-ares", "cJSON", "libevent", "libpsl", "nghttp2", "libseccomp", "libyaml"]
+NAMED_BY_VERSION += ["zlib", "PCRE2", "libcap-ng", "libssl"]
+
 # Floor -> library -> the files that may include it; None = every file of the floor.
 USES = {
     "spec": {
@@ -78,7 +91,7 @@ USES = {
         "libcrypto": None,  # a key is handed through, see SOME_SYMBOLS
     },
     "store": {"libcrypto": None},
-    "storage": {"cJSON": ["reconciler/storage/value.c"], "libcrypto": None, "zlib": None},
+    "storage": {"cJSON": ["reconciler/storage/value_json.c"], "libcrypto": None, "zlib": None},
     "io": {"libcurl": None, "c-ares": None, "libevent": None, "libcrypto": None},
     "serve": {
         "libssl": None,
@@ -89,9 +102,19 @@ USES = {
         "libseccomp": ["reconciler/serve/sandbox.c"],
         "libcap-ng": ["reconciler/serve/sandbox.c"],
     },
+    "net": {"libssl": None, "libcrypto": None, "libevent": None, "nghttp2": None},
+    "publish": {"libcrypto": None},
+    "issue": {"libevent": None, "libcrypto": None},
+    "feed": {"libevent": None, "libcrypto": None},
+    "admin": {"cJSON": ["reconciler/admin/body.c"], "libevent": None},
     "supervisor": {"libcap-ng": None},
     "watcher": {"libinotifytools": None},
-    "top": {library: None for library in set(LIBRARIES.values()) - {"libinotifytools", "libssl"}},
+    "control": {"libevent": None, "libcrypto": None},
+    "cli": {
+        "libcrypto": None,
+        "libcurl": ["reconciler/cli/client/ask.c", "reconciler/cli/verbs/version.c"],
+        **{library: ["reconciler/cli/verbs/version.c"] for library in NAMED_BY_VERSION},
+    },
 }
 
 # Pure floors: what their objects may ask of libc. Everything else that is undefined in them must

@@ -1,8 +1,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "reconciler/serve/http1.h"
-#include "reconciler/serve/http1_body.h"
+#include "reconciler/net/http1.h"
+#include "reconciler/net/http1_body.h"
 
 /*
  * HTTP/1 requests, read whole and piece by piece: the verdict, the requests and the bodies must not

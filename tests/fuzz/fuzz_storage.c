@@ -5,9 +5,9 @@
 
 #include "reconciler/base/arena.h"
 #include "reconciler/base/buf.h"
-#include "reconciler/storage/log.h"
+#include "reconciler/storage/append_log.h"
 #include "reconciler/storage/packed.h"
-#include "reconciler/storage/value.h"
+#include "reconciler/storage/value_json.h"
 
 /*
  * The first byte tells what the others are: a stored JSON value under one of the keys, a packed
@@ -55,27 +55,27 @@ static void read_packed(struct str packed)
 /* Every byte is a record's, damaged, or the torn tail's; in order, and none twice. */
 static void read_log(struct str bytes)
 {
-    unsigned char marker[LOG_MARKER_SIZE] = {1};
+    unsigned char marker[APPEND_LOG_MARKER_SIZE] = {1};
     uint32_t version = 0;
-    struct log_record r;
-    struct log_scan scan;
-    uint64_t at = LOG_HEADER_SIZE;
-    enum log_found found;
+    struct append_log_record r;
+    struct append_log_scan scan;
+    uint64_t at = APPEND_LOG_HEADER_SIZE;
+    enum append_log_found found;
     struct error e;
     int fd = memfd_create("log", MFD_CLOEXEC);
 
     if (fd < 0 || write(fd, bytes.ptr, bytes.len) != (ssize_t)bytes.len)
         abort();
-    if (log_read_header(bytes, marker, &version) <= LOG_HEADER_DAMAGED) {
-        log_scan_init(&scan, fd, marker, LOG_HEADER_SIZE, bytes.len);
-        while ((found = log_scan_next(&scan, &r, &e)) == LOG_RECORD || found == LOG_DAMAGE) {
-            if ((found == LOG_RECORD ? r.offset : scan.damage_at) != at)
+    if (append_log_read_header(bytes, marker, &version) <= APPEND_LOG_HEADER_DAMAGED) {
+        append_log_scan_init(&scan, fd, marker, APPEND_LOG_HEADER_SIZE, bytes.len);
+        while ((found = append_log_scan_next(&scan, &r, &e)) == APPEND_LOG_RECORD || found == APPEND_LOG_DAMAGE) {
+            if ((found == APPEND_LOG_RECORD ? r.offset : scan.damage_at) != at)
                 abort();
-            at += found == LOG_RECORD ? r.size : scan.damage;
+            at += found == APPEND_LOG_RECORD ? r.size : scan.damage;
             if (scan.at != at || at > bytes.len)
                 abort();
         }
-        log_scan_fini(&scan);
+        append_log_scan_fini(&scan);
     }
     close(fd);
 }

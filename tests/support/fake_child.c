@@ -14,7 +14,7 @@
 
 #include "reconciler/base/channel.h"
 #include "reconciler/base/descriptor.h"
-#include "reconciler/settings.h"
+#include "reconciler/settings/settings.h"
 
 #define POLLED_MAX 64
 #define REQUEST_MAX 4096

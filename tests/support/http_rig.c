@@ -4,7 +4,7 @@
 #include <event2/event.h>
 #include <stdlib.h>
 
-#include "reconciler/serve/http1.h"
+#include "reconciler/net/http1.h"
 
 void http_rig_reply(struct http_conn *conn, struct str body)
 {

@@ -7,7 +7,7 @@
 
 #include "http_client.h"
 #include "reconciler/base/buf.h"
-#include "reconciler/serve/http_conn.h"
+#include "reconciler/net/http_conn.h"
 
 /* A server of plain connections whose one client is the test. */
 struct event_base;

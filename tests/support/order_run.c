@@ -10,7 +10,7 @@ void order_run_start(struct order_run *r, EVP_PKEY *account_key,
                      const struct fake_ca_options *given)
 {
     struct fake_ca_options options = *given;
-    struct acme_session_options session = {
+    struct acme_client_options session = {
         .directory_url = STR(FAKE_CA_DIRECTORY),
         .account_key = account_key,
         .email = STR("a@example.com"),
@@ -25,7 +25,7 @@ void order_run_start(struct order_run *r, EVP_PKEY *account_key,
     r->ca = fake_ca_new(&options);
     if (options.knows_account)
         session.account_url = STR("https://ca.test/account/1");
-    r->session = acme_session_new(&session, &e);
+    r->session = acme_client_new(&session, &e);
     CU_ASSERT_PTR_NOT_NULL_FATAL(r->session);
 }
 
@@ -52,7 +52,7 @@ void order_run_order(struct order_run *r, const char *name, const char *resume,
 void order_run_finish(struct order_run *r)
 {
     acme_order_free(r->order);
-    acme_session_free(r->session);
+    acme_client_free(r->session);
     fake_ca_free(r->ca);
     buf_free(&r->key);
 }
@@ -65,17 +65,17 @@ enum acme_next order_run_session(struct order_run *r)
     enum acme_next next;
 
     for (int i = 0; i < TURNS_MAX; i++) {
-        next = acme_session_next(r->session, r->now_ms, &step);
+        next = acme_client_next(r->session, r->now_ms, &step);
         switch (next) {
         case ACME_SEND:
             if (fake_ca_handle(r->ca, &step.request, &reply, &e))
-                acme_session_reply(r->session, step.exchange, &reply, r->now_ms);
+                acme_client_reply(r->session, step.exchange, &reply, r->now_ms);
             else
-                acme_session_no_reply(r->session, step.exchange, &e, r->now_ms);
+                acme_client_no_reply(r->session, step.exchange, &e, r->now_ms);
             break;
         case ACME_SAVE:
             r->account_saves++;
-            acme_session_saved(r->session);
+            acme_client_saved(r->session);
             break;
         case ACME_WAIT:
             CU_ASSERT_TRUE(step.at_ms > r->now_ms);
@@ -129,7 +129,7 @@ enum acme_next order_run_turn(struct order_run *r)
         break;
     case ACME_PUBLISH:
         fake_ca_publish(r->ca, step.token, step.answer);
-        CU_ASSERT_TRUE(str_ends(step.answer, acme_session_thumbprint(r->session)));
+        CU_ASSERT_TRUE(str_ends(step.answer, acme_client_thumbprint(r->session)));
         r->publishes++;
         acme_order_published(r->order);
         break;

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "reconciler/acme/order.h"
-#include "reconciler/acme/session.h"
+#include "reconciler/acme/client.h"
 #include "reconciler/base/buf.h"
 #include "tests/support/fake_ca.h"
 
@@ -16,7 +16,7 @@
 struct order_run {
     EVP_PKEY *account_key; /* the caller's */
     struct fake_ca *ca;
-    struct acme_session *session;
+    struct acme_client *session;
     struct acme_order *order;
     struct buf key; /* of the certificate, packed */
     bool is_demanded; /* of orders made from now on */

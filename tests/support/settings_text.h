@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "reconciler/settings.h"
+#include "reconciler/settings/settings.h"
 
 #define SETTINGS_TEXT_PATH_SIZE 64
 

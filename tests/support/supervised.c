@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "reconciler/base/clock.h"
-#include "reconciler/settings.h"
-#include "reconciler/supervisor.h"
+#include "reconciler/settings/settings.h"
+#include "reconciler/supervisor/supervisor.h"
 #include "tests/support/fake_child.h"
 #include "tests/support/scratch.h"
 

@@ -50,7 +50,7 @@ static void whole_way(void)
     CU_ASSERT_EQUAL(r.account_saves, 1);
     CU_ASSERT_EQUAL(r.publishes, 1);
     CU_ASSERT_EQUAL(r.waited_ms, 20);
-    CU_ASSERT_TRUE(acme_session_account_is_new(r.session));
+    CU_ASSERT_TRUE(acme_client_account_is_new(r.session));
     CU_ASSERT_EQUAL(fake_ca_nonce_requests(r.ca), 1);
     CU_ASSERT_EQUAL(acme_order_new_orders(r.order), 1);
     CU_ASSERT_EQUAL(acme_order_phase(r.order), ACME_PHASE_DONE);
@@ -315,7 +315,7 @@ static void account_lost_on_the_way(void)
         CU_ASSERT_TRUE(ends_well(&r, "account lost"));
         CU_ASSERT_EQUAL(r.account_saves, 1);
         CU_ASSERT_TRUE(
-            str_equal(acme_session_account_url(r.session), STR("https://ca.test/account/2")));
+            str_equal(acme_client_account_url(r.session), STR("https://ca.test/account/2")));
         order_run_finish(&r);
     }
 }

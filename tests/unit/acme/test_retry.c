@@ -140,7 +140,7 @@ static void limits_are_forgotten(void)
     order_run_start(&r, account_key, &(struct fake_ca_options){.knows_account = true});
     fake_ca_script(r.ca, &answer, 1);
     for (unsigned asked = 1; asked <= 2; asked++) {
-        acme_session_forget_limit(r.session);
+        acme_client_forget_limit(r.session);
         for (int i = 0; i < 3; i++) {
             order_run_order(&r, "a.example.com", NULL, NULL);
             CU_ASSERT_EQUAL(order_run(&r), ACME_FAILED);
@@ -163,18 +163,18 @@ static void nonces_are_not_awaited_for_long(void)
 
     order_run_start(&r, account_key, &(struct fake_ca_options){.knows_account = true});
     CU_ASSERT_EQUAL(order_run_session(&r), ACME_DONE);
-    acme_session_want_nonces(r.session, 2);
+    acme_client_want_nonces(r.session, 2);
     for (int i = 0; i < 2; i++)
-        CU_ASSERT_EQUAL(acme_session_next(r.session, r.now_ms, &step), ACME_SEND);
-    acme_session_want_nonces(r.session, 0);
-    acme_session_reply(r.session, ACME_EXCHANGE_NONCE, &busy, r.now_ms);
-    acme_session_no_reply(r.session, ACME_EXCHANGE_NONCE, &lost, r.now_ms);
-    CU_ASSERT_PTR_NULL(acme_session_error(r.session));
+        CU_ASSERT_EQUAL(acme_client_next(r.session, r.now_ms, &step), ACME_SEND);
+    acme_client_want_nonces(r.session, 0);
+    acme_client_reply(r.session, ACME_EXCHANGE_NONCE, &busy, r.now_ms);
+    acme_client_no_reply(r.session, ACME_EXCHANGE_NONCE, &lost, r.now_ms);
+    CU_ASSERT_PTR_NULL(acme_client_error(r.session));
     order_run_order(&r, "a.example.com", NULL, NULL);
     CU_ASSERT_EQUAL(order_run(&r), ACME_FAILED);
     CU_ASSERT_EQUAL(acme_order_error(r.order)->retry_at, ORDER_RUN_NOW_MS / 1000 + 315360000);
     CU_ASSERT_PTR_NOT_NULL(strstr(acme_order_error(r.order)->message, "asking for a nonce"));
-    acme_session_retry(r.session);
+    acme_client_retry(r.session);
     order_run_order(&r, "a.example.com", NULL, NULL);
     CU_ASSERT_EQUAL(order_run(&r), ACME_DONE);
     order_run_finish(&r);
@@ -227,7 +227,7 @@ static void refusals_bring_a_nonce(void)
                     &(struct fake_ca_options){.knows_account = true, .reject_percent = 50});
     order_run_order(&r, "www.example.com", NULL, NULL);
     do {
-        CU_ASSERT_FALSE(acme_order_holds_nonce(r.order) && acme_session_nonces(r.session));
+        CU_ASSERT_FALSE(acme_order_holds_nonce(r.order) && acme_client_nonces(r.session));
         held += acme_order_holds_nonce(r.order);
         next = order_run_turn(&r);
     } while (next != ACME_DONE && next != ACME_FAILED);

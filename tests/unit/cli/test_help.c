@@ -3,12 +3,12 @@
 #include <string.h>
 
 #include "reconciler/base/attr.h"
-#include "reconciler/cli/completion.h"
-#include "reconciler/cli/help.h"
-#include "reconciler/cli/manual.h"
-#include "reconciler/cli/paragraph.h"
+#include "reconciler/cli/text/completion.h"
+#include "reconciler/cli/verbs/help.h"
+#include "reconciler/cli/text/manual.h"
+#include "reconciler/cli/text/paragraph.h"
 #include "reconciler/cli/verb.h"
-#include "reconciler/settings.h"
+#include "reconciler/settings/settings.h"
 #include "tests/support/golden.h"
 
 #define TEXT_MAX ((size_t)1 << 20)

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "reconciler/base/attr.h"
-#include "reconciler/cli/status_text.h"
+#include "reconciler/cli/text/status_text.h"
 #include "tests/support/golden.h"
 
 #define TEXT_MAX ((size_t)1 << 20)

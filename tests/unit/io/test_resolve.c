@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "reconciler/io/url.h"
+#include "reconciler/io/destination.h"
 
 static const struct {
     const char *base, *location, *result; /* NULL: refused */
@@ -23,7 +23,7 @@ static void test_redirects(void)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(redirects); i++) {
         struct error e;
-        char *got = url_relative(redirects[i].base, str_from(redirects[i].location), &e);
+        char *got = destination_relative(redirects[i].base, str_from(redirects[i].location), &e);
         if (!got != !redirects[i].result || (got && strcmp(got, redirects[i].result) != 0))
             CU_FAIL(redirects[i].location);
         free(got);
@@ -45,7 +45,7 @@ static void test_targets(void)
     for (size_t i = 0; i < ARRAY_LENGTH(targets); i++) {
         struct error e;
         char *host = NULL, *port = NULL;
-        CU_ASSERT_EQUAL_FATAL(url_connect_to(targets[i].url, targets[i].proxy, &host, &port, &e),
+        CU_ASSERT_EQUAL_FATAL(destination_connect_to(targets[i].url, targets[i].proxy, &host, &port, &e),
                               0);
         CU_ASSERT_STRING_EQUAL(host, targets[i].host);
         CU_ASSERT_STRING_EQUAL(port, targets[i].port);
@@ -84,7 +84,7 @@ static void test_proxies(void)
         const char *got;
         set_or_unset("https_proxy", proxies[i].https_proxy);
         set_or_unset("no_proxy", proxies[i].no_proxy);
-        got = url_proxy(proxies[i].url);
+        got = destination_proxy(proxies[i].url);
         if (!got != !proxies[i].proxy || (got && strcmp(got, proxies[i].proxy) != 0))
             CU_FAIL(proxies[i].no_proxy ? proxies[i].no_proxy : "proxy");
     }

@@ -8,8 +8,8 @@
 
 #include "reconciler/base/channel.h"
 #include "reconciler/base/clock.h"
-#include "reconciler/serve/http1.h"
-#include "reconciler/serve/http_conn.h"
+#include "reconciler/net/http1.h"
+#include "reconciler/net/http_conn.h"
 #include "reconciler/serve/reply.h"
 #include "tests/support/http_client.h"
 #include "tests/support/segment_maker.h"

@@ -9,7 +9,7 @@
 #include "spec/regex.h"
 #include "spec/route_path.h"
 #include "spec/schema.h"
-#include "spec/url.h"
+#include "spec/kong_url.h"
 
 struct row {
     const char *value, *why; /* "": fine */
@@ -295,11 +295,11 @@ static bool is_part(struct str part, const char *wanted)
 
 static void test_url_parts(void)
 {
-    struct url u;
+    struct kong_url u;
 
-    CU_ASSERT_FALSE(url_parse(STR(""), &u));
+    CU_ASSERT_FALSE(kong_url_parse(STR(""), &u));
     for (size_t i = 0; i < ARRAY_LENGTH(url_parts); i++) {
-        CU_ASSERT(url_parse(str_from(url_parts[i].text), &u));
+        CU_ASSERT(kong_url_parse(str_from(url_parts[i].text), &u));
         CU_ASSERT(is_part(u.scheme, url_parts[i].scheme));
         CU_ASSERT(is_part(u.host, url_parts[i].host));
         CU_ASSERT(is_part(u.port, url_parts[i].port));

@@ -71,7 +71,7 @@ static int add(struct bench *b, struct ledger_batch *batch)
         if (ledger_add_chain(&b->ledger, batch, id, (struct str){chain, 300 + 100 * which}, &e))
             return -1;
     }
-    start = ledger_begin(batch, is_put ? LOG_PUT : LOG_DELETE, key, &e);
+    start = ledger_begin(batch, is_put ? APPEND_LOG_PUT : APPEND_LOG_DELETE, key, &e);
     if (start == SIZE_MAX)
         return -1;
     if (is_put)
@@ -140,7 +140,7 @@ static void test_counting(void)
             expect_same_when_read(&b);
     }
     expect_same_when_read(&b);
-    CU_ASSERT(ledger_garbage(&b.ledger) + b.ledger.live_bytes + LOG_HEADER_SIZE == b.ledger.end);
+    CU_ASSERT(ledger_garbage(&b.ledger) + b.ledger.live_bytes + APPEND_LOG_HEADER_SIZE == b.ledger.end);
     end(&b);
 }
 
@@ -180,7 +180,7 @@ static void test_compaction_in_steps(void)
 
 static void test_limits(void)
 {
-    static char big[LOG_KEY_MAX + 1];
+    static char big[APPEND_LOG_KEY_MAX + 1];
     struct ledger_batch batch;
     struct bench b;
     struct error e;
@@ -189,16 +189,16 @@ static void test_limits(void)
     begin(&b);
     memset(big, 'x', sizeof(big));
     ledger_batch_init(&b.ledger, &batch);
-    CU_ASSERT(ledger_begin(&batch, LOG_PUT, (struct str){big, sizeof(big)}, &e) == SIZE_MAX);
+    CU_ASSERT(ledger_begin(&batch, APPEND_LOG_PUT, (struct str){big, sizeof(big)}, &e) == SIZE_MAX);
     CU_ASSERT(e.kind == ERROR_LIMIT);
-    start = ledger_begin(&batch, LOG_PUT, STR("k"), &e);
-    while (batch.bytes.len - start - LOG_HEAD_SIZE <= LOG_BODY_MAX)
+    start = ledger_begin(&batch, APPEND_LOG_PUT, STR("k"), &e);
+    while (batch.bytes.len - start - APPEND_LOG_HEAD_SIZE <= APPEND_LOG_BODY_MAX)
         buf_append(&batch.bytes, big, 4096);
     CU_ASSERT(ledger_finish(&b.ledger, &batch, start, &e) == -1 && e.kind == ERROR_LIMIT);
     /* What did not fit leaves no trace, neither in the batch nor in the log. */
     CU_ASSERT(batch.bytes.len == 0);
     CU_ASSERT(ledger_write(&b.ledger, &batch, true, &e) == 0);
-    CU_ASSERT(b.ledger.end == LOG_HEADER_SIZE);
+    CU_ASSERT(b.ledger.end == APPEND_LOG_HEADER_SIZE);
     ledger_batch_free(&batch);
     end(&b);
 }

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "reconciler/base/buf.h"
-#include "reconciler/storage/log.h"
+#include "reconciler/storage/append_log.h"
 #include "tests/support/scratch.h"
 #include "tests/support/value_sample.h"
 
@@ -85,7 +85,7 @@ static void patch(const char *path, off_t at, const void *bytes, size_t len)
 
 static void test_newer_version(void)
 {
-    unsigned char header[LOG_HEADER_SIZE], marker[LOG_MARKER_SIZE] = {1, 2, 3, 4, 5, 6, 7, 8};
+    unsigned char header[APPEND_LOG_HEADER_SIZE], marker[APPEND_LOG_MARKER_SIZE] = {1, 2, 3, 4, 5, 6, 7, 8};
     /* The same header, but of version 2: its checksum was computed beforehand. */
     static const struct {
         size_t at;
@@ -95,8 +95,8 @@ static void test_newer_version(void)
     struct place p;
 
     make_place(&p);
-    log_make_header(header, marker);
-    for (size_t copy = 0; copy < LOG_HEADER_SIZE; copy += LOG_HEADER_SIZE / 2) {
+    append_log_make_header(header, marker);
+    for (size_t copy = 0; copy < APPEND_LOG_HEADER_SIZE; copy += APPEND_LOG_HEADER_SIZE / 2) {
         memcpy(header + copy + version.at, version.bytes, 4);
         memcpy(header + copy + 20, sum, 4);
     }
@@ -195,7 +195,7 @@ static void test_both_headers_damaged(void)
     CU_ASSERT(load(&p, s, &problems) == 3 && problems == 1);
     storage_close(s);
     /* With the first record gone as well nobody knows where records begin. */
-    patch(p.log, LOG_HEADER_SIZE, "?", 1);
+    patch(p.log, APPEND_LOG_HEADER_SIZE, "?", 1);
     CU_ASSERT_PTR_NULL(open_at(&p, true));
     CU_ASSERT_PTR_NULL(open_at(&p, false));
     scratch_remove(p.prefix);
@@ -290,7 +290,7 @@ static void test_limits(void)
 static void test_forged_record(void)
 {
     struct buf forged = BUF_INIT(4096);
-    unsigned char marker[LOG_MARKER_SIZE] = {1, 9, 9, 9, 9, 9, 9, 9};
+    unsigned char marker[APPEND_LOG_MARKER_SIZE] = {1, 9, 9, 9, 9, 9, 9, 9};
     struct value_sample sample;
     size_t start, problems;
     struct storage *s;
@@ -300,8 +300,8 @@ static void test_forged_record(void)
     make_place(&p);
     fill(&p, 1);
     CU_ASSERT(stat(p.log, &st) == 0);
-    start = log_begin(&forged, LOG_DELETE, STR("kong_acme:cert_key:n1.test"));
-    CU_ASSERT(log_finish(&forged, start, marker, LOG_COMMIT) == 0);
+    start = append_log_begin(&forged, APPEND_LOG_DELETE, STR("kong_acme:cert_key:n1.test"));
+    CU_ASSERT(append_log_finish(&forged, start, marker, APPEND_LOG_COMMIT) == 0);
     value_sample_make(&sample, VALUE_FAILURE, 2, 2, 0);
     sample.v.u.failure.text = buf_view(&forged);
     s = open_at(&p, false);

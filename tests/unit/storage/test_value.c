@@ -1,4 +1,4 @@
-#include "reconciler/storage/value.h"
+#include "reconciler/storage/value_json.h"
 
 #include <CUnit/Basic.h>
 #include <stdio.h>

@@ -1,0 +1,360 @@
+#include "reconciler/admin/status.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "reconciler/base/json_out.h"
+#include "reconciler/base/happening.h"
+#include "reconciler/net/http1.h"
+#include "reconciler/net/http_conn.h"
+#include "reconciler/net/http_listener.h"
+
+#define STATUS_CONNECTIONS_MAX 256
+#define STATUS_BACKLOG 16
+#define STATUS_REQUEST_BODY_MAX 4096
+
+static const char *const paths[STATUS_PAGE_COUNT] = {
+    [STATUS_PAGE_STATUS] = "/status",
+    [STATUS_PAGE_READY] = "/status/ready",
+    [STATUS_PAGE_CERTIFICATES] = "/certificates",
+    [STATUS_PAGE_EVERYTHING] = "/status.json",
+    [STATUS_PAGE_RETRY] = "/retry",
+};
+
+struct waiting {
+    struct http_conn *conn;
+    enum status_page page;
+    bool is_begun; /* what is to be done for it has been asked for */
+    char name[STATUS_NAME_MAX + 1];
+};
+
+struct status {
+    struct status_options options;
+    struct http_server *server;
+    struct http_listener **listeners;
+    size_t listener_count;
+    int prefix, socket; /* -1 = none */
+    bool is_draining;   /* POST /status/ready status=draining */
+    struct waiting waiting[STATUS_WAITING_MAX];
+    size_t waiting_count;
+};
+
+/* ---- answers ---- */
+
+static void reply_json(struct http_conn *conn, unsigned status, struct str body, const char *allow)
+{
+    struct http_response r = {
+        .status = status, .content_type = STR("application/json; charset=utf-8"), .body = body};
+
+    if (allow)
+        r.fields[r.field_count++] =
+            (struct http_response_field){.name = "Allow", .value = str_from(allow)};
+    http_conn_reply(conn, &r);
+}
+
+static void reply_message(struct http_conn *conn, unsigned status, const char *message,
+                          const char *allow)
+{
+    struct buf body = BUF_INIT(1024);
+    struct json_out j = json_out_compact(&body);
+
+    json_out_object(&j);
+    json_out_member_cstr(&j, "message", message);
+    json_out_end(&j);
+    reply_json(conn, status, buf_view(&body), allow);
+    buf_free(&body);
+}
+
+/* False while the source is busy with it. */
+static bool is_ready(struct status *s, struct waiting *w)
+{
+    const struct status_source *source = &s->options.source;
+
+    if (source->is_busy(source->context, w->page))
+        return false;
+    if (w->page != STATUS_PAGE_RETRY || w->is_begun)
+        return true;
+    w->is_begun = true;
+    source->retry(source->context, str_from(w->name));
+    return !source->is_busy(source->context, w->page);
+}
+
+static void answer(struct status *s, const struct waiting *w)
+{
+    struct buf body = BUF_INIT(STATUS_BODY_MAX);
+    unsigned status;
+
+    if (w->page == STATUS_PAGE_READY && s->is_draining) {
+        reply_message(w->conn, 503, "draining", NULL);
+        return;
+    }
+    status = s->options.source.print(s->options.source.context, w->page, str_from(w->name), &body);
+    if (body.failed)
+        reply_message(w->conn, 500, "An unexpected error occurred", NULL);
+    else
+        reply_json(w->conn, status, buf_view(&body), NULL);
+    buf_free(&body);
+}
+
+static void answer_soon(struct status *s, struct waiting *w)
+{
+    if (is_ready(s, w))
+        answer(s, w);
+    else if (s->waiting_count == STATUS_WAITING_MAX)
+        reply_message(w->conn, 503, "busy", NULL);
+    else
+        s->waiting[s->waiting_count++] = *w;
+}
+
+/* ---- requests ---- */
+
+static bool find_page(struct str path, enum status_page *page)
+{
+    while (path.len > 1 && path.ptr[path.len - 1] == '/')
+        path.len--;
+    for (int i = 0; i < STATUS_PAGE_COUNT; i++)
+        if (str_equal_cstr(path, paths[i])) {
+            *page = (enum status_page)i;
+            return true;
+        }
+    return false;
+}
+
+/* Kong's drain switch: status=draining as form or JSON. */
+static void post_ready(struct status *s, struct http_conn *conn, struct str body)
+{
+    struct http_response r = {.status = 204};
+
+    if (!memmem(body.ptr ? body.ptr : "", body.len, "draining", 8)) {
+        reply_message(conn, 400, "status: expected one of: draining", NULL);
+        return;
+    }
+    s->is_draining = true;
+    http_conn_reply(conn, &r);
+}
+
+static void post_retry(struct status *s, struct http_conn *conn, struct str name)
+{
+    struct waiting w = {.conn = conn, .page = STATUS_PAGE_RETRY};
+
+    if (name.len > STATUS_NAME_MAX) {
+        reply_message(conn, 400, "the name is too long", NULL);
+        return;
+    }
+    if (name.len)
+        memcpy(w.name, name.ptr, name.len);
+    answer_soon(s, &w);
+}
+
+static const char *const allowed[STATUS_PAGE_COUNT] = {
+    [STATUS_PAGE_READY] = "GET, HEAD, POST",
+    [STATUS_PAGE_RETRY] = "POST",
+};
+
+static void handle(void *context, struct http_conn *conn, const struct http1_request *request)
+{
+    struct status *s = context;
+    bool is_get = str_equal(request->method, STR("GET")) || request->is_head;
+    bool is_post = str_equal(request->method, STR("POST"));
+    enum status_page page;
+
+    if (!find_page(request->path, &page) ||
+        (page == STATUS_PAGE_RETRY && http_conn_peer(conn)->sa_family != AF_UNIX))
+        reply_message(conn, 404, "Not found", NULL);
+    else if (page == STATUS_PAGE_READY && is_post)
+        post_ready(s, conn, request->body);
+    else if (page == STATUS_PAGE_RETRY && is_post)
+        post_retry(s, conn, request->body);
+    else if (!is_get || page == STATUS_PAGE_RETRY)
+        reply_message(conn, 405, "Method not allowed", allowed[page] ? allowed[page] : "GET, HEAD");
+    else
+        answer_soon(s, &(struct waiting){.conn = conn, .page = page});
+}
+
+static void refuse(void *context, struct http_conn *conn, unsigned status, const char *message,
+                   const struct http1_request *request)
+{
+    (void)context;
+    (void)request;
+    reply_message(conn, status, message, NULL);
+}
+
+static void closed(void *context, struct http_conn *conn)
+{
+    struct status *s = context;
+
+    for (size_t i = 0; i < s->waiting_count; i++)
+        if (s->waiting[i].conn == conn) {
+            s->waiting[i] = s->waiting[--s->waiting_count];
+            return;
+        }
+}
+
+void status_resume(struct status *s)
+{
+    while (s->waiting_count) {
+        struct waiting w;
+
+        if (!is_ready(s, &s->waiting[0]))
+            return;
+        w = s->waiting[0];
+        s->waiting[0] = s->waiting[--s->waiting_count];
+        answer(s, &w);
+    }
+}
+
+/* ---- connections ---- */
+
+/* Over the unix socket only we ourselves and root may ask. */
+static bool is_peer_allowed(int fd, const struct sockaddr *peer)
+{
+    struct ucred who;
+    socklen_t len = sizeof(who);
+
+    if (peer->sa_family != AF_UNIX)
+        return true;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0 &&
+           (who.uid == 0 || who.uid == geteuid());
+}
+
+static void accepted(void *context, int fd, const struct sockaddr *peer, socklen_t peer_len)
+{
+    struct status *s = context;
+    const struct http_conn_options options = {.fd = fd, .peer = peer, .peer_len = peer_len};
+
+    if (!is_peer_allowed(fd, peer)) {
+        happening_tell(HAPPENING_CONTROL_SOCKET_REFUSED, NULL);
+        close(fd);
+        return;
+    }
+    if (http_conn_open(s->server, &options))
+        happening_tell(HAPPENING_STATUS_CONNECTION_REFUSED, NULL);
+}
+
+/* Bound through the directory's descriptor: a prefix may be longer than a socket address. */
+static int open_socket(struct status *s, struct error *e)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    mode_t before;
+    int rc;
+
+    s->prefix = open(s->options.prefix, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (s->prefix < 0)
+        return error_errno(e, ERROR_IO, errno, "%s", s->options.prefix);
+    snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", s->prefix,
+             STATUS_SOCKET);
+    s->socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    unlinkat(s->prefix, STATUS_SOCKET, 0); /* a leftover: we hold the prefix' lock */
+    before = umask(0177);
+    rc = s->socket < 0 || bind(s->socket, (const struct sockaddr *)&address, sizeof(address)) ||
+         listen(s->socket, STATUS_BACKLOG);
+    umask(before);
+    return rc ? error_errno(e, ERROR_IO, errno, "%s/%s", s->options.prefix, STATUS_SOCKET) : 0;
+}
+
+static int listen_on(struct status *s, int fd)
+{
+    const struct http_listener_options options = {
+        .base = s->options.base, .fd = fd, .context = s, .accepted = accepted};
+    struct http_listener *l;
+
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    l = http_listener_new(&options);
+    if (l)
+        s->listeners[s->listener_count++] = l;
+    return l ? 0 : -1;
+}
+
+/* On a disk that is full or read-only there is no socket, and no reason not to serve. */
+static int listen_on_socket(struct status *s, struct error *e)
+{
+    struct error why;
+
+    if (open_socket(s, &why) == 0)
+        return listen_on(s, s->socket) ? error_memory(e) : 0;
+    happening_tell_error(HAPPENING_CONTROL_SOCKET_MISSING, &why, NULL);
+    if (s->socket >= 0)
+        close(s->socket);
+    s->socket = -1;
+    return 0;
+}
+
+/* The socket's listener is the first where there is a socket. */
+void status_renew_socket(struct status *s)
+{
+    struct http_listener *first;
+    struct error e;
+
+    if (!s->options.prefix)
+        return;
+    if (s->socket >= 0) {
+        http_listener_free(s->listeners[0]);
+        s->listeners[0] = s->listeners[--s->listener_count];
+        close(s->socket);
+        s->socket = -1;
+    }
+    if (s->prefix >= 0)
+        close(s->prefix);
+    if (listen_on_socket(s, &e))
+        happening_tell_error(HAPPENING_CONTROL_SOCKET_MISSING, &e, NULL);
+    if (s->socket < 0)
+        return;
+    first = s->listeners[0];
+    s->listeners[0] = s->listeners[s->listener_count - 1];
+    s->listeners[s->listener_count - 1] = first;
+}
+
+struct status *status_new(const struct status_options *options, struct error *e)
+{
+    struct status *s = calloc(1, sizeof(*s));
+    int rc;
+
+    if (!s) {
+        error_memory(e);
+        return NULL;
+    }
+    s->options = *options;
+    s->prefix = s->socket = -1;
+    s->listeners = calloc(options->listener_count + 1, sizeof(struct http_listener *));
+    s->server = http_server_new(&(struct http_server_options){
+        .base = options->base,
+        .limits = {.connections = STATUS_CONNECTIONS_MAX, .body_keep = STATUS_REQUEST_BODY_MAX},
+        .product = options->product,
+        .context = s,
+        .handle = handle,
+        .refuse = refuse,
+        .closed = closed});
+    rc = s->listeners && s->server ? 0 : error_memory(e);
+    if (rc == 0 && options->prefix)
+        rc = listen_on_socket(s, e);
+    for (size_t i = 0; rc == 0 && i < options->listener_count; i++)
+        rc = listen_on(s, options->listeners[i]) ? error_memory(e) : 0;
+    if (rc == 0)
+        return s;
+    status_free(s);
+    return NULL;
+}
+
+void status_free(struct status *s)
+{
+    if (!s)
+        return;
+    for (size_t i = 0; i < s->listener_count; i++)
+        http_listener_free(s->listeners[i]);
+    http_server_free(s->server);
+    if (s->socket >= 0) {
+        close(s->socket);
+        unlinkat(s->prefix, STATUS_SOCKET, 0);
+    }
+    if (s->prefix >= 0)
+        close(s->prefix);
+    free(s->listeners);
+    free(s);
+}

@@ -1,0 +1,62 @@
+#ifndef ADMIN_STATUS_H
+#define ADMIN_STATUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "reconciler/base/buf.h"
+#include "reconciler/base/error.h"
+
+struct event_base;
+
+/*
+ * The status listener (Kong's status API with /certificates beside it; design 6) and
+ * prefix/control.sock, through which the verbs ask. HTTP only: what the pages say is the source's.
+ */
+struct status;
+
+#define STATUS_BODY_MAX ((size_t)200 << 20)
+#define STATUS_WAITING_MAX 256 /* requests that wait while the source is busy */
+#define STATUS_SOCKET "control.sock"
+
+enum status_page {
+    STATUS_PAGE_STATUS,       /* /status: Kong's */
+    STATUS_PAGE_READY,        /* /status/ready: Kong's */
+    STATUS_PAGE_CERTIFICATES, /* /certificates */
+    STATUS_PAGE_EVERYTHING,   /* /status.json: what `reconcert status` prints */
+    STATUS_PAGE_RETRY,        /* POST /retry, over control.sock alone: does it, then tells */
+    STATUS_PAGE_COUNT
+};
+
+#define STATUS_NAME_MAX 255 /* of a name in the body of POST /retry; none = all */
+
+struct status_source {
+    void *context;
+    /*
+     * Appends the page's JSON; returns the HTTP status. Not called while is_busy. `name` is what
+     * STATUS_PAGE_RETRY is about, empty for all that failed.
+     */
+    unsigned (*print)(void *context, enum status_page page, struct str name, struct buf *out);
+    bool (*is_busy)(void *context, enum status_page page);
+    /* Called once before the page tells what came of it, when it is not busy. */
+    void (*retry)(void *context, struct str name);
+};
+
+struct status_options {
+    struct event_base *base;
+    const int *listeners; /* stay the caller's */
+    size_t listener_count;
+    const char *prefix; /* NULL: no control.sock */
+    const char *product;
+    struct status_source source;
+};
+
+struct status *status_new(const struct status_options *options, struct error *e) MUST_CHECK;
+/* The socket under the prefix is made again: the folder it lay in may be gone. */
+void status_renew_socket(struct status *s);
+void status_free(struct status *s); /* removes the socket; NULL is fine */
+
+/* The source is busy no more: answers those that wait. */
+void status_resume(struct status *s);
+
+#endif

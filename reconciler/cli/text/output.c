@@ -1,0 +1,123 @@
+#include "reconciler/cli/text/output.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "reconciler/core/render.h"
+
+static int write_all(int fd, struct str text)
+{
+    while (text.len > 0) {
+        ssize_t n = write(fd, text.ptr, text.len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -1;
+        text = str_slice(text, (size_t)n, text.len);
+    }
+    return 0;
+}
+
+static int fail(int number, struct error *e)
+{
+    if (number != EPIPE)
+        return error_errno(e, ERROR_IO, number, "cannot write to standard output");
+    /* The reader has seen enough (`| head`): the exit code says it, no sentence does. */
+    error_set(e, ERROR_IO, "%s", "");
+    return -1;
+}
+
+static int write_out(struct str text, struct error *e)
+{
+    return write_all(STDOUT_FILENO, text) ? fail(errno, e) : 0;
+}
+
+int output_buf(const struct buf *out, struct error *e)
+{
+    return out->failed ? error_memory(e) : write_out(buf_view(out), e);
+}
+
+int output_flush(void *context, struct buf *out)
+{
+    int rc = output_buf(out, context);
+
+    buf_clear(out);
+    return rc;
+}
+
+int output_close(struct error *e)
+{
+    return close(STDOUT_FILENO) && errno != EBADF ? fail(errno, e) : 0;
+}
+
+void output_aside(struct str text)
+{
+    if (write_all(STDERR_FILENO, text))
+        return; /* there is no third place to tell it */
+}
+
+void output_print_error(const struct error *e, struct buf *out)
+{
+    if (e->file[0]) {
+        render_outside(str_from(e->file), out);
+        if (e->line)
+            buf_printf(out, ":%u", e->line);
+        if (e->line && e->column)
+            buf_printf(out, ":%u", e->column);
+        buf_cstr(out, ": ");
+    }
+    if (e->path[0]) {
+        render_outside(str_from(e->path), out);
+        buf_cstr(out, ": ");
+    }
+    render_outside(str_from(e->message), out);
+}
+
+void output_error(const struct error *e)
+{
+    struct buf line = BUF_INIT(OUTPUT_LINE_MAX);
+
+    if (!e->message[0])
+        return;
+    buf_cstr(&line, "reconcert: ");
+    output_print_error(e, &line);
+    buf_char(&line, '\n');
+    output_aside(buf_view(&line));
+    buf_free(&line);
+}
+
+void output_note(struct str sentence)
+{
+    struct buf line = BUF_INIT(OUTPUT_LINE_MAX);
+
+    buf_cstr(&line, "reconcert: note: ");
+    render_outside(sentence, &line);
+    buf_char(&line, '\n');
+    output_aside(buf_view(&line));
+    buf_free(&line);
+}
+
+const char *output_quote(const char *text, char *out, size_t size)
+{
+    snprintf(out, size, "%s", text);
+    return out;
+}
+
+static struct str find_variable(char *const *environment, const char *name)
+{
+    for (; environment && *environment; environment++) {
+        struct str value;
+        if (str_equal_cstr(str_cut(str_from(*environment), '=', &value), name))
+            return value;
+    }
+    return STR_NONE;
+}
+
+bool output_is_coloured(bool no_color, char *const *environment)
+{
+    if (no_color || find_variable(environment, "NO_COLOR").len > 0 ||
+        str_equal_cstr(find_variable(environment, "TERM"), "dumb"))
+        return false;
+    return isatty(STDOUT_FILENO) == 1;
+}

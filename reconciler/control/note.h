@@ -1,0 +1,31 @@
+#ifndef CONTROL_NOTE_H
+#define CONTROL_NOTE_H
+
+#include <stdbool.h>
+
+#include "reconciler/base/buf.h"
+#include "reconciler/settings/settings.h"
+#include "spec/model.h"
+
+/*
+ * Things that are worth a sentence and are no problem of the file. `run` and `check` say them once,
+ * on stderr.
+ */
+
+/*
+ * http-01 asks port 80 of every name: true, with the sentence appended, where nothing of ours
+ * listens there and port_maps does not lead there. Silent without an acme plugin in the file, and
+ * with acme_server, whose CA may ask another port (design 6).
+ */
+bool note_http01_port(const struct settings *s, const struct model *model, struct buf *out);
+
+/* Where the acme plugin manages nothing, since no name can pass its gate. */
+bool note_closed_gate(const struct model *model, struct buf *out);
+
+/*
+ * True, with the sentence appended, where the folder lies on a file system that is gone with the
+ * machine or the container: what was obtained would be ordered again. `run` alone says it.
+ */
+bool note_fleeting_prefix(const char *prefix, struct buf *out);
+
+#endif

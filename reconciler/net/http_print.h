@@ -1,0 +1,28 @@
+#ifndef NET_HTTP_PRINT_H
+#define NET_HTTP_PRINT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "reconciler/base/buf.h"
+
+/* Responses as bytes (RFC 9112 §4). Pure. */
+struct http_response;
+
+#define HTTP_PRINT_DATE_SIZE 30 /* "Sun, 06 Nov 1994 08:49:37 GMT" and a NUL */
+
+struct http_print {
+    const char *date;    /* as http_print_date made it */
+    const char *product; /* Server */
+    bool keep_alive;
+    bool is_head; /* the body's length, not the body */
+};
+
+/* Unix seconds as an IMF-fixdate (RFC 9110 §5.6.7). */
+void http_print_date(int64_t seconds, char out[HTTP_PRINT_DATE_SIZE]);
+
+/* Appends head and body. Failure shows as out->failed. */
+void http_print(struct buf *out, const struct http_response *response,
+                const struct http_print *how);
+
+#endif

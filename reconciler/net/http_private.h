@@ -1,0 +1,111 @@
+#ifndef NET_HTTP_PRIVATE_H
+#define NET_HTTP_PRIVATE_H
+
+#include <event2/event_struct.h>
+#include <sys/queue.h>
+
+#include "reconciler/net/http1.h"
+#include "reconciler/net/http1_body.h"
+#include "reconciler/net/http_conn.h"
+#include "reconciler/net/http_print.h"
+#include "reconciler/net/stream.h"
+
+/* What http_server.c and http_conn.c share. Nobody else includes it. */
+struct address_count;
+struct address_peer;
+
+/* What a connection waits for; each has its deadline, the same for all, so a queue stays sorted. */
+enum http_deadline {
+    HTTP_DEADLINE_HANDSHAKE,
+    HTTP_DEADLINE_HEAD,
+    HTTP_DEADLINE_IDLE,
+    HTTP_DEADLINE_BODY,
+    HTTP_DEADLINE_WRITE,
+    HTTP_DEADLINE_LINGER,
+    HTTP_DEADLINE_DRAIN, /* idle, while the server drains */
+    HTTP_DEADLINE_NONE,  /* the handler works on it; no queue */
+    HTTP_DEADLINE_COUNT = HTTP_DEADLINE_NONE
+};
+
+enum http_state {
+    HTTP_STATE_PROXY,     /* a PROXY header is to come */
+    HTTP_STATE_HANDSHAKE, /* TLS */
+    HTTP_STATE_HEAD,      /* a request's head, or nothing yet */
+    HTTP_STATE_BODY,
+    HTTP_STATE_HANDLER, /* the handler has the request */
+    HTTP_STATE_FLUSH,   /* the last response is on its way */
+    HTTP_STATE_LINGER,  /* all is sent; what still comes is dropped */
+    HTTP_STATE_GONE,    /* to be freed */
+    HTTP_STATE_COUNT
+};
+
+struct http_conn {
+    TAILQ_ENTRY(http_conn) all;
+    TAILQ_ENTRY(http_conn) queued; /* in a deadline's queue */
+    TAILQ_ENTRY(http_conn) again;  /* in the server's list of those that go on next turn */
+    struct http_server *server;
+    struct stream stream;
+    struct event read_event, write_event;
+    enum http_state state;
+    enum http_deadline deadline;
+    int64_t deadline_at_ms;
+    struct buf in;    /* the head and what follows it; body bytes leave at once */
+    struct buf kept;  /* the body, where it is kept */
+    size_t head_size; /* of the request being read; 0 = its head is not whole */
+    struct http1_scan scan;
+    struct http1_body body;
+    uint64_t body_seen;
+    size_t dropped; /* bytes while lingering */
+    int64_t began_ms;
+    unsigned turn;   /* requests taken in this turn */
+    bool is_running; /* http_conn_run is on the stack */
+    bool is_again;   /* in the server's list */
+    bool is_head;    /* the request's method is HEAD */
+    bool keep_alive; /* the client wants it */
+    bool must_close; /* behind the response being made */
+    bool must_linger;
+    bool is_used;       /* a request has been answered */
+    bool renews;        /* its deadline begins anew */
+    bool reads, writes; /* which events are added */
+    struct address_peer *address;
+    struct sockaddr_storage peer;
+    void *tag;
+};
+
+TAILQ_HEAD(http_conn_list, http_conn);
+
+struct http_server {
+    struct http_server_options options;
+    struct http_limits limits; /* without zeros */
+    struct bio_method_st *method;
+    struct address_count *addresses;
+    struct http_conn_list all;
+    struct http_conn_list again;
+    struct http_conn_list deadlines[HTTP_DEADLINE_COUNT];
+    size_t count;
+    struct buf scratch; /* a TLS response on its way into its record */
+    struct event tick, again_event;
+    bool ticks;
+    bool is_draining;
+    void (*drained)(void *context);
+    int64_t date_at;
+    char date[HTTP_PRINT_DATE_SIZE];
+};
+
+/* Goes on with a connection as far as it gets. It may be freed when this returns. */
+void http_conn_run(struct http_conn *conn);
+/* Its deadline has passed. The same. */
+void http_conn_expire(struct http_conn *conn);
+/* Takes it out of everything and frees it. */
+void http_conn_free(struct http_conn *conn);
+
+/* Puts it into that deadline's queue, from now on. */
+void http_server_wait(struct http_server *server, struct http_conn *conn,
+                      enum http_deadline deadline);
+/* Has http_conn_run called in the loop's next turn. */
+void http_server_again(struct http_server *server, struct http_conn *conn);
+void http_server_forget(struct http_server *server, struct http_conn *conn);
+/* The Date of this second. */
+const char *http_server_date(struct http_server *server);
+
+#endif

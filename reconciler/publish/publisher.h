@@ -1,0 +1,67 @@
+#ifndef PUBLISH_PUBLISHER_H
+#define PUBLISH_PUBLISHER_H
+
+#include <stdint.h>
+
+#include "reconciler/base/error.h"
+#include "reconciler/base/str.h"
+#include "reconciler/snapshot/segment.h"
+
+struct feed;
+struct index;
+struct job_thread;
+
+/*
+ * Turns what changed into sealed segments and a generation (design 4 "Snapshots"): credentials from
+ * the index, challenge tokens, the routes. Merges the stack in the background.
+ */
+struct publisher;
+
+#define PUBLISH_TOKENS_MAX 8192
+
+struct publisher_options {
+    struct index *index;
+    struct feed *feed;
+    struct job_thread *jobs;
+    /* A merge is done: call publisher_deliver when nobody else owns the index. */
+    void (*ready)(void *context);
+    void *context;
+};
+
+struct publisher *publisher_new(const struct publisher_options *options, struct error *e) MUST_CHECK;
+void publisher_free(struct publisher *p); /* after the job thread has ended; NULL is fine */
+
+/* ---- with the index in hand, on whichever thread owns it ---- */
+
+/* Makes segments of the index' changes and, if `routes` is not NULL, of the routes. */
+int publisher_build(struct publisher *p, const struct segment_routes *routes,
+                  struct error *e) MUST_CHECK;
+
+/* ---- on the loop ---- */
+
+/* A challenge token; -1 with *e when PUBLISH_TOKENS_MAX are out already. Known tokens are fine. */
+int publisher_token_add(struct publisher *p, struct str token, struct str answer,
+                      struct error *e) MUST_CHECK;
+void publisher_token_remove(struct publisher *p, struct str token);
+struct str publisher_token_find(const struct publisher *p, struct str token); /* STR_NONE */
+
+/*
+ * Builds what is new (a small change) and announces it to the workers: everything since the last
+ * call is one generation. Returns the number of the newest generation, whether it is new or not;
+ * 0 with *e: nothing was announced, call it again later.
+ */
+uint64_t publisher_announce(struct publisher *p, struct error *e) MUST_CHECK;
+
+/*
+ * Seconds until publisher_announce is to be called for a merge that rids segments of keys that nobody
+ * needs any more; INT64_MAX: none is.
+ */
+int64_t publisher_wait(const struct publisher *p);
+
+/* Ends a merge that has finished. */
+void publisher_deliver(struct publisher *p);
+
+/* Generations announced since the start. */
+uint64_t publisher_count(const struct publisher *p);
+
+#endif
