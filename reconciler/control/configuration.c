@@ -50,7 +50,8 @@ static struct reconcile_options options_of(const struct configuration_state *sta
 }
 
 int configuration_parse(const struct configuration_state *state, const struct source_set *set,
-                     int64_t now, struct configuration **g, struct loaded **refused, struct error *e)
+                        int64_t now, struct configuration **g, struct loaded **refused,
+                        struct error *e)
 {
     const struct load_options load = {.settings = state->settings,
                                       .environment = state->environment,
@@ -288,7 +289,7 @@ static bool is_served(const struct configuration *g, const struct action *a, int
 }
 
 int configuration_serve(const struct configuration_state *state, const struct configuration *g,
-                     const struct action *a, int64_t now, struct error *e)
+                        const struct action *a, int64_t now, struct error *e)
 {
     const struct store_name *n = store_find(state->store, a->subject);
 
@@ -296,8 +297,9 @@ int configuration_serve(const struct configuration_state *state, const struct co
                              n && is_served(g, a, now) ? n->credential : NULL, e);
 }
 
-struct action configuration_decide(const struct configuration_state *state, const struct configuration *g,
-                                struct configuration_name *name, int64_t now)
+struct action configuration_decide(const struct configuration_state *state,
+                                   const struct configuration *g, struct configuration_name *name,
+                                   int64_t now)
 {
     const char *storage_error = state->observe.storage_error;
     const struct reconcile_rules rules = {
@@ -333,8 +335,8 @@ static int list_orders(struct configuration_plan *p, struct error *e)
 }
 
 /* `is_new`: what is desired has been made this instant. */
-static int decide_all(const struct configuration_state *state, const struct configuration *g, bool is_new,
-                      int64_t now, struct configuration_plan *p, struct error *e)
+static int decide_all(const struct configuration_state *state, const struct configuration *g,
+                      bool is_new, int64_t now, struct configuration_plan *p, struct error *e)
 {
     const struct reconcile_source source = observe_source(&state->observe);
     struct reconcile_options options = options_of(state, g->loaded, now);
@@ -350,8 +352,8 @@ static int decide_all(const struct configuration_state *state, const struct conf
     return rc ? -1 : list_orders(p, e);
 }
 
-static int make_plan(const struct configuration_state *state, const struct configuration *g, bool is_new,
-                     int64_t now, struct configuration_plan *p, struct error *e)
+static int make_plan(const struct configuration_state *state, const struct configuration *g,
+                     bool is_new, int64_t now, struct configuration_plan *p, struct error *e)
 {
     int rc;
 
@@ -366,8 +368,8 @@ static int make_plan(const struct configuration_state *state, const struct confi
     return rc;
 }
 
-int configuration_sweep(const struct configuration_state *state, const struct configuration *g, int64_t now,
-                     struct configuration_plan *plan, struct error *e)
+int configuration_sweep(const struct configuration_state *state, const struct configuration *g,
+                        int64_t now, struct configuration_plan *plan, struct error *e)
 {
     struct arena *scratch = arena_new(NULL);
     int rc = scratch ? 0 : error_memory(e);
@@ -386,8 +388,8 @@ int configuration_sweep(const struct configuration_state *state, const struct co
 }
 
 int configuration_enforce(const struct configuration_state *state, struct configuration *g,
-                       const struct configuration *before, int64_t now, struct configuration_plan *plan,
-                       struct error *e)
+                          const struct configuration *before, int64_t now,
+                          struct configuration_plan *plan, struct error *e)
 {
     struct arena *scratch = arena_new(NULL);
     struct segment_routes routes;
@@ -402,7 +404,7 @@ int configuration_enforce(const struct configuration_state *state, struct config
         rc = routes_make(g->loaded->model, scratch, &routes, &g->routes_hash, e);
     if (rc == 0)
         rc = publisher_build(state->publisher,
-                           before && before->routes_hash == g->routes_hash ? NULL : &routes, e);
+                             before && before->routes_hash == g->routes_hash ? NULL : &routes, e);
     if (rc)
         configuration_plan_free(plan);
     arena_free(scratch);

@@ -88,38 +88,39 @@ struct configuration_name {
  * What is to be done for a name: the plan's decision, held back until it is approved, or until it
  * fits the CA's limits where that has been found out already (its date in the store).
  */
-struct action configuration_decide(const struct configuration_state *state, const struct configuration *g,
-                                struct configuration_name *name, int64_t now);
+struct action configuration_decide(const struct configuration_state *state,
+                                   const struct configuration *g, struct configuration_name *name,
+                                   int64_t now);
 
 /*
  * Parses and checks `set`. 0: *g is the next generation, nothing lent is changed yet. 1: the file
  * is refused, *refused says why (the caller frees it). -1 with *e: memory.
  */
 int configuration_parse(const struct configuration_state *state, const struct source_set *set,
-                     int64_t now, struct configuration **g, struct loaded **refused,
-                     struct error *e) MUST_CHECK;
+                        int64_t now, struct configuration **g, struct loaded **refused,
+                        struct error *e) MUST_CHECK;
 
 /*
  * Puts it in force: declared credentials into the index, routes and credentials into segments
  * (`before` NULL: the first one), and the full plan. -1 with *e: some of it may be in force.
  */
 int configuration_enforce(const struct configuration_state *state, struct configuration *g,
-                       const struct configuration *before, int64_t now, struct configuration_plan *plan,
-                       struct error *e) MUST_CHECK;
+                          const struct configuration *before, int64_t now,
+                          struct configuration_plan *plan, struct error *e) MUST_CHECK;
 
 /* Are other declared certificates valid than at the last plan? */
 bool configuration_is_outdated(const struct configuration *g, int64_t now);
 /* When that will be so; 0: never, or it is so. */
 int64_t configuration_next_date(const struct configuration *g, int64_t now);
 /* The full plan again, and every credential in or out of the index as the time demands. */
-int configuration_sweep(const struct configuration_state *state, const struct configuration *g, int64_t now,
-                     struct configuration_plan *plan, struct error *e) MUST_CHECK;
+int configuration_sweep(const struct configuration_state *state, const struct configuration *g,
+                        int64_t now, struct configuration_plan *plan, struct error *e) MUST_CHECK;
 
 /*
  * Puts the managed credential of the action's name into the index or takes it out: it is served
  * while it is valid, and when it is not, only if nothing declared covers the name (design 5.3).
  */
 int configuration_serve(const struct configuration_state *state, const struct configuration *g,
-                     const struct action *a, int64_t now, struct error *e) MUST_CHECK;
+                        const struct action *a, int64_t now, struct error *e) MUST_CHECK;
 
 #endif

@@ -260,8 +260,8 @@ static void leave_when_idle(struct control *c)
     const struct channel_message m = {.type = CHANNEL_STOP};
     struct error e;
 
-    if (!c->options->leaves_when_idle || c->is_done || c->plan.plan || c->wants_reload || c->wants_sweep ||
-        issuance_queued(c->issuance) || issuance_running(c->issuance) ||
+    if (!c->options->leaves_when_idle || c->is_done || c->plan.plan || c->wants_reload ||
+        c->wants_sweep || issuance_queued(c->issuance) || issuance_running(c->issuance) ||
         journal_is_busy(c->journal))
         return;
     c->is_done = channel_send(c->options->supervisor, &m, -1, &e) == 0;

@@ -281,8 +281,8 @@ static bool carry_out_first(struct pass *p, const struct action *a, int64_t now)
     return true;
 }
 
-bool pass_carry_out(struct pass *p, const struct configuration_plan *plan, size_t *cursor, size_t max,
-                    int64_t now)
+bool pass_carry_out(struct pass *p, const struct configuration_plan *plan, size_t *cursor,
+                    size_t max, int64_t now)
 {
     const struct plan *all = plan->plan;
     size_t end = all->count + plan->order_count;

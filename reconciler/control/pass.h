@@ -48,8 +48,8 @@ int pass_schedule(const struct configuration_state *state, const struct configur
  * The rest of it, at most `max` actions from *cursor on (0 at first): what is put into the index or
  * taken out of it, then orders, the most urgent first. True while there is more to do.
  */
-bool pass_carry_out(struct pass *p, const struct configuration_plan *plan, size_t *cursor, size_t max,
-                    int64_t now);
+bool pass_carry_out(struct pass *p, const struct configuration_plan *plan, size_t *cursor,
+                    size_t max, int64_t now);
 /* The names that are due. Returns when the next one is (unix seconds; 0 = none). */
 int64_t pass_due(struct pass *p, int64_t now);
 /* One name again: something about it has changed. */

@@ -174,7 +174,7 @@ static void drop_segments(struct feed *f)
 }
 
 int feed_publish(struct feed *f, uint64_t generation, const struct feed_segment *newest_first,
-                  size_t count, struct error *e)
+                 size_t count, struct error *e)
 {
     struct feed_segment next[CHANNEL_SEGMENTS_MAX];
     bool all = true;
@@ -200,7 +200,7 @@ int feed_publish(struct feed *f, uint64_t generation, const struct feed_segment 
 }
 
 void feed_answer_token(struct feed *f, size_t slot, struct str host, struct str token,
-                        struct str answer)
+                       struct str answer)
 {
     struct channel_message m = {.type = CHANNEL_TOKEN_ANSWER};
 
@@ -241,7 +241,7 @@ static void release_waiters(struct feed *f)
 }
 
 int feed_when_acknowledged(struct feed *f, uint64_t generation, void (*done)(void *context),
-                            void *context)
+                           void *context)
 {
     if (is_acknowledged(f, generation)) {
         done(context);

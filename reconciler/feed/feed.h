@@ -49,7 +49,7 @@ void feed_free(struct feed *f); /* NULL is fine */
  * are out: the workers then serve the generation that they have.
  */
 int feed_publish(struct feed *f, uint64_t generation, const struct feed_segment *newest_first,
-                  size_t count, struct error *e) MUST_CHECK;
+                 size_t count, struct error *e) MUST_CHECK;
 
 /*
  * Calls done(context) once every live worker, and at least one, has acknowledged `generation` or a
@@ -58,13 +58,13 @@ int feed_publish(struct feed *f, uint64_t generation, const struct feed_segment 
  * may serve there.
  */
 int feed_when_acknowledged(struct feed *f, uint64_t generation, void (*done)(void *context),
-                            void *context) MUST_CHECK;
+                           void *context) MUST_CHECK;
 
 /*
  * The answer to token_missed; `answer` STR_NONE: there is none. Dropped when the channel is full.
  */
 void feed_answer_token(struct feed *f, size_t slot, struct str host, struct str token,
-                        struct str answer);
+                       struct str answer);
 
 /* Live workers, and those of them that serve the current generation. */
 size_t feed_live(const struct feed *f);

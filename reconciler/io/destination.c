@@ -46,7 +46,8 @@ static int split(const char *url, const char *proxy, char **host, char **port, s
     return rc;
 }
 
-int destination_connect_to(const char *url, const char *proxy, char **host, char **port, struct error *e)
+int destination_connect_to(const char *url, const char *proxy, char **host, char **port,
+                           struct error *e)
 {
     char *found_host = NULL, *found_port = NULL;
     struct str bare;

@@ -28,20 +28,21 @@ struct publisher_options {
     void *context;
 };
 
-struct publisher *publisher_new(const struct publisher_options *options, struct error *e) MUST_CHECK;
+struct publisher *publisher_new(const struct publisher_options *options,
+                                struct error *e) MUST_CHECK;
 void publisher_free(struct publisher *p); /* after the job thread has ended; NULL is fine */
 
 /* ---- with the index in hand, on whichever thread owns it ---- */
 
 /* Makes segments of the index' changes and, if `routes` is not NULL, of the routes. */
 int publisher_build(struct publisher *p, const struct segment_routes *routes,
-                  struct error *e) MUST_CHECK;
+                    struct error *e) MUST_CHECK;
 
 /* ---- on the loop ---- */
 
 /* A challenge token; -1 with *e when PUBLISH_TOKENS_MAX are out already. Known tokens are fine. */
 int publisher_token_add(struct publisher *p, struct str token, struct str answer,
-                      struct error *e) MUST_CHECK;
+                        struct error *e) MUST_CHECK;
 void publisher_token_remove(struct publisher *p, struct str token);
 struct str publisher_token_find(const struct publisher *p, struct str token); /* STR_NONE */
 

@@ -212,12 +212,12 @@ static int set_up(struct worker *w, struct error *e)
                                 .token_miss = on_token_miss,
                                 .drained = on_drained};
     struct subscription_options subscription = {.channel = w->options->channel,
-                                      .context = w,
-                                      .renewed = on_renewed,
-                                      .tickets = on_tickets,
-                                      .answered = on_answered,
-                                      .cover = on_cover,
-                                      .uncover = on_uncover};
+                                                .context = w,
+                                                .renewed = on_renewed,
+                                                .tickets = on_tickets,
+                                                .answered = on_answered,
+                                                .cover = on_cover,
+                                                .uncover = on_uncover};
 
     if (w->options->listener_count > WORKER_LISTENERS_MAX)
         return error_set(e, ERROR_LIMIT, "over %d listeners", WORKER_LISTENERS_MAX);

@@ -57,7 +57,7 @@ int append_log_draw_marker(unsigned char marker[APPEND_LOG_MARKER_SIZE])
 }
 
 void append_log_make_header(unsigned char header[APPEND_LOG_HEADER_SIZE],
-                     const unsigned char marker[APPEND_LOG_MARKER_SIZE])
+                            const unsigned char marker[APPEND_LOG_MARKER_SIZE])
 {
     memcpy(header, magic, sizeof(magic));
     put_u32(header + COPY_VERSION, APPEND_LOG_VERSION);
@@ -83,8 +83,8 @@ size_t append_log_begin(struct buf *out, unsigned kind, struct str key)
     return start;
 }
 
-int append_log_finish(struct buf *out, size_t start, const unsigned char marker[APPEND_LOG_MARKER_SIZE],
-               unsigned flags)
+int append_log_finish(struct buf *out, size_t start,
+                      const unsigned char marker[APPEND_LOG_MARKER_SIZE], unsigned flags)
 {
     char *head = out->data + start;
     size_t body = out->len - start - APPEND_LOG_HEAD_SIZE;
@@ -109,7 +109,8 @@ void append_log_set_flags(struct buf *out, size_t start, unsigned flags)
 }
 
 /* Is `len` bytes at `at` the beginning of a sound head? Fills r but for its views. */
-static bool parse_head(const char *at, size_t len, const unsigned char marker[APPEND_LOG_MARKER_SIZE],
+static bool parse_head(const char *at, size_t len,
+                       const unsigned char marker[APPEND_LOG_MARKER_SIZE],
                        struct append_log_record *r)
 {
     uint16_t key;
@@ -154,7 +155,8 @@ int append_log_key_is(struct str bytes, struct str key)
            str_equal(str_slice(bytes, APPEND_LOG_HEAD_SIZE, APPEND_LOG_HEAD_SIZE + key.len), key);
 }
 
-static bool parse_copy(const char *copy, unsigned char marker[APPEND_LOG_MARKER_SIZE], uint32_t *version)
+static bool parse_copy(const char *copy, unsigned char marker[APPEND_LOG_MARKER_SIZE],
+                       uint32_t *version)
 {
     if (memcmp(copy, magic, sizeof(magic)) != 0 ||
         get_u32(copy + COPY_SUM) != checksum(copy, COPY_SUM))
@@ -164,15 +166,17 @@ static bool parse_copy(const char *copy, unsigned char marker[APPEND_LOG_MARKER_
     return true;
 }
 
-enum append_log_header_state append_log_read_header(struct str first, unsigned char marker[APPEND_LOG_MARKER_SIZE],
-                                      uint32_t *version)
+enum append_log_header_state append_log_read_header(struct str first,
+                                                    unsigned char marker[APPEND_LOG_MARKER_SIZE],
+                                                    uint32_t *version)
 {
     size_t known = first.len < sizeof(magic) ? first.len : sizeof(magic);
     struct append_log_record r;
     bool good[2];
 
     if (first.len < APPEND_LOG_HEADER_SIZE)
-        return memcmp(first.ptr, magic, known) == 0 ? APPEND_LOG_HEADER_CUT : APPEND_LOG_HEADER_FOREIGN;
+        return memcmp(first.ptr, magic, known) == 0 ? APPEND_LOG_HEADER_CUT
+                                                    : APPEND_LOG_HEADER_FOREIGN;
     good[1] = parse_copy(first.ptr + HEADER_COPY, marker, version);
     good[0] = parse_copy(first.ptr, marker, version);
     if (good[0] || good[1]) {
@@ -181,14 +185,17 @@ enum append_log_header_state append_log_read_header(struct str first, unsigned c
         return good[0] && good[1] ? APPEND_LOG_HEADER_GOOD : APPEND_LOG_HEADER_DAMAGED;
     }
     memcpy(marker, first.ptr + APPEND_LOG_HEADER_SIZE,
-           first.len < APPEND_LOG_HEADER_SIZE + APPEND_LOG_MARKER_SIZE ? 0 : APPEND_LOG_MARKER_SIZE);
-    if (parse_head(first.ptr + APPEND_LOG_HEADER_SIZE, first.len - APPEND_LOG_HEADER_SIZE, marker, &r))
+           first.len < APPEND_LOG_HEADER_SIZE + APPEND_LOG_MARKER_SIZE ? 0
+                                                                       : APPEND_LOG_MARKER_SIZE);
+    if (parse_head(first.ptr + APPEND_LOG_HEADER_SIZE, first.len - APPEND_LOG_HEADER_SIZE, marker,
+                   &r))
         return APPEND_LOG_HEADER_DAMAGED;
     return APPEND_LOG_HEADER_FOREIGN;
 }
 
-void append_log_scan_init(struct append_log_scan *s, int fd, const unsigned char marker[APPEND_LOG_MARKER_SIZE],
-                   uint64_t from, uint64_t end)
+void append_log_scan_init(struct append_log_scan *s, int fd,
+                          const unsigned char marker[APPEND_LOG_MARKER_SIZE], uint64_t from,
+                          uint64_t end)
 {
     memset(s, 0, sizeof(*s));
     s->fd = fd;
@@ -286,8 +293,9 @@ static int look(struct append_log_scan *s, struct append_log_record *r, struct e
     bytes = ahead(s);
     if (bytes.len < r->size)
         return 2;
-    if (!s->is_checked && get_u32(bytes.ptr + HEAD_BODY) !=
-                              checksum(bytes.ptr + APPEND_LOG_HEAD_SIZE, r->size - APPEND_LOG_HEAD_SIZE))
+    if (!s->is_checked &&
+        get_u32(bytes.ptr + HEAD_BODY) !=
+            checksum(bytes.ptr + APPEND_LOG_HEAD_SIZE, r->size - APPEND_LOG_HEAD_SIZE))
         return 0;
     r->offset = s->at;
     r->bytes = str_slice(bytes, 0, r->size);
@@ -314,7 +322,8 @@ static int resynchronise(struct append_log_scan *s, struct error *e)
                   : memmem(bytes.ptr, bytes.len, s->marker, APPEND_LOG_MARKER_SIZE);
         if (!hit) {
             /* The marker may begin in the last bytes of the window. */
-            s->at += bytes.len < APPEND_LOG_HEAD_SIZE ? bytes.len : bytes.len - APPEND_LOG_MARKER_SIZE + 1;
+            s->at += bytes.len < APPEND_LOG_HEAD_SIZE ? bytes.len
+                                                      : bytes.len - APPEND_LOG_MARKER_SIZE + 1;
             continue;
         }
         s->at += (uint64_t)(hit - bytes.ptr);
@@ -354,7 +363,8 @@ static int is_torn(struct append_log_scan *s, bool *torn, struct error *e)
     return 0;
 }
 
-enum append_log_found append_log_scan_next(struct append_log_scan *s, struct append_log_record *r, struct error *e)
+enum append_log_found append_log_scan_next(struct append_log_scan *s, struct append_log_record *r,
+                                           struct error *e)
 {
     bool torn;
     int found;

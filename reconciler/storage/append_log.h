@@ -53,7 +53,7 @@ struct append_log_record {
 /* Draws the marker of a new file. -1: the system has no randomness. */
 int append_log_draw_marker(unsigned char marker[APPEND_LOG_MARKER_SIZE]) MUST_CHECK;
 void append_log_make_header(unsigned char header[APPEND_LOG_HEADER_SIZE],
-                     const unsigned char marker[APPEND_LOG_MARKER_SIZE]);
+                            const unsigned char marker[APPEND_LOG_MARKER_SIZE]);
 /*
  * Appends a record whose payload is what has been appended to `out` since append_log_begin, so that
  * packing needs no second copy. append_log_begin returns where the record starts, or SIZE_MAX on failure.
@@ -63,8 +63,9 @@ size_t append_log_begin(struct buf *out, unsigned kind, struct str key);
  * Fills head and checksums in. -1: too large (APPEND_LOG_BODY_MAX), out of memory; out is cut back to
  * `start`.
  */
-int append_log_finish(struct buf *out, size_t start, const unsigned char marker[APPEND_LOG_MARKER_SIZE],
-               unsigned flags) MUST_CHECK;
+int append_log_finish(struct buf *out, size_t start,
+                      const unsigned char marker[APPEND_LOG_MARKER_SIZE],
+                      unsigned flags) MUST_CHECK;
 /* Sets the flags of the finished record that starts at `start`. */
 void append_log_set_flags(struct buf *out, size_t start, unsigned flags);
 
@@ -81,15 +82,16 @@ enum append_log_header_state {
     APPEND_LOG_HEADER_GOOD,
     APPEND_LOG_HEADER_DAMAGED, /* one copy, or both but the first record tells the marker: `marker` is set
                          */
-    APPEND_LOG_HEADER_CUT,     /* the file ends within it: nothing was ever stored */
-    APPEND_LOG_HEADER_NEWER,   /* of a version that this build does not know; *version is set */
-    APPEND_LOG_HEADER_FOREIGN  /* not a log of ours, or nothing of it can be recognised */
+    APPEND_LOG_HEADER_CUT,    /* the file ends within it: nothing was ever stored */
+    APPEND_LOG_HEADER_NEWER,  /* of a version that this build does not know; *version is set */
+    APPEND_LOG_HEADER_FOREIGN /* not a log of ours, or nothing of it can be recognised */
 };
 
 /* Looks at the file's first bytes (give APPEND_LOG_HEADER_SIZE + APPEND_LOG_HEAD_SIZE of them where there are).
  */
-enum append_log_header_state append_log_read_header(struct str first, unsigned char marker[APPEND_LOG_MARKER_SIZE],
-                                      uint32_t *version);
+enum append_log_header_state append_log_read_header(struct str first,
+                                                    unsigned char marker[APPEND_LOG_MARKER_SIZE],
+                                                    uint32_t *version);
 
 enum append_log_found {
     APPEND_LOG_RECORD,
@@ -113,9 +115,11 @@ struct append_log_scan {
 };
 
 /* Scans `fd` from `from` to `end`, the caller's descriptor. */
-void append_log_scan_init(struct append_log_scan *s, int fd, const unsigned char marker[APPEND_LOG_MARKER_SIZE],
-                   uint64_t from, uint64_t end);
+void append_log_scan_init(struct append_log_scan *s, int fd,
+                          const unsigned char marker[APPEND_LOG_MARKER_SIZE], uint64_t from,
+                          uint64_t end);
 void append_log_scan_fini(struct append_log_scan *s); /* wipes what it read */
-enum append_log_found append_log_scan_next(struct append_log_scan *s, struct append_log_record *r, struct error *e) MUST_CHECK;
+enum append_log_found append_log_scan_next(struct append_log_scan *s, struct append_log_record *r,
+                                           struct error *e) MUST_CHECK;
 
 #endif

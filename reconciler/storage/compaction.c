@@ -54,8 +54,8 @@ void compaction_abort(struct compaction *c)
     drop(c);
 }
 
-static int copy_put(struct compaction *c, const struct ledger *from, const struct append_log_record *r,
-                    struct error *e)
+static int copy_put(struct compaction *c, const struct ledger *from,
+                    const struct append_log_record *r, struct error *e)
 {
     unsigned char id[PACKED_CHAIN_ID];
 

@@ -70,7 +70,8 @@ static int read_header(struct file *f, struct error *e)
 
     if (len < 0)
         return error_errno(e, ERROR_STORAGE, errno, "the log cannot be read");
-    f->header = append_log_read_header((struct str){first, (size_t)len}, f->ledger.marker, &version);
+    f->header =
+        append_log_read_header((struct str){first, (size_t)len}, f->ledger.marker, &version);
     if (f->header == APPEND_LOG_HEADER_NEWER)
         return error_set(e, ERROR_STORAGE,
                          "the log has format %" PRIu32 ", this build knows %d only: use the newer "

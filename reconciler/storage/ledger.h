@@ -87,7 +87,8 @@ size_t ledger_begin(struct ledger_batch *b, unsigned kind, struct str key,
 int ledger_finish(struct ledger *l, struct ledger_batch *b, size_t start,
                   struct error *e) MUST_CHECK;
 /* Adds a record as it stands in another log with the same marker. */
-int ledger_add_copy(struct ledger_batch *b, const struct append_log_record *r, struct error *e) MUST_CHECK;
+int ledger_add_copy(struct ledger_batch *b, const struct append_log_record *r,
+                    struct error *e) MUST_CHECK;
 
 /*
  * Writes the batch behind the end, `durable` = as one durable step, notes its records and empties

@@ -103,10 +103,12 @@ int replay_note(struct replay *r, struct ledger *l, uint64_t size,
     int rc = -1;
 
     append_log_scan_init(&scan, l->fd, l->marker, APPEND_LOG_HEADER_SIZE, size);
-    while ((found = append_log_scan_next(&scan, &record, e)) == APPEND_LOG_RECORD || found == APPEND_LOG_DAMAGE) {
+    while ((found = append_log_scan_next(&scan, &record, e)) == APPEND_LOG_RECORD ||
+           found == APPEND_LOG_DAMAGE) {
         if (found == APPEND_LOG_RECORD && take_record(r, &held, l, &record, e))
             goto out;
-        if (found == APPEND_LOG_DAMAGE && (settle(r, &held, l, e) || take_damage(r, &scan, problems, e)))
+        if (found == APPEND_LOG_DAMAGE &&
+            (settle(r, &held, l, e) || take_damage(r, &scan, problems, e)))
             goto out;
     }
     if (found == APPEND_LOG_FAILED)
@@ -121,8 +123,8 @@ out:
 }
 
 /* 1: *v is complete; 0: it cannot be used, a problem tells. */
-static int unpack(const struct append_log_record *record, const struct ledger *l, struct arena *arena,
-                  struct value *v, struct storage_problems *problems)
+static int unpack(const struct append_log_record *record, const struct ledger *l,
+                  struct arena *arena, struct value *v, struct storage_problems *problems)
 {
     struct error problem;
     static const unsigned char none[PACKED_CHAIN_ID];
@@ -172,7 +174,8 @@ int replay_each(const struct replay *r, const struct ledger *l, storage_each *ea
         error_memory(e);
         goto out;
     }
-    while ((found = append_log_scan_next(&scan, &record, e)) == APPEND_LOG_RECORD || found == APPEND_LOG_DAMAGE) {
+    while ((found = append_log_scan_next(&scan, &record, e)) == APPEND_LOG_RECORD ||
+           found == APPEND_LOG_DAMAGE) {
         struct value v;
         if (found == APPEND_LOG_DAMAGE || record.kind != APPEND_LOG_PUT ||
             (!all_live && !ledger_is_live(l, &record)) || !unpack(&record, l, arena, &v, problems))

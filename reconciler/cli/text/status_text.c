@@ -43,7 +43,8 @@ static void print_distance(int64_t seconds, struct buf *out)
     static const struct {
         int64_t unit, below;
         char letter;
-    } units[] = {{1, 120, 's'}, {60, 7200, 'm'}, {3600, NEAR_SECONDS, 'h'}, {86400, INT64_MAX, 'd'}};
+    } units[] = {
+        {1, 120, 's'}, {60, 7200, 'm'}, {3600, NEAR_SECONDS, 'h'}, {86400, INT64_MAX, 'd'}};
     int64_t size = seconds < 0 ? -seconds : seconds;
     size_t i = 0;
 
@@ -250,9 +251,8 @@ static void print_words(struct page *p, const struct document_node *certificate)
         reading_text(&p->reading, reading_get(&p->reading, next, "because"), "text");
     struct str said = reading_text(&p->reading, certificate, "last_error");
     int64_t failures = reading_number(&p->reading, certificate, "failures");
-    const char *found = said.len ? memmem(because.ptr ? because.ptr : "", because.len, said.ptr,
-                                          said.len)
-                                 : NULL;
+    const char *found =
+        said.len ? memmem(because.ptr ? because.ptr : "", because.len, said.ptr, said.len) : NULL;
     struct buf line = BUF_INIT(p->out->max);
     size_t at = found ? (size_t)(found - because.ptr) : because.len;
 
@@ -395,8 +395,7 @@ static void print_list(struct page *p, const char *member, const char *title,
 {
     struct buf line = BUF_INIT(p->out->max);
     size_t count;
-    const struct document_node *items =
-        reading_list(&p->reading, &p->reading.root, member, &count);
+    const struct document_node *items = reading_list(&p->reading, &p->reading.root, member, &count);
 
     buf_cstr(p->out, count ? title : "");
     for (size_t i = 0; i < count; i++) {

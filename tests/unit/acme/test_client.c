@@ -329,8 +329,8 @@ static void pool_is_bounded(void)
         acme_client_want_nonces(r.session, 1);
         snprintf(nonce, sizeof(nonce), "nonce%d", i);
         acme_client_reply(r.session, ACME_EXCHANGE_NONCE,
-                           &(struct http_reply){.status = 200, .replay_nonce = str_from(nonce)},
-                           r.now_ms);
+                          &(struct http_reply){.status = 200, .replay_nonce = str_from(nonce)},
+                          r.now_ms);
     }
     CU_ASSERT_EQUAL(acme_client_nonces(r.session), ACME_NONCES_MAX);
     finish(&r);
@@ -344,16 +344,16 @@ static void pool_is_bounded(void)
     static const char *const bad[] = {"", "a b", "a\"b", "a=b", "\xc3\xa4", "a\nb"};
     for (size_t i = 0; i < ARRAY_LENGTH(bad); i++)
         acme_client_reply(r.session, ACME_EXCHANGE_NONCE,
-                           &(struct http_reply){.status = 200, .replay_nonce = str_from(bad[i])},
-                           r.now_ms);
+                          &(struct http_reply){.status = 200, .replay_nonce = str_from(bad[i])},
+                          r.now_ms);
     acme_client_reply(r.session, ACME_EXCHANGE_NONCE,
-                       &(struct http_reply){.status = 200, .replay_nonce = str_from(nonce)},
-                       r.now_ms);
+                      &(struct http_reply){.status = 200, .replay_nonce = str_from(nonce)},
+                      r.now_ms);
     CU_ASSERT_EQUAL(acme_client_nonces(r.session), 0);
     nonce[ACME_NONCE_MAX] = '\0';
     acme_client_reply(r.session, ACME_EXCHANGE_NONCE,
-                       &(struct http_reply){.status = 200, .replay_nonce = str_from(nonce)},
-                       r.now_ms);
+                      &(struct http_reply){.status = 200, .replay_nonce = str_from(nonce)},
+                      r.now_ms);
     CU_ASSERT_EQUAL(acme_client_nonces(r.session), 1);
     finish(&r);
 }

@@ -24,7 +24,8 @@ static const char full[] =
     "\"path\":\"certificates[1].snis[2].name\",\"message\":\"must not be an IP\"},"
     "{\"severity\":\"warning\",\"file\":\"kong.yaml\",\"line\":null,\"column\":null,"
     "\"path\":\"\",\"message\":\"never \\u001b[2J matches\"}],"
-    "\"conditions\":[{\"condition\":\"file_refused\",\"level\":\"fault\",\"since\":\"2026-11-24T02:57:00Z\","
+    "\"conditions\":[{\"condition\":\"file_refused\",\"level\":\"fault\",\"since\":\"2026-11-24T02:"
+    "57:00Z\","
     "\"text\":\"1 error\"}],\"certificates\":["
     "{\"name\":\"a.example\",\"state\":\"valid\",\"issuer\":\"Pebble Intermediate CA\","
     "\"not_after\":\"2027-02-22T02:56:59Z\",\"declared_at\":[\"kong.yaml:3:5\",\"kong.yaml:9:1\"],"
@@ -154,15 +155,14 @@ static void failure_once(void)
     struct error e;
 
     CU_ASSERT_EQUAL(status_text_print(STR(body), &plain, &out, &is_fault, &e), 0);
-    CU_ASSERT(str_equal_cstr(buf_view(&out),
-                             "NAME  STATE    ISSUER  EXPIRES  NEXT\n"
-                             "a     failing  -       -        -\n"
-                             "    the try at T failed: no route; next try at U\n"
-                             "b     failing  -       -        -\n"
-                             "    the try at V failed: as above; next try at W\n"
-                             "c     failing  -       -        try 04:00Z in 24h\n"
-                             "    an order is under way\n"
-                             "    failed 2 times, last: as above\n"));
+    CU_ASSERT(str_equal_cstr(buf_view(&out), "NAME  STATE    ISSUER  EXPIRES  NEXT\n"
+                                             "a     failing  -       -        -\n"
+                                             "    the try at T failed: no route; next try at U\n"
+                                             "b     failing  -       -        -\n"
+                                             "    the try at V failed: as above; next try at W\n"
+                                             "c     failing  -       -        try 04:00Z in 24h\n"
+                                             "    an order is under way\n"
+                                             "    failed 2 times, last: as above\n"));
     buf_free(&out);
 }
 
@@ -207,12 +207,9 @@ static void full_buffer(void)
 int main(void)
 {
     CU_TestInfo tests[] = {
-        {"golden", golden},
-        {"shapes", shapes},
-        {"widths", widths},
-        {"failure once", failure_once},
-        {"faults", faults},
-        {"full buffer", full_buffer},
+        {"golden", golden}, {"shapes", shapes},
+        {"widths", widths}, {"failure once", failure_once},
+        {"faults", faults}, {"full buffer", full_buffer},
         CU_TEST_INFO_NULL,
     };
     CU_SuiteInfo suites[] = {{"status text", NULL, NULL, NULL, NULL, tests}, CU_SUITE_INFO_NULL};

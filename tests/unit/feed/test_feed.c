@@ -57,12 +57,12 @@ static void begin(void)
     ends[1] = channels[1][0];
     acknowledged = 0;
     feed = feed_new(&(struct feed_options){.base = base,
-                                              .channels = ends,
-                                              .count = 2,
-                                              .supervisor = supervisor[0],
-                                              .token_missed = on_missed,
-                                              .sni_seen = on_seen},
-                      &e);
+                                           .channels = ends,
+                                           .count = 2,
+                                           .supervisor = supervisor[0],
+                                           .token_missed = on_missed,
+                                           .sni_seen = on_seen},
+                    &e);
     CU_ASSERT_PTR_NOT_NULL_FATAL(feed);
 }
 
