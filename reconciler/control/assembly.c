@@ -242,7 +242,7 @@ static int open_orders(struct control *c, const struct assembly_calls *calls, st
     issuance.base = c->base;
     issuance.httpc = c->httpc;
     issuance.jobs = c->jobs;
-    issuance.journal = c->journal;
+    issuance.journal = journal_face(c->journal);
     issuance.store = c->store;
     issuance.context = c;
     issuance.ready = calls->wake;

@@ -22,7 +22,7 @@ struct entry {
     struct value *values;
     size_t count;
     size_t probe_room; /* not 0: a probe, without values */
-    journal_done *done;
+    order_journal_done *done;
     void *context;
     bool failed;
     struct error error;
@@ -210,7 +210,7 @@ out:
     return NULL;
 }
 
-static int enqueue(struct journal *j, struct entry *x, journal_done *done, void *context,
+static int enqueue(struct journal *j, struct entry *x, order_journal_done *done, void *context,
                    struct error *e)
 {
     if (!x)
@@ -222,13 +222,13 @@ static int enqueue(struct journal *j, struct entry *x, journal_done *done, void 
     return 0;
 }
 
-int journal_put(struct journal *j, const struct value *values, size_t count, journal_done *done,
-                void *context, struct error *e)
+int journal_put(struct journal *j, const struct value *values, size_t count,
+                order_journal_done *done, void *context, struct error *e)
 {
     return enqueue(j, entry_new(values, count), done, context, e);
 }
 
-int journal_probe(struct journal *j, size_t orders, journal_done *done, void *context,
+int journal_probe(struct journal *j, size_t orders, order_journal_done *done, void *context,
                   struct error *e)
 {
     struct entry *x = entry_new(NULL, 0);
@@ -236,6 +236,23 @@ int journal_probe(struct journal *j, size_t orders, journal_done *done, void *co
     if (x)
         x->probe_room = (orders + 1) * JOURNAL_BYTES_PER_ORDER;
     return enqueue(j, x, done, context, e);
+}
+
+static int put_by_face(void *context, const struct value *values, size_t count,
+                       order_journal_done *done, void *done_context, struct error *e)
+{
+    return journal_put(context, values, count, done, done_context, e);
+}
+
+static int probe_by_face(void *context, size_t orders, order_journal_done *done, void *done_context,
+                         struct error *e)
+{
+    return journal_probe(context, orders, done, done_context, e);
+}
+
+struct order_journal journal_face(struct journal *j)
+{
+    return (struct order_journal){.context = j, .put = put_by_face, .probe = probe_by_face};
 }
 
 /* The store takes over what is durable. A value that it cannot take is as good as not written. */

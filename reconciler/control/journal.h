@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 #include "reconciler/base/error.h"
-#include "reconciler/base/value.h"
+#include "reconciler/issue/order_journal.h"
 
 struct job_thread;
 struct storage;
@@ -34,19 +34,19 @@ struct journal *journal_new(const struct journal_options *options, struct error 
 /* Only when nothing is pending, or the job thread has ended. NULL is fine. */
 void journal_free(struct journal *j);
 
-/* `e` NULL: durable and applied. */
-typedef void journal_done(void *context, const struct error *e);
-
 /*
  * All of `values` in one durable step. They are copied. `done` may be NULL; it is called by
  * journal_deliver, exactly once. -1 with *e (memory): nothing will happen.
  */
-int journal_put(struct journal *j, const struct value *values, size_t count, journal_done *done,
-                void *context, struct error *e) MUST_CHECK;
+int journal_put(struct journal *j, const struct value *values, size_t count,
+                order_journal_done *done, void *context, struct error *e) MUST_CHECK;
 
 /* storage_probe with room for `orders` orders; the answer as journal_put's. */
-int journal_probe(struct journal *j, size_t orders, journal_done *done, void *context,
+int journal_probe(struct journal *j, size_t orders, order_journal_done *done, void *context,
                   struct error *e) MUST_CHECK;
+
+/* The same two for those who know the face alone; as long as `j` is there. */
+struct order_journal journal_face(struct journal *j);
 
 /* Applies what has become durable and calls the done functions. */
 void journal_deliver(struct journal *j);

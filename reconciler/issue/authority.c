@@ -6,7 +6,6 @@
 #include "reconciler/base/clock.h"
 #include "reconciler/base/happening.h"
 #include "reconciler/base/value.h"
-#include "reconciler/control/journal.h"
 #include "reconciler/io/httpc.h"
 #include "reconciler/io/job.h"
 #include "reconciler/pki/key.h"
@@ -148,7 +147,7 @@ static void save_key(struct authority *a)
     struct error e;
 
     a->is_busy = true;
-    if (journal_put(a->options.journal, &v, 1, on_key_saved, a, &e)) {
+    if (a->options.journal.put(a->options.journal.context, &v, 1, on_key_saved, a, &e)) {
         a->is_busy = false;
         fail(a, &e);
     }
@@ -252,14 +251,15 @@ static void save_url(struct authority *a)
     a->account_url = str_dup(acme_client_account_url(a->session));
     v = account_value(a);
     a->is_busy = true;
-    if (!a->account_url || journal_put(a->options.journal, &v, 1, on_url_saved, a, &e)) {
+    if (!a->account_url ||
+        a->options.journal.put(a->options.journal.context, &v, 1, on_url_saved, a, &e)) {
         a->is_busy = false;
         error_memory(&e);
         fail(a, &e);
         return;
     }
     happening_tell(acme_client_account_is_new(a->session) ? HAPPENING_ACCOUNT_CREATED
-                                                           : HAPPENING_ACCOUNT_FOUND,
+                                                          : HAPPENING_ACCOUNT_FOUND,
                    FIELDS(field_cstr("account", a->account_url),
                           field_str("directory", a->options.ca.directory)));
 }

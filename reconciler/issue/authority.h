@@ -6,11 +6,11 @@
 #include "reconciler/acme/client.h"
 #include "reconciler/base/ca.h"
 #include "reconciler/base/error.h"
+#include "reconciler/issue/order_journal.h"
 
 struct httpc;
 struct httpc_done;
 struct job_thread;
-struct journal;
 struct store;
 
 /*
@@ -22,7 +22,7 @@ struct authority;
 struct authority_options {
     struct httpc *httpc;
     struct job_thread *jobs;
-    struct journal *journal;
+    struct order_journal journal;
     const struct store *store; /* looked into by authority_new only */
     uint64_t cookie_base;      /* its requests carry cookie_base + enum acme_exchange */
     struct ca ca;              /* copied */

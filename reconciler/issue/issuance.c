@@ -6,7 +6,6 @@
 #include "reconciler/base/clock.h"
 #include "reconciler/base/happening.h"
 #include "reconciler/issue/issuance_private.h"
-#include "reconciler/control/journal.h"
 #include "reconciler/issue/step.h"
 #include "reconciler/issue/task_keys.h"
 #include "reconciler/io/httpc.h"
@@ -162,7 +161,7 @@ static void probe(struct issuance *i, size_t most)
     struct error e;
 
     i->is_probing = true;
-    if (journal_probe(i->options.journal, orders, on_probed, i, &e))
+    if (i->options.journal.probe(i->options.journal.context, orders, on_probed, i, &e))
         i->is_probing = false;
 }
 

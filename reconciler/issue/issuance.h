@@ -10,12 +10,12 @@
 #include "reconciler/base/str.h"
 #include "reconciler/base/subject.h"
 #include "reconciler/base/urgency.h"
+#include "reconciler/issue/order_journal.h"
 
 struct ca;
 struct event_base;
 struct httpc;
 struct job_thread;
-struct journal;
 struct store;
 
 /*
@@ -61,7 +61,7 @@ struct issuance_options {
     struct event_base *base;
     struct httpc *httpc;
     struct job_thread *jobs;
-    struct journal *journal;
+    struct order_journal journal;
     const struct store *store; /* journaled orders are taken up from it, in issuance_deliver */
     void *context;
     int (*token_add)(void *context, struct str token, struct str answer, struct error *e);

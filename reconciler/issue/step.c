@@ -6,7 +6,6 @@
 #include "reconciler/base/clock.h"
 #include "reconciler/base/happening.h"
 #include "reconciler/base/sent.h"
-#include "reconciler/control/journal.h"
 #include "reconciler/io/httpc.h"
 #include "reconciler/pki/key.h"
 
@@ -73,7 +72,7 @@ static void take_back(struct task *t)
         return;
     discount(t, false);
     if (task_sent_value(t, task_ca(t), &times, &v) ||
-        journal_put(i->options.journal, &v, 1, NULL, NULL, &e))
+        i->options.journal.put(i->options.journal.context, &v, 1, NULL, NULL, &e))
         happening_tell_of(HAPPENING_ORDER_COUNTED, t->subject.name);
     buf_free(&times);
 }
@@ -156,7 +155,8 @@ static void save(struct task *t)
     if (task_sent_value(t, task_ca(t), &times, &v[1]))
         error_memory(&e);
     else if (task_value(t, task_ca(t), &pem, &v[0], &e) == 0 &&
-             journal_put(i->options.journal, v, t->is_counted ? 2 : 1, on_saved, t, &e) == 0)
+             i->options.journal.put(i->options.journal.context, v, t->is_counted ? 2 : 1, on_saved,
+                                    t, &e) == 0)
         goto out;
     discount(t, false);
     step_fail(t, &e);

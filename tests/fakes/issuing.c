@@ -8,7 +8,6 @@
 
 #include "reconciler/base/sent.h"
 #include "reconciler/issue/issuance_private.h"
-#include "reconciler/control/journal.h"
 #include "reconciler/io/httpc.h"
 #include "reconciler/io/job.h"
 #include "reconciler/pki/chain.h"
@@ -20,11 +19,6 @@
 #define TURNS_MAX 20000
 
 /* ---- the journal ---- */
-
-static struct issuing *of_journal(struct journal *j)
-{
-    return (struct issuing *)j;
-}
 
 static enum issuing_end end_of_journal(struct issuing *i)
 {
@@ -69,10 +63,10 @@ static int put_step(struct issuing *i, enum issuing_end end, struct issuing_step
     return 0;
 }
 
-int journal_put(struct journal *j, const struct value *values, size_t count, journal_done *done,
-                void *context, struct error *e)
+static int put(void *journal, const struct value *values, size_t count, order_journal_done *done,
+               void *context, struct error *e)
 {
-    struct issuing *i = of_journal(j);
+    struct issuing *i = journal;
     enum issuing_end end = end_of_journal(i);
 
     if (put_step(i, end, (struct issuing_step){done, context, false}, e))
@@ -82,10 +76,10 @@ int journal_put(struct journal *j, const struct value *values, size_t count, jou
     return 0;
 }
 
-int journal_probe(struct journal *j, size_t orders, journal_done *done, void *context,
-                  struct error *e)
+static int probe(void *journal, size_t orders, order_journal_done *done, void *context,
+                 struct error *e)
 {
-    struct issuing *i = of_journal(j);
+    struct issuing *i = journal;
 
     CU_ASSERT(orders > 0);
     i->probes++;
@@ -306,7 +300,7 @@ static void begin(struct issuing *i)
         .base = i->base,
         .httpc = (struct httpc *)i,
         .jobs = (struct job_thread *)i,
-        .journal = (struct journal *)i,
+        .journal = {.context = i, .put = put, .probe = probe},
         .store = i->store,
         .context = i,
         .token_add = token_add,

@@ -15,7 +15,7 @@
  * Orders on their way between fake ends: a CA without sockets (fake_ca.h), a journal that does what
  * a test wants of storage, workers who acknowledge when they are told to, a clock that jumps
  * (fake_time.h: it begins at ISSUING_BEGAN). Jobs run on threads of their own. A program that links
- * this has these instead of httpc_send, journal_put, journal_probe, job_submit and job_submit_slow.
+ * this has these instead of httpc_send, job_submit and job_submit_slow.
  */
 
 #define ISSUING_BEGAN INT64_C(1800000000)

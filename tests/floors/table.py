@@ -41,7 +41,7 @@ INCLUDES = {
     "storage": ["base", "pki", "net", "io"],
     "io": ["base", "pki"],
     "publish": ["base", "pki", "snapshot", "store", "reconciler/io/job.h", "reconciler/feed/feed.h"],
-    "issue": ["base", "pki", "acme", "store", "io", "reconciler/control/journal.h"],
+    "issue": ["base", "pki", "acme", "store", "io"],
     "feed": ["base", "net"],
     "admin": ["base", "net", "core", "store"],
     "serve": ["base", "pki", "net", "snapshot"],
