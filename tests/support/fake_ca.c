@@ -255,8 +255,8 @@ static void put_authorization(struct fake_ca *ca, struct http_reply *reply, unsi
                "\"status\":\"%s\",\"token\":\"token_%u-%u\"%s}]}",
                status, o->name, number, i,
                strcmp(status, "pending") == 0 && o->told[i] ? "processing" : status, number, i,
-               failed ? ",\"error\":{\"type\":\"urn:ietf:params:acme:error:unauthorized\","
-                        "\"detail\":\"Invalid response from http://x: 404\"}"
+               failed     ? ",\"error\":{\"type\":\"urn:ietf:params:acme:error:unauthorized\","
+                            "\"detail\":\"Invalid response from http://x: 404\"}"
                : stumbles ? ",\"error\":{\"type\":\"urn:ietf:params:acme:error:connection\","
                             "\"detail\":\"nobody there\"}"
                           : "");
@@ -313,12 +313,13 @@ static void issue(struct fake_ca *ca, unsigned number, EVP_PKEY *key)
     struct fake_order *o = &ca->orders[number];
     EVP_PKEY *other = EVP_PKEY_Q_keygen(NULL, NULL, "EC", "P-256");
     char names[300];
-    struct test_leaf leaf = {.key = ca->options.wrong_key ? other : key,
-                             .names = names,
-                             .not_before = ca->options.not_before ? ca->options.not_before
-                                                                  : 1800000000 - 3600,
-                             .not_after = 1800000000 + 90 * 86400,
-                             .extensions = {{ca->options.odd[0], ca->options.odd[1]}}};
+    struct test_leaf leaf = {
+        .key = ca->options.wrong_key ? other : key,
+        .names = names,
+        .not_before = ca->options.not_before ? ca->options.not_before : 1800000000 - 3600,
+        .not_after = ca->options.not_before ? ca->options.not_before + 3600 + 90 * 86400
+                                            : 1800000000 + 90 * 86400,
+        .extensions = {{ca->options.odd[0], ca->options.odd[1]}}};
     bool is_ip = strspn(o->name, "0123456789.") == strlen(o->name) || strchr(o->name, ':');
 
     snprintf(names, sizeof(names), "%s:%s", is_ip ? "IP" : "DNS",
