@@ -1,7 +1,9 @@
 #include "address.h"
 
-#include <arpa/inet.h>
 #include <string.h>
+#include <sys/socket.h>
+
+#include "reconciler/base/ip.h"
 
 #define PORT_MAX 65535
 #define IPV6_TEXT_MAX 64
@@ -214,22 +216,15 @@ const char *address_fault_text(enum address_fault fault, enum address_type type)
                                   : "invalid hostname";
 }
 
+/* IPv6 in brackets too. */
 static bool is_ip(struct str text)
 {
-    char copy[INET6_ADDRSTRLEN];
-    struct in6_addr six;
-    struct in_addr four;
-
     bool is_bracketed = text.len > 2 && text.ptr[0] == '[' && text.ptr[text.len - 1] == ']';
+    unsigned char bytes[IP_BYTES_MAX];
 
-    if (is_bracketed)
-        text = str_slice(text, 1, text.len - 1);
-    if (!text.len || text.len >= sizeof(copy) || memchr(text.ptr, '\0', text.len))
-        return false;
-    memcpy(copy, text.ptr, text.len);
-    copy[text.len] = '\0';
-    return (!is_bracketed && inet_pton(AF_INET, copy, &four) == 1) ||
-           inet_pton(AF_INET6, copy, &six) == 1;
+    if (!is_bracketed)
+        return ip_parse(text, bytes) != 0;
+    return ip_parse(str_slice(text, 1, text.len - 1), bytes) == AF_INET6;
 }
 
 bool address_is_ip_or_cidr(struct str text)

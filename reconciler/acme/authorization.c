@@ -28,27 +28,13 @@ static enum acme_verdict refuse_offer(const struct acme_authorization_message *m
     return ACME_VERDICT_FAILED;
 }
 
-static int replace(char **to, struct str from)
-{
-    char *copy;
-
-    if (!from.len)
-        return 0;
-    copy = str_dup(from);
-    if (!copy)
-        return -1;
-    free(*to);
-    *to = copy;
-    return 0;
-}
-
 static enum acme_verdict keep_challenge(struct acme_authorization *a,
                                         const struct acme_authorization_message *m, struct error *e)
 {
     bool is_answered =
         m->challenge_status != ACME_STATUS_PENDING && m->challenge_status != ACME_STATUS_UNKNOWN;
 
-    if (replace(&a->token, m->token) || replace(&a->challenge_url, m->challenge_url)) {
+    if (str_keep(&a->token, m->token) || str_keep(&a->challenge_url, m->challenge_url)) {
         error_memory(e);
         return ACME_VERDICT_FAILED;
     }

@@ -41,12 +41,6 @@ struct acme_client {
 
 /* ---- making ---- */
 
-static int copy(char **to, struct str from)
-{
-    *to = from.len ? str_dup(from) : NULL;
-    return from.len && !*to ? -1 : 0;
-}
-
 static int copy_options(struct acme_client *s, const struct acme_client_options *o)
 {
     struct acme_account *a = &s->account;
@@ -57,10 +51,11 @@ static int copy_options(struct acme_client *s, const struct acme_client_options 
     a->state = o->account_url.len ? ACME_ACCOUNT_READY
                : o->key_is_new    ? ACME_ACCOUNT_CREATE
                                   : ACME_ACCOUNT_FIND;
-    if (copy(&s->directory_url, o->directory_url) || copy(&a->url, o->account_url) ||
-        copy(&a->email, o->email))
+    if (str_keep(&s->directory_url, o->directory_url) || str_keep(&a->url, o->account_url) ||
+        str_keep(&a->email, o->email))
         return -1;
-    return copy(&a->eab_kid, o->eab_kid) || copy(&a->eab_hmac_key, o->eab_hmac_key) ? -1 : 0;
+    return str_keep(&a->eab_kid, o->eab_kid) || str_keep(&a->eab_hmac_key, o->eab_hmac_key) ? -1
+                                                                                            : 0;
 }
 
 static int check_options(const struct acme_client_options *o, struct error *e)

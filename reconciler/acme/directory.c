@@ -5,19 +5,13 @@
 #include "reconciler/acme/message.h"
 #include "reconciler/acme/problem.h"
 
-static int copy(char **to, struct str from)
-{
-    *to = from.ptr ? str_dup(from) : NULL;
-    return from.ptr && !*to ? -1 : 0;
-}
-
 static int copy_all(struct acme_directory *d, const struct acme_directory_message *m)
 {
     d->external_account_required = m->external_account_required;
-    if (copy(&d->new_nonce, m->new_nonce) || copy(&d->new_account, m->new_account) ||
-        copy(&d->new_order, m->new_order))
+    if (str_keep(&d->new_nonce, m->new_nonce) || str_keep(&d->new_account, m->new_account) ||
+        str_keep(&d->new_order, m->new_order))
         return -1;
-    return copy(&d->terms_of_service, m->terms_of_service);
+    return str_keep(&d->terms_of_service, m->terms_of_service);
 }
 
 int acme_directory_read(struct acme_directory *d, const struct http_reply *reply, int64_t now_ms,

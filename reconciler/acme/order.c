@@ -11,20 +11,14 @@
 
 /* ---- making ---- */
 
-static int copy(char **to, struct str from)
-{
-    *to = from.len ? str_dup(from) : NULL;
-    return from.len && !*to ? -1 : 0;
-}
-
 static int copy_options(struct acme_order *o, const struct acme_order_options *options)
 {
     o->session = options->session;
     o->is_demanded = options->is_demanded;
     o->key_type = options->key_type;
     o->key = BUF_SECRET(KEY_PACKED_MAX);
-    if (copy(&o->name, options->name) || copy(&o->preferred_chain, options->preferred_chain) ||
-        buf_str(&o->key, options->key))
+    if (str_keep(&o->name, options->name) ||
+        str_keep(&o->preferred_chain, options->preferred_chain) || buf_str(&o->key, options->key))
         return -1;
     /* A stored URL that nobody should ask is as good as none. */
     if (!acme_url_is_usable(options->resume)) {
@@ -33,7 +27,7 @@ static int copy_options(struct acme_order *o, const struct acme_order_options *o
     }
     o->state = ACME_ORDER_LOOK;
     o->is_resumed = true;
-    return copy(&o->object.url, options->resume);
+    return str_keep(&o->object.url, options->resume);
 }
 
 struct acme_order *acme_order_new(const struct acme_order_options *options, struct error *e)

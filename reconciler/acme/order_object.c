@@ -4,20 +4,6 @@
 
 #include "reconciler/acme/problem.h"
 
-static int replace(char **to, struct str from)
-{
-    char *copy;
-
-    if (!from.ptr)
-        return 0;
-    copy = str_dup(from);
-    if (!copy)
-        return -1;
-    free(*to);
-    *to = copy;
-    return 0;
-}
-
 static bool has_authorization(const struct acme_order_object *o, struct str url)
 {
     for (size_t i = 0; i < o->authorization_count; i++)
@@ -68,8 +54,8 @@ int acme_order_object_read(struct acme_order_object *o, const struct http_reply 
     if (acme_problem_is_set(&found.problem))
         acme_problem_of_object(&found.problem, ERROR_CHALLENGE, &o->error);
     result = 1;
-    if (replace(&o->finalize_url, found.finalize) ||
-        replace(&o->certificate_url, found.certificate) || keep_authorizations(o, &found))
+    if (str_keep(&o->finalize_url, found.finalize) ||
+        str_keep(&o->certificate_url, found.certificate) || keep_authorizations(o, &found))
         result = error_memory(e);
     mark_proven(o);
 out:

@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "ip.h"
 #include "str.h"
 
 static void set_ipv4(struct address_block *b, const void *address)
@@ -58,15 +59,11 @@ static bool have_same_bits(const unsigned char *a, const unsigned char *b, size_
 bool address_block_meets(const struct address_block *b, const char *text)
 {
     struct str width, address = str_cut(str_from(text), '/', &width);
-    char plain[INET6_ADDRSTRLEN];
-    unsigned char bytes[sizeof(struct in6_addr)];
+    unsigned char bytes[IP_BYTES_MAX];
     uint64_t bits = b->family == AF_INET ? 32 : 128, most = b->family == AF_INET ? 32 : 64;
 
-    if (!b->family || !address.len || address.len >= sizeof(plain))
-        return false;
-    memcpy(plain, address.ptr, address.len);
-    plain[address.len] = '\0';
-    if (inet_pton(b->family, plain, bytes) != 1 || (width.ptr && !str_to_u64(width, &bits)))
+    if (!b->family || ip_parse(address, bytes) != b->family ||
+        (width.ptr && !str_to_u64(width, &bits)))
         return false;
     return have_same_bits(b->bytes, bytes, bits < most ? bits : most);
 }

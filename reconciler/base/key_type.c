@@ -1,24 +1,21 @@
 #include "key_type.h"
 
+static const struct {
+    const char *name;
+    size_t rsa_bits;
+} rows[] = {
+    [KEY_NONE] = {"none", 0},
+    [KEY_P256] = {"ecdsa-p256", 0},
+    [KEY_P384] = {"ecdsa-p384", 0},
+    [KEY_RSA_2048] = {"rsa-2048", 2048},
+    [KEY_RSA_3072] = {"rsa-3072", 3072},
+    [KEY_RSA_4096] = {"rsa-4096", 4096},
+    [KEY_OTHER] = {"other", 0},
+};
+
 const char *key_type_name(enum key_type type)
 {
-    switch (type) {
-    case KEY_P256:
-        return "ecdsa-p256";
-    case KEY_P384:
-        return "ecdsa-p384";
-    case KEY_RSA_2048:
-        return "rsa-2048";
-    case KEY_RSA_3072:
-        return "rsa-3072";
-    case KEY_RSA_4096:
-        return "rsa-4096";
-    case KEY_OTHER:
-        return "other";
-    case KEY_NONE:
-        break;
-    }
-    return "none";
+    return rows[type].name;
 }
 
 enum key_type key_type_from(struct str name)
@@ -27,4 +24,12 @@ enum key_type key_type_from(struct str name)
         if (str_equal_cstr(name, key_type_name((enum key_type)type)))
             return (enum key_type)type;
     return KEY_NONE;
+}
+
+enum key_type key_type_of_rsa(size_t bits)
+{
+    for (int type = KEY_RSA_2048; type <= KEY_RSA_4096; type++)
+        if (rows[type].rsa_bits == bits)
+            return (enum key_type)type;
+    return KEY_OTHER;
 }

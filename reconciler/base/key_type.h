@@ -18,5 +18,7 @@ enum key_type {
 const char *key_type_name(enum key_type type);
 /* The reverse; KEY_NONE for any other word. */
 enum key_type key_type_from(struct str name);
+/* Of RSA with so many bits. */
+enum key_type key_type_of_rsa(size_t bits);
 
 #endif

@@ -80,6 +80,17 @@ char *str_dup(struct str s)
     return copy;
 }
 
+int str_keep(char **to, struct str s)
+{
+    char *copy = s.len ? str_dup(s) : NULL;
+
+    if (!copy)
+        return s.len ? -1 : 0;
+    free(*to);
+    *to = copy;
+    return 0;
+}
+
 uint64_t str_hash(struct str s, uint64_t seed)
 {
     uint64_t h = seed ^ (s.len * 0x9e3779b97f4a7c15u);

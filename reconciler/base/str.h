@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "attr.h"
+
 /*
  * A view of bytes that somebody else owns. Not NUL-terminated, may hold NUL.
  * `ptr` NULL means "no string", which differs from the empty one.
@@ -85,6 +87,8 @@ struct str str_cut(struct str s, char sep, struct str *rest);
 bool str_to_u64(struct str s, uint64_t *out);
 /* A malloc'd NUL-terminated copy; NULL when memory is out. Caller frees. */
 char *str_dup(struct str s);
+/* Puts a copy into *to, whose text is freed; an empty one changes nothing. -1: memory, *to stays. */
+int str_keep(char **to, struct str s) MUST_CHECK;
 /* 64-bit hash, keyed: not for anything that leaves the process. */
 uint64_t str_hash(struct str s, uint64_t seed);
 

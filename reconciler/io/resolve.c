@@ -1,7 +1,6 @@
 #include "reconciler/io/resolve.h"
 
 #include <ares.h>
-#include <arpa/inet.h>
 #include <event2/event.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -9,6 +8,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "reconciler/base/ip.h"
 #include "reconciler/base/clock.h"
 #include "reconciler/base/str.h"
 
@@ -210,13 +210,6 @@ static void on_answer(void *arg, int status, int timeouts, struct ares_addrinfo 
     free(q);
 }
 
-static bool is_literal(const char *host)
-{
-    unsigned char room[16];
-
-    return inet_pton(AF_INET, host, room) == 1 || inet_pton(AF_INET6, host, room) == 1;
-}
-
 static const char *find_remembered(const struct resolver *r, const char *host)
 {
     int64_t now = clock_steady_ms();
@@ -234,10 +227,11 @@ void resolver_find(struct resolver *r, const char *host,
     const struct ares_addrinfo_hints hints = {
         .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = ARES_AI_ENVHOSTS};
     const char *known = find_remembered(r, host);
+    unsigned char bytes[IP_BYTES_MAX];
     struct question *q;
     struct error e;
 
-    if (is_literal(host))
+    if (ip_parse(str_from(host), bytes))
         known = host;
     else if (strcmp(host, "localhost") == 0 || str_ends(str_from(host), STR(".localhost")))
         known = "127.0.0.1,[::1]";

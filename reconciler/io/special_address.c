@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "reconciler/base/ip.h"
 #include "reconciler/base/attr.h"
 #include "reconciler/base/str.h"
 
@@ -63,11 +64,12 @@ static bool is_special(int family, const unsigned char *address, const struct bl
 
 bool special_address_is(const char *address)
 {
-    unsigned char bytes[16];
+    unsigned char bytes[IP_BYTES_MAX];
+    int family = ip_parse(str_from(address), bytes);
 
-    if (inet_pton(AF_INET, address, bytes) == 1)
+    if (family == AF_INET)
         return is_special(AF_INET, bytes, blocks4, ARRAY_LENGTH(blocks4));
-    if (inet_pton(AF_INET6, address, bytes) != 1)
+    if (!family)
         return false;
     for (size_t i = 0; i < ARRAY_LENGTH(holders); i++)
         if (is_within(AF_INET6, bytes, holders[i].prefix, holders[i].bits))

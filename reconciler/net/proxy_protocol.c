@@ -1,16 +1,17 @@
 #include "proxy_protocol.h"
 
-#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdint.h>
 #include <string.h>
+
+#include "reconciler/base/ip.h"
 
 #define V2_HEAD 16
 #define V2_SIGNATURE STR("\r\n\r\n\0\r\nQUIT\n")
 
 enum { V2_LOCAL = 0x20, V2_PROXY = 0x21, V2_TCP4 = 0x11, V2_TCP6 = 0x21 };
 
-static void set_ipv4(struct sockaddr_storage *peer, const char *address, const char *port)
+static void set_ipv4(struct sockaddr_storage *peer, const void *address, const char *port)
 {
     struct sockaddr_in in = {.sin_family = AF_INET};
 
@@ -20,7 +21,7 @@ static void set_ipv4(struct sockaddr_storage *peer, const char *address, const c
     memcpy(peer, &in, sizeof(in));
 }
 
-static void set_ipv6(struct sockaddr_storage *peer, const char *address, const char *port)
+static void set_ipv6(struct sockaddr_storage *peer, const void *address, const char *port)
 {
     struct sockaddr_in6 in = {.sin6_family = AF_INET6};
 
@@ -70,19 +71,15 @@ static int parse_v1_line(struct str line, struct sockaddr_storage *peer)
 {
     struct str family = str_cut(line, ' ', &line), client = str_cut(line, ' ', &line);
     struct str server = str_cut(line, ' ', &line), port = str_cut(line, ' ', &line);
-    char text[INET6_ADDRSTRLEN], bytes[sizeof(struct in6_addr)];
+    unsigned char bytes[IP_BYTES_MAX];
     uint16_t client_port, server_port;
     bool is_ipv6 = str_equal(family, STR("TCP6"));
 
     if (str_equal(family, STR("UNKNOWN")))
         return 0;
     if ((!is_ipv6 && !str_equal(family, STR("TCP4"))) || !server.len ||
-        client.len >= sizeof(text) || parse_port(port, &client_port) ||
-        parse_port(line, &server_port))
-        return -1;
-    memcpy(text, client.ptr, client.len);
-    text[client.len] = '\0';
-    if (inet_pton(is_ipv6 ? AF_INET6 : AF_INET, text, bytes) != 1)
+        ip_parse(client, bytes) != (is_ipv6 ? AF_INET6 : AF_INET) ||
+        parse_port(port, &client_port) || parse_port(line, &server_port))
         return -1;
     (is_ipv6 ? set_ipv6 : set_ipv4)(peer, bytes, (const char *)&client_port);
     return 0;

@@ -1,7 +1,7 @@
 #include "reconciler/pki/certificate.h"
 
-#include <arpa/inet.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "reconciler/pki/credential.h"
 #include "reconciler/pki/der.h"
@@ -281,19 +281,13 @@ bool certificate_next_name(struct str *rest, enum certificate_name *kind, struct
     return false;
 }
 
-bool certificate_parse_ip(struct str name, struct str *bytes, unsigned char room[16])
+bool certificate_parse_ip(struct str name, struct str *bytes, unsigned char room[IP_BYTES_MAX])
 {
-    char text[INET6_ADDRSTRLEN];
-    bool is_v6 = str_find(name, ':', 0) < name.len;
+    int family = ip_parse(name, room);
 
-    if (!name.len || name.len >= sizeof(text) || memchr(name.ptr, 0, name.len))
-        return false;
-    memcpy(text, name.ptr, name.len);
-    text[name.len] = '\0';
-    if (inet_pton(is_v6 ? AF_INET6 : AF_INET, text, room) != 1)
-        return false;
-    *bytes = (struct str){(const char *)room, is_v6 ? 16 : 4};
-    return true;
+    if (family)
+        *bytes = (struct str){(const char *)room, family == AF_INET6 ? 16 : 4};
+    return family != 0;
 }
 
 /* RFC 6125 §6.4.3, the strict form: `*` is a whole leftmost label and stands for exactly one. */

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "reconciler/base/ip.h"
 #include "reconciler/base/attr.h"
 #include "reconciler/base/error.h"
 #include "reconciler/base/key_type.h"
@@ -50,7 +51,7 @@ enum certificate_name { CERTIFICATE_DNS, CERTIFICATE_IP };
  */
 bool certificate_next_name(struct str *rest, enum certificate_name *kind, struct str *name);
 /* A textual IPv4 or IPv6 address as 4 or 16 bytes in `room`; false for a host name. */
-bool certificate_parse_ip(struct str name, struct str *bytes, unsigned char room[16]);
+bool certificate_parse_ip(struct str name, struct str *bytes, unsigned char room[IP_BYTES_MAX]);
 /*
  * Does the subjectAltName cover this host name (any case) or IP literal? A leftmost `*` label
  * covers exactly one label (RFC 6125 §6.4.3). The common name does not count. A name that is itself

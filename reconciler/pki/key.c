@@ -82,18 +82,8 @@ enum key_type key_type_of(const EVP_PKEY *key)
 {
     char group[64];
 
-    if (EVP_PKEY_is_a(key, "RSA")) {
-        switch (EVP_PKEY_get_bits(key)) {
-        case 2048:
-            return KEY_RSA_2048;
-        case 3072:
-            return KEY_RSA_3072;
-        case 4096:
-            return KEY_RSA_4096;
-        default:
-            return KEY_OTHER;
-        }
-    }
+    if (EVP_PKEY_is_a(key, "RSA"))
+        return key_type_of_rsa((size_t)EVP_PKEY_get_bits(key));
     if (EVP_PKEY_is_a(key, "EC") && EVP_PKEY_get_group_name(key, group, sizeof(group), NULL) == 1) {
         int nid = OBJ_sn2nid(group);
         return nid == NID_X9_62_prime256v1 ? KEY_P256 : nid == NID_secp384r1 ? KEY_P384 : KEY_OTHER;

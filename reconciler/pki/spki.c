@@ -56,16 +56,7 @@ enum key_type spki_rsa_type(struct str modulus)
     for (unsigned top = modulus.len ? (unsigned char)modulus.ptr[0] : 0; bits && top < 0x80;
          top <<= 1)
         bits--;
-    switch (bits) {
-    case 2048:
-        return KEY_RSA_2048;
-    case 3072:
-        return KEY_RSA_3072;
-    case 4096:
-        return KEY_RSA_4096;
-    default:
-        return KEY_OTHER;
-    }
+    return key_type_of_rsa(bits);
 }
 
 bool spki_rsa(struct str public_key, struct str *modulus, struct str *exponent)

@@ -1,12 +1,12 @@
 #include "listen.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "reconciler/base/attr.h"
 #include "reconciler/base/hostname.h"
+#include "reconciler/base/ip.h"
 
 #define KEEPALIVE_SECONDS_MAX 32767 /* Linux' limit for TCP_KEEPIDLE and TCP_KEEPINTVL */
 #define KEEPALIVE_COUNT_MAX 127     /* and for TCP_KEEPCNT */
@@ -130,20 +130,19 @@ static bool is_host_name(struct str s)
 static int parse_host(struct str host, bool in_brackets, struct str whole,
                       struct settings_listen *l, struct error *e)
 {
-    unsigned char address[sizeof(struct in6_addr)];
+    unsigned char address[IP_BYTES_MAX];
 
     if (host.len >= sizeof(l->address))
         return refuse(e, whole, "has an address that is too long");
     memcpy(l->address, host.ptr, host.len);
     l->address[host.len] = '\0';
     if (in_brackets)
-        return inet_pton(AF_INET6, l->address, address) == 1
+        return ip_parse(host, address) == AF_INET6
                    ? 0
                    : refuse(e, whole, "has no IPv6 address between its brackets");
     if (memchr(host.ptr, ':', host.len))
         return refuse(e, whole, "must have its IPv6 address in brackets, as in [::]:8000");
-    if (!is_host_name(host) ||
-        (hostname_is_numeric(host) && inet_pton(AF_INET, l->address, address) != 1))
+    if (!is_host_name(host) || (hostname_is_numeric(host) && ip_parse(host, address) != AF_INET))
         return refuse(e, whole, "does not begin with an IP address or a host name");
     return 0;
 }

@@ -1,11 +1,11 @@
 #include "rule.h"
 
-#include <arpa/inet.h>
 #include <limits.h>
-#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "reconciler/base/attr.h"
+#include "reconciler/base/ip.h"
 
 #define SHOWN_MAX 100 /* bytes of a refused value that are shown */
 #define NAME_MAX_BYTES 64
@@ -49,25 +49,11 @@ int rule_url(struct str value, struct error *e)
     return 0;
 }
 
-/* The address family of a numeric address; 0 where it is none. */
-static int family_of(struct str value)
-{
-    unsigned char address[sizeof(struct in6_addr)];
-    char text[INET6_ADDRSTRLEN];
-
-    if (!value.len || value.len >= sizeof(text))
-        return 0;
-    memcpy(text, value.ptr, value.len);
-    text[value.len] = '\0';
-    if (inet_pton(AF_INET, text, address) == 1)
-        return AF_INET;
-    return inet_pton(AF_INET6, text, address) == 1 ? AF_INET6 : 0;
-}
-
 int rule_trusted_ip(struct str value, struct error *e)
 {
     struct str bits, address = str_cut(value, '/', &bits);
-    int family = family_of(address);
+    unsigned char bytes[IP_BYTES_MAX];
+    int family = ip_parse(address, bytes);
     uint64_t n = 0;
 
     if (str_equal_cstr(value, "unix:"))
@@ -80,6 +66,7 @@ int rule_trusted_ip(struct str value, struct error *e)
 int rule_name_server(struct str value, struct error *e)
 {
     struct str address = value, port = STR_NONE;
+    unsigned char bytes[IP_BYTES_MAX];
     uint64_t n = 0;
 
     if (str_starts(value, STR("["))) {
@@ -87,10 +74,10 @@ int rule_name_server(struct str value, struct error *e)
         if (!port.ptr || (port.len && port.ptr[0] != ':'))
             return rule_refuse(value, "is not of the form [address]:port", e);
         port = port.len ? str_slice(port, 1, port.len) : STR_NONE;
-    } else if (family_of(value) != AF_INET6) {
+    } else if (ip_parse(value, bytes) != AF_INET6) {
         address = str_cut(value, ':', &port);
     }
-    if (!family_of(address) || (port.ptr && (!str_to_u64(port, &n) || !n || n > UINT16_MAX)))
+    if (!ip_parse(address, bytes) || (port.ptr && (!str_to_u64(port, &n) || !n || n > UINT16_MAX)))
         return rule_refuse(value, "is not an IP address with or without a port", e);
     return 0;
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "reconciler/base/buf.h"
+#include "reconciler/base/ip.h"
 #include "reconciler/supervisor/port_owner.h"
 
 #define LISTENERS_FREE_PORTS 1024 /* and above: for everybody (ip(7)) */
@@ -127,10 +128,9 @@ static int open_socket(struct settings_listen *l, bool is_shared, struct error *
 
 static bool is_numeric(const struct settings_listen *l)
 {
-    union address a;
+    unsigned char bytes[IP_BYTES_MAX];
 
-    return inet_pton(AF_INET, l->address, &a.v4.sin_addr) == 1 ||
-           inet_pton(AF_INET6, l->address, &a.v6.sin6_addr) == 1;
+    return ip_parse(str_from(l->address), bytes) != 0;
 }
 
 static int append(struct settings_listens *list, const struct settings_listen *l, struct error *e)
