@@ -58,7 +58,7 @@ class Floors(harness.Case):
         self.write("tests/floors/table.py", 'INCLUDES["base"] = ["acme"]\n', "a")
         self.write("reconciler/acme/order.h", '#include "reconciler/base/a.h"\n')
         code, lines = self.run_check()
-        self.assertEqual(len(lines) == 1, code)  # told alone: no breach yet
+        self.assertEqual((1, 1), (code, len(lines)))
         line = lines[0]
         self.assertIn("a circle: acme -> base -> acme (", line)
         self.assertIn("reconciler/acme/order.h:1 includes reconciler/base/a.h; nobody does)", line)
@@ -67,7 +67,7 @@ class Floors(harness.Case):
         """A room that may have no more than one header of another."""
         self.write("tests/floors/table.py", 'INCLUDES["pki"] = ["reconciler/acme/order.h"]\n', "a")
         code, lines = self.run_check()
-        self.assertEqual(len(lines) == 1, code)
+        self.assertEqual((1, 1), (code, len(lines)))
         self.assertIn("a circle: acme -> pki -> acme", lines[0])
 
     def test_a_room_too_large(self):
