@@ -1,5 +1,4 @@
-#ifndef SPEC_ADDRESS_H
-#define SPEC_ADDRESS_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -30,5 +29,3 @@ enum address_fault address_parse(struct str text, struct address *address);
 const char *address_fault_text(enum address_fault fault, enum address_type type);
 
 bool address_is_ip_or_cidr(struct str text); /* 10.0.0.0/8 too */
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SPEC_CATALOG_H
-#define SPEC_CATALOG_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -111,5 +110,3 @@ uint8_t catalog_kind_of(const struct catalog *c, uint32_t name);
 void catalog_problem(struct catalog *c, struct catalog_ref ref, enum problem_severity severity,
                      struct place place, const char *field, const char *format, ...)
     PRINTF_LIKE(6, 7);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SPEC_CHECK_H
-#define SPEC_CHECK_H
+#pragma once
 
 #include "reconciler/base/buf.h"
 #include "reconciler/base/str.h"
@@ -23,5 +22,3 @@ void check_method(struct str value, struct buf *why);
 void check_header_name(struct str value, struct buf *why);
 void check_cookie_name(struct str value, struct buf *why);
 void check_url(struct str value, struct buf *why); /* has scheme and host */
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SPEC_DECK_H
-#define SPEC_DECK_H
+#pragma once
 
 #include "spec/origin.h"
 #include "spec/reference.h"
@@ -16,5 +15,3 @@
 int deck_expand(const struct reference_table *t, struct str text, struct arena *arena,
                 size_t max_bytes, struct str *out, struct origin *origin,
                 struct error *e) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SPEC_DESCRIBE_H
-#define SPEC_DESCRIBE_H
+#pragma once
 
 #include "reconciler/base/buf.h"
 #include "reconciler/base/json_out.h"
@@ -16,5 +15,3 @@
 void describe_json_schema(struct json_out *out);
 /* The configuration reference: acme first, then every entity, a table each. */
 void describe_markdown(struct buf *out);
-
-#endif

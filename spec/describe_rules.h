@@ -1,5 +1,4 @@
-#ifndef SPEC_DESCRIBE_RULES_H
-#define SPEC_DESCRIBE_RULES_H
+#pragma once
 
 #include "reconciler/base/json_out.h"
 #include "spec/schema.h"
@@ -12,5 +11,3 @@
 const char *describe_rules_pattern(const struct schema_field *f);
 /* Members of an allOf; true if there are any. `out` NULL: only asks. */
 bool describe_rules_print(struct json_out *out, const struct schema_record *record);
-
-#endif

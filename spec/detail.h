@@ -1,5 +1,4 @@
-#ifndef SPEC_DETAIL_H
-#define SPEC_DETAIL_H
+#pragma once
 
 #include "spec/catalog.h"
 #include "spec/names.h"
@@ -19,5 +18,3 @@ struct spec_detail {
     struct mask_values outside; /* what decK's variables gave */
     struct catalog catalog;
 };
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SPEC_DIALECT_H
-#define SPEC_DIALECT_H
+#pragma once
 
 #include "spec/catalog.h"
 
@@ -15,5 +14,3 @@
  */
 int dialect_translate(const struct schema_context *s, struct catalog_source *sources, size_t count,
                       struct problems *problems, struct error *e) MUST_CHECK;
-
-#endif

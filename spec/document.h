@@ -1,5 +1,4 @@
-#ifndef SPEC_DOCUMENT_H
-#define SPEC_DOCUMENT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -118,5 +117,3 @@ static inline const struct document_key *document_keys(const struct document_nod
 void document_place_of_offset(struct str bytes, size_t offset, uint32_t *line, uint32_t *column);
 /* The value under the name, or NULL. */
 const struct document_node *document_get(const struct document_node *map, uint32_t name);
-
-#endif

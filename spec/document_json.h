@@ -1,5 +1,4 @@
-#ifndef SPEC_DOCUMENT_JSON_H
-#define SPEC_DOCUMENT_JSON_H
+#pragma once
 
 #include "reconciler/base/buf.h"
 #include "spec/document.h"
@@ -8,5 +7,3 @@
 /* Appends the value as compact JSON, keys in the order of the file; what is no number in JSON is
  * null. */
 void document_json_print(struct buf *out, const struct document_node *n, const struct names *names);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SPEC_FAULT_H
-#define SPEC_FAULT_H
+#pragma once
 
 #include <stdarg.h>
 
@@ -35,5 +34,3 @@ void fault_explain_values(struct schema_context *c, const struct schema_view *v)
 /* A fault of the whole entity, or of the whole part of it that `at` names. */
 void fault_add_entity(struct schema_context *c, const struct schema_frame *at, struct place place,
                       const char *format, ...) PRINTF_LIKE(4, 5);
-
-#endif

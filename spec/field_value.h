@@ -1,5 +1,4 @@
-#ifndef SPEC_FIELD_VALUE_H
-#define SPEC_FIELD_VALUE_H
+#pragma once
 
 #include "spec/schema.h"
 
@@ -14,5 +13,3 @@ bool field_value_take(struct schema_context *c, const struct schema_field *f,
 
 /* Drops what a set says twice, keeping the first ones in their order; the number that is left. */
 size_t field_value_drop_repeats(struct text *items, size_t count);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SPEC_FLATTEN_H
-#define SPEC_FLATTEN_H
+#pragma once
 
 #include "reconciler/base/error.h"
 #include "reconciler/base/json_out.h"
@@ -15,5 +14,3 @@ int flatten_print(struct spec_detail *detail, struct json_out *out, struct error
 /* The same for eyes and logs, with MASK (mask.h) for secrets and what the environment gave. */
 int flatten_print_masked(struct spec_detail *detail, struct json_out *out,
                          struct error *e) MUST_CHECK;
-
-#endif

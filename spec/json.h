@@ -1,5 +1,4 @@
-#ifndef SPEC_JSON_H
-#define SPEC_JSON_H
+#pragma once
 
 #include "spec/document.h"
 
@@ -10,5 +9,3 @@
  */
 int json_parse(const struct document_options *options, struct str bytes, struct document_node *root,
                struct error *e) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SPEC_KONG_ERROR_H
-#define SPEC_KONG_ERROR_H
+#pragma once
 
 #include "reconciler/base/json_out.h"
 #include "spec/problem.h"
@@ -18,5 +17,3 @@ void kong_error_print_masked(const struct spec_detail *detail, const struct prob
                              struct json_out *out);
 /* The object `fields`: what belongs to no entity, by its key; "error" is the document itself. */
 void kong_error_print_fields(const struct problems *problems, struct json_out *out);
-
-#endif

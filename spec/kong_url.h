@@ -1,5 +1,4 @@
-#ifndef SPEC_KONG_URL_H
-#define SPEC_KONG_URL_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -12,5 +11,3 @@ struct kong_url {
 
 /* False for the empty text only. */
 bool kong_url_parse(struct str text, struct kong_url *url);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SPEC_LINK_H
-#define SPEC_LINK_H
+#pragma once
 
 #include "spec/lookup.h"
 
@@ -9,5 +8,3 @@
  * `has_errors`: something else is wrong already, which changes some of Kong's words.
  */
 void link_all(struct lookup *l, bool has_errors);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SPEC_LINT_H
-#define SPEC_LINT_H
+#pragma once
 
 #include "reconciler/base/error.h"
 #include "spec/catalog.h"
@@ -9,5 +8,3 @@
  * nobody enforces. Needs no clock and no certificate. -1 when memory is out.
  */
 int lint_all(struct catalog *c, struct error *e) MUST_CHECK;
-
-#endif

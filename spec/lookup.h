@@ -1,5 +1,4 @@
-#ifndef SPEC_LOOKUP_H
-#define SPEC_LOOKUP_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -40,5 +39,3 @@ struct lookup_slot *lookup_id(const struct lookup *l, uint8_t kind, struct str i
  * is made when it is first needed. False: there is none.
  */
 bool lookup_find(struct lookup *l, uint8_t kind, struct str text, struct catalog_ref *found);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SPEC_MASK_H
-#define SPEC_MASK_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -32,5 +31,3 @@ void mask_text(const struct mask_values *values, struct str text, struct buf *ou
 /* The node as JSON, with MASK for what may be a secret; `name` is what it stands under. */
 void mask_print(const struct spec_detail *d, struct str name, const struct document_node *n,
                 struct buf *out);
-
-#endif

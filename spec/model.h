@@ -1,5 +1,4 @@
-#ifndef SPEC_MODEL_H
-#define SPEC_MODEL_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -260,5 +259,3 @@ struct model {
 
     size_t entity_count; /* of all kinds */
 };
-
-#endif

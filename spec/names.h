@@ -1,5 +1,4 @@
-#ifndef SPEC_NAMES_H
-#define SPEC_NAMES_H
+#pragma once
 
 #include <stdint.h>
 
@@ -32,5 +31,3 @@ uint32_t names_put(struct names *n, struct str name) MUST_CHECK;
 /* The number of `name`, or NAMES_NONE if it was never seen. */
 uint32_t names_find(const struct names *n, struct str name);
 struct str names_text(const struct names *n, uint32_t number);
-
-#endif

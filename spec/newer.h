@@ -1,5 +1,4 @@
-#ifndef SPEC_NEWER_H
-#define SPEC_NEWER_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -16,5 +15,3 @@ const char *newer_field(const char *record, struct str field);
 const char *newer_value(const char *record, struct str field, struct str value);
 /* Is it decK's own? */
 bool newer_is_deck(const char *record, struct str field);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SPEC_ORIGIN_H
-#define SPEC_ORIGIN_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -26,5 +25,3 @@ struct origin vec(struct origin_piece);
 void origin_find(const struct origin *o, uint32_t *line, uint32_t *column);
 /* Does the place lie inside of a replacement? */
 bool origin_is_inside(const struct origin *o, uint32_t line, uint32_t column);
-
-#endif

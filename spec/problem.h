@@ -1,5 +1,4 @@
-#ifndef SPEC_PROBLEM_H
-#define SPEC_PROBLEM_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -88,5 +87,3 @@ void problems_print_text(const struct problems *p, struct buf *out);
 /* An array of {"severity","file","line","column","path","message"}; line and column null without
  * place. */
 void problems_print_json(const struct problems *p, struct json_out *out);
-
-#endif

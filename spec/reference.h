@@ -1,5 +1,4 @@
-#ifndef SPEC_REFERENCE_H
-#define SPEC_REFERENCE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -33,5 +32,3 @@ struct reference_table {
 
 /* The value, in the table's arena, or ptr NULL if there is none (an empty one is none). */
 struct str reference_resolve(const struct reference_table *t, struct str reference);
-
-#endif

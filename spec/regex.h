@@ -1,5 +1,4 @@
-#ifndef SPEC_REGEX_H
-#define SPEC_REGEX_H
+#pragma once
 
 #include "reconciler/base/buf.h"
 #include "reconciler/base/str.h"
@@ -17,5 +16,3 @@ const char *regex_foreign_construct(struct str pattern);
 
 /* The index behind the character class that opens at i; past the end if it does not close. */
 size_t regex_skip_class(struct str pattern, size_t i);
-
-#endif

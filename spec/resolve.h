@@ -1,5 +1,4 @@
-#ifndef SPEC_RESOLVE_H
-#define SPEC_RESOLVE_H
+#pragma once
 
 #include "reconciler/base/error.h"
 #include "reconciler/base/str.h"
@@ -38,5 +37,3 @@ const char *resolve_id_of(const struct catalog *c, struct catalog_ref ref);
  * `has_errors`: something else is wrong already, which changes some of Kong's words.
  */
 int resolve_all(struct catalog *c, bool has_errors, struct error *e) MUST_CHECK;
-
-#endif

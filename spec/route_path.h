@@ -1,5 +1,4 @@
-#ifndef SPEC_ROUTE_PATH_H
-#define SPEC_ROUTE_PATH_H
+#pragma once
 
 #include "reconciler/base/arena.h"
 #include "reconciler/base/buf.h"
@@ -20,5 +19,3 @@ struct str route_path_migrate(struct arena *arena, struct str path);
 
 /* routes.paths: "/..." prefix in normal form, or "~/..." regex. A schema_check. */
 void route_path_check(struct str value, struct buf *why);
-
-#endif

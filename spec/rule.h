@@ -1,5 +1,4 @@
-#ifndef SPEC_RULE_H
-#define SPEC_RULE_H
+#pragma once
 
 #include "spec/schema.h"
 
@@ -7,5 +6,3 @@
 
 /* All rules of the view's record; fields have been checked before. */
 void rule_check(struct schema_context *c, struct schema_view *v, const struct schema_frame *at);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SPEC_SCALAR_H
-#define SPEC_SCALAR_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -16,5 +15,3 @@ bool scalar_resolve(struct str text, struct document_node *node);
 /* The same for a value with a tag, "tag:yaml.org,2002:int" ...: -1 if the text is not of that type;
  * 1 if the tag is none that has rules. */
 int scalar_resolve_tagged(const char *tag, struct str text, struct document_node *node);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SPEC_SCHEMA_H
-#define SPEC_SCHEMA_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -270,5 +269,3 @@ bool schema_is_empty(const struct document_node *n); /* null, "", [] or {} */
 bool schema_is_reference(struct str s);
 
 extern const struct document_node schema_null;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SPEC_SPEC_H
-#define SPEC_SPEC_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -99,5 +98,3 @@ int spec_load_detail(const struct spec_source *sources, size_t count,
                      const struct spec_options *options, struct arena *arena, struct model **model,
                      struct problems *problems, struct spec_detail *detail,
                      struct error *e) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SPEC_TREE_H
-#define SPEC_TREE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -82,5 +81,3 @@ int tree_string(struct tree *t, struct str text, struct document_node *node) MUS
 /* Refuses the document: adds the problem at the place and sets t->error. Returns -1. */
 int tree_refuse(struct tree *t, enum error_kind kind, uint32_t line, uint32_t column,
                 const char *format, ...) PRINTF_LIKE(5, 6);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef ACME_ACCOUNT_H
-#define ACME_ACCOUNT_H
+#pragma once
 
 #include <openssl/types.h>
 #include <stdbool.h>
@@ -39,5 +38,3 @@ int acme_account_payload(const struct acme_account *a, const struct acme_directo
 int acme_account_reply(struct acme_account *a, const struct acme_directory *d,
                        const struct http_reply *reply, int64_t now_ms, struct error *e) MUST_CHECK;
 void acme_account_fini(struct acme_account *a); /* wipes the HMAC key */
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef ACME_AUTHORIZATION_H
-#define ACME_AUTHORIZATION_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -35,5 +34,3 @@ void acme_authorization_fini(struct acme_authorization *a);
  */
 enum acme_verdict acme_authorization_read(struct acme_authorization *a,
                                           const struct http_reply *reply, struct error *e);
-
-#endif

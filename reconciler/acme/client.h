@@ -1,5 +1,4 @@
-#ifndef ACME_CLIENT_H
-#define ACME_CLIENT_H
+#pragma once
 
 #include <openssl/types.h>
 #include <stdbool.h>
@@ -70,5 +69,3 @@ bool acme_client_account_is_new(const struct acme_client *s);
 struct str acme_client_directory_url(const struct acme_client *s);
 struct str acme_client_thumbprint(const struct acme_client *s);
 size_t acme_client_nonces(const struct acme_client *s); /* in the pool now */
-
-#endif

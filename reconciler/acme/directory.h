@@ -1,5 +1,4 @@
-#ifndef ACME_DIRECTORY_H
-#define ACME_DIRECTORY_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,5 +20,3 @@ int acme_directory_read(struct acme_directory *d, const struct http_reply *reply
                         struct error *e) MUST_CHECK;
 bool acme_directory_is_read(const struct acme_directory *d);
 void acme_directory_fini(struct acme_directory *d);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef ACME_DOWNLOAD_H
-#define ACME_DOWNLOAD_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -36,5 +35,3 @@ int acme_download_take_if(struct acme_download *d, const struct http_reply *repl
                           struct error *e) MUST_CHECK;
 bool acme_download_ends_under(const struct acme_download *d, struct str issuer);
 void acme_download_fini(struct acme_download *d);
-
-#endif

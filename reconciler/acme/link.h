@@ -1,5 +1,4 @@
-#ifndef ACME_LINK_H
-#define ACME_LINK_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -14,5 +13,3 @@ struct acme_link {
 /* Takes the next link off a header's value; false behind the last. What is no link is passed over.
  */
 bool acme_link_next(struct str *rest, struct acme_link *link);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef ACME_MESSAGE_H
-#define ACME_MESSAGE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -92,5 +91,3 @@ void acme_message_put_account(struct buf *out, const struct acme_account_request
 void acme_message_put_order(struct buf *out, struct str name);
 void acme_message_put_finalize(struct buf *out, struct str csr_der);
 void acme_message_put_deactivation(struct buf *out);
-
-#endif

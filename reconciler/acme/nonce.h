@@ -1,5 +1,4 @@
-#ifndef ACME_NONCE_H
-#define ACME_NONCE_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -31,5 +30,3 @@ int acme_nonce_check(struct str nonce, struct error *e) MUST_CHECK;
 void acme_nonces_put(struct acme_nonces *n, struct str nonce, int64_t now_ms);
 /* The newest one that is not too old, malloc'd; NULL where there is none. */
 char *acme_nonces_take(struct acme_nonces *n, int64_t now_ms);
-
-#endif

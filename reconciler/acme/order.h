@@ -1,5 +1,4 @@
-#ifndef ACME_ORDER_H
-#define ACME_ORDER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -90,5 +89,3 @@ unsigned acme_order_bad_nonces(const struct acme_order *o);
 /* The i-th token that was published and its end; to take it from the workers some time after the
  * order ended. */
 struct str acme_order_token(const struct acme_order *o, size_t i); /* STR_NONE behind the last */
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef ACME_ORDER_INTERNAL_H
-#define ACME_ORDER_INTERNAL_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -129,5 +128,3 @@ void acme_order_garbled(struct acme_order *o, struct error *e);
 /* Deactivates the next pending authorization (RFC 8555 §7.5.2), after a look at it where it may
  * have ended since; FAILED behind the last. */
 void acme_order_clean_up(struct acme_order *o);
-
-#endif

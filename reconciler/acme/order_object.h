@@ -1,5 +1,4 @@
-#ifndef ACME_ORDER_OBJECT_H
-#define ACME_ORDER_OBJECT_H
+#pragma once
 
 #include <stddef.h>
 
@@ -23,5 +22,3 @@ struct acme_order_object {
 int acme_order_object_read(struct acme_order_object *o, const struct http_reply *reply,
                            struct error *e) MUST_CHECK;
 void acme_order_object_fini(struct acme_order_object *o);
-
-#endif

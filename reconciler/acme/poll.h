@@ -1,5 +1,4 @@
-#ifndef ACME_POLL_H
-#define ACME_POLL_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,5 +19,3 @@ void acme_poll_begin(struct acme_poll *p, int64_t now_ms);
  * schedule. False: that would be beyond ACME_POLL_DEADLINE_MS.
  */
 bool acme_poll_again(struct acme_poll *p, struct str retry_after, int64_t now_ms);
-
-#endif

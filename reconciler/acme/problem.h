@@ -1,5 +1,4 @@
-#ifndef ACME_PROBLEM_H
-#define ACME_PROBLEM_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -40,5 +39,3 @@ enum acme_limit_scope {
 enum acme_limit_scope acme_problem_limit_scope(const struct http_reply *reply, struct str name);
 /* A reply's type without its text; ACME_PROBLEM_NONE where there is none. */
 enum acme_problem_type acme_problem_peek(const struct http_reply *reply);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef ACME_REQUEST_H
-#define ACME_REQUEST_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,5 +47,3 @@ enum acme_answer acme_request_reply(struct acme_request *r, struct acme_client *
 /* The request ended without an answer. */
 void acme_request_drop(struct acme_request *r, struct acme_client *s);
 void acme_request_fini(struct acme_request *r, struct acme_client *s);
-
-#endif

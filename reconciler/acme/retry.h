@@ -1,5 +1,4 @@
-#ifndef ACME_RETRY_H
-#define ACME_RETRY_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -42,5 +41,3 @@ bool acme_retry_passes(const struct error *e);
  */
 bool acme_retry_again(struct acme_retry *r, const struct acme_patience *p, const struct error *e,
                       int64_t now_ms);
-
-#endif

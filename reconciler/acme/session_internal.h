@@ -1,5 +1,4 @@
-#ifndef ACME_SESSION_INTERNAL_H
-#define ACME_SESSION_INTERNAL_H
+#pragma once
 
 #include <openssl/types.h>
 
@@ -34,5 +33,3 @@ void acme_client_meet_limit(struct acme_client *s, struct str name, enum acme_li
 void acme_client_order_made(struct acme_client *s);
 /* That, while it lasts; else NULL. */
 const struct error *acme_client_limit(const struct acme_client *s, int64_t now_ms);
-
-#endif

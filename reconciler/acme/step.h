@@ -1,5 +1,4 @@
-#ifndef ACME_STEP_H
-#define ACME_STEP_H
+#pragma once
 
 #include <stdint.h>
 
@@ -68,5 +67,3 @@ struct acme_step {
  */
 #define ACME_ANSWERS_AGAIN_MAX 4
 #define ACME_ANSWER_AGAIN_MS 1500
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef ACME_URL_H
-#define ACME_URL_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -21,5 +20,3 @@ int acme_url_check(struct str url, const char *what, struct error *e) MUST_CHECK
  */
 char *acme_url_resolve(struct str reference, struct str base, const char *what,
                        struct error *e) MUST_CHECK;
-
-#endif

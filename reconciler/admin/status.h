@@ -1,5 +1,4 @@
-#ifndef ADMIN_STATUS_H
-#define ADMIN_STATUS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -58,5 +57,3 @@ void status_free(struct status *s); /* removes the socket; NULL is fine */
 
 /* The source is busy no more: answers those that wait. */
 void status_resume(struct status *s);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef BASE_ADDRESS_BLOCK_H
-#define BASE_ADDRESS_BLOCK_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,5 +24,3 @@ uint64_t address_block_hash(const struct address_block *b, uint64_t seed);
  * the first 64 bits count. False where `text` is none.
  */
 bool address_block_meets(const struct address_block *b, const char *text);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef BASE_ARENA_H
-#define BASE_ARENA_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -51,5 +50,3 @@ size_t arena_used(const struct arena *a);
 
 /* Test seam: the n-th arena_alloc from now fails (1 = the next one); 0 switches it off. */
 void arena_fail_after(struct arena *a, size_t n);
-
-#endif

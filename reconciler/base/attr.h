@@ -1,5 +1,4 @@
-#ifndef BASE_ATTR_H
-#define BASE_ATTR_H
+#pragma once
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,5 +13,3 @@
 
 /* A state that only a mistake of ours can reach. Never for anything from outside. */
 #define BUG(why) (fprintf(stderr, "reconcert: bug: %s (%s:%d)\n", why, __FILE__, __LINE__), abort())
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef BASE_BUF_H
-#define BASE_BUF_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -50,5 +49,3 @@ struct str buf_view(const struct buf *b);
  * not UTF-8 and bidirectional overrides become \xNN; backslash and quote are escaped.
  */
 int buf_escaped(struct buf *b, struct str s);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef BASE_CA_H
-#define BASE_CA_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -25,5 +24,3 @@ bool ca_is_same_account(const struct ca *a, const struct ca *b);
 /* A copy that owns its texts. -1: out of memory, and *copy is empty. */
 int ca_copy(const struct ca *ca, struct ca *copy) MUST_CHECK;
 void ca_fini(struct ca *ca); /* of a copy; wipes it */
-
-#endif

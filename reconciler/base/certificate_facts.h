@@ -1,5 +1,4 @@
-#ifndef BASE_CERTIFICATE_FACTS_H
-#define BASE_CERTIFICATE_FACTS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,5 +22,3 @@ struct managed_facts {
     bool revoked;
     bool renewed; /* it took the place of another one of this name and CA */
 };
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef BASE_CHANNEL_H
-#define BASE_CHANNEL_H
+#pragma once
 
 #include <stdint.h>
 
@@ -128,5 +127,3 @@ int channel_receive(int channel, struct channel_message *m, int *fd, struct erro
  * messages.
  */
 int channel_pair(int ends[2], struct error *e) MUST_CHECK;
-
-#endif

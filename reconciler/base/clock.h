@@ -1,5 +1,4 @@
-#ifndef BASE_CLOCK_H
-#define BASE_CLOCK_H
+#pragma once
 
 #include <stdint.h>
 
@@ -28,5 +27,3 @@ const char *clock_print(int64_t seconds, char *out);
  * §5.6). 0, or -1 when it is anything else.
  */
 int clock_parse(struct str text, int64_t *seconds) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef BASE_DESCRIPTOR_H
-#define BASE_DESCRIPTOR_H
+#pragma once
 
 #include <stddef.h>
 
@@ -68,5 +67,3 @@ void descriptor_print(const struct descriptor_list *list, struct buf *out);
 int descriptor_parse(struct descriptor_list *list, const char *text, struct error *e) MUST_CHECK;
 /* Frees the list; the descriptors stay open. */
 void descriptor_list_free(struct descriptor_list *list);
-
-#endif

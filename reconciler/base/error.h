@@ -1,5 +1,4 @@
-#ifndef BASE_ERROR_H
-#define BASE_ERROR_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -69,5 +68,3 @@ int error_suffix(struct error *e, const char *format, ...) PRINTF_LIKE(2, 3);
 const char *error_kind_name(enum error_kind kind);
 /* The reverse; ERROR_NONE for an unknown word. */
 enum error_kind error_kind_from(const char *name);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef BASE_FAILURE_H
-#define BASE_FAILURE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,5 +17,3 @@ struct failure {
     struct str text;   /* the CA's own words */
     struct str config; /* hash of the configuration that it was ordered under; "" = not known */
 };
-
-#endif

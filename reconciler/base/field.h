@@ -1,5 +1,4 @@
-#ifndef BASE_FIELD_H
-#define BASE_FIELD_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,5 +21,3 @@ struct field field_str(const char *key, struct str value);
 struct field field_cstr(const char *key, const char *value);
 struct field field_int(const char *key, int64_t value);
 struct field field_bool(const char *key, bool value);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef BASE_HAPPENING_H
-#define BASE_HAPPENING_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -148,5 +147,3 @@ struct happening_listener {
 /* It stays the caller's, and hears until happening_leave, the last to come last. */
 void happening_listen(struct happening_listener *l);
 void happening_leave(struct happening_listener *l);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef BASE_HOSTNAME_H
-#define BASE_HOSTNAME_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -80,5 +79,3 @@ enum hostname_passage {
 /* `host` is lower case without a port. */
 enum hostname_passage hostname_ask(const struct hostname_gate *gate, struct str host);
 bool hostname_passes(const struct hostname_gate *gate, struct str host);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef BASE_HTTP_H
-#define BASE_HTTP_H
+#pragma once
 
 #include <stdint.h>
 
@@ -46,5 +45,3 @@ const char *http_method_name(enum http_method method);
  * 0 where it is absent or unreadable; values before now give now; held to now + 30 days.
  */
 int64_t http_retry_after(struct str value, int64_t now);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef BASE_IP_H
-#define BASE_IP_H
+#pragma once
 
 #include "str.h"
 
@@ -10,5 +9,3 @@
  * is none. Nothing around it: no brackets, no port, no zone.
  */
 int ip_parse(struct str text, unsigned char bytes[IP_BYTES_MAX]);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef BASE_JSON_OUT_H
-#define BASE_JSON_OUT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -47,5 +46,3 @@ void json_out_member_bool(struct json_out *j, const char *key, bool b);
 /* null where seconds is 0 */
 void json_out_member_time(struct json_out *j, const char *key, int64_t seconds);
 void json_out_member_null(struct json_out *j, const char *key);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef BASE_KEY_TYPE_H
-#define BASE_KEY_TYPE_H
+#pragma once
 
 #include "str.h"
 
@@ -20,5 +19,3 @@ const char *key_type_name(enum key_type type);
 enum key_type key_type_from(struct str name);
 /* Of RSA with so many bits. */
 enum key_type key_type_of_rsa(size_t bits);
-
-#endif

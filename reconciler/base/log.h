@@ -1,5 +1,4 @@
-#ifndef BASE_LOG_H
-#define BASE_LOG_H
+#pragma once
 
 #include "attr.h"
 #include "happening.h"
@@ -31,5 +30,3 @@ void log_flush(void);
 void log_last_words(struct str text);
 /* Kong's log_level words: debug info notice warn error crit (alert and emerg count as crit). */
 int log_level_from(const char *word, enum log_level *level) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef BASE_LOG_SENTENCE_H
-#define BASE_LOG_SENTENCE_H
+#pragma once
 
 #include "buf.h"
 #include "happening.h"
@@ -10,5 +9,3 @@
  */
 /* Failure shows as out->failed. No end of line. */
 void log_sentence_print(struct buf *out, const struct happening *h);
-
-#endif

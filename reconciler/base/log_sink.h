@@ -1,5 +1,4 @@
-#ifndef BASE_LOG_SINK_H
-#define BASE_LOG_SINK_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -40,5 +39,3 @@ void log_sink_detach(int fd);
 bool log_sink_write(struct log_sink *s, struct str line, bool may_wait) MUST_CHECK;
 /* What must be read, such as why nothing starts: waits for up to bound_ms. */
 void log_sink_insist(struct log_sink *s, struct str text, int64_t bound_ms);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef BASE_MAP_H
-#define BASE_MAP_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -39,5 +38,3 @@ void *map_take(struct map *m, struct str key);
 /* Walks all items, in no order: start with *cursor 0, ends with NULL. Nothing may change meanwhile.
  */
 void *map_next(const struct map *m, size_t *cursor);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef BASE_NEAREST_H
-#define BASE_NEAREST_H
+#pragma once
 
 #include <stddef.h>
 
@@ -20,5 +19,3 @@ size_t nearest_distance(struct str a, struct str b);
  * with *best NULL; call once a word; the first of equals wins.
  */
 void nearest_offer(struct str given, const char *word, const char **best);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef BASE_RECORD_H
-#define BASE_RECORD_H
+#pragma once
 
 #include "value.h"
 
@@ -75,5 +74,3 @@ static inline bool record_has(const struct field *f, unsigned flags)
  */
 void *record_new(const struct value *v, size_t head) MUST_CHECK;
 void record_free(enum value_type type, void *room, size_t head);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef BASE_SENT_H
-#define BASE_SENT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,5 +26,3 @@ int sent_next(struct str *rest, struct sent *s);
 /* How many there are; -1: it is no such line, or has more than SENT_MAX. */
 int sent_count(struct str text);
 void sent_append(struct buf *text, const struct sent *s);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef BASE_STR_H
-#define BASE_STR_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -91,5 +90,3 @@ char *str_dup(struct str s);
 int str_keep(char **to, struct str s) MUST_CHECK;
 /* 64-bit hash, keyed: not for anything that leaves the process. */
 uint64_t str_hash(struct str s, uint64_t seed);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef BASE_SUBJECT_H
-#define BASE_SUBJECT_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -49,5 +48,3 @@ const void *subject_find(const void *items, size_t count, size_t size, struct su
 struct str subject_key(const struct subject *s, char room[SUBJECT_KEY_MAX]);
 /* The reverse; the name is a view into `key`. False: an `@` with no such family, or no name. */
 bool subject_parse(struct str key, struct subject *s);
-
-#endif

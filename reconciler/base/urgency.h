@@ -1,5 +1,4 @@
-#ifndef BASE_URGENCY_H
-#define BASE_URGENCY_H
+#pragma once
 
 #include <stdint.h>
 
@@ -26,5 +25,3 @@ static inline int urgency_compare(const struct urgency *a, const struct urgency 
         return a->kind < b->kind ? -1 : 1;
     return a->not_after < b->not_after ? -1 : a->not_after > b->not_after;
 }
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef BASE_UTF8_H
-#define BASE_UTF8_H
+#pragma once
 
 #include <stddef.h>
 
@@ -9,5 +8,3 @@
  * forms, surrogates, what lies above U+10FFFF.
  */
 size_t utf8_sequence(const unsigned char *bytes, size_t left, unsigned *code);
-
-#endif

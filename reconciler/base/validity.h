@@ -1,5 +1,4 @@
-#ifndef BASE_VALIDITY_H
-#define BASE_VALIDITY_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,5 +12,3 @@ struct validity {
 bool validity_holds(const struct validity *v, int64_t now);
 /* Narrows [*since, *until) around `now` to where validity_holds says the same. */
 void validity_narrow(const struct validity *v, int64_t now, int64_t *since, int64_t *until);
-
-#endif

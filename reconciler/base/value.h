@@ -1,5 +1,4 @@
-#ifndef BASE_VALUE_H
-#define BASE_VALUE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -113,5 +112,3 @@ struct value {
         struct value_renew_config renew_config;
     } u;
 };
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef BASE_VEC_H
-#define BASE_VEC_H
+#pragma once
 
 #include <stddef.h>
 
@@ -27,5 +26,3 @@
 #define vec_free(v) (free((v)->items), (v)->items = NULL, (v)->len = 0, (v)->cap = 0)
 
 int vec_grow(void **items, size_t *cap, size_t item_size) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CLI_DRY_RUN_H
-#define CLI_DRY_RUN_H
+#pragma once
 
 #include "reconciler/cli/verb.h"
 #include "reconciler/control/load.h"
@@ -37,5 +36,3 @@ int dry_run_reopen(struct dry_run *d, const struct command *c, size_t first_file
 /* The plan as it would be if all of it were approved: what is saved, and what apply looks at. */
 int dry_run_approved(struct dry_run *d, const struct plan **plan, struct error *e) MUST_CHECK;
 void dry_run_close(struct dry_run *d);
-
-#endif

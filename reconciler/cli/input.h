@@ -1,5 +1,4 @@
-#ifndef CLI_INPUT_H
-#define CLI_INPUT_H
+#pragma once
 
 #include "reconciler/cli/verb.h"
 #include "reconciler/control/load.h"
@@ -46,5 +45,3 @@ int input_name(const struct command *c, struct arena *arena, struct str *name);
 
 /* --now, or the clock's. */
 int64_t input_now(const struct command *c);
-
-#endif

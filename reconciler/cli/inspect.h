@@ -1,5 +1,4 @@
-#ifndef CLI_INSPECT_H
-#define CLI_INSPECT_H
+#pragma once
 
 #include <stdint.h>
 
@@ -17,5 +16,3 @@
  * 0, or -1 (memory).
  */
 int inspect_certificates(struct loaded *l, int64_t now, struct error *e) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CLI_INTERNAL_H
-#define CLI_INTERNAL_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -10,5 +9,3 @@
 
 /* True if argv[1] is one; *code is then what it returned. `environment` as environ. */
 bool internal_run(int argc, char *const *argv, char *const *environment, int *code);
-
-#endif

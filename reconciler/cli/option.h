@@ -1,5 +1,4 @@
-#ifndef CLI_OPTION_H
-#define CLI_OPTION_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -99,5 +98,3 @@ void option_fini(struct options *o);
 
 /* True if `id` was given. */
 bool option_seen(const struct options *o, enum option_id id);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CLI_VERB_H
-#define CLI_VERB_H
+#pragma once
 
 #include <stddef.h>
 
@@ -91,5 +90,3 @@ int status_command(const struct command *c);
 int schema_command(const struct command *c);
 int version_command(const struct command *c);
 int help_command(const struct command *c);
-
-#endif

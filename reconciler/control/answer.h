@@ -1,5 +1,4 @@
-#ifndef CONTROL_ANSWER_H
-#define CONTROL_ANSWER_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -10,5 +9,3 @@
 unsigned answer_print(void *context, enum status_page page, struct str name, struct buf *out);
 bool answer_is_busy(void *context, enum status_page page);
 void answer_retry(void *context, struct str name);
-
-#endif

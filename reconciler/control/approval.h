@@ -1,5 +1,4 @@
-#ifndef CONTROL_APPROVAL_H
-#define CONTROL_APPROVAL_H
+#pragma once
 
 #include "reconciler/core/saved.h"
 #include "reconciler/settings/settings.h"
@@ -28,5 +27,3 @@ void approval_free(struct approval *a); /* NULL is fine */
 
 /* apply: puts a plan, as diff --out wrote it, where a server with this prefix looks for it. */
 int approval_bring(const struct settings *s, struct str plan, struct error *e) MUST_CHECK;
-
-#endif

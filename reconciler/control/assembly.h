@@ -1,5 +1,4 @@
-#ifndef CONTROL_ASSEMBLY_H
-#define CONTROL_ASSEMBLY_H
+#pragma once
 
 #include <event2/event.h>
 
@@ -27,5 +26,3 @@ int assembly_open(struct control *c, const struct assembly_calls *calls,
                   struct error *e) MUST_CHECK;
 /* Ends the job thread, then frees all that is there, in order. */
 void assembly_close(struct control *c);
-
-#endif

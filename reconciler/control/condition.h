@@ -1,5 +1,4 @@
-#ifndef CONTROL_CONDITION_H
-#define CONTROL_CONDITION_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -52,5 +51,3 @@ void condition_set(struct conditions *c, enum condition_id id, const char *text)
 void condition_clear(struct conditions *c, enum condition_id id);
 /* [{"condition","level","since","text"}] */
 void condition_print(const struct conditions *c, struct json_out *j);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CONTROL_CONFIGURATION_H
-#define CONTROL_CONFIGURATION_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -122,5 +121,3 @@ int configuration_sweep(const struct configuration_state *state, const struct co
  */
 int configuration_serve(const struct configuration_state *state, const struct configuration *g,
                         const struct action *a, int64_t now, struct error *e) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CONTROL_CONTROL_H
-#define CONTROL_CONTROL_H
+#pragma once
 
 #include <stddef.h>
 
@@ -32,5 +31,3 @@ struct control_options {
  * failed.
  */
 int control_run(const struct control_options *options);
-
-#endif

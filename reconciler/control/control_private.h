@@ -1,5 +1,4 @@
-#ifndef CONTROL_CONTROL_PRIVATE_H
-#define CONTROL_CONTROL_PRIVATE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -75,5 +74,3 @@ struct control {
     bool is_stopping;
     bool is_done; /* nothing is left to do, and the supervisor knows */
 };
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CONTROL_DEFAULT_PAIR_H
-#define CONTROL_DEFAULT_PAIR_H
+#pragma once
 
 #include <stdint.h>
 
@@ -17,5 +16,3 @@ struct credential;
  */
 int default_pair_load(const struct settings *s, struct chain_pool *chains, int64_t now,
                       struct credential *pair[2], struct error *e) MUST_CHECK;
-
-#endif

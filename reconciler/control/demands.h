@@ -1,5 +1,4 @@
-#ifndef CONTROL_DEMANDS_H
-#define CONTROL_DEMANDS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -63,5 +62,3 @@ uint64_t demands_dropped(const struct demands *d);
 bool demands_has_news(const struct demands *d, int64_t now);
 /* Says what was dropped, where it is time; when to call again (unix seconds; 0 = no need). */
 int64_t demands_say(struct demands *d, struct conditions *c, int64_t now);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CONTROL_FIRST_LOAD_H
-#define CONTROL_FIRST_LOAD_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -12,5 +11,3 @@ struct control;
  * was taken before, that one. The loop turns meanwhile. 0, or the exit code: said why on stderr.
  */
 int first_load(struct control *c, bool needs_approval) MUST_CHECK;
-
-#endif

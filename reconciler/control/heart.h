@@ -1,5 +1,4 @@
-#ifndef CONTROL_HEART_H
-#define CONTROL_HEART_H
+#pragma once
 
 #include <stdint.h>
 
@@ -17,5 +16,3 @@ struct heart {
 
 /* Beats, unless it has just beaten: cheap, to be called as often as there is progress. */
 void heart_beat(struct heart *h);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CONTROL_HEED_H
-#define CONTROL_HEED_H
+#pragma once
 
 #include <stdint.h>
 
@@ -18,5 +17,3 @@ void heed(struct control *c);
  * explained: then that is a condition.
  */
 int64_t heed_breaker(struct pass *p, int64_t now);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CONTROL_INTAKE_H
-#define CONTROL_INTAKE_H
+#pragma once
 
 #include "reconciler/control/control_private.h"
 
@@ -10,5 +9,3 @@
 void intake_take(struct control *c, struct reload *r);
 /* Why the first load came to nothing, as events. */
 void intake_log_refused(const struct reload *r);
-
-#endif

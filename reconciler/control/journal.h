@@ -1,5 +1,4 @@
-#ifndef CONTROL_JOURNAL_H
-#define CONTROL_JOURNAL_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -61,5 +60,3 @@ void journal_go_on(struct journal *j, const struct error *e);
 bool journal_is_busy(const struct journal *j);
 /* Nothing is under way: at most it waits for journal_go_on. */
 bool journal_is_idle(const struct journal *j);
-
-#endif

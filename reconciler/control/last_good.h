@@ -1,5 +1,4 @@
-#ifndef CONTROL_LAST_GOOD_H
-#define CONTROL_LAST_GOOD_H
+#pragma once
 
 #include "reconciler/base/error.h"
 #include "reconciler/io/source.h"
@@ -12,5 +11,3 @@
 int last_good_write(const char *prefix, const struct source_set *set, struct error *e) MUST_CHECK;
 /* -1 with *e when there is none, or it is damaged. Free with source_free. */
 int last_good_read(const char *prefix, struct source_set **set, struct error *e) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CONTROL_LOAD_H
-#define CONTROL_LOAD_H
+#pragma once
 
 #include "reconciler/base/error.h"
 #include "reconciler/io/source.h"
@@ -58,5 +57,3 @@ void load_free(struct loaded *loaded); /* NULL is fine */
 
 /* "redis" etc. where this build cannot run with the file's storage; NULL where it can. */
 const char *load_unsupported_storage(const struct model *model);
-
-#endif

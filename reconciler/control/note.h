@@ -1,5 +1,4 @@
-#ifndef CONTROL_NOTE_H
-#define CONTROL_NOTE_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -27,5 +26,3 @@ bool note_closed_gate(const struct model *model, struct buf *out);
  * machine or the container: what was obtained would be ordered again. `run` alone says it.
  */
 bool note_fleeting_prefix(const char *prefix, struct buf *out);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CONTROL_OBSERVE_H
-#define CONTROL_OBSERVE_H
+#pragma once
 
 #include "reconciler/base/error.h"
 #include "reconciler/core/reconcile.h"
@@ -62,5 +61,3 @@ void observation_close(struct observation *o);
 bool observe_is_demanded(const struct store_name *n, int64_t now);
 /* Until when it is, unless it is seen again; 0: it never was. */
 int64_t observe_demanded_until(const struct store_name *n);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CONTROL_OUTCOME_H
-#define CONTROL_OUTCOME_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -49,5 +48,3 @@ struct value outcome_value(const struct pass *p, const struct issuance_result *r
 /* Says it, with the time of the next try (`none`: only a change brings it), and has the breaker
  * expect that one. */
 void outcome_tell(struct pass *p, const struct value *v, const struct error *e, int64_t now);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CONTROL_PAGES_H
-#define CONTROL_PAGES_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -30,5 +29,3 @@ unsigned pages_print(const struct pages *p, enum status_page page, int64_t now, 
 /* The same for STATUS_PAGE_RETRY: `name`, or all that failed where it is empty, as in
  * /certificates. */
 unsigned pages_print_failed(const struct pages *p, struct str name, int64_t now, struct buf *out);
-
-#endif

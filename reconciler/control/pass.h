@@ -1,5 +1,4 @@
-#ifndef CONTROL_PASS_H
-#define CONTROL_PASS_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -77,5 +76,3 @@ int pass_set_date(const struct configuration_state *state, struct store_name *n,
  */
 const struct desired_name *pass_find_desired(const struct pass *p, struct subject subject,
                                              int64_t now, struct desired_name *room);
-
-#endif

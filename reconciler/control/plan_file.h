@@ -1,5 +1,4 @@
-#ifndef CONTROL_PLAN_FILE_H
-#define CONTROL_PLAN_FILE_H
+#pragma once
 
 #include "reconciler/core/render.h"
 #include "reconciler/core/saved.h"
@@ -41,5 +40,3 @@ int plan_file_parse(struct str json, struct arena *arena, struct saved_plan *sav
  */
 int plan_file_read(const char *path, struct arena *arena, struct saved_plan *saved,
                    struct source_set **set, struct error *e) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CONTROL_PREFIX_H
-#define CONTROL_PREFIX_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -38,5 +37,3 @@ void prefix_on_look(int fd, short what, void *control);
  * under way. True: the state is lent to it, until a later turn.
  */
 bool prefix_restore(struct control *c);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CONTROL_READING_H
-#define CONTROL_READING_H
+#pragma once
 
 #include "reconciler/base/error.h"
 #include "spec/document.h"
@@ -30,5 +29,3 @@ int64_t reading_number(const struct reading *r, const struct document_node *of, 
 int64_t reading_time(const struct reading *r, const struct document_node *of, const char *name);
 const struct document_node *reading_list(const struct reading *r, const struct document_node *of,
                                          const char *name, size_t *count);
-
-#endif

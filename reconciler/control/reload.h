@@ -1,5 +1,4 @@
-#ifndef CONTROL_RELOAD_H
-#define CONTROL_RELOAD_H
+#pragma once
 
 #include "reconciler/control/approval.h"
 #include "reconciler/control/configuration.h"
@@ -47,5 +46,3 @@ struct reload {
 /* Never fails: the outcome says it. For either thread. */
 void reload_run(struct reload *r);
 void reload_fini(struct reload *r);
-
-#endif

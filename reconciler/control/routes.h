@@ -1,5 +1,4 @@
-#ifndef CONTROL_ROUTES_H
-#define CONTROL_ROUTES_H
+#pragma once
 
 #include <stdint.h>
 
@@ -16,5 +15,3 @@
  */
 int routes_make(const struct model *model, struct arena *arena, struct segment_routes *routes,
                 uint64_t *hash, struct error *e) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CONTROL_VISIT_H
-#define CONTROL_VISIT_H
+#pragma once
 
 #include <stdint.h>
 
@@ -20,5 +19,3 @@ void visit_review(struct pass *p, int64_t now);
  * behind, neither here nor in storage.
  */
 void visit_forget(struct pass *p, struct str name, int64_t now);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CORE_BREAKER_H
-#define CORE_BREAKER_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -33,5 +32,3 @@ void breaker_count(struct breaker *b, int64_t now);
 void breaker_explain(struct breaker *b, int64_t at, int64_t now);
 /* Until when everything stands still; 0: it does not. */
 int64_t breaker_stopped_until(const struct breaker *b, int64_t now);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CORE_BUDGET_H
-#define CORE_BUDGET_H
+#pragma once
 
 #include "reconciler/base/urgency.h"
 #include "reconciler/core/plan.h"
@@ -157,5 +156,3 @@ int budget_plan(struct budget *b, const struct plan *plan, struct str directory,
 struct urgency budget_plan_urgency_of(const struct action *a);
 /* Which of two orders is to go first (negative: a): by urgency, then by name. A total order. */
 int budget_plan_urgency(const struct action *a, const struct action *b);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CORE_BUDGET_BUCKET_H
-#define CORE_BUDGET_BUCKET_H
+#pragma once
 
 #include "reconciler/core/budget.h"
 
@@ -25,5 +24,3 @@ uint32_t budget_bucket_left(const struct budget_bucket *bucket, const struct bud
 
 /* Whom it counts for, "example.com": its key without the scope. */
 struct str budget_bucket_subject(const struct budget_bucket *bucket);
-
-#endif

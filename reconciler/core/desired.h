@@ -1,5 +1,4 @@
-#ifndef CORE_DESIRED_H
-#define CORE_DESIRED_H
+#pragma once
 
 #include "reconciler/base/arena.h"
 #include "reconciler/base/ca.h"
@@ -105,5 +104,3 @@ bool desired_on_demand(const struct desired *desired, const struct desired_deman
 /* The directory URL for `api_uri` as given (only the two bare Let's Encrypt hosts get /directory).
  * In `arena`. */
 struct str desired_directory(struct str api_uri, struct arena *arena);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CORE_EXPLAIN_H
-#define CORE_EXPLAIN_H
+#pragma once
 
 #include "reconciler/base/buf.h"
 #include "reconciler/core/plan.h"
@@ -69,5 +68,3 @@ int explain_name_text(struct str name, const struct explain_options *options, st
                       struct error *e) MUST_CHECK;
 int explain_name_json(struct str name, const struct explain_options *options, struct buf *out,
                       struct error *e) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CORE_EXPLAIN_CHAIN_H
-#define CORE_EXPLAIN_CHAIN_H
+#pragma once
 
 #include "reconciler/core/explain.h"
 #include "reconciler/core/explanation.h"
@@ -25,5 +24,3 @@ struct explain_subject {
 
 /* Fills s->chain; what fails on the way shows when the chain is printed. */
 void explain_chain_say(struct explain_subject *s);
-
-#endif

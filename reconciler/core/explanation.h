@@ -1,5 +1,4 @@
-#ifndef CORE_EXPLANATION_H
-#define CORE_EXPLANATION_H
+#pragma once
 
 #include "reconciler/base/buf.h"
 #include "reconciler/base/json_out.h"
@@ -43,5 +42,3 @@ void explanation_at(struct explanation *x, struct place place);
 /* The finished chain; false if something failed on the way, nothing is printed then. */
 bool explanation_print_text(const struct explanation *x, struct buf *out);
 bool explanation_print_json(const struct explanation *x, struct json_out *j);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CORE_GATE_H
-#define CORE_GATE_H
+#pragma once
 
 #include "reconciler/base/arena.h"
 #include "reconciler/base/hostname.h"
@@ -25,5 +24,3 @@ struct gate *gate_make(const struct acme *acme, struct arena *arena) MUST_CHECK;
 
 /* Whether `host` itself is an entry of `domains` is for the caller to know. */
 bool gate_passes(const struct gate *gate, struct str host, bool is_listed);
-
-#endif

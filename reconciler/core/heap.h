@@ -1,5 +1,4 @@
-#ifndef CORE_HEAP_H
-#define CORE_HEAP_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,5 +12,3 @@ struct heap {
 
 void heap_push(struct heap *h, void *item); /* there must be room */
 void *heap_pop(struct heap *h);             /* there must be an item */
-
-#endif

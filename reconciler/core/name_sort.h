@@ -1,5 +1,4 @@
-#ifndef CORE_NAME_SORT_H
-#define CORE_NAME_SORT_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -30,5 +29,3 @@ int name_sort_unique(struct str *names, size_t *count) MUST_CHECK;
  * name (struct str); NULL where there is none.
  */
 const void *name_find(const void *items, size_t count, size_t size, struct str name);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CORE_OBSERVED_H
-#define CORE_OBSERVED_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,5 +42,3 @@ struct observed {
     size_t count;
     bool storage_usable; /* the write-read probe went through */
 };
-
-#endif

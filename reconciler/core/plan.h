@@ -1,5 +1,4 @@
-#ifndef CORE_PLAN_H
-#define CORE_PLAN_H
+#pragma once
 
 #include "reconciler/base/arena.h"
 #include "reconciler/base/buf.h"
@@ -158,5 +157,3 @@ const char *plan_reason_id(enum plan_reason reason);
 void plan_reason_print(const struct action *a, int64_t now, struct buf *out);
 /* The same in `arena`; ptr NULL when memory is out. */
 struct str plan_reason_text(const struct action *a, int64_t now, struct arena *arena);
-
-#endif

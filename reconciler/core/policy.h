@@ -1,5 +1,4 @@
-#ifndef CORE_POLICY_H
-#define CORE_POLICY_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -93,5 +92,3 @@ int64_t policy_hold_retry(int64_t asked, int64_t failed_at, int64_t ours, int64_
  * suffix, an IPv4 address, or one label. `name` is lower case.
  */
 struct str policy_registered_domain(struct str name);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CORE_PUBLIC_CA_H
-#define CORE_PUBLIC_CA_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -19,5 +18,3 @@ bool public_ca_is_lets_encrypt(struct str directory);
  * "it has only one label". `name` is lower case.
  */
 const char *public_ca_refuses(struct str name);
-
-#endif

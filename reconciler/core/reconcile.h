@@ -1,5 +1,4 @@
-#ifndef CORE_RECONCILE_H
-#define CORE_RECONCILE_H
+#pragma once
 
 #include "reconciler/core/budget.h"
 #include "reconciler/core/saved.h"
@@ -78,5 +77,3 @@ struct action reconcile_name(const struct reconcile_rules *rules,
                              const struct desired_name *desired,
                              const struct observed_name *observed, struct desired_name *room,
                              int64_t now);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CORE_RENDER_H
-#define CORE_RENDER_H
+#pragma once
 
 #include "reconciler/base/buf.h"
 #include "reconciler/base/json_out.h"
@@ -56,5 +55,3 @@ void render_certificate_json(const struct action *a, const struct render_options
 
 /* Text from outside on a line for people: as buf_escaped, but quotes stay as they are. */
 void render_outside(struct str text, struct buf *out);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CORE_SAVED_H
-#define CORE_SAVED_H
+#pragma once
 
 #include "reconciler/core/plan.h"
 
@@ -75,5 +74,3 @@ struct action saved_hold(const struct saved_guard *g, const struct action *a,
 /* The same for all of a plan, in `arena`; `plan` itself where nothing needs approval. */
 int saved_hold_plan(const struct saved_guard *g, const struct plan *plan, struct arena *arena,
                     const struct plan **held, struct error *e) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CORE_SIMULATE_H
-#define CORE_SIMULATE_H
+#pragma once
 
 #include "reconciler/core/reconcile.h"
 
@@ -84,5 +83,3 @@ int simulate_run(const struct simulate_options *options, struct arena *arena,
 bool simulate_parse_duration(struct str text, int64_t *seconds);
 /* "3d@10": three days from the tenth day on ("3d@10d", "3d@240h" too). */
 bool simulate_parse_outage(struct str text, struct simulate_outage *outage);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CORE_SIMULATE_REPORT_H
-#define CORE_SIMULATE_REPORT_H
+#pragma once
 
 #include "reconciler/core/simulate.h"
 
@@ -9,5 +8,3 @@
 /* A table with bars, then what stands out. 0, or -1 (out->failed). */
 int simulate_report_text(const struct simulation *s, struct buf *out) MUST_CHECK;
 int simulate_report_json(const struct simulation *s, struct buf *out) MUST_CHECK;
-
-#endif

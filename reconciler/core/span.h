@@ -1,5 +1,4 @@
-#ifndef CORE_SPAN_H
-#define CORE_SPAN_H
+#pragma once
 
 #include <stdint.h>
 
@@ -14,5 +13,3 @@
  * `enough` to be rounded.
  */
 void span_print(struct buf *out, int64_t seconds, int64_t enough);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef FEED_H
-#define FEED_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -69,5 +68,3 @@ void feed_answer_token(struct feed *f, size_t slot, struct str host, struct str 
 /* Live workers, and those of them that serve the current generation. */
 size_t feed_live(const struct feed *f);
 size_t feed_current(const struct feed *f);
-
-#endif

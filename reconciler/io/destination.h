@@ -1,5 +1,4 @@
-#ifndef IO_DESTINATION_H
-#define IO_DESTINATION_H
+#pragma once
 
 #include "reconciler/base/error.h"
 #include "reconciler/base/str.h"
@@ -21,5 +20,3 @@ int destination_connect_to(const char *url, const char *proxy, char **host, char
  * NULL.
  */
 const char *destination_proxy(const char *url);
-
-#endif

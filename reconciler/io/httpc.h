@@ -1,5 +1,4 @@
-#ifndef IO_HTTPC_H
-#define IO_HTTPC_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -55,5 +54,3 @@ struct httpc_done {
 /* The next finished exchange; false where there is none. Release each. */
 bool httpc_next(struct httpc *h, struct httpc_done *done);
 void httpc_release(struct httpc *h, struct httpc_done *done);
-
-#endif

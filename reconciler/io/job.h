@@ -1,5 +1,4 @@
-#ifndef IO_JOB_H
-#define IO_JOB_H
+#pragma once
 
 #include "reconciler/base/error.h"
 
@@ -33,5 +32,3 @@ int job_submit_slow(struct job_thread *t, void (*run)(void *context), void (*don
 /* Waits for the jobs submitted so far and delivers their completions, then ends the thread. NULL is
  * fine. */
 void job_stop(struct job_thread *t);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef IO_RESOLVE_H
-#define IO_RESOLVE_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -35,5 +34,3 @@ void resolver_free(struct resolver *r);
 void resolver_find(struct resolver *r, const char *host,
                    void (*found)(void *context, const char *addresses, const struct error *e),
                    void *context);
-
-#endif

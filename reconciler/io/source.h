@@ -1,5 +1,4 @@
-#ifndef IO_SOURCE_H
-#define IO_SOURCE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -55,5 +54,3 @@ int source_copy(const struct source_text *texts, size_t count, struct source_set
 /* MD5 over all contents, Kong's configuration_hash; -1 on memory. */
 int source_md5(const struct source_set *set, char out[33]) MUST_CHECK;
 void source_free(struct source_set *set); /* NULL is fine */
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef IO_SPECIAL_ADDRESS_H
-#define IO_SPECIAL_ADDRESS_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -12,5 +11,3 @@
 bool special_address_is(const char *address);
 /* Is any of them, in a comma list as resolver_find gives it? */
 bool special_address_among(const char *addresses);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef IO_WATCH_H
-#define IO_WATCH_H
+#pragma once
 
 #include "reconciler/base/error.h"
 
@@ -15,5 +14,3 @@ struct watch;
 struct watch *watch_new(struct event_base *base, int fd, void (*look)(void *context), void *context,
                         struct error *e) MUST_CHECK;
 void watch_free(struct watch *w); /* NULL is fine */
-
-#endif

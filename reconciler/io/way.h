@@ -1,5 +1,4 @@
-#ifndef IO_WAY_H
-#define IO_WAY_H
+#pragma once
 
 #include "reconciler/base/error.h"
 
@@ -15,5 +14,3 @@
  * -1 with errno.
  */
 int way_open(const char *path) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef ISSUE_AUTHORITIES_H
-#define ISSUE_AUTHORITIES_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -38,5 +37,3 @@ void authorities_release(struct authorities *a, struct authority_use *use); /* N
 void authorities_run(struct authorities *a, int64_t now_ms, int64_t *wake_ms);
 void authorities_reply(struct authorities *a, const struct httpc_done *done, int64_t now_ms);
 void authorities_free(struct authorities *a); /* whoever holds one */
-
-#endif

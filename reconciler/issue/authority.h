@@ -1,5 +1,4 @@
-#ifndef ISSUE_AUTHORITY_H
-#define ISSUE_AUTHORITY_H
+#pragma once
 
 #include <stdint.h>
 
@@ -57,5 +56,3 @@ const struct error *authority_error(const struct authority *a);
 const struct error *authority_trouble(struct authority *a);
 /* Begins again after an error, if the CA has not named a later time. */
 void authority_retry(struct authority *a, int64_t now);
-
-#endif

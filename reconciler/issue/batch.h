@@ -1,5 +1,4 @@
-#ifndef ISSUE_BATCH_H
-#define ISSUE_BATCH_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -44,5 +43,3 @@ int64_t batches_next(const struct batch_list *list, int64_t now_ms, int64_t stea
 struct task *batches_find(const struct batch_list *list, uint64_t number);
 /* The batches alone; their tasks are somebody else's. */
 void batches_free(struct batch_list *list);
-
-#endif

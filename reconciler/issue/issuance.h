@@ -1,5 +1,4 @@
-#ifndef ISSUE_ISSUANCE_H
-#define ISSUE_ISSUANCE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -142,5 +141,3 @@ const struct error *issuance_account_error(const struct issuance *i);
 void issuance_retry(struct issuance *i);
 size_t issuance_queued(const struct issuance *i);
 size_t issuance_running(const struct issuance *i);
-
-#endif

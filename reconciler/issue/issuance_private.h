@@ -1,5 +1,4 @@
-#ifndef ISSUE_ISSUANCE_PRIVATE_H
-#define ISSUE_ISSUANCE_PRIVATE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -50,5 +49,3 @@ struct issuance {
     struct old_tokens old_tokens;
     struct event *turn; /* the next look, by timer or at once */
 };
-
-#endif

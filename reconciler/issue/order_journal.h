@@ -1,5 +1,4 @@
-#ifndef ISSUE_ORDER_JOURNAL_H
-#define ISSUE_ORDER_JOURNAL_H
+#pragma once
 
 #include <stddef.h>
 
@@ -23,5 +22,3 @@ struct order_journal {
     int (*probe)(void *context, size_t orders, order_journal_done *done, void *done_context,
                  struct error *e);
 };
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef ISSUE_STEP_H
-#define ISSUE_STEP_H
+#pragma once
 
 #include "reconciler/base/error.h"
 #include "reconciler/issue/issuance_private.h"
@@ -22,5 +21,3 @@ void step_end(struct task *t);
 void step_fail(struct task *t, const struct error *e);
 /* Lets the released leave, as many as there is room for. */
 void step_pump(struct issuance *i);
-
-#endif

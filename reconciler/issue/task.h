@@ -1,5 +1,4 @@
-#ifndef ISSUE_TASK_H
-#define ISSUE_TASK_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -93,5 +92,3 @@ int task_sent_value(const struct task *t, const struct ca *ca, struct buf *times
                     struct value *v) MUST_CHECK;
 /* The counted newOrder is sent; or it is not, and counts no more. */
 void task_sent(struct task *t, bool is_sent);
-
-#endif

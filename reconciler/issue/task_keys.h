@@ -1,5 +1,4 @@
-#ifndef ISSUE_TASK_KEYS_H
-#define ISSUE_TASK_KEYS_H
+#pragma once
 
 #include <stddef.h>
 
@@ -12,5 +11,3 @@ struct task;
  * jobs wait for one at most. Private to issuance.c.
  */
 void task_keys_make(struct issuance *i, struct task *const *tasks, size_t count);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef ISSUE_URGENT_H
-#define ISSUE_URGENT_H
+#pragma once
 
 #include <stddef.h>
 
@@ -22,5 +21,3 @@ void urgent_remove(struct urgent *u, struct task *t);
 /* NULL: none is left. */
 struct task *urgent_first(const struct urgent *u);
 struct task *urgent_take(struct urgent *u);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef NET_ADDRESS_COUNT_H
-#define NET_ADDRESS_COUNT_H
+#pragma once
 
 #include <stddef.h>
 #include <sys/socket.h>
@@ -24,5 +23,3 @@ void address_count_free(struct address_count *c); /* NULL is fine */
 int address_count_take(struct address_count *c, const struct sockaddr *address, size_t max,
                        struct address_peer **peer) MUST_CHECK;
 void address_count_put(struct address_count *c, struct address_peer *peer); /* NULL is fine */
-
-#endif

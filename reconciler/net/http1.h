@@ -1,5 +1,4 @@
-#ifndef NET_HTTP1_H
-#define NET_HTTP1_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -88,5 +87,3 @@ struct str http1_host(const struct http1_request *request, char *host, uint16_t 
 int http1_parse_field(struct str line, struct http1_field *field) MUST_CHECK;
 /* Only what a field value may hold: no controls but tabs. */
 bool http1_is_value(struct str s);
-
-#endif

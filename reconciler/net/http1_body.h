@@ -1,5 +1,4 @@
-#ifndef NET_HTTP1_BODY_H
-#define NET_HTTP1_BODY_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,5 +30,3 @@ bool http1_body_is_complete(const struct http1_body *body);
  * Call it until it is complete or returns 0. Trailers are checked and dropped.
  */
 long http1_body_take(struct http1_body *body, struct str bytes, struct str *data) MUST_CHECK;
-
-#endif

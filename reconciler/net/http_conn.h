@@ -1,5 +1,4 @@
-#ifndef NET_HTTP_CONN_H
-#define NET_HTTP_CONN_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -123,5 +122,3 @@ int http_conn_fd(const struct http_conn *conn); /* for SO_PEERCRED and the like 
 const struct sockaddr *http_conn_peer(const struct http_conn *conn);
 /* clock_steady_ms when the last byte of the request's head was there. */
 int64_t http_conn_began_ms(const struct http_conn *conn);
-
-#endif

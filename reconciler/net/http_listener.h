@@ -1,5 +1,4 @@
-#ifndef NET_HTTP_LISTENER_H
-#define NET_HTTP_LISTENER_H
+#pragma once
 
 #include <sys/socket.h>
 
@@ -27,5 +26,3 @@ struct http_listener_options {
 struct http_listener *http_listener_new(const struct http_listener_options *options) MUST_CHECK;
 /* Stops accepting; the descriptor stays open. NULL is fine. */
 void http_listener_free(struct http_listener *listener);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef NET_HTTP_PRINT_H
-#define NET_HTTP_PRINT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,5 +23,3 @@ void http_print_date(int64_t seconds, char out[HTTP_PRINT_DATE_SIZE]);
 /* Appends head and body. Failure shows as out->failed. */
 void http_print(struct buf *out, const struct http_response *response,
                 const struct http_print *how);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef NET_HTTP_PRIVATE_H
-#define NET_HTTP_PRIVATE_H
+#pragma once
 
 #include <event2/event_struct.h>
 #include <sys/queue.h>
@@ -107,5 +106,3 @@ void http_server_again(struct http_server *server, struct http_conn *conn);
 void http_server_forget(struct http_server *server, struct http_conn *conn);
 /* The Date of this second. */
 const char *http_server_date(struct http_server *server);
-
-#endif

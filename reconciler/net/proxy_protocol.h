@@ -1,5 +1,4 @@
-#ifndef NET_PROXY_PROTOCOL_H
-#define NET_PROXY_PROTOCOL_H
+#pragma once
 
 #include <sys/socket.h>
 
@@ -16,5 +15,3 @@
  * unix sockets).
  */
 long proxy_protocol_parse(struct str bytes, struct sockaddr_storage *peer) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef NET_STREAM_H
-#define NET_STREAM_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -59,5 +58,3 @@ int stream_flush(struct stream *s, bool *moved) MUST_CHECK;
 size_t stream_unsent(const struct stream *s);
 /* Bytes of `wire` already sent may be dropped, its memory given back. */
 void stream_relax(struct stream *s);
-
-#endif

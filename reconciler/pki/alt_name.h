@@ -1,5 +1,4 @@
-#ifndef PKI_ALT_NAME_H
-#define PKI_ALT_NAME_H
+#pragma once
 
 #include <openssl/x509v3.h>
 
@@ -11,5 +10,3 @@
  * §4.2.1.6); inside pki only. NULL when memory is out. Free with GENERAL_NAMES_free.
  */
 GENERAL_NAMES *alt_name_make(struct str name) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef PKI_CERTIFICATE_H
-#define PKI_CERTIFICATE_H
+#pragma once
 
 #include <openssl/types.h>
 #include <stdbool.h>
@@ -58,5 +57,3 @@ bool certificate_parse_ip(struct str name, struct str *bytes, unsigned char room
  * "*.x" is covered by an equal entry only.
  */
 bool certificate_covers(const struct certificate_view *view, struct str name);
-
-#endif

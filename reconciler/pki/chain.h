@@ -1,5 +1,4 @@
-#ifndef PKI_CHAIN_H
-#define PKI_CHAIN_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,5 +37,3 @@ struct str chain_bytes(const struct chain *chain); /* empty for NULL */
 struct str chain_top_issuer(const struct chain *chain);
 /* Takes the first DER element off *rest; false where none is left or the bytes are broken. */
 bool chain_next(struct str *rest, struct str *der);
-
-#endif

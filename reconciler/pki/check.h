@@ -1,5 +1,4 @@
-#ifndef PKI_CHECK_H
-#define PKI_CHECK_H
+#pragma once
 
 #include <stdint.h>
 
@@ -21,5 +20,3 @@ int pki_check_key(void *context, struct str private_key, struct str public_key, 
 int pki_check_ca_certificate(struct str cert, int64_t now, struct error *e) MUST_CHECK;
 /* "RSA", "EC" ...; NULL if unreadable. */
 const char *pki_certificate_algorithm(void *context, struct str cert);
-
-#endif

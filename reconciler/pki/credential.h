@@ -1,5 +1,4 @@
-#ifndef PKI_CREDENTIAL_H
-#define PKI_CREDENTIAL_H
+#pragma once
 
 #include <stdint.h>
 
@@ -87,5 +86,3 @@ void credential_rebind(struct credential *c, struct str leaf, struct str key, vo
  * BUF_SECRET. */
 int credential_to_pem(const struct credential *c, struct buf *certificate, struct buf *key,
                       struct error *e) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef PKI_CSR_H
-#define PKI_CSR_H
+#pragma once
 
 #include <openssl/types.h>
 
@@ -17,5 +16,3 @@
  * subject.
  */
 int csr_build(EVP_PKEY *key, struct str name, struct buf *der, struct error *e) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef PKI_DER_H
-#define PKI_DER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -49,5 +48,3 @@ bool der_take_bits(struct str *cursor, struct str *bytes);
 void der_header(struct buf *out, unsigned char tag, size_t len);
 size_t der_header_size(size_t len);
 void der_put(struct buf *out, unsigned char tag, struct str content);
-
-#endif

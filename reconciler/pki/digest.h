@@ -1,5 +1,4 @@
-#ifndef PKI_DIGEST_H
-#define PKI_DIGEST_H
+#pragma once
 
 #include <stddef.h>
 
@@ -12,4 +11,3 @@ int digest_sha256(struct str bytes, unsigned char out[32]) MUST_CHECK;
 int digest_sha256_hex(struct str bytes, char out[65]) MUST_CHECK;
 /* MD5 of `count` pieces as 32 digits, for nothing but Kong's configuration_hash. */
 int digest_md5_hex(const struct str *pieces, size_t count, char out[33]) MUST_CHECK;
-#endif

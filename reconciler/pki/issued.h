@@ -1,5 +1,4 @@
-#ifndef PKI_ISSUED_H
-#define PKI_ISSUED_H
+#pragma once
 
 #include <stdint.h>
 
@@ -34,5 +33,3 @@ int issued_check(struct str pem, const struct issued_expectation *expected, char
 /* Key and name alone, of a leaf that went through issued_check once. */
 int issued_check_leaf(const struct certificate_view *leaf,
                       const struct issued_expectation *expected, struct error *e) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef PKI_JWK_H
-#define PKI_JWK_H
+#pragma once
 
 #include <openssl/types.h>
 
@@ -28,5 +27,3 @@ int jwk_print_public(const EVP_PKEY *key, struct buf *out, struct error *e) MUST
 #define JWK_THUMBPRINT_SIZE 44 /* 43 characters and NUL */
 /* SHA-256 thumbprint of the public half (RFC 7638), base64url. */
 int jwk_thumbprint(const EVP_PKEY *key, char out[JWK_THUMBPRINT_SIZE], struct error *e) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef PKI_JWS_H
-#define PKI_JWS_H
+#pragma once
 
 #include <openssl/types.h>
 #include <stdbool.h>
@@ -40,5 +39,3 @@ int jws_sign(EVP_PKEY *key, const struct jws_header *header, struct str payload,
  */
 int jws_bind_account(const EVP_PKEY *account_key, struct str kid, struct str hmac_key,
                      struct str url, struct buf *out, struct error *e) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef PKI_KEY_H
-#define PKI_KEY_H
+#pragma once
 
 #include <openssl/types.h>
 #include <stdbool.h>
@@ -59,5 +58,3 @@ EVP_PKEY *key_unpack(enum key_type type, struct str packed, struct str leaf,
  * -1 with *e: unreadable.
  */
 int key_matches(enum key_type type, struct str packed, struct str leaf, struct error *e) MUST_CHECK;
-
-#endif

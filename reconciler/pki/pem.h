@@ -1,5 +1,4 @@
-#ifndef PKI_PEM_H
-#define PKI_PEM_H
+#pragma once
 
 #include <stddef.h>
 
@@ -62,5 +61,3 @@ size_t pem_size_max(const struct pem_block *block);
 ptrdiff_t pem_decode(const struct pem_block *block, unsigned char *out, struct error *e) MUST_CHECK;
 /* Appends a block with lines of 64 characters. Failure shows as out->failed. */
 void pem_append(struct buf *out, const char *label, struct str der);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef PKI_PRIVATE_KEY_H
-#define PKI_PRIVATE_KEY_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -52,5 +51,3 @@ bool private_key_scalar(const struct private_key *key, unsigned char *out);
 /* Failure shows as out->failed; `out` is a BUF_SECRET. */
 void private_key_put_ec(struct buf *out, enum key_type type, struct str scalar, struct str point);
 void private_key_put_rsa(struct buf *out, struct str rsa);
-
-#endif

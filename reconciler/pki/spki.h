@@ -1,5 +1,4 @@
-#ifndef PKI_SPKI_H
-#define PKI_SPKI_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -29,5 +28,3 @@ enum key_type spki_curve(struct str oid);
 enum key_type spki_rsa_type(struct str modulus);
 /* RSAPublicKey: modulus and exponent; false if broken. */
 bool spki_rsa(struct str public_key, struct str *modulus, struct str *exponent);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef PUBLISH_BINDING_H
-#define PUBLISH_BINDING_H
+#pragma once
 
 #include "reconciler/base/attr.h"
 #include "reconciler/base/str.h"
@@ -19,5 +18,3 @@ void binding_to_segment(struct credential *c, struct str leaf, struct str key,
  * whole mapping alive. -1: out of memory, it stays where it is.
  */
 int binding_to_memory(struct credential *c) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef PUBLISH_DECLARED_H
-#define PUBLISH_DECLARED_H
+#pragma once
 
 #include <stddef.h>
 
@@ -48,5 +47,3 @@ int declared_commit(struct declared *d, struct declared_batch *batch, struct err
 const struct declared_result *declared_results(const struct declared_batch *batch, size_t *count);
 void declared_batch_free(struct declared_batch *batch); /* NULL is fine */
 size_t declared_count(const struct declared *d);
-
-#endif

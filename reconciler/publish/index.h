@@ -1,5 +1,4 @@
-#ifndef PUBLISH_INDEX_H
-#define PUBLISH_INDEX_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -76,5 +75,3 @@ void index_changes_free(struct index_changes *c); /* NULL is fine */
  * While changes are out it is put off until they are freed.
  */
 void index_rebind(struct index *x, struct segment *segment);
-
-#endif

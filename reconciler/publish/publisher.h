@@ -1,5 +1,4 @@
-#ifndef PUBLISH_PUBLISHER_H
-#define PUBLISH_PUBLISHER_H
+#pragma once
 
 #include <stdint.h>
 
@@ -64,5 +63,3 @@ void publisher_deliver(struct publisher *p);
 
 /* Generations announced since the start. */
 uint64_t publisher_count(const struct publisher *p);
-
-#endif

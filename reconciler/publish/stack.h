@@ -1,5 +1,4 @@
-#ifndef PUBLISH_STACK_H
-#define PUBLISH_STACK_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -79,5 +78,3 @@ void stack_merge_run(struct stack_merge *m);
  */
 int stack_merge_end(struct stack *s, struct stack_merge *m, const struct stack_segment **entry,
                     struct error *e) MUST_CHECK;
-
-#endif

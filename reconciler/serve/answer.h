@@ -1,5 +1,4 @@
-#ifndef SERVE_ANSWER_H
-#define SERVE_ANSWER_H
+#pragma once
 
 #include <stddef.h>
 
@@ -27,5 +26,3 @@ void answer_body(struct buf *out, enum answer_type type, const char *message, co
 
 /* 16 random bytes as an id. */
 void answer_id(const unsigned char bytes[16], char id[ANSWER_ID_SIZE]);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SERVE_CHALLENGE_H
-#define SERVE_CHALLENGE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -68,5 +67,3 @@ void challenge_renew(struct challenge *c, const struct view *view);
 /* The connection is gone. */
 void challenge_forget(struct challenge *c, const struct http_conn *conn);
 size_t challenge_waiting(const struct challenge *c);
-
-#endif

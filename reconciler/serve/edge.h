@@ -1,5 +1,4 @@
-#ifndef SERVE_EDGE_H
-#define SERVE_EDGE_H
+#pragma once
 
 #include <stddef.h>
 
@@ -54,5 +53,3 @@ void edge_uncover(struct edge *edge, unsigned slot);
  * connections are closed at once. May be called again to hurry.
  */
 void edge_drain(struct edge *edge, bool is_quick);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SERVE_PARSED_H
-#define SERVE_PARSED_H
+#pragma once
 
 #include <openssl/types.h>
 #include <stdbool.h>
@@ -46,5 +45,3 @@ void parsed_forget(struct parsed_cache *c,
                    const void *context);
 size_t parsed_count(const struct parsed_cache *c);
 size_t parsed_chain_count(const struct parsed_cache *c);
-
-#endif

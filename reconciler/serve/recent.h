@@ -1,5 +1,4 @@
-#ifndef SERVE_RECENT_H
-#define SERVE_RECENT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -21,5 +20,3 @@ void recent_free(struct recent *r); /* NULL is fine */
 bool recent_has(const struct recent *r, struct str what, int64_t now_ms);
 void recent_mark(struct recent *r, struct str what, int64_t now_ms);
 void recent_forget(struct recent *r, struct str what);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SERVE_REPLY_H
-#define SERVE_REPLY_H
+#pragma once
 
 #include "reconciler/base/attr.h"
 #include "reconciler/base/str.h"
@@ -25,5 +24,3 @@ void reply_error(struct reply *r, struct http_conn *conn, unsigned status, const
                  enum answer_type type);
 /* A plain text of exactly these bytes. The same. */
 void reply_text(struct http_conn *conn, unsigned status, struct str text);
-
-#endif

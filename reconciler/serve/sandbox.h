@@ -1,5 +1,4 @@
-#ifndef SERVE_SANDBOX_H
-#define SERVE_SANDBOX_H
+#pragma once
 
 #include "reconciler/base/attr.h"
 #include "reconciler/base/error.h"
@@ -14,5 +13,3 @@
  * -1 with *e when something of it cannot be had.
  */
 int sandbox_enter(struct error *e) MUST_CHECK;
-
-#endif

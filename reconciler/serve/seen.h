@@ -1,5 +1,4 @@
-#ifndef SERVE_SEEN_H
-#define SERVE_SEEN_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -29,5 +28,3 @@ bool seen_has(const struct seen *s, struct str name, int64_t now_ms);
 bool seen_take(struct seen *s, const struct address_block *from, int64_t now_ms);
 /* It has been told. */
 void seen_mark(struct seen *s, struct str name, int64_t now_ms);
-
-#endif

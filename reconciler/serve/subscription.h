@@ -1,5 +1,4 @@
-#ifndef SERVE_SUBSCRIPTION_H
-#define SERVE_SUBSCRIPTION_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -43,5 +42,3 @@ void subscription_beat(struct subscription *s);
 /* Messages that are dropped, and counted, when the channel is full; false then. */
 bool subscription_sni_seen(struct subscription *s, struct str name, const struct address_block *from);
 bool subscription_token_miss(struct subscription *s, struct str host, struct str token);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SERVE_TLS_H
-#define SERVE_TLS_H
+#pragma once
 
 #include <openssl/types.h>
 #include <stdbool.h>
@@ -54,4 +53,3 @@ void tls_set_ticket_keys(struct tls *t, unsigned char (*keys)[CHANNEL_TICKET_KEY
 
 /* A connection to be accepted; NULL when memory is out. */
 SSL *tls_accept(struct tls *t) MUST_CHECK;
-#endif

@@ -1,5 +1,4 @@
-#ifndef SERVE_VIEW_H
-#define SERVE_VIEW_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -55,5 +54,3 @@ bool view_gate(const struct view *v, struct str host); /* Kong's (hostname.h) */
 bool view_claims_host(const struct view *v, struct str host, uint16_t port);
 /* Does a route name this challenge path by prefix? */
 bool view_keeps_path(const struct view *v, struct str path);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SERVE_WORKER_H
-#define SERVE_WORKER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -55,5 +54,3 @@ struct worker_options {
  * SIGQUIT and SIGALRM, ignores SIGINT and SIGPIPE, and locks the process into its sandbox.
  */
 int worker_run(const struct worker_options *options) MUST_CHECK;
-
-#endif

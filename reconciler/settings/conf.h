@@ -1,5 +1,4 @@
-#ifndef SETTINGS_CONF_H
-#define SETTINGS_CONF_H
+#pragma once
 
 #include "reconciler/base/arena.h"
 #include "reconciler/base/error.h"
@@ -32,5 +31,3 @@ int conf_read(const char *path, struct arena *a, struct str *text, struct error 
  */
 int conf_parse(struct str text, struct arena *a, struct conf *conf, struct error *e) MUST_CHECK;
 void conf_free(struct conf *conf); /* the list, not its texts */
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SETTINGS_KONG_NAME_H
-#define SETTINGS_KONG_NAME_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -19,5 +18,3 @@ struct str kong_name_resolve(struct str name);
 bool kong_name_is_service_link(struct str name);
 /* Values that must not stand on a command line, where every user of the machine sees them. */
 bool kong_name_is_secret(struct str name);
-
-#endif

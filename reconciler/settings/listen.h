@@ -1,5 +1,4 @@
-#ifndef SETTINGS_LISTEN_H
-#define SETTINGS_LISTEN_H
+#pragma once
 
 #include "reconciler/base/buf.h"
 #include "reconciler/base/error.h"
@@ -19,5 +18,3 @@ int listen_parse(struct str text, enum listen_kind kind, struct settings_listen 
                  struct error *e) MUST_CHECK;
 /* The reverse, without `is_default`. */
 void listen_print(const struct settings_listen *l, struct buf *out);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SETTINGS_ROW_H
-#define SETTINGS_ROW_H
+#pragma once
 
 #include <stddef.h>
 
@@ -13,5 +12,3 @@ size_t row_count(void);
 const struct settings_row *row_find(struct str name);
 /* The row whose name is a few letters away from `name`; NULL where none is. */
 const struct settings_row *row_near(struct str name);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SETTINGS_RULE_H
-#define SETTINGS_RULE_H
+#pragma once
 
 #include "reconciler/base/error.h"
 #include "reconciler/base/str.h"
@@ -21,5 +20,3 @@ int rule_approve(struct str value, struct error *e) MUST_CHECK;
 
 /* `"value" why`, the value escaped and cut. Returns -1. */
 int rule_refuse(struct str value, const char *why, struct error *e);
-
-#endif

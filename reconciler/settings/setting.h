@@ -1,5 +1,4 @@
-#ifndef SETTINGS_SETTING_H
-#define SETTINGS_SETTING_H
+#pragma once
 
 #include <stddef.h>
 
@@ -60,5 +59,3 @@ void setting_store(const struct settings *s, const struct settings_row *row, str
 int setting_load(struct settings *s, const struct settings_row *row, const struct str *items,
                  size_t count, struct error *e) MUST_CHECK;
 void setting_fini(struct settings *s, const struct settings_row *row);
-
-#endif

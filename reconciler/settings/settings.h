@@ -1,5 +1,4 @@
-#ifndef SETTINGS_H
-#define SETTINGS_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -142,5 +141,3 @@ const struct settings_row *settings_rows(void);
  */
 int settings_pack(const struct settings *s, int fd, struct error *e) MUST_CHECK;
 int settings_unpack(struct settings *s, int fd, struct error *e) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SNAPSHOT_SEGMENT_H
-#define SNAPSHOT_SEGMENT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -129,5 +128,3 @@ size_t segment_chain(struct str chain, struct str *certificates, size_t max);
  */
 int segment_merge(struct segment *const *newest_first, size_t count, bool is_bottom, uint64_t *size,
                   struct error *e) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SNAPSHOT_SEGMENT_FORMAT_H
-#define SNAPSHOT_SEGMENT_FORMAT_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -83,5 +82,3 @@ struct segment_source {
 /* segment_write_credentials from any source. */
 int segment_write_from(const struct segment_source *source, uint64_t *size,
                        struct error *e) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef STORAGE_APPEND_LOG_H
-#define STORAGE_APPEND_LOG_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -121,5 +120,3 @@ void append_log_scan_init(struct append_log_scan *s, int fd,
 void append_log_scan_fini(struct append_log_scan *s); /* wipes what it read */
 enum append_log_found append_log_scan_next(struct append_log_scan *s, struct append_log_record *r,
                                            struct error *e) MUST_CHECK;
-
-#endif

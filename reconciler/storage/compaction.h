@@ -1,5 +1,4 @@
-#ifndef STORAGE_COMPACTION_H
-#define STORAGE_COMPACTION_H
+#pragma once
 
 #include <stddef.h>
 
@@ -30,5 +29,3 @@ int compaction_step(struct compaction *c, const struct ledger *from, size_t budg
 int compaction_finish(struct compaction *c, struct ledger *from, const char *name,
                       struct error *e) MUST_CHECK;
 void compaction_abort(struct compaction *c); /* NULL is fine */
-
-#endif

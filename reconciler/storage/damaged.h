@@ -1,5 +1,4 @@
-#ifndef STORAGE_DAMAGED_H
-#define STORAGE_DAMAGED_H
+#pragma once
 
 #include <stddef.h>
 
@@ -16,5 +15,3 @@
  */
 int damaged_keep(int directory, int log, const struct replay_damage *damages, size_t count,
                  struct error *e) MUST_CHECK;
-
-#endif

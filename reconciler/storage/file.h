@@ -1,5 +1,4 @@
-#ifndef STORAGE_FILE_H
-#define STORAGE_FILE_H
+#pragma once
 
 #include "storage.h"
 
@@ -16,5 +15,3 @@ extern const struct storage_operations file_operations;
 #define FILE_COMPACTION_STEP ((size_t)4 << 20)
 /* What is kept of damaged bytes in all. */
 #define FILE_DAMAGED_MAX ((uint64_t)64 << 20)
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef STORAGE_FOLDER_H
-#define STORAGE_FOLDER_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -19,5 +18,3 @@ int folder_open(const char *path, bool create, struct error *e) MUST_CHECK;
 int folder_open_below(int parent, const char *name, bool create, struct error *e) MUST_CHECK;
 /* A regular file in `parent`: `flags` as open(2)'s. A created one has mode 0600. */
 int folder_open_file(int parent, const char *name, int flags, struct error *e) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef STORAGE_LEDGER_H
-#define STORAGE_LEDGER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -101,5 +100,3 @@ int ledger_write(struct ledger *l, struct ledger_batch *b, bool durable,
 int ledger_probe(struct ledger *l, size_t room, struct error *e) MUST_CHECK;
 /* Cuts off what lies behind the end, if a failed write left something there. */
 int ledger_cut(struct ledger *l, struct error *e) MUST_CHECK;
-
-#endif

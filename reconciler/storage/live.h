@@ -1,5 +1,4 @@
-#ifndef STORAGE_LIVE_H
-#define STORAGE_LIVE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,5 +37,3 @@ void live_put(struct live *l, struct live_slot slot);
 void live_remove(struct live *l, struct live_slot *slot);
 /* Is the record with this hash at this offset live? */
 bool live_has(const struct live *l, uint32_t hash, uint64_t offset);
-
-#endif

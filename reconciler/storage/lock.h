@@ -1,5 +1,4 @@
-#ifndef STORAGE_LOCK_H
-#define STORAGE_LOCK_H
+#pragma once
 
 #include "reconciler/base/error.h"
 
@@ -23,5 +22,3 @@ int lock_take(struct lock *lock, const char *prefix, struct error *e) MUST_CHECK
 void lock_drop(struct lock *lock); /* LOCK_NONE is fine */
 /* Does the path still lead to what is locked? 0, or -1 with *e (ERROR_STORAGE). */
 int lock_check(const struct lock *lock, const char *prefix, struct error *e) MUST_CHECK;
-
-#endif

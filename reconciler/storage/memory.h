@@ -1,5 +1,4 @@
-#ifndef STORAGE_MEMORY_H
-#define STORAGE_MEMORY_H
+#pragma once
 
 #include "storage.h"
 
@@ -12,5 +11,3 @@ extern const struct storage_operations memory_operations;
  */
 void memory_fail_after(struct storage *s, size_t n);
 size_t memory_count(const struct storage *s);
-
-#endif

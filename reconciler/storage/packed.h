@@ -1,5 +1,4 @@
-#ifndef STORAGE_PACKED_H
-#define STORAGE_PACKED_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -26,5 +25,3 @@ int packed_write(const struct value *v, struct buf *out) MUST_CHECK;
 int packed_read(struct str packed, struct value *v) MUST_CHECK;
 /* The chain that a packed credential refers to; false: none, or no credential. */
 bool packed_chain_id(struct str packed, unsigned char id[PACKED_CHAIN_ID]);
-
-#endif

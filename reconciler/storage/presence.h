@@ -1,5 +1,4 @@
-#ifndef STORAGE_PRESENCE_H
-#define STORAGE_PRESENCE_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -30,5 +29,3 @@ bool presence_is_whole(const struct presence *p);
  * place of `prefix`, or write in it; nothing where they may not, or it cannot be looked at.
  */
 void presence_print_open(const char *prefix, struct buf *out);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef STORAGE_REPLAY_H
-#define STORAGE_REPLAY_H
+#pragma once
 
 #include <stdint.h>
 
@@ -35,5 +34,3 @@ int replay_note(struct replay *r, struct ledger *l, uint64_t size,
 int replay_each(const struct replay *r, const struct ledger *l, storage_each *each, void *context,
                 struct storage_problems *problems, struct error *e) MUST_CHECK;
 void replay_fini(struct replay *r);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef STORAGE_STORAGE_H
-#define STORAGE_STORAGE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -115,5 +114,3 @@ struct storage {
 void storage_refused(struct storage_problems *p, const struct value *v, const struct error *why);
 /* Adds `problem` (or only counts it). */
 void storage_problem(struct storage_problems *p, const struct error *problem);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef STORAGE_VALUE_JSON_H
-#define STORAGE_VALUE_JSON_H
+#pragma once
 
 #include "reconciler/base/arena.h"
 #include "reconciler/base/buf.h"
@@ -44,5 +43,3 @@ int value_from_json(struct str key, struct str json, struct arena *arena, struct
 
 /* A deep copy in `arena`. -1: out of memory. */
 int value_copy(const struct value *v, struct arena *arena, struct value *copy) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef STORE_DUE_H
-#define STORE_DUE_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -25,5 +24,3 @@ void due_free(struct due *d);
 int due_set(struct due *d, struct store_name *n, int64_t at) MUST_CHECK;
 /* The earliest, or NULL. */
 struct store_name *due_first(const struct due *d);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef STORE_PHRASE_H
-#define STORE_PHRASE_H
+#pragma once
 
 #include "reconciler/base/attr.h"
 #include "reconciler/base/map.h"
@@ -16,5 +15,3 @@ void phrase_pool_fini(struct phrase_pool *p);
 /* A held copy, for phrase_drop; ptr NULL: out of memory. The empty text costs nothing. */
 struct str phrase_hold(struct phrase_pool *p, struct str text) MUST_CHECK;
 void phrase_drop(struct phrase_pool *p, struct str phrase);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef STORE_ROSTER_H
-#define STORE_ROSTER_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,5 +28,3 @@ int roster_add(struct roster *r, struct store_name *n) MUST_CHECK;
 void roster_remove(struct roster *r, struct store_name *n);
 /* -1: out of memory; nothing changed. */
 int roster_sort(struct roster *r) MUST_CHECK;
-
-#endif

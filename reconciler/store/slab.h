@@ -1,5 +1,4 @@
-#ifndef STORE_SLAB_H
-#define STORE_SLAB_H
+#pragma once
 
 #include <stddef.h>
 
@@ -24,5 +23,3 @@ void *slab_take(struct slab_pool *pool, size_t size, void **home) MUST_CHECK;
 void slab_release(void *home);
 /* Bytes that were taken live on until they are released. */
 void slab_pool_fini(struct slab_pool *pool);
-
-#endif

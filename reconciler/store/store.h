@@ -1,5 +1,4 @@
-#ifndef STORE_STORE_H
-#define STORE_STORE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -133,5 +132,3 @@ int64_t store_due_next(const struct store *s);
  * none is.
  */
 struct store_name *store_due_take(struct store *s, int64_t now);
-
-#endif

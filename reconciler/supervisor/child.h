@@ -1,5 +1,4 @@
-#ifndef SUPERVISOR_CHILD_H
-#define SUPERVISOR_CHILD_H
+#pragma once
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -29,5 +28,3 @@ struct child {
  * failed.
  */
 int child_start(const struct child *c, pid_t *pid, struct error *e) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SUPERVISOR_COVER_H
-#define SUPERVISOR_COVER_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -17,5 +16,3 @@
  * anything has changed; nothing to do, nothing done. True: not all could be, call it again soon.
  */
 bool cover_slots(struct crew *c);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SUPERVISOR_CREW_H
-#define SUPERVISOR_CREW_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -85,5 +84,3 @@ void crew_signal_workers(const struct crew *c, int number);
 
 /* Closes both ends of a pair and marks them closed. */
 void crew_close_pair(int pair[2]);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SUPERVISOR_HANDOVER_H
-#define SUPERVISOR_HANDOVER_H
+#pragma once
 
 #include "crew.h"
 #include "reconciler/base/descriptor.h"
@@ -23,5 +22,3 @@ int handover_write(const struct crew *c, struct descriptor_list *fds, struct err
  * ones. 0, or -1 with *e; descriptors that were taken are in the crew.
  */
 int handover_read(struct crew *c, int state, struct error *e) MUST_CHECK;
-
-#endif

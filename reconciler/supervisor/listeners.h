@@ -1,5 +1,4 @@
-#ifndef SUPERVISOR_LISTENERS_H
-#define SUPERVISOR_LISTENERS_H
+#pragma once
 
 #include <stddef.h>
 
@@ -28,5 +27,3 @@ int listeners_open(struct listeners *l, struct settings *s, size_t slot_count,
 /* Logs what is listened on, one line each. */
 void listeners_log(const struct settings *s);
 void listeners_close(struct listeners *l);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SUPERVISOR_PORT_OWNER_H
-#define SUPERVISOR_PORT_OWNER_H
+#pragma once
 
 #include <stdint.h>
 
@@ -10,5 +9,3 @@
  * 12)". Sockets of other users' processes are only root's to see: then it says so.
  */
 void port_owner_print(uint16_t port, struct buf *out);
-
-#endif

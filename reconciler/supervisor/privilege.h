@@ -1,5 +1,4 @@
-#ifndef SUPERVISOR_PRIVILEGE_H
-#define SUPERVISOR_PRIVILEGE_H
+#pragma once
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -47,5 +46,3 @@ int privilege_own_folder(const struct privilege *p, uid_t former, const char *pa
  * CAP_DAC_READ_SEARCH, and unable to gain one. 0, or -1 with errno.
  */
 int privilege_drop(const struct privilege *p, bool reads_all) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SUPERVISOR_PULSE_H
-#define SUPERVISOR_PULSE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,5 +19,3 @@ struct pulse {
 /* It has just begun, or has beaten. */
 void pulse_felt(struct pulse *p, int64_t now_ms);
 bool pulse_is_lost(struct pulse *p, int64_t now_ms);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SUPERVISOR_RESTART_H
-#define SUPERVISOR_RESTART_H
+#pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,5 +20,3 @@ void restart_started(struct restart *r, int64_t now_ms);
 void restart_died(struct restart *r, int64_t now_ms);
 /* How long after its death now it would start again. */
 int64_t restart_delay_ms(const struct restart *r, int64_t now_ms);
-
-#endif

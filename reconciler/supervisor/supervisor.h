@@ -1,5 +1,4 @@
-#ifndef SUPERVISOR_H
-#define SUPERVISOR_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -87,5 +86,3 @@ int supervisor_run(const struct settings *s, const struct supervisor_options *o)
  * only reads the state and returns 0 when it could go on with it. Otherwise as supervisor_run.
  */
 int supervisor_resume(int argc, char *const *argv, char *const *environment) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SUPERVISOR_UPGRADE_H
-#define SUPERVISOR_UPGRADE_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -62,5 +61,3 @@ void upgrade_kill_due(struct upgrade *u, struct crew *c, int64_t now_ms);
 /* To the workers that drain and the binary that is tried. */
 void upgrade_signal(const struct upgrade *u, int number);
 bool upgrade_has_processes(const struct upgrade *u);
-
-#endif

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-#ifndef WATCHER_CHAIN_H
-#define WATCHER_CHAIN_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,5 +29,3 @@ int chain_arm(struct chain *c);
 /* Takes all events that wait; whether one of them matters, so that it is time to look and arm
  * again. */
 bool chain_drain(struct chain *c);
-
-#endif

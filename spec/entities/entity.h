@@ -1,5 +1,4 @@
-#ifndef SPEC_ENTITY_H
-#define SPEC_ENTITY_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -119,5 +118,3 @@ extern const struct entity_plugin_config entity_plugin_configs[ENTITY_PLUGIN_CON
 /* Kong's eight protocols, and the four of its http side; in the order that messages print. */
 extern const char *const entity_protocols[];
 extern const char *const entity_http_protocols[];
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef BENCH_LEAF_H
-#define BENCH_LEAF_H
+#pragma once
 
 #include <openssl/types.h>
 #include <stddef.h>
@@ -30,5 +29,3 @@ size_t leaf_make(struct leaf_maker *m, unsigned number, const unsigned char *poi
 void leaf_name(unsigned number, char out[LEAF_NAME_SIZE]);
 /* A fresh P-256 key and its point. */
 EVP_PKEY *leaf_key(unsigned char point[LEAF_POINT_SIZE]);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef FAKES_CONTROLLED_H
-#define FAKES_CONTROLLED_H
+#pragma once
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -76,5 +75,3 @@ void controlled_ask(struct controlled *c, bool is_own, const char *request);
 void controlled_tell(struct controlled *c, struct channel_message m);
 /* newOrders that came. */
 unsigned controlled_orders(struct controlled *c);
-
-#endif

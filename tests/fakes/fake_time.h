@@ -1,5 +1,4 @@
-#ifndef FAKES_FAKE_TIME_H
-#define FAKES_FAKE_TIME_H
+#pragma once
 
 #include <stdint.h>
 
@@ -12,5 +11,3 @@
 void fake_time_pass(int64_t ms);
 /* Somebody sets the machine's clock to `seconds`; the steady one does not notice. */
 void fake_time_set(int64_t seconds);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef FAKES_ISSUING_H
-#define FAKES_ISSUING_H
+#pragma once
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -100,5 +99,3 @@ void issuing_turn(struct issuing *i);
 bool issuing_run(struct issuing *i, const char *line, int64_t most_ms);
 /* How often `word` is in it. */
 unsigned issuing_count(const struct buf *in, const char *word);
-
-#endif

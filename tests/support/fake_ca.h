@@ -1,5 +1,4 @@
-#ifndef SUPPORT_FAKE_CA_H
-#define SUPPORT_FAKE_CA_H
+#pragma once
 
 #include <openssl/types.h>
 #include <stdbool.h>
@@ -76,5 +75,3 @@ unsigned fake_ca_nonce_requests(const struct fake_ca *ca);
 void fake_ca_forget(struct fake_ca *ca);
 /* Is this token's answer published? Set by tests; without it challenges fail. */
 void fake_ca_publish(struct fake_ca *ca, struct str token, struct str answer);
-
-#endif

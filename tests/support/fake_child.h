@@ -1,5 +1,4 @@
-#ifndef SUPPORT_FAKE_CHILD_H
-#define SUPPORT_FAKE_CHILD_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -21,5 +20,3 @@
 
 /* Plays `argv` if it is one of these, or the watcher; *code gets what main returns. */
 bool fake_child_run(int argc, char *const *argv, char *const *environment, int *code);
-
-#endif

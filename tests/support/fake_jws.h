@@ -1,5 +1,4 @@
-#ifndef SUPPORT_FAKE_JWS_H
-#define SUPPORT_FAKE_JWS_H
+#pragma once
 
 #include <cjson/cJSON.h>
 #include <openssl/types.h>
@@ -13,5 +12,3 @@ const char *fake_jws_member(const cJSON *object, const char *name);
 cJSON *fake_jws_part(const char *base64);
 /* Is it signed by this key, ES256 or RS256? */
 bool fake_jws_is_signed(const cJSON *jws, EVP_PKEY *key);
-
-#endif

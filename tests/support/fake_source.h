@@ -1,5 +1,4 @@
-#ifndef SUPPORT_FAKE_SOURCE_H
-#define SUPPORT_FAKE_SOURCE_H
+#pragma once
 
 #include "reconciler/core/reconcile.h"
 
@@ -12,5 +11,3 @@ struct fake_source {
 };
 
 struct reconcile_source fake_source(struct fake_source *s);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SUPPORT_GOLDEN_H
-#define SUPPORT_GOLDEN_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -10,5 +9,3 @@
  * first difference. With UPDATE_GOLDEN=1 in the environment the file is written instead.
  */
 bool golden_matches(const char *path, struct str actual);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SUPPORT_HTTP_CLIENT_H
-#define SUPPORT_HTTP_CLIENT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -31,5 +30,3 @@ void http_client_say(struct http_client *c, const char *text);
 /* How often `text` was received; whether it was exactly once. */
 size_t http_client_count(const struct http_client *c, const char *text);
 bool http_client_got(const struct http_client *c, const char *text);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SUPPORT_HTTP_RIG_H
-#define SUPPORT_HTTP_RIG_H
+#pragma once
 
 #include <netinet/in.h>
 #include <stdbool.h>
@@ -44,5 +43,3 @@ void http_rig_reply(struct http_conn *conn, struct str body);
 void http_rig_say(struct http_rig *rig, const char *text);
 void http_rig_pump(struct http_rig *rig);
 bool http_rig_got(const struct http_rig *rig, const char *text);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SUPPORT_MODEL_BUILDER_H
-#define SUPPORT_MODEL_BUILDER_H
+#pragma once
 
 #include "spec/model.h"
 
@@ -39,5 +38,3 @@ struct sni *model_builder_sni(struct model_builder *b, const struct certificate 
                               const char *name, const char *tags, unsigned line);
 /* A list of texts in the builder's memory, all on `line`. */
 struct texts model_builder_texts(struct model_builder *b, const char *words, unsigned line);
-
-#endif

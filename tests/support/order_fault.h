@@ -1,5 +1,4 @@
-#ifndef SUPPORT_ORDER_FAULT_H
-#define SUPPORT_ORDER_FAULT_H
+#pragma once
 
 #include <openssl/types.h>
 #include <stdbool.h>
@@ -32,5 +31,3 @@ struct order_fault {
 
 /* Runs an order through it; with alternates, the second one is preferred. */
 void order_fault_check(EVP_PKEY *account_key, const struct order_fault *f);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SUPPORT_ORDER_RUN_H
-#define SUPPORT_ORDER_RUN_H
+#pragma once
 
 #include <openssl/types.h>
 #include <stdbool.h>
@@ -40,5 +39,3 @@ enum acme_next order_run_turn(struct order_run *r);
 /* Until DONE or FAILED, or (IN_FLIGHT) before the first step of the phase `stop`. */
 enum acme_next order_run_to(struct order_run *r, enum acme_phase stop);
 enum acme_next order_run(struct order_run *r);
-
-#endif

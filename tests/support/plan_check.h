@@ -1,5 +1,4 @@
-#ifndef TESTS_SUPPORT_PLAN_CHECK_H
-#define TESTS_SUPPORT_PLAN_CHECK_H
+#pragma once
 
 #include "reconciler/core/plan.h"
 
@@ -17,5 +16,3 @@ struct action plan_check_decide(const struct desired_name *desired,
                                 const struct observed_name *observed);
 void plan_check(struct action a, enum plan_action action, enum plan_action wants,
                 enum plan_reason reason, int64_t at, const char *state);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SUPPORT_SCRATCH_H
-#define SUPPORT_SCRATCH_H
+#pragma once
 
 /* A directory of a test's own: in memory where there is /dev/shm, since these tests sync a lot. */
 
@@ -9,5 +8,3 @@
 void scratch_make(char *path);
 /* Removes `path` and everything below it. */
 void scratch_remove(const char *path);
-
-#endif

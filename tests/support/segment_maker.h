@@ -1,5 +1,4 @@
-#ifndef SUPPORT_SEGMENT_MAKER_H
-#define SUPPORT_SEGMENT_MAKER_H
+#pragma once
 
 #include "reconciler/base/key_type.h"
 #include "reconciler/snapshot/segment.h"
@@ -26,5 +25,3 @@ struct segment *segment_maker_routes(const struct segment_routes *routes);
 
 /* A view of segments, newest first; takes the references. */
 struct view *segment_maker_view(uint64_t generation, struct segment **segments, size_t count);
-
-#endif

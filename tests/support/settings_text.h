@@ -1,5 +1,4 @@
-#ifndef SUPPORT_SETTINGS_TEXT_H
-#define SUPPORT_SETTINGS_TEXT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,5 +16,3 @@ char *const *settings_text_home(void);
 /* settings_read of a file with this text alone. */
 int settings_text_read(struct settings *s, const char *text, struct error *e);
 bool settings_text_has_note(const struct settings *s, const char *text);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SUPPORT_SPEC_TEXT_H
-#define SUPPORT_SPEC_TEXT_H
+#pragma once
 
 #include "reconciler/base/buf.h"
 #include "spec/spec.h"
@@ -29,5 +28,3 @@ void spec_text_close(struct spec_text *t);
 bool spec_text_says(const char *yaml, const char *problems);
 bool spec_text_says_with(const char *yaml, const char *problems,
                          const struct spec_options *options);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SUPPORT_STORAGE_MODEL_H
-#define SUPPORT_STORAGE_MODEL_H
+#pragma once
 
 #include <stddef.h>
 
@@ -29,5 +28,3 @@ int storage_model_load(struct storage_model *m, const struct storage_model *orde
 /* The number of keys that differ; the last one's row in *row (may be NULL). */
 size_t storage_model_differences(const struct storage_model *a, const struct storage_model *b,
                                  size_t *row);
-
-#endif

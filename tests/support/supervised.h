@@ -1,5 +1,4 @@
-#ifndef SUPPORT_SUPERVISED_H
-#define SUPPORT_SUPERVISED_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -49,5 +48,3 @@ pid_t supervised_who(int port, const char *request);
 bool supervised_is_gone(pid_t pid);
 /* Copies the test program over `name` in the folder: another file with the same contents. */
 int supervised_install(const struct supervised *s, const char *name);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SUPPORT_TEST_ISSUER_H
-#define SUPPORT_TEST_ISSUER_H
+#pragma once
 
 #include <openssl/types.h>
 #include <stdbool.h>
@@ -39,5 +38,3 @@ void test_issuer_sign(struct test_issuer *i, const struct test_leaf *leaf, struc
 void test_issuer_sign_pem(struct test_issuer *i, const struct test_leaf *leaf, struct buf *pem);
 /* Appends the issuer's own certificate. */
 void test_issuer_der(struct test_issuer *i, struct buf *der);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SUPPORT_VALUE_SAMPLE_H
-#define SUPPORT_VALUE_SAMPLE_H
+#pragma once
 
 #include <stddef.h>
 #include <stdint.h>
@@ -31,5 +30,3 @@ void value_sample_make(struct value_sample *s, enum value_type type, unsigned na
 
 /* Every field, one line. The chain's id is left out, its bytes are in. */
 void value_sample_print(const struct value *v, struct buf *out);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SUPPORT_WORKER_NAMES_H
-#define SUPPORT_WORKER_NAMES_H
+#pragma once
 
 #include <stdint.h>
 
@@ -37,5 +36,3 @@ bool worker_names_serves(struct worker_rig *w, const char *sni, const char *expe
 /* Does an answer begin so? What is its body? NULL is an answer as well. */
 bool worker_names_begins(const char *answer, const char *start);
 const char *worker_names_body(const char *answer);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef SUPPORT_WORKER_RIG_H
-#define SUPPORT_WORKER_RIG_H
+#pragma once
 
 #include <openssl/types.h>
 #include <stddef.h>
@@ -72,5 +71,3 @@ char *worker_rig_exchange(SSL *ssl, const char *text);
 void worker_rig_hang_up(SSL *ssl);
 /* The served leaf's CN. */
 void worker_rig_name(SSL *ssl, char *out, size_t size);
-
-#endif

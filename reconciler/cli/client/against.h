@@ -1,5 +1,4 @@
-#ifndef CLI_AGAINST_H
-#define CLI_AGAINST_H
+#pragma once
 
 #include "reconciler/cli/verb.h"
 #include "reconciler/core/reconcile.h"
@@ -27,5 +26,3 @@ void against_close(struct against *a); /* NULL is fine */
 
 /* Strings of what is observed belong to `a`. */
 struct reconcile_source against_source(struct against *a);
-
-#endif

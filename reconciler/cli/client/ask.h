@@ -1,5 +1,4 @@
-#ifndef CLI_ASK_H
-#define CLI_ASK_H
+#pragma once
 
 #include "reconciler/base/buf.h"
 #include "reconciler/base/error.h"
@@ -25,5 +24,3 @@ int ask_server_to(const char *prefix, const char *path, struct str text, struct 
  * followed and no proxy asked.
  */
 int ask_url(const char *url, struct buf *body, struct error *e) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CLI_CERTIFICATES_PAGE_H
-#define CLI_CERTIFICATES_PAGE_H
+#pragma once
 
 #include "reconciler/base/str.h"
 #include "reconciler/core/desired.h"
@@ -29,5 +28,3 @@ int certificates_page_demands(const struct certificates_page *page, int64_t now,
 int certificates_page_observe(const struct certificates_page *page, const struct policy *policy,
                               struct arena *arena, struct observed **observed,
                               struct error *e) MUST_CHECK;
-
-#endif

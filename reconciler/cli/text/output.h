@@ -1,5 +1,4 @@
-#ifndef CLI_OUTPUT_H
-#define CLI_OUTPUT_H
+#pragma once
 
 #include <stdbool.h>
 
@@ -42,5 +41,3 @@ const char *output_quote(const char *text, char *out, size_t size);
 
 /* stdout is a terminal and neither --no-color, NO_COLOR nor TERM=dumb is against it. */
 bool output_is_coloured(bool no_color, char *const *environment);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CLI_PARAGRAPH_H
-#define CLI_PARAGRAPH_H
+#pragma once
 
 #include <stddef.h>
 
@@ -18,5 +17,3 @@ void paragraph_print(struct str text, size_t indent, size_t column, struct buf *
 
 /* Blanks up to `column`, or a new line with `column` blanks where `at` is beyond it. */
 void paragraph_pad(size_t at, size_t column, struct buf *out);
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CLI_SARIF_H
-#define CLI_SARIF_H
+#pragma once
 
 #include "reconciler/base/buf.h"
 #include "spec/problem.h"
@@ -11,5 +10,3 @@
 
 /* Columns are bytes of the line, as everywhere here. Failure shows as out->failed. */
 void sarif_print(const struct problems *problems, struct buf *out);
-
-#endif

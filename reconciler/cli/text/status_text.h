@@ -1,5 +1,4 @@
-#ifndef CLI_STATUS_TEXT_H
-#define CLI_STATUS_TEXT_H
+#pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,5 +31,3 @@ struct status_text_options {
  */
 int status_text_print(struct str body, const struct status_text_options *options, struct buf *out,
                       bool *is_fault, struct error *e) MUST_CHECK;
-
-#endif

@@ -1,5 +1,4 @@
-#ifndef CLI_HELP_H
-#define CLI_HELP_H
+#pragma once
 
 #include "reconciler/base/buf.h"
 
@@ -9,5 +8,3 @@ struct verb;
 void help_print_overview(struct buf *out);
 void help_print_verb(const struct verb *v, struct buf *out);
 void help_print_settings(struct buf *out);
-
-#endif
