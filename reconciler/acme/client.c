@@ -347,7 +347,7 @@ static void take_account(struct acme_client *s, const struct http_reply *reply, 
 }
 
 void acme_client_reply(struct acme_client *s, enum acme_exchange exchange,
-                        const struct http_reply *reply, int64_t now_ms)
+                       const struct http_reply *reply, int64_t now_ms)
 {
     switch (exchange) {
     case ACME_EXCHANGE_DIRECTORY:
@@ -363,7 +363,7 @@ void acme_client_reply(struct acme_client *s, enum acme_exchange exchange,
 }
 
 void acme_client_no_reply(struct acme_client *s, enum acme_exchange exchange,
-                           const struct error *why, int64_t now_ms)
+                          const struct error *why, int64_t now_ms)
 {
     struct error e = *why;
 
@@ -474,7 +474,7 @@ static bool met_by_others(struct acme_client *s, struct str name, int64_t until,
 }
 
 void acme_client_meet_limit(struct acme_client *s, struct str name, enum acme_limit_scope scope,
-                             struct error *e, int64_t now_ms)
+                            struct error *e, int64_t now_ms)
 {
     int64_t until = e->retry_at ? e->retry_at : now_ms / 1000 + ACME_LIMIT_SECONDS;
 

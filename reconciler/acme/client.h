@@ -33,7 +33,7 @@ struct acme_client_options {
 
 /* Copies everything. NULL with *e: a URL that is not https, an unfit key, memory. */
 struct acme_client *acme_client_new(const struct acme_client_options *options,
-                                      struct error *e) MUST_CHECK;
+                                    struct error *e) MUST_CHECK;
 void acme_client_free(struct acme_client *s); /* its orders go first; NULL is fine */
 
 /*
@@ -44,9 +44,9 @@ void acme_client_free(struct acme_client *s); /* its orders go first; NULL is fi
  */
 enum acme_next acme_client_next(struct acme_client *s, int64_t now_ms, struct acme_step *step);
 void acme_client_reply(struct acme_client *s, enum acme_exchange exchange,
-                        const struct http_reply *reply, int64_t now_ms);
+                       const struct http_reply *reply, int64_t now_ms);
 void acme_client_no_reply(struct acme_client *s, enum acme_exchange exchange,
-                           const struct error *why, int64_t now_ms);
+                          const struct error *why, int64_t now_ms);
 void acme_client_saved(struct acme_client *s);
 
 /*

@@ -12,6 +12,7 @@
 #include "reconciler/control/demands.h"
 #include "reconciler/control/journal.h"
 #include "reconciler/control/prefix.h"
+#include "reconciler/publish/challenge_board.h"
 #include "reconciler/publish/publisher.h"
 #include "reconciler/io/httpc.h"
 #include "reconciler/io/job.h"
@@ -206,8 +207,12 @@ static int open_publishing(struct control *c, const struct assembly_calls *calls
     c->feed = feed_new(&feed, e);
     if (!c->feed)
         return -1;
+    c->board = challenge_board_new(calls->served, c);
+    if (!c->board)
+        return error_memory(e);
     publish.index = c->index;
     publish.feed = c->feed;
+    publish.board = c->board;
     c->publisher = publisher_new(&publish, e);
     return c->publisher ? 0 : -1;
 }
@@ -244,7 +249,7 @@ static int open_orders(struct control *c, const struct assembly_calls *calls, st
     issuance.jobs = c->jobs;
     issuance.journal = journal_face(c->journal);
     issuance.store = c->store;
-    issuance.context = c;
+    issuance.context = issuance.solver.context = c;
     issuance.ready = calls->wake;
     c->issuance = issuance_new(&issuance, e);
     return c->issuance ? open_demands(c, e) : -1;
@@ -328,6 +333,7 @@ void assembly_close(struct control *c)
     issuance_free(c->issuance);
     journal_free(c->journal);
     publisher_free(c->publisher);
+    challenge_board_free(c->board);
     feed_free(c->feed);
     index_free(c->index);
     declared_free(c->declared);

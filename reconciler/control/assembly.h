@@ -14,11 +14,12 @@
 struct assembly_calls {
     event_callback_fn turn, poll, sweep, beat, hangup, terminate, lifeline, supervisor;
     void (*wake)(void *context);
-    void (*look)(void *context);      /* the watcher has seen something */
-    void (*http)(void *context);      /* answers can be taken from httpc */
-    struct feed_options feed;       /* its functions */
-    struct issuance_options issuance; /* the same */
-    struct status_source status;      /* the same */
+    void (*look)(void *context);                   /* the watcher has seen something */
+    void (*http)(void *context);                   /* answers can be taken from httpc */
+    struct feed_options feed;                      /* its functions */
+    void (*served)(void *context, uint64_t owner); /* receivers have its challenges */
+    struct issuance_options issuance;              /* the same */
+    struct status_source status;                   /* the same */
 };
 
 /* Opens everything. -1 with *e: close it all the same. */

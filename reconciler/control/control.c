@@ -23,6 +23,7 @@
 #include "reconciler/control/journal.h"
 #include "reconciler/control/outcome.h"
 #include "reconciler/control/prefix.h"
+#include "reconciler/publish/challenge_board.h"
 #include "reconciler/publish/publisher.h"
 #include "reconciler/admin/status.h"
 #include "reconciler/core/render.h"
@@ -57,59 +58,39 @@ static void in_seconds(struct event *timer, int64_t seconds)
 
 /* ---- publishing ---- */
 
-/* A generation with challenge tokens, on its way round the workers. */
-struct round {
-    struct control *control;
-    uint64_t generation;
-};
-
-static void on_acknowledged(void *context)
-{
-    struct round *r = context;
-
-    issuance_acknowledged(r->control->issuance, r->generation);
-    free(r);
-}
-
 /* Returns after how many seconds there is more to announce; INT64_MAX: nothing that we know of. */
 static int64_t announce(struct control *c)
 {
-    struct round *r = NULL;
     struct error e;
-    uint64_t generation = publisher_announce(c->publisher, &e);
 
-    if (!generation) {
+    if (!publisher_announce(c->publisher, &e)) {
         condition_set(&c->conditions, CONDITION_PUBLISH, e.message);
         return CONTROL_PUBLISH_RETRY_SECONDS;
     }
     condition_clear(&c->conditions, CONDITION_PUBLISH);
-    r = c->wants_announcement ? malloc(sizeof(*r)) : NULL;
-    if (!r)
-        return publisher_wait(c->publisher); /* what is wanted is asked for in the next turn */
-    c->wants_announcement = false;
-    *r = (struct round){.control = c, .generation = generation};
-    issuance_announced(c->issuance, generation);
-    if (feed_when_acknowledged(c->feed, generation, on_acknowledged, r)) {
-        free(r);
-        c->wants_announcement = true;
-    }
     return publisher_wait(c->publisher);
 }
 
-static int on_token_add(void *context, struct str token, struct str answer, struct error *e)
+static void on_served(void *context, uint64_t owner)
 {
-    return publisher_token_add(((struct control *)context)->publisher, token, answer, e);
+    issuance_presented(((struct control *)context)->issuance, owner);
 }
 
-static void on_token_remove(void *context, struct str token)
+static int present(void *context, uint64_t owner, const struct challenge *challenge,
+                   struct error *e)
 {
-    publisher_token_remove(((struct control *)context)->publisher, token);
+    struct control *c = context;
+
+    wake(c);
+    return challenge_board_put(c->board, owner, challenge, e);
 }
 
-static void on_announce(void *context)
+static void cleanup(void *context, uint64_t owner)
 {
-    ((struct control *)context)->wants_announcement = true;
-    wake(context);
+    struct control *c = context;
+
+    if (challenge_board_withdraw(c->board, owner))
+        wake(c);
 }
 
 static void on_token_missed(void *context, size_t slot, struct str host, struct str token)
@@ -117,7 +98,7 @@ static void on_token_missed(void *context, size_t slot, struct str host, struct 
     struct control *c = context;
 
     /* Known here but not there: the generation that holds it is on its way to the worker. */
-    feed_answer_token(c->feed, slot, host, token, publisher_token_find(c->publisher, token));
+    feed_answer_token(c->feed, slot, host, token, challenge_board_find(c->board, token));
 }
 
 static void on_sni_seen(void *context, struct str name, const struct address_block *from)
@@ -462,10 +443,9 @@ static const struct assembly_calls calls = {
     .look = look_soon,
     .http = on_http,
     .feed = {.token_missed = on_token_missed, .sni_seen = on_sni_seen},
-    .issuance = {.token_add = on_token_add,
-                 .token_remove = on_token_remove,
+    .served = on_served,
+    .issuance = {.solver = {.present = present, .cleanup = cleanup},
                  .draw = on_draw,
-                 .announce = on_announce,
                  .issued = on_issued,
                  .failed = on_failed,
                  .storage_failed = prefix_failed,

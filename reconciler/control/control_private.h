@@ -44,6 +44,7 @@ struct control {
     struct resolver *resolver;
     struct httpc *httpc;
     struct feed *feed;
+    struct challenge_board *board;
     struct publisher *publisher;
     struct journal *journal;
     struct issuance *issuance;
@@ -70,7 +71,6 @@ struct control {
     bool wants_reload, wants_sweep, is_forced;
     bool is_polled;    /* the reload that is wanted is a poll's alone */
     unsigned restless; /* polls in a row that found the file being written */
-    bool wants_announcement;
     bool is_stopping;
     bool is_done; /* nothing is left to do, and the supervisor knows */
 };

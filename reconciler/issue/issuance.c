@@ -167,26 +167,20 @@ static void probe(struct issuance *i, size_t most)
 
 /* ---- the look ---- */
 
-static void drop_old_tokens(struct issuance *i, int64_t now)
+static void end_graces(struct issuance *i, int64_t now)
 {
-    bool any = false;
-
-    for (size_t n = 0; n < i->old_tokens.len;) {
-        struct old_token *old = &i->old_tokens.items[n];
-        if (old->until_ms > now) {
+    for (size_t n = 0; n < i->graces.len;) {
+        struct grace *g = &i->graces.items[n];
+        if (g->until_ms > now) {
             n++;
             continue;
         }
-        i->options.token_remove(i->options.context, str_from(old->token));
-        free(old->token);
-        *old = i->old_tokens.items[--i->old_tokens.len];
-        any = true;
+        i->options.solver.cleanup(i->options.solver.context, g->owner);
+        *g = i->graces.items[--i->graces.len];
     }
-    if (any)
-        i->options.announce(i->options.context);
 }
 
-/* Unix ms of the earliest of: a wait that ends, a batch's patience, a stall, a token's end. */
+/* Unix ms of the earliest of: a wait that ends, a batch's patience, a stall, a grace's end. */
 static int64_t next_look(const struct issuance *i, int64_t now_ms, int64_t steady_ms)
 {
     int64_t at = batches_next(&i->batches, now_ms, steady_ms);
@@ -194,9 +188,9 @@ static int64_t next_look(const struct issuance *i, int64_t now_ms, int64_t stead
     if (i->queue.count && issuance_running(i) &&
         i->progress_ms + ISSUANCE_STALL_MS - steady_ms + now_ms < at)
         at = i->progress_ms + ISSUANCE_STALL_MS - steady_ms + now_ms;
-    for (size_t n = 0; n < i->old_tokens.len; n++)
-        if (i->old_tokens.items[n].until_ms - steady_ms + now_ms < at)
-            at = i->old_tokens.items[n].until_ms - steady_ms + now_ms;
+    for (size_t n = 0; n < i->graces.len; n++)
+        if (i->graces.items[n].until_ms - steady_ms + now_ms < at)
+            at = i->graces.items[n].until_ms - steady_ms + now_ms;
     return at;
 }
 
@@ -208,7 +202,7 @@ static void look(int fd, short what, void *arg)
 
     (void)fd;
     (void)what;
-    drop_old_tokens(i, steady_ms);
+    end_graces(i, steady_ms);
     batches_release(&i->batches, now_ms, steady_ms, release, i);
     step_pump(i);
     authorities_run(&i->authorities, now_ms, &wake_ms);
@@ -242,40 +236,15 @@ void issuance_reply(struct issuance *i, const struct httpc_done *done)
     step_ready(t);
 }
 
-/* ---- announcements ---- */
-
-void issuance_announced(struct issuance *i, uint64_t generation)
+void issuance_presented(struct issuance *i, uint64_t owner)
 {
-    struct batch *b;
-    struct task *t;
+    struct task *t = batches_find(&i->batches, owner);
 
-    i->wants_announcement = false;
-    TAILQ_FOREACH(b, &i->batches, link)
-    {
-        TAILQ_FOREACH(t, &b->tasks, link)
-        {
-            if (t->is_publishing && !t->generation)
-                t->generation = generation;
-        }
-    }
-}
-
-void issuance_acknowledged(struct issuance *i, uint64_t generation)
-{
-    struct batch *b;
-    struct task *t;
-
-    TAILQ_FOREACH(b, &i->batches, link)
-    {
-        TAILQ_FOREACH(t, &b->tasks, link)
-        {
-            if (!t->is_publishing || !t->generation || t->generation > generation)
-                continue;
-            t->is_publishing = false;
-            acme_order_published(t->order);
-            step_ready(t);
-        }
-    }
+    if (!t || !t->is_publishing)
+        return;
+    t->is_publishing = false;
+    acme_order_published(t->order);
+    step_ready(t);
 }
 
 /* ---- the face ---- */
@@ -314,9 +283,7 @@ void issuance_free(struct issuance *i)
     map_free(&i->by_name);
     batches_free(&i->batches);
     authorities_free(&i->authorities);
-    for (size_t n = 0; n < i->old_tokens.len; n++)
-        free(i->old_tokens.items[n].token);
-    vec_free(&i->old_tokens);
+    vec_free(&i->graces);
     event_free(i->turn);
     free(i);
 }

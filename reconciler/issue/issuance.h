@@ -10,6 +10,7 @@
 #include "reconciler/base/subject.h"
 #include "reconciler/base/urgency.h"
 #include "reconciler/issue/order_journal.h"
+#include "reconciler/issue/solver.h"
 
 struct ca;
 struct event_base;
@@ -39,9 +40,9 @@ struct issuance;
 #define ISSUANCE_IN_FLIGHT_MAX 64
 /* newOrders that are counted ahead of being sent: as many as can follow those under way. */
 #define ISSUANCE_COUNTED_MAX 64
-/* Tokens stay answerable this long after their order: the CA's other vantage points come late. */
-#define ISSUANCE_TOKEN_GRACE_MS 30000
-#define ISSUANCE_OLD_TOKENS_MAX 4096 /* of them; with more, the oldest go earlier */
+/* Challenges stay presented this long after their order: the CA's other vantage points come late. */
+#define ISSUANCE_GRACE_MS 30000
+#define ISSUANCE_GRACES_MAX 4096 /* orders that do; with more, the oldest go earlier */
 
 /* What became of an order; views valid during the call. A failed one has no chain. */
 struct issuance_result {
@@ -61,15 +62,12 @@ struct issuance_options {
     struct httpc *httpc;
     struct job_thread *jobs;
     struct order_journal journal;
+    struct solver solver;
     const struct store *store; /* journaled orders are taken up from it, in issuance_deliver */
     void *context;
-    int (*token_add)(void *context, struct str token, struct str answer, struct error *e);
-    void (*token_remove)(void *context, struct str token);
     /* Another newOrder for a name than the one that was wanted: does it fit the CA's limits? -1:
      * *e. */
     int (*draw)(void *context, struct str name, bool renewal, struct error *e);
-    /* Tokens changed: announce them, then call issuance_announced with the generation. */
-    void (*announce)(void *context);
     /* Something is ready for issuance_deliver. */
     void (*ready)(void *context);
     /* Outcomes, from issuance_deliver. The subject stays known until issuance_close. */
@@ -116,9 +114,8 @@ struct str issuance_trouble(const struct issuance *i, struct subject subject);
 /* The outcome has been dealt with: the name is forgotten. */
 void issuance_close(struct issuance *i, struct subject subject);
 
-/* `generation` holds the tokens that announce was called for; pass its acknowledgement on. */
-void issuance_announced(struct issuance *i, uint64_t generation);
-void issuance_acknowledged(struct issuance *i, uint64_t generation);
+/* What the solver's `owner` has presented can be found. */
+void issuance_presented(struct issuance *i, uint64_t owner);
 
 /* Admits what waits, and hands out outcomes. To be called while the store is ours. */
 void issuance_deliver(struct issuance *i);

@@ -16,12 +16,13 @@ struct event;
 
 /* What issuance consists of. Private to issuance.c and step.c. */
 
-struct old_token {
-    char *token;
-    int64_t until_ms;
+/* An order that has ended and whose challenges are still presented. */
+struct grace {
+    uint64_t owner;
+    int64_t until_ms; /* steady */
 };
 
-struct old_tokens vec(struct old_token);
+struct graces vec(struct grace);
 
 struct issuance {
     struct issuance_options options;
@@ -43,9 +44,8 @@ struct issuance {
     size_t counted; /* newOrders that have been, or are being, counted and are not sent yet */
     bool is_draining;
     bool is_probing;
-    bool wants_announcement;
     int64_t progress_ms; /* steady */
     int64_t clock_ms;    /* what step_now_ms adds to the steady clock */
-    struct old_tokens old_tokens;
+    struct graces graces;
     struct event *turn; /* the next look, by timer or at once */
 };

@@ -27,31 +27,28 @@ void step_wake(void *context)
 }
 
 /* Room for one more: the one that was kept longest goes. */
-static void forget_oldest_token(struct issuance *i)
+static void end_oldest_grace(struct issuance *i)
 {
-    struct old_token *all = i->old_tokens.items, *oldest = all;
+    struct grace *all = i->graces.items, *oldest = all;
 
-    if (i->old_tokens.len < ISSUANCE_OLD_TOKENS_MAX)
+    if (i->graces.len < ISSUANCE_GRACES_MAX)
         return;
-    for (size_t n = 1; n < i->old_tokens.len; n++)
+    for (size_t n = 1; n < i->graces.len; n++)
         if (all[n].until_ms < oldest->until_ms)
             oldest = &all[n];
-    i->options.token_remove(i->options.context, str_from(oldest->token));
-    free(oldest->token);
-    *oldest = all[--i->old_tokens.len];
+    i->options.solver.cleanup(i->options.solver.context, oldest->owner);
+    *oldest = all[--i->graces.len];
 }
 
-static void remember_tokens(struct issuance *i, const struct task *t)
+static void begin_grace(struct issuance *i, const struct task *t)
 {
-    struct str token;
+    const struct grace grace = {t->number, clock_steady_ms() + ISSUANCE_GRACE_MS};
 
-    for (size_t n = 0; t->order && (token = acme_order_token(t->order, n)).ptr; n++) {
-        struct old_token old = {.token = str_dup(token),
-                                .until_ms = clock_steady_ms() + ISSUANCE_TOKEN_GRACE_MS};
-        forget_oldest_token(i);
-        if (!old.token || vec_push(&i->old_tokens, old))
-            free(old.token); /* stays answerable: only ever our own key authorization */
-    }
+    if (!t->order || !acme_order_token(t->order, 0).ptr)
+        return;
+    end_oldest_grace(i);
+    if (vec_push(&i->graces, grace))
+        i->options.solver.cleanup(i->options.solver.context, t->number);
 }
 
 static void discount(struct task *t, bool is_sent)
@@ -84,7 +81,7 @@ void step_end(struct task *t)
     take_back(t);
     t->state = TASK_ENDED;
     batch_leave(t);
-    remember_tokens(i, t);
+    begin_grace(i, t);
     TAILQ_INSERT_TAIL(&i->ended, t, go);
     i->options.ready(i->options.context);
 }
@@ -226,18 +223,20 @@ static void save_url(struct task *t)
 
 static void publish(struct task *t, const struct acme_step *step)
 {
-    struct issuance *i = t->owner;
+    const struct solver *solver = &t->owner->options.solver;
+    const struct challenge challenge = {.kind = CHALLENGE_HTTP_01,
+                                        .name = t->subject.name,
+                                        .token = step->token,
+                                        .payload = step->answer};
     struct error e;
 
     t->state = TASK_BUSY;
-    if (i->options.token_add(i->options.context, step->token, step->answer, &e)) {
+    t->is_publishing = true;
+    if (solver->present(solver->context, t->number, &challenge, &e)) {
+        t->is_publishing = false;
         acme_order_abandon(t->order, &e);
         step_ready(t);
-        return;
     }
-    t->is_publishing = true;
-    t->generation = 0;
-    i->wants_announcement = true;
 }
 
 /* What the CA reports of a try that it goes on with: each time that it says something else. */
@@ -366,6 +365,4 @@ void step_pump(struct issuance *i)
         ;
     while ((t = urgent_first(&i->released)) && has_room(t) && take_step(&i->released, t))
         ;
-    if (i->wants_announcement)
-        i->options.announce(i->options.context);
 }

@@ -56,7 +56,6 @@ struct task {
     struct acme_order *order; /* NULL before its first step */
     char *trouble; /* what the CA last reported of a try that it goes on with; NULL = nothing */
     bool is_publishing;
-    uint64_t generation; /* that holds its token; 0 = not announced yet */
     bool failed;
     struct error error;
 };

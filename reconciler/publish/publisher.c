@@ -4,24 +4,21 @@
 
 #include "reconciler/base/clock.h"
 #include "reconciler/base/happening.h"
-#include "reconciler/base/vec.h"
 #include "reconciler/feed/feed.h"
 #include "reconciler/io/job.h"
+#include "reconciler/publish/challenge_board.h"
 #include "reconciler/publish/index.h"
 #include "reconciler/publish/stack.h"
 
-struct token {
-    char *token;
-    char *answer;
+/* A generation with challenges that nobody has been told of yet, on its way to the receivers. */
+struct round {
+    struct publisher *publisher;
+    uint64_t generation;
 };
-
-struct tokens vec(struct token);
 
 struct publisher {
     struct publisher_options options;
     struct stack *stack;
-    struct tokens tokens;
-    bool tokens_changed;
     bool is_changed; /* the stack is not what the workers were told last */
     uint64_t first, generation;
     struct stack_merge merge;
@@ -47,21 +44,12 @@ struct publisher *publisher_new(const struct publisher_options *options, struct 
     return p;
 }
 
-static void token_fini(struct token *t)
-{
-    free(t->token);
-    free(t->answer);
-}
-
 void publisher_free(struct publisher *p)
 {
     if (!p)
         return;
     if (p->merge_finished)
         publisher_deliver(p);
-    for (size_t i = 0; i < p->tokens.len; i++)
-        token_fini(&p->tokens.items[i]);
-    vec_free(&p->tokens);
     stack_free(p->stack);
     free(p);
 }
@@ -128,71 +116,26 @@ int publisher_build(struct publisher *p, const struct segment_routes *routes, st
     return push(p, segment_write_routes(routes, &size, e), size, e) ? 0 : -1;
 }
 
-static int build_tokens(struct publisher *p, struct error *e)
+static int build_challenges(struct publisher *p, struct error *e)
 {
+    struct challenge_board *board = p->options.board;
+    size_t count = challenge_board_count(board);
     struct segment_token *list;
     uint64_t size = 0;
     int fd;
 
-    if (!p->tokens_changed)
+    if (!challenge_board_has_news(board))
         return 0;
-    list = calloc(p->tokens.len + 1, sizeof(*list));
+    list = calloc(count + 1, sizeof(*list));
     if (!list)
         return error_memory(e);
-    for (size_t i = 0; i < p->tokens.len; i++)
-        list[i] = (struct segment_token){.token = str_from(p->tokens.items[i].token),
-                                         .answer = str_from(p->tokens.items[i].answer)};
-    fd = segment_write_tokens(list, p->tokens.len, &size, e);
+    challenge_board_list(board, list);
+    fd = segment_write_tokens(list, count, &size, e);
     free(list);
     if (!push(p, fd, size, e))
         return -1;
-    p->tokens_changed = false;
+    challenge_board_is_written(board);
     return 0;
-}
-
-/* ---- tokens ---- */
-
-static struct token *find_token(const struct publisher *p, struct str token)
-{
-    for (size_t i = 0; i < p->tokens.len; i++)
-        if (str_equal_cstr(token, p->tokens.items[i].token))
-            return &p->tokens.items[i];
-    return NULL;
-}
-
-int publisher_token_add(struct publisher *p, struct str token, struct str answer, struct error *e)
-{
-    struct token t = {0};
-
-    if (find_token(p, token))
-        return 0;
-    if (p->tokens.len == PUBLISH_TOKENS_MAX)
-        return error_set(e, ERROR_LIMIT, "more than %d challenges are open", PUBLISH_TOKENS_MAX);
-    t = (struct token){.token = str_dup(token), .answer = str_dup(answer)};
-    if (!t.token || !t.answer || vec_push(&p->tokens, t)) {
-        token_fini(&t);
-        return error_memory(e);
-    }
-    p->tokens_changed = true;
-    return 0;
-}
-
-void publisher_token_remove(struct publisher *p, struct str token)
-{
-    struct token *t = find_token(p, token);
-
-    if (!t)
-        return;
-    token_fini(t);
-    *t = p->tokens.items[--p->tokens.len];
-    p->tokens_changed = true;
-}
-
-struct str publisher_token_find(const struct publisher *p, struct str token)
-{
-    const struct token *t = find_token(p, token);
-
-    return t ? str_from(t->answer) : STR_NONE;
 }
 
 /* ---- generations ---- */
@@ -228,26 +171,56 @@ static void start_merge(struct publisher *p)
         happening_tell_error(HAPPENING_MERGE_FAILED, &e, NULL);
 }
 
-uint64_t publisher_announce(struct publisher *p, struct error *e)
+static void on_acknowledged(void *context)
+{
+    struct round *r = context;
+
+    challenge_board_acknowledged(r->publisher->options.board, r->generation);
+    free(r);
+}
+
+/* Of the newest generation, which holds all that is on the board. */
+static int await_receivers(struct publisher *p, struct error *e)
+{
+    struct round *r;
+
+    if (!challenge_board_waits(p->options.board))
+        return 0;
+    r = malloc(sizeof(*r));
+    if (!r)
+        return error_memory(e);
+    *r = (struct round){.publisher = p, .generation = p->generation};
+    challenge_board_name(p->options.board, 0, p->generation);
+    if (feed_when_acknowledged(p->options.feed, p->generation, on_acknowledged, r) == 0)
+        return 0;
+    free(r);
+    challenge_board_name(p->options.board, p->generation, 0);
+    return error_memory(e);
+}
+
+static int announce_stack(struct publisher *p, struct error *e)
 {
     struct feed_segment list[CHANNEL_SEGMENTS_MAX];
-    size_t count;
+    size_t count = stack_count(p->stack);
 
-    if (publisher_build(p, NULL, e) || build_tokens(p, e))
+    if (!p->is_changed)
         return 0;
-    if (!p->is_changed) {
-        start_merge(p);
-        return p->generation;
-    }
-    count = stack_count(p->stack);
     for (size_t i = 0; i < count; i++) {
         const struct stack_segment *s = stack_at(p->stack, i);
         list[i] = (struct feed_segment){.id = s->id, .size = s->size, .fd = s->fd};
     }
     if (feed_publish(p->options.feed, p->generation + 1, list, count, e))
-        return 0;
+        return -1;
     p->generation++;
     p->is_changed = false;
+    return 0;
+}
+
+uint64_t publisher_announce(struct publisher *p, struct error *e)
+{
+    if (publisher_build(p, NULL, e) || build_challenges(p, e) || announce_stack(p, e) ||
+        await_receivers(p, e))
+        return 0;
     start_merge(p);
     return p->generation;
 }

@@ -6,21 +6,21 @@
 #include "reconciler/base/str.h"
 #include "reconciler/snapshot/segment.h"
 
+struct challenge_board;
 struct feed;
 struct index;
 struct job_thread;
 
 /*
  * Turns what changed into sealed segments and a generation (design 4 "Snapshots"): credentials from
- * the index, challenge tokens, the routes. Merges the stack in the background.
+ * the index, the challenge board, the routes. Merges the stack in the background.
  */
 struct publisher;
-
-#define PUBLISH_TOKENS_MAX 8192
 
 struct publisher_options {
     struct index *index;
     struct feed *feed;
+    struct challenge_board *board;
     struct job_thread *jobs;
     /* A merge is done: call publisher_deliver when nobody else owns the index. */
     void (*ready)(void *context);
@@ -39,15 +39,10 @@ int publisher_build(struct publisher *p, const struct segment_routes *routes,
 
 /* ---- on the loop ---- */
 
-/* A challenge token; -1 with *e when PUBLISH_TOKENS_MAX are out already. Known tokens are fine. */
-int publisher_token_add(struct publisher *p, struct str token, struct str answer,
-                        struct error *e) MUST_CHECK;
-void publisher_token_remove(struct publisher *p, struct str token);
-struct str publisher_token_find(const struct publisher *p, struct str token); /* STR_NONE */
-
 /*
  * Builds what is new (a small change) and announces it to the workers: everything since the last
- * call is one generation. Returns the number of the newest generation, whether it is new or not;
+ * call is one generation. Once all live receivers have it, the board tells whose challenges it
+ * holds. Returns the number of the newest generation, whether it is new or not;
  * 0 with *e: nothing was announced, call it again later.
  */
 uint64_t publisher_announce(struct publisher *p, struct error *e) MUST_CHECK;

@@ -12,6 +12,7 @@
 #include "reconciler/io/job.h"
 #include "reconciler/pki/chain.h"
 #include "reconciler/pki/key.h"
+#include "reconciler/publish/challenge_board.h"
 #include "reconciler/store/store.h"
 #include "tests/fakes/fake_time.h"
 
@@ -206,22 +207,42 @@ static bool answer_request(struct issuing *i)
 
 /* ---- who is told ---- */
 
-static int token_add(void *context, struct str token, struct str answer, struct error *e)
+static int present(void *context, uint64_t owner, const struct challenge *challenge,
+                   struct error *e)
 {
     struct issuing *i = context;
 
     if (i->refuses_tokens)
         return error_memory(e);
-    buf_printf(&i->tokens, "+%.*s\n", STR_ARG(token));
-    fake_ca_publish(i->ca, token, answer);
+    if (challenge_board_put(i->board, owner, challenge, e))
+        return -1;
+    buf_printf(&i->tokens, "+%.*s\n", STR_ARG(challenge->token));
+    fake_ca_publish(i->ca, challenge->token, challenge->payload);
     return 0;
 }
 
-static void token_remove(void *context, struct str token)
+static void cleanup(void *context, uint64_t owner)
 {
     struct issuing *i = context;
+    size_t count = challenge_board_count(i->board);
+    struct segment_token list[ISSUING_JOURNAL_MAX];
+    char *tokens[ISSUING_JOURNAL_MAX];
 
-    buf_printf(&i->tokens, "-%.*s\n", STR_ARG(token));
+    CU_ASSERT_FATAL(count <= ISSUING_JOURNAL_MAX);
+    challenge_board_list(i->board, list);
+    for (size_t n = 0; n < count; n++)
+        tokens[n] = str_dup(list[n].token);
+    challenge_board_withdraw(i->board, owner);
+    for (size_t n = 0; n < count; n++) {
+        if (!challenge_board_find(i->board, str_from(tokens[n])).ptr)
+            buf_printf(&i->tokens, "-%s\n", tokens[n]);
+        free(tokens[n]);
+    }
+}
+
+static void served(void *context, uint64_t owner)
+{
+    issuance_presented(((struct issuing *)context)->issuance, owner);
 }
 
 static int draw(void *context, struct str name, bool renewal, struct error *e)
@@ -233,11 +254,6 @@ static int draw(void *context, struct str name, bool renewal, struct error *e)
     if (!i->is_limited)
         return 0;
     return error_set(e, ERROR_RATE_LIMIT, "%.*s: no more this week", STR_ARG(name));
-}
-
-static void announce(void *context)
-{
-    ((struct issuing *)context)->is_announcing = true;
 }
 
 static void ready(void *context)
@@ -303,10 +319,8 @@ static void begin(struct issuing *i)
         .journal = {.context = i, .put = put, .probe = probe},
         .store = i->store,
         .context = i,
-        .token_add = token_add,
-        .token_remove = token_remove,
+        .solver = {.context = i, .present = present, .cleanup = cleanup},
         .draw = draw,
-        .announce = announce,
         .ready = ready,
         .issued = issued,
         .failed = failed,
@@ -315,6 +329,8 @@ static void begin(struct issuing *i)
     };
     struct error e;
 
+    i->board = challenge_board_new(served, i);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(i->board);
     i->issuance = issuance_new(&options, &e);
     CU_ASSERT_PTR_NOT_NULL_FATAL(i->issuance);
 }
@@ -350,6 +366,7 @@ static void end(struct issuing *i)
     while (i->sent_count)
         forget_request(&i->sent[--i->sent_count]);
     issuance_free(i->issuance);
+    challenge_board_free(i->board);
 }
 
 void issuing_restart(struct issuing *i)
@@ -361,7 +378,7 @@ void issuing_restart(struct issuing *i)
     buf_free(&i->written);
     i->written = written;
     i->announced = i->acknowledged = 0;
-    i->is_ready = i->is_announcing = false;
+    i->is_ready = false;
     begin(i);
 }
 
@@ -412,16 +429,14 @@ void issuing_want_key(struct issuing *i, const char *name, enum key_type type)
 
 static bool tell_workers(struct issuing *i)
 {
-    bool is_new = i->is_announcing;
+    bool is_new = challenge_board_waits(i->board);
 
-    if (is_new) {
-        i->is_announcing = false;
-        issuance_announced(i->issuance, ++i->announced);
-    }
+    if (is_new)
+        challenge_board_name(i->board, 0, ++i->announced);
     if (i->is_unheard || i->acknowledged == i->announced)
         return is_new;
     i->acknowledged = i->announced;
-    issuance_acknowledged(i->issuance, i->acknowledged);
+    challenge_board_acknowledged(i->board, i->acknowledged);
     return true;
 }
 

@@ -49,6 +49,7 @@ struct issuing_request {
 struct issuing {
     struct event_base *base;
     struct issuance *issuance;
+    struct challenge_board *board;
     struct fake_ca *ca;
     struct chain_pool *chains;
     struct store *store;
@@ -59,7 +60,7 @@ struct issuing {
     /* ---- what the ends do: a test may change it at any time ---- */
     enum issuing_end journal, probe, jobs, requests;
     int journal_spares;  /* the journal does so only after that many steps that work */
-    bool refuses_tokens; /* token_add fails */
+    bool refuses_tokens; /* nothing can be presented */
     bool is_unheard;     /* workers acknowledge nothing */
     bool is_limited;     /* another newOrder than the first does not fit the CA's limits */
     bool is_left_open;   /* outcomes are not closed */
@@ -69,7 +70,7 @@ struct issuing {
     struct buf tokens;  /* "+token_0-0" when it becomes answerable, "-token_0-0" when no more */
     struct buf written; /* "order a.test url", "sent a.test 1", "account url" ... when durable */
     uint64_t announced, acknowledged;
-    bool is_ready, is_announcing;
+    bool is_ready;
     unsigned probes, draws, most_requests; /* ... at once */
 
     struct issuing_step steps[ISSUING_JOURNAL_MAX];

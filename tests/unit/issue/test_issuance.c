@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "reconciler/base/attr.h"
+#include "reconciler/publish/challenge_board.h"
 #include "tests/fakes/fake_time.h"
 #include "tests/fakes/issuing.h"
 
@@ -67,7 +68,7 @@ static void tokens_outlive_their_order(void)
     issuing_want(i, "a.test", URGENCY_DECLARED);
     CU_ASSERT_TRUE(issuing_run(i, "issued a.test\n", MINUTE));
     CU_ASSERT_EQUAL(issuing_count(&i->tokens, "+token_0-0\n"), 1);
-    issuing_run(i, NULL, ISSUANCE_TOKEN_GRACE_MS - 5000);
+    issuing_run(i, NULL, ISSUANCE_GRACE_MS - 5000);
     CU_ASSERT_EQUAL(issuing_count(&i->tokens, "-token_0-0\n"), 0);
     issuing_run(i, NULL, 10000);
     CU_ASSERT_EQUAL(issuing_count(&i->tokens, "-token_0-0\n"), 1);
@@ -301,7 +302,7 @@ static void told_when_all_have_it(void)
     issuing_run(i, NULL, 5 * MINUTE);
     CU_ASSERT_EQUAL(i->announced, 1);
     CU_ASSERT_FALSE(was_asked(i, "POST /chall"));
-    issuance_acknowledged(i->issuance, 0); /* an older one */
+    challenge_board_acknowledged(i->board, 0); /* an older one */
     issuing_run(i, NULL, 100);
     CU_ASSERT_FALSE(was_asked(i, "POST /chall"));
     i->is_unheard = false;

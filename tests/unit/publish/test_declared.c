@@ -172,7 +172,7 @@ int main(void)
 
     if (CU_initialize_registry() != CUE_SUCCESS)
         return 1;
-    suite = CU_add_suite("store/declared", NULL, NULL);
+    suite = CU_add_suite("publish/declared", NULL, NULL);
     CU_add_test(suite, "interning", test_interning);
     CU_add_test(suite, "held", test_held);
     CU_add_test(suite, "bad pairs", test_bad_pairs);

@@ -371,7 +371,7 @@ int main(void)
 
     if (CU_initialize_registry() != CUE_SUCCESS)
         return 1;
-    suite = CU_add_suite("store/index", NULL, NULL);
+    suite = CU_add_suite("publish/index", NULL, NULL);
     CU_add_test(suite, "random", test_random);
     CU_add_test(suite, "only changes", test_only_changes);
     CU_add_test(suite, "families", test_families);

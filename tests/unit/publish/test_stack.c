@@ -362,7 +362,7 @@ int main(void)
 
     if (CU_initialize_registry() != CUE_SUCCESS)
         return 1;
-    suite = CU_add_suite("store/stack", NULL, NULL);
+    suite = CU_add_suite("publish/stack", NULL, NULL);
     CU_add_test(suite, "manifest", test_order);
     CU_add_test(suite, "broken segment", test_broken_segment);
     CU_add_test(suite, "stale", test_stale);
