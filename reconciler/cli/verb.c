@@ -371,3 +371,16 @@ int verb_main(int argc, char *const *argv, char *const *environment)
     }
     return code;
 }
+
+int verb_print(struct buf *out)
+{
+    struct error e;
+    int code = VERB_DONE;
+
+    if (output_buf(out, &e)) {
+        output_error(&e);
+        code = VERB_FAILED;
+    }
+    buf_free(out);
+    return code;
+}

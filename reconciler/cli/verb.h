@@ -64,6 +64,8 @@ const struct verb *verb_find(const char *name);
  * code: VERB_USAGE, or VERB_FAILED if it was memory.
  */
 int verb_refuse(const struct verb *verb, const struct error *e);
+/* The end of a verb: writes what it printed and frees that. Returns the exit code. */
+int verb_print(struct buf *out);
 /* What exit code 64 means, for every verb. */
 const char *verb_usage_text(void);
 /* What a FILE may be, and where settings come from: paragraphs for help and the man page. */

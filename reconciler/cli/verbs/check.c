@@ -52,8 +52,6 @@ static int print(const struct command *c, const struct problems *p,
                  const struct spec_detail *detail)
 {
     struct buf out = BUF_INIT(CHECK_OUTPUT_MAX);
-    struct error e;
-    int code = VERB_DONE;
 
     if (c->options->format == OPTION_FORMAT_JSON)
         print_json(p, detail, &out);
@@ -61,12 +59,7 @@ static int print(const struct command *c, const struct problems *p,
         sarif_print(p, &out);
     else
         problems_print_text(p, &out);
-    if (output_buf(&out, &e)) {
-        output_error(&e);
-        code = VERB_FAILED;
-    }
-    buf_free(&out);
-    return code;
+    return verb_print(&out);
 }
 
 /* The entities of a valid file instead; its warnings then are no data. */

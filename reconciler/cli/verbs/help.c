@@ -135,8 +135,6 @@ int help_command(const struct command *c)
     const char *topic = c->operand_count ? c->operands[0] : NULL;
     const struct verb *about = topic ? verb_find(topic) : NULL;
     struct buf out = BUF_INIT(HELP_OUTPUT_MAX);
-    struct error e;
-    int code = VERB_DONE;
 
     if (topic && !about && strcmp(topic, HELP_SETTINGS) != 0)
         return refuse_topic(topic);
@@ -150,10 +148,5 @@ int help_command(const struct command *c)
         help_print_settings(&out);
     else
         help_print_overview(&out);
-    if (output_buf(&out, &e)) {
-        output_error(&e);
-        code = VERB_FAILED;
-    }
-    buf_free(&out);
-    return code;
+    return verb_print(&out);
 }

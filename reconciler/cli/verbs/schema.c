@@ -9,8 +9,6 @@ int schema_command(const struct command *c)
 {
     struct buf out = BUF_INIT(SCHEMA_OUTPUT_MAX);
     struct json_out j = json_out_pretty(&out);
-    struct error e;
-    int code = VERB_DONE;
 
     if (c->options->format == OPTION_FORMAT_MARKDOWN) {
         describe_markdown(&out);
@@ -18,10 +16,5 @@ int schema_command(const struct command *c)
         describe_json_schema(&j);
         buf_char(&out, '\n');
     }
-    if (output_buf(&out, &e)) {
-        output_error(&e);
-        code = VERB_FAILED;
-    }
-    buf_free(&out);
-    return code;
+    return verb_print(&out);
 }

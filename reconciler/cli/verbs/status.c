@@ -127,11 +127,7 @@ static int watch(const struct command *c, const struct settings *s)
             buf_char(&out, '\n');
         }
         cut(&out, screen.height);
-        if (output_buf(&out, &e)) {
-            output_error(&e);
-            code = VERB_FAILED;
-        }
-        buf_free(&out);
+        code = verb_print(&out);
         if (code == VERB_DONE)
             poll(NULL, 0, STATUS_WATCH_MS);
     }

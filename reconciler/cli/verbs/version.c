@@ -147,17 +147,10 @@ int version_command(const struct command *c)
 {
     bool verbose = option_seen(c->options, OPTION_VERBOSE);
     struct buf out = BUF_INIT(VERSION_OUTPUT_MAX);
-    struct error e;
-    int code = VERB_DONE;
 
     if (c->options->format == OPTION_FORMAT_JSON)
         print_json(&out, verbose);
     else
         print_text(&out, verbose);
-    if (output_buf(&out, &e)) {
-        output_error(&e);
-        code = VERB_FAILED;
-    }
-    buf_free(&out);
-    return code;
+    return verb_print(&out);
 }
