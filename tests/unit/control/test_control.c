@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "tests/fakes/controlled.h"
+#include "tests/support/suite.h"
 
 #define DAY_MS INT64_C(86400000)
 #define IS(name, state) "\"name\": \"" name "\",\n      \"state\": \"" state "\""
@@ -380,14 +381,6 @@ int main(void)
         {"ends with the supervisor", ends_with_the_supervisor},
         CU_TEST_INFO_NULL,
     };
-    CU_SuiteInfo suites[] = {{.pName = "control", .pTests = (CU_TestInfo *)tests},
-                             CU_SUITE_INFO_NULL};
-    int rc;
 
-    if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS)
-        return 1;
-    CU_basic_run_tests();
-    rc = CU_get_number_of_failures() ? 1 : 0;
-    CU_cleanup_registry();
-    return rc;
+    return suite_run("control", tests);
 }

@@ -13,6 +13,7 @@
 #include "reconciler/core/observed.h"
 #include "reconciler/pki/digest.h"
 #include "tests/support/scratch.h"
+#include "tests/support/suite.h"
 
 #define PATH_MAX_HERE (SCRATCH_PATH_MAX + 32)
 #define TEXT_MAX ((size_t)1 << 16)
@@ -179,14 +180,6 @@ int main(void)
         {"no plan at all", no_plan_at_all},
         CU_TEST_INFO_NULL,
     };
-    CU_SuiteInfo suites[] = {{.pName = "plan file", .pTests = (CU_TestInfo *)tests},
-                             CU_SUITE_INFO_NULL};
-    int rc;
 
-    if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS)
-        return 1;
-    CU_basic_run_tests();
-    rc = CU_get_number_of_failures() ? 1 : 0;
-    CU_cleanup_registry();
-    return rc;
+    return suite_run("plan file", tests);
 }

@@ -8,6 +8,7 @@
 #include "reconciler/base/attr.h"
 #include "reconciler/issue/issuance.h"
 #include "tests/fakes/issuing.h"
+#include "tests/support/suite.h"
 
 #define MINUTE 60000
 
@@ -123,14 +124,6 @@ int main(void)
         {"another CA", another_ca},
         CU_TEST_INFO_NULL,
     };
-    CU_SuiteInfo suites[] = {{.pName = "authority", .pTests = (CU_TestInfo *)tests},
-                             CU_SUITE_INFO_NULL};
-    int rc;
 
-    if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS)
-        return 1;
-    CU_basic_run_tests();
-    rc = CU_get_number_of_failures() ? 1 : 0;
-    CU_cleanup_registry();
-    return rc;
+    return suite_run("authority", tests);
 }

@@ -9,6 +9,7 @@
 #include "reconciler/publish/challenge_board.h"
 #include "tests/fakes/fake_time.h"
 #include "tests/fakes/issuing.h"
+#include "tests/support/suite.h"
 
 #define MINUTE 60000
 #define SUBJECT(text) ((struct subject){.name = STR(text)})
@@ -496,14 +497,6 @@ int main(void)
         {"no jobs", no_jobs},
         CU_TEST_INFO_NULL,
     };
-    CU_SuiteInfo suites[] = {{.pName = "issuance", .pTests = (CU_TestInfo *)tests},
-                             CU_SUITE_INFO_NULL};
-    int rc;
 
-    if (CU_initialize_registry() != CUE_SUCCESS || CU_register_suites(suites) != CUE_SUCCESS)
-        return 1;
-    CU_basic_run_tests();
-    rc = CU_get_number_of_failures() ? 1 : 0;
-    CU_cleanup_registry();
-    return rc;
+    return suite_run("issuance", tests);
 }
