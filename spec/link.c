@@ -209,6 +209,19 @@ static void check_account_key(struct lookup *l)
                                                     : "no key with this kid outside of key sets");
 }
 
+static void check_acme(const struct lookup *l)
+{
+    const struct spec_outside *outside = &l->catalog->context->options->outside;
+    const struct acme *acme = l->catalog->context->found_acme;
+    struct place place;
+    struct error e;
+
+    if (acme && acme->enabled && outside->check_acme &&
+        outside->check_acme(outside->context, acme, &place, &e))
+        catalog_problem(l->catalog, l->catalog->acme, PROBLEM_WARNING, place, e.path, "%s",
+                        e.message);
+}
+
 /* What cannot be used because a {vault://...} of it gives nothing; the rest of the file can. */
 static void check_secrets(const struct lookup *l)
 {
@@ -228,7 +241,8 @@ static void check_secrets(const struct lookup *l)
     for (uint32_t i = 0; i < c->filled[ENTITY_KEY]; i++)
         if (keys[i].unresolved.ptr)
             catalog_problem(c, (struct catalog_ref){i, ENTITY_KEY}, PROBLEM_WARNING,
-                            keys[i].unresolved_place, "", "%.*s gives no key, so this one is unusable",
+                            keys[i].unresolved_place, "",
+                            "%.*s gives no key, so this one is unusable",
                             STR_ARG(str_slice(keys[i].unresolved, 0, VALUE_SHOWN_MAX)));
     if (acme && acme->unresolved.ptr)
         catalog_problem(c, c->acme, PROBLEM_WARNING, acme->unresolved_place, "config",
@@ -244,5 +258,6 @@ void link_all(struct lookup *l, bool has_errors)
     check_plugins(l);
     check_ca_certificates(l);
     check_account_key(l);
+    check_acme(l);
     check_secrets(l);
 }

@@ -48,6 +48,8 @@ struct spec_outside {
     const char *(*certificate_algorithm)(void *context, struct str cert);
     /* Is a PEM certificate one of a CA and not expired? Else -1 and Kong's sentence in *e. */
     int (*check_ca_certificate)(void *context, struct str cert, struct error *e);
+    /* What keeps this plugin from issuing: -1 with its place, field (e->path) and a sentence. */
+    int (*check_acme)(void *context, const struct acme *acme, struct place *place, struct error *e);
 };
 
 struct spec_options {

@@ -157,7 +157,7 @@ void happening_tell_of(enum happening_name name, struct str about)
 void happening_tell_error(enum happening_name name, const struct error *e,
                           const struct field *fields)
 {
-    struct field why[6];
+    struct field why[7];
     size_t n = 0;
 
     why[n++] = field_cstr("error", e->message);
@@ -166,6 +166,8 @@ void happening_tell_error(enum happening_name name, const struct error *e,
         why[n++] = field_cstr(strstr(e->file, "://") ? "url" : "file", e->file);
     if (e->line)
         why[n++] = field_int("line", e->line);
+    if (e->line && e->column)
+        why[n++] = field_int("column", e->column);
     if (e->path[0])
         why[n++] = field_cstr("path", e->path);
     why[n] = FIELD_END;

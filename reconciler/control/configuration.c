@@ -38,8 +38,7 @@ static struct reconcile_options options_of(const struct configuration_state *sta
 
     return (struct reconcile_options){.model = loaded->model,
                                       .acme_server = str_from(s->acme_server),
-                                      .storage_works =
-                                          load_unsupported_storage(loaded->model) == NULL,
+                                      .block = loaded->block,
                                       .config = str_from(loaded->sha256),
                                       .built_at = clock_built_at(),
                                       .limits = s->acme_limits,

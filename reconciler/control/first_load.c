@@ -6,32 +6,28 @@
 #include "reconciler/base/log.h"
 #include "reconciler/control/control_private.h"
 #include "reconciler/control/intake.h"
-#include "reconciler/core/render.h"
+#include "reconciler/control/note.h"
 #include "reconciler/io/job.h"
 
-static void print_error(const struct error *e, struct buf *out)
-{
-    buf_cstr(out, "reconcert: ");
-    render_outside(str_from(e->file), out);
-    buf_cstr(out, e->file[0] ? ": " : "");
-    render_outside(str_from(e->message), out);
-    buf_char(out, '\n');
-}
-
-/* A file that is refused at the start: every problem, as `check` prints them, or as the log has it.
+/*
+ * A file that is refused at the start: every problem as the log has it; where nobody said in which
+ * form, as `check` prints them.
  */
 static int refuse_to_start(const struct control *c, const struct reload *r)
 {
     struct buf out = BUF_INIT((size_t)16 << 20);
 
-    if (c->options->settings->acme_log_format == LOG_JSON) {
+    if (c->options->settings->acme_log_format != LOG_AUTO) {
         intake_log_refused(r);
         return 1;
     }
-    if (r->outcome == RELOAD_REFUSED)
+    if (r->outcome == RELOAD_REFUSED) {
         problems_print_text(&r->new_refused->problems, &out);
-    else
-        print_error(&r->error, &out);
+    } else {
+        buf_cstr(&out, "reconcert: ");
+        note_error(&r->error, &out);
+        buf_char(&out, '\n');
+    }
     log_last_words(buf_view(&out));
     buf_free(&out);
     return 1;

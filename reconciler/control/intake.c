@@ -9,6 +9,7 @@
 #include "reconciler/base/happening.h"
 #include "reconciler/issue/issuance.h"
 #include "reconciler/control/last_good.h"
+#include "reconciler/control/note.h"
 #include "reconciler/control/visit.h"
 #include "reconciler/io/job.h"
 
@@ -76,6 +77,17 @@ static void note_unreadable(struct control *c, const struct error *e)
 
     snprintf(text, sizeof(text), "%.200s: %.300s", e->file[0] ? e->file : "the file", e->message);
     condition_set(&c->conditions, CONDITION_FILE_UNREADABLE, text);
+}
+
+static void note_unsupported(struct control *c, const struct error *e)
+{
+    struct buf text = BUF_INIT(2 * ERROR_MESSAGE_MAX + ERROR_PATH_MAX);
+
+    note_error(e, &text);
+    condition_set(&c->conditions, CONDITION_FILE_REFUSED,
+                  text.failed ? e->message : buf_view(&text).ptr);
+    condition_clear(&c->conditions, CONDITION_FILE_UNREADABLE);
+    buf_free(&text);
 }
 
 static void forget_refused(struct control *c)
@@ -358,8 +370,7 @@ void intake_take(struct control *c, struct reload *r)
         note_refused(c, r);
         break;
     case RELOAD_UNSUPPORTED:
-        condition_set(&c->conditions, CONDITION_FILE_REFUSED, r->error.message);
-        condition_clear(&c->conditions, CONDITION_FILE_UNREADABLE);
+        note_unsupported(c, &r->error);
         break;
     case RELOAD_READY:
         take_generation(c, r);

@@ -1,8 +1,11 @@
 #include "reconciler/control/load.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "reconciler/acme/ca.h"
+#include "reconciler/core/plan.h"
 #include "reconciler/pki/check.h"
 #include "spec/spec.h"
 
@@ -18,11 +21,16 @@ int load_sources(const struct settings *s, struct source_set **set, struct error
     return source_read(&options, set, e);
 }
 
+/* What the functions that spec calls back look at and fill in. */
+struct reading_context {
+    const struct load_options *options;
+    struct loaded *loaded;
+};
+
 /* getenv over the environment that was handed to us. */
 static struct str find_variable(void *context, struct str name)
 {
-    const struct load_options *options = context;
-    char *const *environment = options->environment;
+    char *const *environment = ((const struct reading_context *)context)->options->environment;
 
     for (; environment && *environment; environment++) {
         struct str value;
@@ -35,9 +43,47 @@ static struct str find_variable(void *context, struct str name)
 
 static int check_ca_certificate(void *context, struct str cert, struct error *e)
 {
-    const struct load_options *options = context;
+    return pki_check_ca_certificate(cert, ((const struct reading_context *)context)->options->now,
+                                    e);
+}
 
-    return pki_check_ca_certificate(cert, options->now, e);
+/* What is refused whatever a CA would say: nobody is asked then. */
+static enum desired_block find_block(const struct acme *acme, const struct ca *ca)
+{
+    static const enum desired_block blocks[ACME_CA_FAULT_COUNT] = {
+        [ACME_CA_EMAIL] = DESIRED_BAD_EMAIL,
+        [ACME_CA_URL] = DESIRED_BAD_URL,
+        [ACME_CA_KEY] = DESIRED_BAD_ACCOUNT_KEY,
+        [ACME_CA_BINDING] = DESIRED_BAD_BINDING,
+    };
+
+    return acme->storage == ACME_STORAGE_SHM ? blocks[acme_ca_check(ca)] : DESIRED_STORAGE;
+}
+
+/* The fields of what spec itself does not warn of. */
+static const char *const block_fields[DESIRED_BLOCK_COUNT] = {
+    [DESIRED_TOS] = "config.tos_accepted",
+    [DESIRED_BAD_EMAIL] = "config.account_email",
+    [DESIRED_BAD_URL] = "config.api_uri",
+    [DESIRED_BAD_ACCOUNT_KEY] = "config.account_key",
+    [DESIRED_BAD_BINDING] = "config.eab_hmac_key",
+};
+
+static int check_acme(void *context, const struct acme *acme, struct place *place, struct error *e)
+{
+    const struct reading_context *c = context;
+    const struct ca ca =
+        desired_ca(acme, str_from(c->options->settings->acme_server), c->loaded->arena);
+    enum desired_block block;
+
+    c->loaded->block = find_block(acme, &ca);
+    block = desired_common_block(acme, &ca, c->loaded->block);
+    if (!block_fields[block])
+        return 0;
+    *place = desired_block_place(acme, block);
+    error_set(e, ERROR_INVALID, "%s", plan_reason_sentence(plan_block_reason(block)));
+    snprintf(e->path, sizeof(e->path), "%s", block_fields[block]);
+    return -1;
 }
 
 /* Without files it is declarative_config_string, whose name says nothing. */
@@ -89,6 +135,7 @@ static int parse(struct loaded *l, const struct source_set *set, const struct lo
 {
     struct spec_source *sources = list_sources(set, options, l->arena);
     struct str *plugins = list_plugins(options->settings, l->arena);
+    struct reading_context context = {options, l};
     const struct spec_options with = {
         .max_bytes = options->settings->acme_max_document,
         .deck_env = options->settings->acme_deck_env,
@@ -99,12 +146,13 @@ static int parse(struct loaded *l, const struct source_set *set, const struct lo
         .lint = options->lint,
         .plugins = plugins,
         .plugin_count = options->settings->plugin_count,
-        .outside = {.context = (void *)options,
+        .outside = {.context = &context,
                     .environment = find_variable,
                     .check_certificate = pki_check_certificate,
                     .check_key = pki_check_key,
                     .certificate_algorithm = pki_certificate_algorithm,
-                    .check_ca_certificate = check_ca_certificate},
+                    .check_ca_certificate = check_ca_certificate,
+                    .check_acme = check_acme},
     };
 
     if (!sources || !plugins)

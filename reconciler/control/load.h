@@ -1,6 +1,7 @@
 #pragma once
 
 #include "reconciler/base/error.h"
+#include "reconciler/core/desired.h"
 #include "reconciler/io/source.h"
 #include "reconciler/settings/settings.h"
 #include "spec/model.h"
@@ -26,6 +27,7 @@ struct loaded {
     struct problems problems; /* errors and warnings, sorted; outlives the model */
     struct loaded_file *files;
     size_t file_count;
+    enum desired_block block;   /* what is in the way of every name, beside what the model tells */
     char sha256[65];            /* of all files: the configuration's hash */
     struct spec_detail *detail; /* for kong_error.h and flatten.h of spec; NULL unless asked for */
 };

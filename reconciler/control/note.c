@@ -4,6 +4,7 @@
 #include <sys/statfs.h>
 
 #include "reconciler/base/attr.h"
+#include "reconciler/core/render.h"
 
 #define HTTP01_PORT 80 /* RFC 8555 §8.3 */
 
@@ -80,4 +81,21 @@ bool note_fleeting_prefix(const char *prefix, struct buf *out)
             return true;
         }
     return false;
+}
+
+void note_error(const struct error *e, struct buf *out)
+{
+    if (e->file[0]) {
+        render_outside(str_from(e->file), out);
+        if (e->line)
+            buf_printf(out, ":%u", e->line);
+        if (e->line && e->column)
+            buf_printf(out, ":%u", e->column);
+        buf_cstr(out, ": ");
+    }
+    if (e->path[0]) {
+        render_outside(str_from(e->path), out);
+        buf_cstr(out, ": ");
+    }
+    render_outside(str_from(e->message), out);
 }

@@ -3,6 +3,7 @@
 #include <stdbool.h>
 
 #include "reconciler/base/buf.h"
+#include "reconciler/base/error.h"
 #include "reconciler/settings/settings.h"
 #include "spec/model.h"
 
@@ -26,3 +27,6 @@ bool note_closed_gate(const struct model *model, struct buf *out);
  * machine or the container: what was obtained would be ordered again. `run` alone says it.
  */
 bool note_fleeting_prefix(const char *prefix, struct buf *out);
+
+/* An error's place, path and message as one line without an end, text from outside escaped. */
+void note_error(const struct error *e, struct buf *out);

@@ -1,5 +1,6 @@
 #include "reconciler/control/reload.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -30,14 +31,24 @@ static enum reload_outcome sweep(struct reload *r, const struct configuration_st
     return RELOAD_SWEPT;
 }
 
+static bool is_unsupported(const struct model *m, struct error *e)
+{
+    const char *storage = load_unsupported_storage(m);
+
+    if (!storage)
+        return false;
+    error_set(e, ERROR_STORAGE, "storage \"%s\" is not in this build yet: set it to shm", storage);
+    snprintf(e->file, sizeof(e->file), "%s", m->files[m->acme->storage_place.file]);
+    snprintf(e->path, sizeof(e->path), "config.storage");
+    e->line = m->acme->storage_place.line;
+    e->column = m->acme->storage_place.column;
+    return true;
+}
+
 static enum reload_outcome put_in_force(struct reload *r, const struct configuration_state *state)
 {
-    const char *storage = load_unsupported_storage(r->next->loaded->model);
-
-    if (storage) {
-        error_set(&r->error, ERROR_STORAGE, "storage \"%s\" is not in this build yet", storage);
+    if (is_unsupported(r->next->loaded->model, &r->error))
         return RELOAD_UNSUPPORTED;
-    }
     if (configuration_enforce(state, r->next, r->current, r->now, &r->plan, &r->error) ||
         pass_schedule(state, &r->plan, r->now))
         return RELOAD_FAILED;

@@ -140,16 +140,37 @@ static size_t room_for(const struct acme *acme, const struct model *model,
     return room;
 }
 
-static enum desired_block common_block(const struct acme *acme, struct str directory,
-                                       const struct desired_options *options)
+enum desired_block desired_common_block(const struct acme *acme, const struct ca *ca,
+                                        enum desired_block block)
 {
     if (acme->unresolved.ptr || (acme->account_key && acme->account_key->unresolved.ptr))
         return DESIRED_UNRESOLVED;
     if (acme->account_key_id.value.ptr && !acme->account_key)
         return DESIRED_NO_ACCOUNT_KEY;
-    if (!acme->tos_accepted && public_ca_is_lets_encrypt(directory))
+    if (!acme->tos_accepted && public_ca_is_lets_encrypt(ca->directory))
         return DESIRED_TOS;
-    return options->storage_works ? DESIRED_FREE : DESIRED_STORAGE;
+    return block;
+}
+
+struct place desired_block_place(const struct acme *acme, enum desired_block block)
+{
+    switch (block) {
+    case DESIRED_NO_ACCOUNT_KEY:
+    case DESIRED_BAD_ACCOUNT_KEY:
+        return acme->account_key_id.place;
+    case DESIRED_TOS:
+        return acme->tos_place;
+    case DESIRED_STORAGE:
+        return acme->storage_place;
+    case DESIRED_BAD_EMAIL:
+        return acme->account_email.place;
+    case DESIRED_BAD_URL:
+        return acme->api_uri.place;
+    case DESIRED_BAD_BINDING:
+        return acme->entity.place;
+    default:
+        return (struct place){0};
+    }
 }
 
 static int compare_places(const void *left, const void *right)
@@ -256,11 +277,9 @@ static enum key_type key_type_of(const struct acme *acme)
     return acme->rsa_key_size == 3072 ? KEY_RSA_3072 : KEY_RSA_4096;
 }
 
-/* directory.ptr NULL: out of memory. */
-static struct ca ca_of(const struct acme *acme, const struct desired_options *options,
-                       struct arena *arena)
+struct ca desired_ca(const struct acme *acme, struct str acme_server, struct arena *arena)
 {
-    struct ca ca = {.apart = options->acme_server.ptr != NULL,
+    struct ca ca = {.apart = acme_server.ptr != NULL,
                     .api_uri = acme->api_uri.value,
                     .email = acme->account_email.value,
                     .eab_kid = acme->eab_kid,
@@ -268,7 +287,7 @@ static struct ca ca_of(const struct acme *acme, const struct desired_options *op
                     .preferred_chain = acme->preferred_chain};
 
     ca.directory =
-        ca.apart ? arena_str(arena, options->acme_server) : desired_directory(ca.api_uri, arena);
+        ca.apart ? arena_str(arena, acme_server) : desired_directory(ca.api_uri, arena);
     if (acme->account_key)
         ca.account_key = acme->account_key->private_key.value.ptr
                              ? acme->account_key->private_key.value
@@ -281,7 +300,7 @@ static int build(struct builder *b, const struct model *model,
 {
     struct desired *out = b->out;
 
-    out->ca = ca_of(b->acme, options, b->arena);
+    out->ca = desired_ca(b->acme, options->acme_server, b->arena);
     if (!out->ca.directory.ptr)
         return -1;
     out->key_type = key_type_of(b->acme);
@@ -289,7 +308,7 @@ static int build(struct builder *b, const struct model *model,
         return 0;
     out->acme = b->acme;
     out->gate = gate_make(b->acme, b->arena);
-    out->block = b->block = common_block(b->acme, out->ca.directory, options);
+    out->block = b->block = desired_common_block(b->acme, &out->ca, options->block);
     b->public_ca = public_ca_runs(out->ca.directory);
     b->room = room_for(b->acme, model, options);
     if (!out->gate || b->room > UINT32_MAX)

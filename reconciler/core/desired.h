@@ -30,7 +30,12 @@ enum desired_block {
     DESIRED_UNRESOLVED,        /* a {vault://} that issuing needs */
     DESIRED_TOS,               /* a Let's Encrypt directory without tos_accepted */
     DESIRED_NO_CA_CERTIFICATE, /* ca_certificates of a service whose route asks for it lack one */
-    DESIRED_STORAGE            /* the storage cannot be used by this build or mode */
+    DESIRED_STORAGE,           /* the storage cannot be used by this build or mode */
+    DESIRED_BAD_EMAIL,         /* account_email, and the others, as acme/ca.h has it */
+    DESIRED_BAD_URL,
+    DESIRED_BAD_ACCOUNT_KEY,
+    DESIRED_BAD_BINDING,
+    DESIRED_BLOCK_COUNT
 };
 
 struct gate; /* gate.h: the wildcard entries of `domains`, prepared for look-ups */
@@ -58,8 +63,7 @@ struct desired_options {
     const struct desired_demand
         *demands; /* those still within their time; passing the gate is checked here */
     size_t demand_count;
-    bool storage_works; /* this build can use the file's storage; false blocks with DESIRED_STORAGE
-                         */
+    enum desired_block block; /* what the shell knows to be in the way of every name */
 };
 
 struct desired {
@@ -80,6 +84,15 @@ struct desired {
     const struct gate *gate;  /* NULL when acme is */
     enum desired_block block; /* of every name, on-demand ones too; DESIRED_FREE = none */
 };
+
+/* The CA that the plugin asks for; its directory is in `arena`, NULL where memory is out. */
+struct ca desired_ca(const struct acme *acme, struct str acme_server, struct arena *arena);
+/* What is in the way of every name: what the file lacks, else `block`. */
+enum desired_block desired_common_block(const struct acme *acme, const struct ca *ca,
+                                        enum desired_block block);
+
+/* Where the plugin says, or should, what a block is about; line 0: elsewhere. */
+struct place desired_block_place(const struct acme *acme, enum desired_block block);
 
 /* All in `arena`; names of `model` are pointed at, not copied. 0, or -1 (memory). */
 int desired_make(const struct model *model, const struct desired_options *options,

@@ -430,27 +430,17 @@ static void write_block_place(struct explain_subject *s, struct buf *out)
 {
     const struct acme *acme = s->options->model->acme;
 
-    switch (s->action.reason) {
-    case REASON_UNRESOLVED:
+    if (s->action.reason == REASON_NO_CA_CERTIFICATE) {
+        explanation_at(&s->chain, missing_ca_certificate(s));
+    } else if (s->action.reason == REASON_UNRESOLVED) {
         buf_cstr(out, ": ");
         buf_str(out, acme->unresolved.ptr ? acme->unresolved : acme->account_key->unresolved);
         explanation_at(&s->chain, acme->unresolved.ptr ? acme->unresolved_place
                                                        : acme->account_key->unresolved_place);
-        break;
-    case REASON_NO_ACCOUNT_KEY:
-        explanation_at(&s->chain, acme->account_key_id.place);
-        break;
-    case REASON_NO_CA_CERTIFICATE:
-        explanation_at(&s->chain, missing_ca_certificate(s));
-        break;
-    case REASON_TOS:
-        explanation_at(&s->chain, acme->tos_place);
-        break;
-    case REASON_STORAGE_UNSUPPORTED:
-        explanation_at(&s->chain, acme->storage_place);
-        break;
-    default:
-        break;
+    } else if (s->action.action == PLAN_BLOCK) {
+        struct place place = desired_block_place(acme, s->desired->block);
+        if (place.line)
+            explanation_at(&s->chain, place);
     }
 }
 

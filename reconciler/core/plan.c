@@ -92,24 +92,22 @@ static bool has_to_wait(const struct observed_name *o, const struct policy *poli
     return o && !o->failure.waived && !plan_is_forgiven(o, policy);
 }
 
-static enum plan_reason block_reason(enum desired_block block)
+enum plan_reason plan_block_reason(enum desired_block block)
 {
-    switch (block) {
-    case DESIRED_NO_ACCOUNT_KEY:
-        return REASON_NO_ACCOUNT_KEY;
-    case DESIRED_NO_CA_CERTIFICATE:
-        return REASON_NO_CA_CERTIFICATE;
-    case DESIRED_UNRESOLVED:
-        return REASON_UNRESOLVED;
-    case DESIRED_TOS:
-        return REASON_TOS;
-    case DESIRED_STORAGE:
-        return REASON_STORAGE_UNSUPPORTED;
-    case DESIRED_NOT_PUBLIC:
-    case DESIRED_FREE:
-        break;
-    }
-    return REASON_NOT_PUBLIC;
+    static const enum plan_reason reasons[DESIRED_BLOCK_COUNT] = {
+        [DESIRED_NOT_PUBLIC] = REASON_NOT_PUBLIC,
+        [DESIRED_NO_ACCOUNT_KEY] = REASON_NO_ACCOUNT_KEY,
+        [DESIRED_UNRESOLVED] = REASON_UNRESOLVED,
+        [DESIRED_TOS] = REASON_TOS,
+        [DESIRED_NO_CA_CERTIFICATE] = REASON_NO_CA_CERTIFICATE,
+        [DESIRED_STORAGE] = REASON_STORAGE_UNSUPPORTED,
+        [DESIRED_BAD_EMAIL] = REASON_BAD_EMAIL,
+        [DESIRED_BAD_URL] = REASON_BAD_URL,
+        [DESIRED_BAD_ACCOUNT_KEY] = REASON_BAD_ACCOUNT_KEY,
+        [DESIRED_BAD_BINDING] = REASON_BAD_BINDING,
+    };
+
+    return reasons[block];
 }
 
 static void settle(struct action *a, enum plan_action action, enum plan_reason reason, int64_t at)
@@ -297,7 +295,7 @@ static void decide_desired(struct action *a, const struct policy *policy, bool s
     } else if (is_blocked(a->desired, good)) {
         /* Said at once, not only when the certificate that is there is due: then it may be too
          * late. */
-        settle(a, PLAN_BLOCK, block_reason(a->desired->block), 0);
+        settle(a, PLAN_BLOCK, plan_block_reason(a->desired->block), 0);
     } else {
         seek(a, policy, good, storage_usable, now);
     }

@@ -56,6 +56,10 @@ enum plan_reason {
     REASON_UNRESOLVED,
     REASON_TOS,
     REASON_STORAGE_UNSUPPORTED,
+    REASON_BAD_EMAIL,
+    REASON_BAD_URL,
+    REASON_BAD_ACCOUNT_KEY,
+    REASON_BAD_BINDING,
     REASON_REFUSED_BY_CA, /* block: a permanent refusal; tried again daily or when the file changes
                            */
     REASON_NOT_DECLARED,  /* retire */
@@ -150,6 +154,9 @@ const char *plan_action_name(enum plan_action action); /* "issue" ... */
 /* The reverse; PLAN_NOTHING for any other word. */
 enum plan_action plan_action_from(struct str name);
 const char *plan_reason_id(enum plan_reason reason);
+/* The reason of a block that is not DESIRED_FREE; its sentence, which needs no fact, or NULL. */
+enum plan_reason plan_block_reason(enum desired_block block);
+const char *plan_reason_sentence(enum plan_reason reason);
 /*
  * One sentence for people, with the facts of `a` in it: what the CA said is put in as it came, so
  * it is to be escaped like any text from outside. Appends to `out`; failure shows as out->failed.

@@ -36,6 +36,10 @@ static const char *const ids[REASON_COUNT] = {
     [REASON_UNRESOLVED] = "unresolved_reference",
     [REASON_TOS] = "terms_not_accepted",
     [REASON_STORAGE_UNSUPPORTED] = "storage_unsupported",
+    [REASON_BAD_EMAIL] = "account_email_unusable",
+    [REASON_BAD_URL] = "api_uri_unusable",
+    [REASON_BAD_ACCOUNT_KEY] = "account_key_unusable",
+    [REASON_BAD_BINDING] = "eab_hmac_key_unusable",
     [REASON_REFUSED_BY_CA] = "refused_by_ca",
     [REASON_NOT_DECLARED] = "not_declared",
 };
@@ -63,12 +67,26 @@ static const char *const sentences[REASON_COUNT] = {
                    "registered: set config.tos_accepted to true "
                    "(https://letsencrypt.org/repository/)",
     [REASON_STORAGE_UNSUPPORTED] =
-        "the storage that the file names cannot be used by this build, which takes shm",
+        "the storage that the file names cannot be used by this build, which takes shm: set "
+        "config.storage to shm",
+    [REASON_BAD_EMAIL] = "a CA cannot be told this account_email: write an address alone, without "
+                         "blanks, line ends and mailto:",
+    [REASON_BAD_URL] = "no CA can be asked at this api_uri: write the https:// URL of its "
+                       "directory, without blanks",
+    [REASON_BAD_ACCOUNT_KEY] =
+        "the key that account_key names cannot sign for an account: take a private one, P-256, "
+        "P-384 or RSA of 2048 to 8192 bits",
+    [REASON_BAD_BINDING] = "eab_hmac_key is not base64url: write it as the CA has handed it out",
 };
 
 const char *plan_reason_id(enum plan_reason reason)
 {
     return reason < REASON_COUNT ? ids[reason] : "unknown";
+}
+
+const char *plan_reason_sentence(enum plan_reason reason)
+{
+    return reason < REASON_COUNT ? sentences[reason] : NULL;
 }
 
 static void print_time(struct buf *out, const char *before, int64_t at)

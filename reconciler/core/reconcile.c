@@ -6,7 +6,7 @@ int reconcile_desire(const struct reconcile_options *options, const struct recon
                      struct arena *arena, struct desired **desired, struct error *e)
 {
     struct desired_options how = {.acme_server = options->acme_server,
-                                  .storage_works = options->storage_works};
+                                  .block = options->block};
 
     if (source->demands(source->context, options->now, arena, &how, e))
         return -1;

@@ -32,8 +32,8 @@ struct reconcile_rules {
 struct reconcile_options {
     const struct model *model;
     const struct desired *desired; /* NULL, or what reconcile_desire has made of the model */
-    struct str acme_server;        /* as desired_options has it; storage_works too */
-    bool storage_works;
+    struct str acme_server;        /* as desired_options has it; block too */
+    enum desired_block block;
     struct str config;   /* the configuration's hash */
     int64_t built_at;    /* of this program; 0: any clock is right */
     char *const *limits; /* rows of acme_limits: they go before those that are known */

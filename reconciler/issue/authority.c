@@ -73,18 +73,10 @@ static void fail(struct authority *a, const struct error *e)
 
 /* ---- the account key ---- */
 
-/* JSON text is a JWK, everything else PEM. */
-static EVP_PKEY *read_key(struct str text, struct error *e)
-{
-    struct str trimmed = str_trim(text);
-
-    return trimmed.len && trimmed.ptr[0] == '{' ? key_parse_jwk(trimmed, e) : key_parse(text, e);
-}
-
 static void open_session(struct authority *a)
 {
     struct error e;
-    EVP_PKEY *key = read_key(buf_view(&a->key), &e);
+    EVP_PKEY *key = key_parse_text(buf_view(&a->key), &e);
     const struct acme_client_options options = {
         .directory_url = a->options.ca.directory,
         .account_url = str_from(a->account_url),

@@ -14,7 +14,6 @@
 #include "reconciler/pki/key.h"
 
 #define JWS_HEADER_MAX ((size_t)32 << 10)
-#define JWS_HMAC_KEY_MAX ((size_t)1 << 10)
 #define JWS_SIGNATURE_MAX 1024 /* bytes: RSA of 8,192 bits */
 #define JWS_RSA_BITS_MIN 2048
 #define JWS_RSA_BITS_MAX 8192

@@ -11,6 +11,8 @@
 /* JSON Web Signature as ACME uses it (RFC 7515, RFC 8555 §6.2). Failure of appends shows as
  * out->failed. */
 
+#define JWS_HMAC_KEY_MAX ((size_t)1 << 10) /* of an external account, decoded */
+
 void jws_base64url(struct buf *out, struct str bytes);
 /* Without padding, though trailing `=` are let pass (people paste them). -1: any other byte or
  * length. */

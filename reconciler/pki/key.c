@@ -389,6 +389,13 @@ EVP_PKEY *key_parse(struct str pem, struct error *e)
     return key;
 }
 
+EVP_PKEY *key_parse_text(struct str text, struct error *e)
+{
+    struct str trimmed = str_trim(text);
+
+    return trimmed.len && trimmed.ptr[0] == '{' ? key_parse_jwk(trimmed, e) : key_parse(text, e);
+}
+
 EVP_PKEY *key_parse_jwk(struct str json, struct error *e)
 {
     struct buf bytes = BUF_SECRET(JWK_TEXT_MAX);

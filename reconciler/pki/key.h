@@ -29,6 +29,8 @@ int key_generate_packed(enum key_type type, struct buf *packed, struct error *e)
 EVP_PKEY *key_parse(struct str pem, struct error *e) MUST_CHECK;
 /* A private JWK of RSA or P-256/P-384 (RFC 7518 §6): Kong stores account keys so as well. */
 EVP_PKEY *key_parse_jwk(struct str json, struct error *e) MUST_CHECK;
+/* Either: JSON text is a JWK, everything else PEM. */
+EVP_PKEY *key_parse_text(struct str text, struct error *e) MUST_CHECK;
 /* Appends PKCS#8 PEM. */
 int key_print(const EVP_PKEY *key, struct buf *pem, struct error *e) MUST_CHECK;
 /* The same from packed bytes; `leaf` (DER) lends the public point, STR_NONE derives it. */

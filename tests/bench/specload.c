@@ -25,7 +25,7 @@ static int load(const struct source_set *set, struct arena *arena, struct desire
                                        .bytes = {set->files[0].data, set->files[0].len},
                                        .syntax = SPEC_YAML};
     const struct spec_options options = {.vault_references = true};
-    const struct desired_options wanted = {.storage_works = true};
+    const struct desired_options wanted = {0};
     struct problems problems;
     struct model *model;
     int rc = -1;

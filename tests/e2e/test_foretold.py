@@ -204,6 +204,61 @@ class Refused(Case):
         self.assertLessEqual(failed["next_attempt"], ORDERED.findall(s.log_text())[-1][0])
 
 
+class Unasked(Case):
+    """What we refuse by ourselves is foretold, is no failed try, and is over with the mistake."""
+
+    def faults(self, ca):
+        key = {"name": "k", "kid": "k", "jwk": '{"kty":"RSA","kid":"k","n":"AQAB","e":"AQAB"}'}
+        return [
+            ({"account_email": "mailto:a@b.test"}, "config.account_email", {}),
+            ({"account_email": "a@b.test\n"}, "config.account_email", {}),
+            ({"api_uri": ca.url.replace("https:", "http:")}, "config.api_uri", {}),
+            ({"api_uri": ca.url + "/a b"}, "config.api_uri", {}),
+            ({"account_key": {"key_id": "k"}}, "config.account_key", {"keys": [key]}),
+            ({"eab_kid": "k", "eab_hmac_key": "not base64url!"}, "config.eab_hmac_key", {}),
+        ]
+
+    def test_refused(self):
+        ports = processes.free_port(), processes.free_port()
+        pebble = self.pebble(ports[0])
+        ca = self.fake_ca(pebble)
+        sound = document(["a.test"], {"api_uri": ca.url})
+        s = self.server(sound, settings={"acme_trusted_certificate": pebble.certificate}, ports=ports)
+        for fault, field, lists in self.faults(ca):
+            s.write(document(["a.test"], {"api_uri": ca.url} | fault, **lists))
+            done = s.verb("check", s.file)
+            self.assertEqual(0, done.returncode, done.stderr)
+            self.assertRegex(done.stdout, rf"kong.yaml:\d+:\d+: warning: plugins\[1\].{field}: ")
+            self.assertEqual(1, s.verb("check", "--strict", s.file).returncode)
+            [action] = s.diff()["actions"]
+            self.assertEqual("block", action["action"], field)
+        s.start()
+        self.assertEqual("blocked", s.state("a.test"))
+        self.assertEqual([0, None], [s.certificates()["a.test"][k] for k in ("failures", "last_error")])
+        s.write(sound)
+        s.wait_valid(["a.test"])
+        self.assertEqual([], s.events("certificate_failed"))
+        self.assertEqual(1, ca.orders("a.test"))
+
+    def test_at_start(self):
+        """The place, the way out, in the log's form."""
+        text = document(["a.test"], {"storage": "redis", "storage_config": {"redis": {"host": "r.test"}}})
+        for form in ("auto", "text", "json"):
+            s = self.server(text, settings={"acme_log_format": form}, name=form)
+            s.spawn()
+            self.assertEqual(1, s.process.wait(20))
+            says = 'storage "redis" is not in this build yet: set it to shm'
+            if form == "auto":
+                self.assertRegex(s.log_text(), rf"(?m)^reconcert: \S+/kong.yaml:\d+:\d+: config.storage: {says}$")
+                continue
+            if form == "text":
+                [failed] = s.events("start_failed")
+            else:
+                [failed] = [e for e in map(json.loads, s.log_text().splitlines()) if e["event"] == "start_failed"]
+            self.assertEqual((says, s.file, "config.storage"), (failed["error"], failed["file"], failed["path"]))
+            self.assertGreater(int(failed["line"]), 1)
+
+
 class Limited(Case):
     def test_told(self):
         """What does not fit waits, and everybody says until when and why."""

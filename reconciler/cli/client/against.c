@@ -73,7 +73,7 @@ static int open_file(struct against *a, const struct command *c, const struct se
     e->message[0] = '\0'; /* said already */
     if (code != VERB_DONE)
         return -1;
-    options.storage_works = !load_unsupported_storage(a->loaded->model);
+    options.block = a->loaded->block;
     if (desired_make(a->loaded->model, &options, a->loaded->arena, &desired, e))
         return -1;
     a->desired = desired;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "reconciler/control/note.h"
 #include "reconciler/core/render.h"
 
 static int write_all(int fd, struct str text)
@@ -57,23 +58,6 @@ void output_aside(struct str text)
         return; /* there is no third place to tell it */
 }
 
-void output_print_error(const struct error *e, struct buf *out)
-{
-    if (e->file[0]) {
-        render_outside(str_from(e->file), out);
-        if (e->line)
-            buf_printf(out, ":%u", e->line);
-        if (e->line && e->column)
-            buf_printf(out, ":%u", e->column);
-        buf_cstr(out, ": ");
-    }
-    if (e->path[0]) {
-        render_outside(str_from(e->path), out);
-        buf_cstr(out, ": ");
-    }
-    render_outside(str_from(e->message), out);
-}
-
 void output_error(const struct error *e)
 {
     struct buf line = BUF_INIT(OUTPUT_LINE_MAX);
@@ -81,7 +65,7 @@ void output_error(const struct error *e)
     if (!e->message[0])
         return;
     buf_cstr(&line, "reconcert: ");
-    output_print_error(e, &line);
+    note_error(e, &line);
     buf_char(&line, '\n');
     output_aside(buf_view(&line));
     buf_free(&line);

@@ -33,9 +33,6 @@ void output_error(const struct error *e);
 /* `reconcert: note: sentence`, escaped. */
 void output_note(struct str sentence);
 
-/* The error's place, path and message as one line without an end, file and path escaped. */
-void output_print_error(const struct error *e, struct buf *out);
-
 /* `text` from outside, cut for an error's message: at most `size` - 1 bytes. */
 const char *output_quote(const char *text, char *out, size_t size);
 

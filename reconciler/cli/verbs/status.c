@@ -12,6 +12,7 @@
 #include "reconciler/cli/text/output.h"
 #include "reconciler/cli/text/status_text.h"
 #include "reconciler/cli/verb.h"
+#include "reconciler/control/note.h"
 
 #define STATUS_WATCH_MS 2000
 #define REDRAW "\033[H\033[J" /* from the upper left corner on, on an empty screen */
@@ -123,7 +124,7 @@ static int watch(const struct command *c, const struct settings *s)
         buf_printf(&out, "%s%s, every %d s, until Ctrl-C\n\n", screen.height ? REDRAW : "",
                    clock_print(clock_now(), now), STATUS_WATCH_MS / 1000);
         if (look(c, s, &screen, &out, &unused, &e)) {
-            output_print_error(&e, &out);
+            note_error(&e, &out);
             buf_char(&out, '\n');
         }
         cut(&out, screen.height);

@@ -175,7 +175,7 @@ static void add_snis(struct askers *a, struct segment **segment)
 
 static void begin(struct askers *a, bool ipv4)
 {
-    static const struct desired_options options = {.storage_works = true};
+    static const struct desired_options options = {0};
     struct model_builder *b = model_builder_new();
     struct segment_routes routes;
     struct segment *segments[2];

@@ -521,7 +521,7 @@ static void rendered(void)
         events[i] = (struct budget_event){STR("old.shop.com"), NOW - 10, BUDGET_SENT, .ari = false};
     CU_ASSERT_EQUAL(budget_record(b, events, 49, &e), 0);
     CU_ASSERT_EQUAL_FATAL(desired_make(&builder->model,
-                                       &(struct desired_options){.storage_works = true},
+                                       &(struct desired_options){0},
                                        builder->arena, &desired, &e),
                           0);
     policy = plan_policy(desired, 0);

@@ -61,7 +61,7 @@ static void expect_with(struct model_builder *b, const struct desired_options *o
 
 static void expect(struct model_builder *b, const char *expected)
 {
-    expect_with(b, &(struct desired_options){.storage_works = true}, expected);
+    expect_with(b, &(struct desired_options){0}, expected);
 }
 
 static void exact_domains(void)
@@ -190,7 +190,7 @@ static void on_demand(void)
         {STR_INIT("*.example.com"), 1},      {STR_INIT(""), 1},
         {STR_INIT("a.example.com"), 80},
     };
-    struct desired_options options = {.storage_works = true, .demands = demands, .demand_count = 7};
+    struct desired_options options = {.demands = demands, .demand_count = 7};
 
     model_builder_acme(b);
     model_builder_domain(b, "*.example.com", 5);
@@ -225,11 +225,14 @@ static void single_demands(void)
     model_builder_domain(b, "*.example.com", 5);
     model_builder_route(b, NULL, "here.example.com", "", 20);
     model_builder_sni(b, off, "off.example.com", "", 30);
-    CU_ASSERT_EQUAL_FATAL(
-        desired_make(&b->model, &(struct desired_options){0}, b->arena, &desired, &e), 0);
+    CU_ASSERT_EQUAL_FATAL(desired_make(&b->model,
+                                       &(struct desired_options){.block = DESIRED_STORAGE},
+                                       b->arena, &desired, &e),
+                          0);
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         struct desired_demand demand = {str_from(rows[i].name), 77};
-        struct desired_options options = {.demands = &demand, .demand_count = 1};
+        struct desired_options options = {
+            .demands = &demand, .demand_count = 1, .block = DESIRED_STORAGE};
         struct desired_name room = {0};
         const struct desired_name *found;
 
@@ -277,13 +280,12 @@ static void blocks(void)
     acme->tos_accepted = true;
     expect(b, "a.com D 5:9\nb.test D 6:9 not-public\n");
     acme->tos_accepted = false;
-    expect_with(b,
-                &(struct desired_options){.storage_works = true,
-                                          .acme_server = STR("https://localhost:14000/dir")},
+    expect_with(b, &(struct desired_options){.acme_server = STR("https://localhost:14000/dir")},
                 "a.com D 5:9\nb.test D 6:9\n");
     acme->api_uri.value = STR("https://acme.zerossl.com/v2/DV90");
     expect(b, "a.com D 5:9\nb.test D 6:9 not-public\n");
-    expect_with(b, &(struct desired_options){0}, "a.com D 5:9 storage\nb.test D 6:9 not-public\n");
+    expect_with(b, &(struct desired_options){.block = DESIRED_STORAGE},
+                "a.com D 5:9 storage\nb.test D 6:9 not-public\n");
     acme->account_key_id.value = STR("kid");
     expect(b, "a.com D 5:9 no-account-key\nb.test D 6:9 not-public\n");
     acme->account_key = &key;
@@ -385,8 +387,10 @@ static void gate(void)
     model_builder_domain(b, "*.upper.org", 8);
     model_builder_domain(b, "off.com", 9);
     model_builder_sni(b, certificate, "off.com", "", 20);
-    CU_ASSERT_EQUAL_FATAL(
-        desired_make(&b->model, &(struct desired_options){0}, b->arena, &desired, &e), 0);
+    CU_ASSERT_EQUAL_FATAL(desired_make(&b->model,
+                                       &(struct desired_options){.block = DESIRED_STORAGE},
+                                       b->arena, &desired, &e),
+                          0);
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
         struct str host = str_from(rows[i].host);
         bool scanned = asks(acme, host), looked_up = desired_passes(desired, host);

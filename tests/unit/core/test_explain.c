@@ -476,7 +476,7 @@ static int explain(const char *name, void (*set)(struct scene *s), bool as_json,
                                  .demand_count = s.demand.name.ptr != NULL};
     source = fake_source(&there);
     const struct reconcile_options options = {.model = &s.b->model,
-                                              .storage_works = !s.storage_unsupported,
+                                              .block = s.storage_unsupported ? DESIRED_STORAGE : DESIRED_FREE,
                                               .limits = &s.limits,
                                               .limit_count = s.limits != NULL,
                                               .approved = s.needs_approval ? &nothing : NULL,

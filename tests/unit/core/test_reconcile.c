@@ -29,7 +29,7 @@ static void set_up(struct scene *s)
     model_builder_domain(s->b, "c.shop.com", 3);
     s->source.observed = (struct observed){.names = s->names, .storage_usable = true};
     s->options = (struct reconcile_options){
-        .model = &s->b->model, .storage_works = true, .is_foretold = true, .now = NOW};
+        .model = &s->b->model, .is_foretold = true, .now = NOW};
 }
 
 static struct observed_name *observe(struct scene *s, const char *name)

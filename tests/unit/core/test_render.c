@@ -114,7 +114,7 @@ static const struct render_file files[] = {{"kong.yaml", "00112233"}};
 static void plan_fixture(struct fixture *f, const struct desired_demand *demands, size_t count)
 {
     struct desired_options options = {
-        .storage_works = true, .demands = demands, .demand_count = count};
+        .demands = demands, .demand_count = count};
     struct policy policy;
     struct error e;
 
