@@ -56,29 +56,35 @@ int configuration_parse(const struct configuration_state *state, const struct so
                                       .environment = state->environment,
                                       .now = now,
                                       .hides_foreign = true};
-    const struct reconcile_source source = observe_source(&state->observe);
     struct configuration *made = calloc(1, sizeof(*made));
-    struct reconcile_options options;
 
     if (!made)
         return error_memory(e);
-    if (load_parse(set, &load, &made->loaded, e))
-        goto fail;
+    if (load_parse(set, &load, &made->loaded, e)) {
+        configuration_free(made);
+        return -1;
+    }
     if (!made->loaded->model) {
         *refused = made->loaded;
         free(made);
         return 1;
     }
-    options = options_of(state, made->loaded, now);
-    if (reconcile_desire(&options, &source, made->loaded->arena, &made->desired, e))
-        goto fail;
-    made->policy = plan_policy(made->desired, clock_built_at());
-    made->policy.config = options.config;
     *g = made;
     return 0;
-fail:
-    configuration_free(made);
-    return -1;
+}
+
+/* Which certificates it asks for, those on demand with them. */
+static int desire(const struct configuration_state *state, struct configuration *g, int64_t now,
+                  struct error *e)
+{
+    const struct reconcile_options options = options_of(state, g->loaded, now);
+    const struct reconcile_source source = observe_source(&state->observe);
+
+    if (reconcile_desire(&options, &source, g->loaded->arena, &g->desired, e))
+        return -1;
+    g->policy = plan_policy(g->desired, clock_built_at());
+    g->policy.config = options.config;
+    return 0;
 }
 
 /* ---- declared credentials ---- */
@@ -396,7 +402,9 @@ int configuration_enforce(const struct configuration_state *state, struct config
 
     if (!scratch)
         return error_memory(e);
-    rc = enforce_declared(state, g, now, &plan->declared, scratch, e);
+    rc = desire(state, g, now, e);
+    if (rc == 0)
+        rc = enforce_declared(state, g, now, &plan->declared, scratch, e);
     if (rc == 0)
         rc = make_plan(state, g, true, now, plan, e);
     if (rc == 0)

@@ -92,7 +92,8 @@ struct action configuration_decide(const struct configuration_state *state,
                                    int64_t now);
 
 /*
- * Parses and checks `set`. 0: *g is the next generation, nothing lent is changed yet. 1: the file
+ * Parses and checks `set`; of the state, by the settings and the environment alone. 0: *g is the
+ * next one, what it desires still to be worked out. 1: the file
  * is refused, *refused says why (the caller frees it). -1 with *e: memory.
  */
 int configuration_parse(const struct configuration_state *state, const struct source_set *set,
@@ -100,7 +101,7 @@ int configuration_parse(const struct configuration_state *state, const struct so
                         struct error *e) MUST_CHECK;
 
 /*
- * Puts it in force: declared credentials into the index, routes and credentials into segments
+ * Puts it in force: what it desires, declared credentials into the index, routes and credentials into segments
  * (`before` NULL: the first one), and the full plan. -1 with *e: some of it may be in force.
  */
 int configuration_enforce(const struct configuration_state *state, struct configuration *g,

@@ -162,19 +162,49 @@ static void on_http(void *context)
 
 /* ---- reloading ---- */
 
-static void run_reload(void *context)
+static void run_read(void *context)
 {
-    reload_run(&((struct control *)context)->reload);
+    reload_read(&((struct control *)context)->reload);
 }
 
-static void on_reloaded(void *context)
+static void on_read(void *context)
+{
+    struct control *c = context;
+
+    c->is_read = true;
+    wake(c);
+}
+
+static void run_apply(void *context)
+{
+    reload_apply(&((struct control *)context)->reload);
+}
+
+static void end_reload(struct control *c)
+{
+    c->is_reading = c->is_read = false;
+    intake_take(c, &c->reload);
+    reload_fini(&c->reload);
+    wake(c);
+}
+
+static void on_applied(void *context)
 {
     struct control *c = context;
 
     c->is_lent = false;
-    intake_take(c, &c->reload);
-    reload_fini(&c->reload);
-    wake(c);
+    end_reload(c);
+}
+
+/* Puts in force what was read; the state is ours to lend. */
+static void apply_reload(struct control *c)
+{
+    if (!c->reload.goes_on)
+        end_reload(c);
+    else if (job_submit(c->jobs, run_apply, on_applied, c))
+        wake(c); /* the next turn tries again */
+    else
+        c->is_lent = true;
 }
 
 /* `apply` does nothing else than what has been approved, whatever the settings say. */
@@ -194,14 +224,22 @@ static void start_reload(struct control *c)
                                 .approved = c->approval,
                                 .is_poll = c->is_polled && c->restless < CONTROL_RESTLESS_MAX,
                                 .now = clock_now()};
-    if (job_submit(c->jobs, run_reload, on_reloaded, c))
+    if (job_submit(c->jobs, run_read, on_read, c))
         return; /* still wanted: the next turn tries again */
-    c->is_lent = true;
+    c->is_reading = true;
     /* A file that turns out to be the same is no sweep: one that is wanted comes behind it. */
     if (c->wants_reload)
         c->wants_reload = c->is_forced = false;
     else
         c->wants_sweep = false;
+}
+
+static void go_on_reloading(struct control *c)
+{
+    if (c->is_read)
+        apply_reload(c);
+    else if ((c->wants_reload || c->wants_sweep) && !c->plan.plan && !c->is_reading)
+        start_reload(c);
 }
 
 static void look_soon(void *context)
@@ -241,9 +279,9 @@ static void leave_when_idle(struct control *c)
     const struct channel_message m = {.type = CHANNEL_STOP};
     struct error e;
 
-    if (!c->options->leaves_when_idle || c->is_done || c->plan.plan || c->wants_reload ||
-        c->wants_sweep || issuance_queued(c->issuance) || issuance_running(c->issuance) ||
-        journal_is_busy(c->journal))
+    if (!c->options->leaves_when_idle || c->is_done || c->plan.plan || c->is_reading ||
+        c->wants_reload || c->wants_sweep || issuance_queued(c->issuance) ||
+        issuance_running(c->issuance) || journal_is_busy(c->journal))
         return;
     c->is_done = channel_send(c->options->supervisor, &m, -1, &e) == 0;
     if (!c->is_done)
@@ -301,9 +339,8 @@ static void turn(struct control *c)
     leave_when_idle(c);
     if (prefix_restore(c))
         return;
-    if ((c->wants_reload || c->wants_sweep) && !c->plan.plan)
-        start_reload(c);
-    else
+    go_on_reloading(c);
+    if (!c->is_lent)
         status_resume(c->status);
 }
 

@@ -55,10 +55,10 @@ struct control {
 
     struct configuration_state state;
     struct configuration *generation; /* in force */
-    unsigned hashing;              /* configurations whose hash is being computed */
-    struct loaded *refused;        /* the newest file, if it was refused */
+    unsigned hashing;                 /* configurations whose hash is being computed */
+    struct loaded *refused;           /* the newest file, if it was refused */
     struct pass pass;
-    struct approval *approval;   /* NULL: none is needed, or never looked */
+    struct approval *approval;      /* NULL: none is needed, or never looked */
     struct configuration_plan plan; /* being carried out */
     size_t plan_cursor;
     struct conditions conditions;
@@ -67,7 +67,9 @@ struct control {
 
     int64_t clock_offset_ms; /* the machine's clock less the steady one, at the last poll */
     struct reload reload;
-    bool is_lent; /* the job thread has the state: nothing of it is touched here */
+    bool is_reading; /* the job thread has the reload, not the state; no other one begins */
+    bool is_read;    /* ... and what it has read waits for a turn */
+    bool is_lent;    /* the job thread has the state: nothing of it is touched here */
     bool wants_reload, wants_sweep, is_forced;
     bool is_polled;    /* the reload that is wanted is a poll's alone */
     unsigned restless; /* polls in a row that found the file being written */

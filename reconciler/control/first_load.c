@@ -40,7 +40,11 @@ struct first_reading {
 
 static void run_first(void *context)
 {
-    reload_run(((struct first_reading *)context)->reload);
+    struct reload *r = ((struct first_reading *)context)->reload;
+
+    reload_read(r);
+    if (r->goes_on)
+        reload_apply(r);
 }
 
 static void on_first_read(void *context)
@@ -54,7 +58,7 @@ static void read_first(struct control *c, struct reload *r)
     struct first_reading first = {.reload = r};
 
     if (job_submit(c->jobs, run_first, on_first_read, &first)) {
-        reload_run(r);
+        run_first(&first);
         return;
     }
     while (!first.is_done)

@@ -76,24 +76,6 @@ static bool is_put_off(const struct reload *r, enum reload_outcome *outcome)
     return true;
 }
 
-static enum reload_outcome read_and_parse(struct reload *r, const struct configuration_state *state)
-{
-    enum reload_outcome outcome;
-    int rc = r->from_last_good ? last_good_read(state->settings->prefix, &r->set, &r->error)
-                               : read_sources(state->settings, &r->set, &r->error);
-
-    if (rc)
-        return RELOAD_UNREADABLE;
-    if (!r->is_forced && r->current && is_same(r->current->loaded, r->set))
-        return r->approval ? sweep(r, state) : RELOAD_UNCHANGED;
-    if (is_put_off(r, &outcome))
-        return outcome;
-    rc = configuration_parse(state, r->set, r->now, &r->next, &r->new_refused, &r->error);
-    if (rc < 0)
-        return RELOAD_FAILED;
-    return rc ? RELOAD_REFUSED : put_in_force(r, state);
-}
-
 /* What cannot be used leaves in force what was approved before. */
 static void read_approval(struct reload *r)
 {
@@ -103,22 +85,54 @@ static void read_approval(struct reload *r)
         r->approval_error.kind = ERROR_NONE;
 }
 
-void reload_run(struct reload *r)
+/* Is there something to put in force? Else the outcome is there. */
+static bool read_and_parse(struct reload *r)
+{
+    const struct configuration_state *state = r->state;
+    int rc = r->from_last_good ? last_good_read(state->settings->prefix, &r->set, &r->error)
+                               : read_sources(state->settings, &r->set, &r->error);
+
+    r->outcome = RELOAD_UNREADABLE;
+    if (rc)
+        return false;
+    if (!r->is_forced && r->current && is_same(r->current->loaded, r->set)) {
+        r->outcome = RELOAD_UNCHANGED;
+        return r->approval != NULL;
+    }
+    if (is_put_off(r, &r->outcome))
+        return false;
+    rc = configuration_parse(state, r->set, r->now, &r->next, &r->new_refused, &r->error);
+    r->outcome = rc < 0 ? RELOAD_FAILED : RELOAD_REFUSED;
+    return rc == 0;
+}
+
+/* Wiped where it takes nobody's time. */
+static void drop_set(struct reload *r)
+{
+    source_free(r->set);
+    r->set = NULL;
+}
+
+void reload_read(struct reload *r)
+{
+    read_approval(r);
+    r->goes_on = r->sweep_only || read_and_parse(r);
+    if (!r->goes_on)
+        drop_set(r);
+}
+
+void reload_apply(struct reload *r)
 {
     static const struct saved_plan nothing;
     struct configuration_state state = *r->state;
 
-    read_approval(r);
     if (r->approval)
         state.approved = &r->approval->plan;
     else if (r->needs_approval && !state.approved)
         state.approved = &nothing; /* its file cannot be used, and never could */
-    r->outcome = r->sweep_only ? sweep(r, &state) : read_and_parse(r, &state);
-    if (r->outcome == RELOAD_READY)
-        return;
-    /* Wiped here, where it takes nobody's time. */
-    source_free(r->set);
-    r->set = NULL;
+    r->outcome = r->next ? put_in_force(r, &state) : sweep(r, &state);
+    if (r->outcome != RELOAD_READY)
+        drop_set(r);
 }
 
 void reload_fini(struct reload *r)

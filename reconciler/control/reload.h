@@ -5,8 +5,9 @@
 #include "reconciler/io/source.h"
 
 /*
- * One look at the declarative files, or one sweep: everything that takes long, on the job thread,
- * with the state lent to it. What comes of it is the loop's to put in place.
+ * One look at the declarative files, or one sweep: everything that takes long, on the job thread.
+ * Files are read and parsed while the loop goes on with its state; only putting in force what they
+ * say borrows it. What comes of it is the loop's to put in place.
  */
 enum reload_outcome {
     RELOAD_UNCHANGED,   /* the content is that of the generation in force */
@@ -24,7 +25,7 @@ struct reload {
     /* what it is given */
     const struct configuration_state *state;
     const struct configuration *current; /* NULL: the first one */
-    const struct loaded *refused;     /* the newest file if it was refused */
+    const struct loaded *refused;        /* the newest file if it was refused */
     bool sweep_only;
     bool is_forced; /* a reload even where nothing has changed */
     bool is_poll;   /* no event has said that the writer is done */
@@ -32,6 +33,7 @@ struct reload {
     const struct approval *approved; /* the one in force; NULL: never looked */
     bool from_last_good;
     int64_t now;
+    bool goes_on; /* what was read is to be put in force */
     /* what it gives; reload_fini frees what the taker has not set to NULL */
     enum reload_outcome outcome;
     struct source_set *set; /* with RELOAD_READY: to be kept as the last good one */
@@ -43,6 +45,11 @@ struct reload {
     struct error error;
 };
 
-/* Never fails: the outcome says it. For either thread. */
-void reload_run(struct reload *r);
+/*
+ * Reads and parses; of the state it looks at the settings and the environment alone. Where the
+ * reload goes on, reload_apply has to follow, with the state lent; else the outcome is there.
+ * Neither fails: the outcome says it. For either thread.
+ */
+void reload_read(struct reload *r);
+void reload_apply(struct reload *r);
 void reload_fini(struct reload *r);

@@ -185,7 +185,7 @@ static int64_t next_look(const struct issuance *i, int64_t now_ms, int64_t stead
 {
     int64_t at = batches_next(&i->batches, now_ms, steady_ms);
 
-    if (i->queue.count && issuance_running(i) &&
+    if (i->queue.count && !i->is_draining && issuance_running(i) &&
         i->progress_ms + ISSUANCE_STALL_MS - steady_ms + now_ms < at)
         at = i->progress_ms + ISSUANCE_STALL_MS - steady_ms + now_ms;
     for (size_t n = 0; n < i->graces.len; n++)
@@ -393,6 +393,25 @@ static void hand_out(struct issuance *i, struct task *t)
         i->options.issued(i->options.context, &result);
 }
 
+/* Whoever looks names up while the state is lent must not find a text being replaced. */
+static void show_trouble(struct issuance *i)
+{
+    struct batch *b;
+    struct task *t;
+
+    if (!i->has_trouble)
+        return;
+    TAILQ_FOREACH(b, &i->batches, link)
+    {
+        TAILQ_FOREACH(t, &b->tasks, link)
+        {
+            free(t->trouble);
+            t->trouble = t->told_trouble ? str_dup(str_from(t->told_trouble)) : NULL;
+        }
+    }
+    i->has_trouble = false;
+}
+
 void issuance_deliver(struct issuance *i)
 {
     struct task *t;
@@ -402,6 +421,7 @@ void issuance_deliver(struct issuance *i)
         TAILQ_REMOVE(&i->ended, t, go);
         hand_out(i, t);
     }
+    show_trouble(i);
     most = admissible(i);
     if (most)
         probe(i, most);
@@ -410,7 +430,6 @@ void issuance_deliver(struct issuance *i)
 void issuance_drain(struct issuance *i)
 {
     i->is_draining = true;
-    issuance_unwant_all(i);
     step_wake(i);
 }
 

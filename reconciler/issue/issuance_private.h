@@ -43,6 +43,7 @@ struct issuance {
     size_t in_flight;
     size_t counted; /* newOrders that have been, or are being, counted and are not sent yet */
     bool is_draining;
+    bool has_trouble; /* a task's is to be shown */
     bool is_probing;
     int64_t progress_ms; /* steady */
     int64_t clock_ms;    /* what step_now_ms adds to the steady clock */

@@ -245,10 +245,12 @@ static void tell_trouble(struct task *t)
     const struct error *e = acme_order_trouble(t->order);
     struct str words = e ? str_from(e->message) : STR_NONE;
 
-    if (str_equal(words, str_from(t->trouble)))
+    if (str_equal(words, str_from(t->told_trouble)))
         return;
-    free(t->trouble);
-    t->trouble = e ? str_dup(words) : NULL;
+    free(t->told_trouble);
+    t->told_trouble = e ? str_dup(words) : NULL;
+    t->owner->has_trouble = true;
+    t->owner->options.ready(t->owner->options.context);
     if (e)
         happening_tell(HAPPENING_VALIDATION_TROUBLED,
                        FIELDS(field_str("name", t->subject.name), field_cstr("error", e->message),

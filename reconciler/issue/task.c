@@ -42,6 +42,7 @@ void task_free(struct task *t)
     buf_free(&t->sent);
     free(t->url);
     free(t->chain);
+    free(t->told_trouble);
     free(t->trouble);
     free(t->key_text);
     free(t);

@@ -54,7 +54,9 @@ struct task {
     bool is_counted; /* a newOrder is about to be sent: it has been, or is being, journaled */
     int64_t sent_at; /* ... as sent at this time */
     struct acme_order *order; /* NULL before its first step */
-    char *trouble; /* what the CA last reported of a try that it goes on with; NULL = nothing */
+    /* What the CA last reported of a try that it goes on with, NULL = nothing: as it was told, and
+     * as it is shown since issuance_deliver. */
+    char *told_trouble, *trouble;
     bool is_publishing;
     bool failed;
     struct error error;

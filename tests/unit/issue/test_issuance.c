@@ -433,7 +433,8 @@ static void drained(void)
         issuing_run(i, NULL, 1);
     issuing_want(i, "b.test", URGENCY_DECLARED);
     issuance_drain(i->issuance);
-    CU_ASSERT_EQUAL(issuance_queued(i->issuance), 0);
+    /* Whoever looks names up on another thread meanwhile still finds them. */
+    CU_ASSERT_EQUAL(issuance_queued(i->issuance), 1);
     CU_ASSERT_FALSE(issuance_is_drained(i->issuance)); /* the CA is looking */
     issuing_run(i, NULL, 5 * MINUTE);
     CU_ASSERT_TRUE(issuance_is_drained(i->issuance));
