@@ -217,7 +217,6 @@ static bool step_head(struct http_conn *conn)
         begin_request(conn);
     } else {
         conn->began_ms = clock_steady_ms();
-        conn->is_head = false;
         refuse(conn, http1_status(refusal), http1_message(refusal), NULL);
     }
     return true;
@@ -453,6 +452,7 @@ void http_conn_reply(struct http_conn *conn, const struct http_response *respons
     conn->head_size = 0;
     conn->scan = (struct http1_scan){0};
     conn->body_seen = 0;
+    conn->is_head = false; /* what is refused next may have no method */
     conn->is_used = conn->renews = true;
     if (!conn->is_running)
         http_conn_run(conn);

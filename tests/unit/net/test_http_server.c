@@ -72,6 +72,24 @@ static void drip(evutil_socket_t fd, short what, void *context)
     (void)!send(rig->client.fd, "X", 1, MSG_NOSIGNAL);
 }
 
+/* What is refused has a body, whatever was asked for before it. */
+static void test_refused_after_head(void)
+{
+    static const char *const requests[] = {"HEAD /four HTTP/1.1\r\nHost: a\r\n\r\nGET / HT",
+                                           "HEAD /four HTTP/1.1\r\nHost: a\r\n\r\nGET /\r\n\r\n"};
+    static const char *const bodies[] = {"\r\n\r\nRequest timeout", "\r\n\r\nBad request"};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(requests); i++) {
+        const struct http_limits limits = {.head_ms = 20, .linger_ms = 20};
+        struct http_rig *rig = http_rig_open(HTTP_RIG_ECHO, limits);
+
+        http_rig_say(rig, requests[i]);
+        http_client_pump_to_end(&rig->client);
+        CU_ASSERT_TRUE(http_rig_got(rig, bodies[i]));
+        http_rig_free(rig);
+    }
+}
+
 /* One byte now and then does not hold a head open. */
 static void test_slowloris(void)
 {
@@ -303,6 +321,7 @@ int main(void)
 {
     CU_TestInfo tests[] = {{"deadlines", test_deadlines},
                            {"handshake deadline", test_handshake_deadline},
+                           {"refused after HEAD", test_refused_after_head},
                            {"slowloris", test_slowloris},
                            {"back-pressure", test_back_pressure},
                            {"write deadline", test_write_deadline},
