@@ -30,7 +30,7 @@ static const struct {
     [HAPPENING_CERTIFICATE_RENEWING] = {"certificate_renewing", LOG_NOTICE,
                                         "renewing the certificate, from {ca}"},
     [HAPPENING_CERTIFICATE_RETIRED] = {"certificate_retired", LOG_NOTICE,
-                                       "retired, the file no longer asks for it"},
+                                       "retired: {because}"},
     [HAPPENING_CERTIFICATE_STORED] = {"certificate_stored", LOG_NOTICE,
                                       "certificate stored, from {issuer}, until {not_after}"},
     [HAPPENING_CERTIFICATE_UNUSABLE] = {"certificate_unusable", LOG_ERROR, NULL},

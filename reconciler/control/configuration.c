@@ -313,6 +313,8 @@ struct action configuration_decide(const struct configuration_state *state,
         .stopped_until = state->breaker ? breaker_stopped_until(state->breaker, now) : 0,
         .storage_usable = !storage_error || !storage_error[0]};
 
+    if (!name->desired)
+        name->desired = desired_find_left_alone(g->desired, name->observed->subject.name);
     return reconcile_name(&rules, name->desired, name->observed, &name->room, now);
 }
 

@@ -62,7 +62,6 @@ static enum desired_block find_block(const struct acme *acme, const struct ca *c
 
 /* The fields of what spec itself does not warn of. */
 static const char *const block_fields[DESIRED_BLOCK_COUNT] = {
-    [DESIRED_TOS] = "config.tos_accepted",
     [DESIRED_BAD_EMAIL] = "config.account_email",
     [DESIRED_BAD_URL] = "config.api_uri",
     [DESIRED_BAD_ACCOUNT_KEY] = "config.account_key",

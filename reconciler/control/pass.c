@@ -120,17 +120,20 @@ static struct value gone_value(enum value_type type, const struct issuance_resul
     return v;
 }
 
-static void set_active(struct pass *p, struct subject subject, bool active)
+static void set_active(struct pass *p, const struct action *a, bool active, int64_t now)
 {
-    const struct store_name *n = store_find(p->state->store, subject);
+    const struct store_name *n = store_find(p->state->store, a->subject);
+    struct buf why = BUF_INIT(ERROR_MESSAGE_MAX);
     struct value v;
 
     if (!n || !store_credential_value(p->state->store, n, &v))
         return;
     v.u.credential.managed.active = active;
-    happening_tell_of(active ? HAPPENING_CERTIFICATE_ADOPTED : HAPPENING_CERTIFICATE_RETIRED,
-                      subject.name);
-    record(p, &v, 1, errand_new(p, subject));
+    plan_reason_print(a, now, &why);
+    happening_tell(active ? HAPPENING_CERTIFICATE_ADOPTED : HAPPENING_CERTIFICATE_RETIRED,
+                   FIELDS(field_str("name", a->subject.name), field_str("because", buf_view(&why))));
+    buf_free(&why);
+    record(p, &v, 1, errand_new(p, a->subject));
 }
 
 int pass_set_date(const struct configuration_state *state, struct store_name *n, int64_t at)
@@ -234,11 +237,11 @@ static void carry_out(struct pass *p, const struct action *a, int64_t now)
         order(p, a, now);
         break;
     case PLAN_ADOPT:
-        set_active(p, a->subject, true);
+        set_active(p, a, true, now);
         break;
     case PLAN_RETIRE:
         issuance_unwant(p->issuance, a->subject);
-        set_active(p, a->subject, false);
+        set_active(p, a, false, now);
         break;
     case PLAN_KEEP:
     case PLAN_WAIT:

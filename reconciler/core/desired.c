@@ -240,6 +240,7 @@ static void take_group(struct builder *b, size_t first, size_t last)
     b->places += n.place_count;
     if (n.overrides && is_left_alone(n.overrides)) {
         n.overrides = NULL;
+        n.is_left_alone = true;
         b->left_alone[b->out->left_alone_count++] = n;
         return;
     }

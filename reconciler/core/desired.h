@@ -47,6 +47,7 @@ struct desired_name {
     enum desired_block block;
     const struct place *places; /* every place that asks for it, in order of file, line, column */
     size_t place_count;
+    bool is_left_alone;       /* tagged acme:off: it is not desired, and that is why */
     const struct sni
         *overrides; /* the declared exact SNI that the managed certificate replaces; or NULL */
     int64_t last_seen_at; /* on demand: unix seconds; else 0 */

@@ -320,7 +320,7 @@ struct action plan_decide(const struct desired_name *desired, const struct obser
                           const struct policy *policy, bool storage_usable, int64_t now)
 {
     struct action a = {.subject = desired ? desired->subject : observed->subject,
-                       .desired = desired,
+                       .desired = desired && !desired->is_left_alone ? desired : NULL,
                        .observed = observed};
 
     if (observed && observed->has_certificate)
@@ -330,10 +330,10 @@ struct action plan_decide(const struct desired_name *desired, const struct obser
                                                          .not_after = observed->facts.not_after,
                                                          .ari_at = observed->ari_at},
                             policy, &a.clamp);
-    if (desired)
+    if (a.desired)
         decide_desired(&a, policy, storage_usable, now);
     else if (observed->managed.active && observed->has_certificate)
-        settle(&a, PLAN_RETIRE, REASON_NOT_DECLARED, now);
+        settle(&a, PLAN_RETIRE, desired ? REASON_LEFT_ALONE : REASON_NOT_DECLARED, now);
     else
         settle(&a, PLAN_NOTHING, REASON_NOT_DECLARED, 0);
     if (policy_is_clock_wrong(policy, now))
@@ -394,9 +394,11 @@ int plan_make(const struct desired *desired, const struct observed *observed,
 
         dn = order <= 0 ? dn : NULL;
         on = order >= 0 ? on : NULL;
-        append(p, items, plan_decide(dn, on, policy, observed->storage_usable, now));
         d += dn != NULL;
         o += on != NULL;
+        if (!dn)
+            dn = desired_find_left_alone(desired, on->subject.name);
+        append(p, items, plan_decide(dn, on, policy, observed->storage_usable, now));
     }
     *plan = p;
     return 0;

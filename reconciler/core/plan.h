@@ -63,6 +63,7 @@ enum plan_reason {
     REASON_REFUSED_BY_CA, /* block: a permanent refusal; tried again daily or when the file changes
                            */
     REASON_NOT_DECLARED,  /* retire */
+    REASON_LEFT_ALONE,    /* the same: it carries the tag acme:off */
     REASON_COUNT
 };
 

@@ -42,6 +42,7 @@ static const char *const ids[REASON_COUNT] = {
     [REASON_BAD_BINDING] = "eab_hmac_key_unusable",
     [REASON_REFUSED_BY_CA] = "refused_by_ca",
     [REASON_NOT_DECLARED] = "not_declared",
+    [REASON_LEFT_ALONE] = "left_alone",
 };
 
 /* Sentences that need no fact. NULL: a function below makes it. */
@@ -262,7 +263,11 @@ static void print_reason(const struct action *a, int64_t now, struct buf *out)
                    fault ? fault : "it is not public");
         return;
     case REASON_NOT_DECLARED:
-        buf_cstr(out, "the file no longer asks for it");
+    case REASON_LEFT_ALONE:
+        buf_cstr(out, a->reason == REASON_LEFT_ALONE
+                          ? "its declared SNI carries the tag " DESIRED_TAG_OFF
+                            ", so that one is served"
+                          : "the file no longer asks for it");
         if (a->observed->facts.not_after > now)
             print_time(out, "; the stored certificate stays, valid until ",
                        a->observed->facts.not_after);

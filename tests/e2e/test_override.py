@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import ssl
 import threading
 
@@ -55,6 +56,16 @@ class Override(Case):
         self.assertEqual(fingerprint_of(on_entity[0]), s.fingerprint("a.test"))
         self.assertEqual(fingerprint_of(on_sni[0]), s.fingerprint("b.test"))
         self.assertEqual(1, ca.handled()["new-order"])
+        tagged = document(["*.test"], certificates=[declared("c.test", tags=["acme:off"])])
+        path = os.path.join(self.folder, "tagged.yaml")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(tagged)
+        [retired] = [a for a in s.diff(path)["actions"] if a["name"] == "c.test"]
+        self.assertEqual(("retire", "left_alone"), (retired["action"], retired["because"]["reason"]))
+        self.assertIn("acme:off", retired["because"]["text"])
+        s.write(tagged)
+        [told] = wait_until("it is retired", lambda: s.events("certificate_retired"))
+        self.assertIn("acme:off", told["because"])
 
     def test_gate_closes_and_opens(self):
         pair = self_signed("old.test")

@@ -122,7 +122,7 @@ static void say_why(const struct action *deed, const struct action *now, int64_t
     buf_cstr(&line, "reconcert: ");
     buf_escaped(&line, deed->subject.name);
     buf_printf(&line, ": could not %s: ", plan_action_name(deed->action));
-    render_outside(text.len ? buf_view(&text) : STR("the file no longer asks for it"), &line);
+    render_outside(text.len ? buf_view(&text) : STR("nothing asks for it any more"), &line);
     buf_char(&line, '\n');
     output_aside(buf_view(&line));
     buf_free(&text);

@@ -338,6 +338,13 @@ static void left_alone(struct scene *s)
     declared(s, "www.shop.com", "acme:off");
 }
 
+/* A managed one was served until the tag came. */
+static void left_alone_since(struct scene *s)
+{
+    left_alone(s);
+    s->there = issued(10);
+}
+
 static void nobody_asks(struct scene *s)
 {
     model_builder_domain(s->b, "*.shop.com", 12);
@@ -442,6 +449,7 @@ static const struct {
     {"ipv4-switch", "10.1.2.3", ipv4_switch},
     {"wildcard", "*.shop.com", wildcard_asked},
     {"left-alone", "www.shop.com", left_alone},
+    {"left-alone-since", "www.shop.com", left_alone_since},
     {"nobody-asks", "www.shop.com", nobody_asks},
     {"nobody-asks-but-covered", "www.shop.com", nobody_asks_but_covered},
     {"disabled-service", "www.shop.com", disabled_service},
