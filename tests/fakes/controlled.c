@@ -26,8 +26,7 @@
 
 #define BEGAN INT64_C(1800000000) /* the CA's roots are valid then */
 #define DAY 86400
-#define TURNS_MAX 3000
-#define TURN_MS 20 /* of the fake clock; in truth it takes a few */
+#define TURNS_MAX 8000
 #define POLL_MS 2
 #define ANSWER_MAX ((size_t)8 << 20)
 #define TEXT_MAX 4096
@@ -228,6 +227,7 @@ void controlled_open(struct controlled *c, const char *more)
     memset(c, 0, sizeof(*c));
     pthread_mutex_init(&c->guard, NULL);
     c->page = BUF_INIT(ANSWER_MAX);
+    c->turn_ms = CONTROLLED_TURN_MS;
     c->began = clock_built_at() + 2 * DAY > BEGAN ? clock_built_at() + 2 * DAY : BEGAN;
     fake_time_set(c->began);
     scratch_make(c->folder);
@@ -379,7 +379,7 @@ bool controlled_wait(struct controlled *c, bool (*is_so)(struct controlled *c, c
                      const char *word)
 {
     for (int n = 0; n < TURNS_MAX; n++) {
-        controlled_pass(c, TURN_MS);
+        controlled_pass(c, c->turn_ms);
         if (is_so(c, word))
             return true;
         if (atomic_load(&c->is_ended))
@@ -423,7 +423,7 @@ void controlled_ask(struct controlled *c, bool is_own, const char *request)
     CU_ASSERT_EQUAL(write(fd, request, len), (ssize_t)len);
     for (int n = 0; n < TURNS_MAX && got > 0; n++) {
         if (poll(&p, 1, POLL_MS) == 0) { /* it may wait for something: time goes on */
-            controlled_pass(c, TURN_MS);
+            controlled_pass(c, c->turn_ms);
             continue;
         }
         room = buf_reserve(&c->page, 65536);

@@ -21,9 +21,15 @@
 
 #define CONTROLLED_PATH_MAX (SCRATCH_PATH_MAX + 32)
 
+/* About as much as a turn takes in truth. */
+#define CONTROLLED_TURN_MS 4
+/* For what waits for seconds, and for nobody who is played. */
+#define CONTROLLED_LONG_TURN_MS 250
+
 struct controlled {
     char folder[SCRATCH_PATH_MAX], prefix[CONTROLLED_PATH_MAX], file[CONTROLLED_PATH_MAX];
-    int64_t began; /* by the fake clock */
+    int64_t began;   /* by the fake clock */
+    int64_t turn_ms; /* that a turn of controlled_wait lets pass: CONTROLLED_TURN_MS at first */
     struct settings settings;
     struct control_options options;
     pthread_t control, worker;
@@ -56,7 +62,7 @@ void controlled_start(struct controlled *c);
 /* CHANNEL_STOP, and waits; gives the exit code. */
 int controlled_stop(struct controlled *c);
 
-/* Turns (the clock goes on by 20 ms each) until `is_so`, or too many: then false. */
+/* Turns (the clock goes on by turn_ms each) until `is_so`, or too many: then false. */
 bool controlled_wait(struct controlled *c, bool (*is_so)(struct controlled *c, const char *word),
                      const char *word);
 /* For controlled_wait: /certificates, or /status.json over control.sock, has the word; or not. */

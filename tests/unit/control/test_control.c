@@ -94,6 +94,7 @@ static void fails_and_is_retried(void)
     struct controlled *c = started("domains: [a.test]", NULL);
 
     atomic_store(&c->is_cut, true);
+    c->turn_ms = CONTROLLED_LONG_TURN_MS;
     CU_ASSERT_TRUE(controlled_wait(c, controlled_lists, IS("a.test", "failing")));
     CU_ASSERT_TRUE(controlled_lists(c, "the line is cut"));
     atomic_store(&c->is_cut, false);
@@ -114,6 +115,7 @@ static void comes_back(void)
     struct controlled *c = started("domains: [a.test]", NULL);
 
     atomic_store(&c->is_cut, true);
+    c->turn_ms = CONTROLLED_LONG_TURN_MS;
     CU_ASSERT_TRUE(controlled_wait(c, controlled_lists, "\"failures\": 1"));
     controlled_pass(c, 2 * 60 * 1000);
     CU_ASSERT_TRUE(controlled_wait(c, controlled_lists, "\"failures\": 2"));
@@ -203,6 +205,7 @@ static void the_clock_jumps(void)
 
     CU_ASSERT_TRUE(controlled_wait(c, controlled_lists, VALID("a.test")));
     fake_time_set(86400);
+    c->turn_ms = CONTROLLED_LONG_TURN_MS;
     controlled_write(c, "domains: [a.test, b.test]");
     CU_ASSERT_TRUE(controlled_wait(c, controlled_says, "\"condition\""));
     CU_ASSERT_EQUAL(controlled_orders(c), 1);
