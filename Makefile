@@ -83,7 +83,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_SUPPORT) $(ARCHIVES)
 # What takes the place of ours, or of libc's, in the programs that ask for it here.
 $(addprefix $(BUILD)/tests/unit/issue/,test_authority test_issuance): \
   $(addprefix $(BUILD)/tests/fakes/,issuing.o fake_time.o)
-$(addprefix $(BUILD)/tests/unit/control/test_,approval control outcome start): \
+$(addprefix $(BUILD)/tests/unit/control/test_,approval control outcome prefix start visit): \
   $(addprefix $(BUILD)/tests/fakes/,controlled.o fake_time.o)
 
 unit-programs: $(UNIT_PROGRAMS)
