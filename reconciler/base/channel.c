@@ -1,6 +1,7 @@
 #include "channel.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -20,6 +21,7 @@ static size_t message_size(uint32_t type)
     case CHANNEL_BEAT:
     case CHANNEL_STOP:
     case CHANNEL_PREFIX:
+    case CHANNEL_DRAINS:
         return head;
     case CHANNEL_HELLO:
         return head + sizeof(m->u.hello);
@@ -42,6 +44,8 @@ static size_t message_size(uint32_t type)
     case CHANNEL_WORKER_KILL:
     case CHANNEL_WORKER_READY:
         return head + sizeof(m->u.worker);
+    case CHANNEL_SLOT:
+        return head + sizeof(m->u.slot);
     }
     return 0;
 }
@@ -72,7 +76,8 @@ int channel_send(int channel, const struct channel_message *m, int fd, struct er
     while (sendmsg(channel, &header, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
         if (errno == EINTR)
             continue;
-        if (errno == EAGAIN || errno == ENOBUFS)
+        /* The last: too many descriptors wait in channels to be taken. */
+        if (errno == EAGAIN || errno == ENOBUFS || errno == ETOOMANYREFS)
             return 1;
         return error_errno(e, ERROR_IO, errno, "channel");
     }
@@ -126,7 +131,7 @@ static bool is_sound(const struct channel_message *m, size_t size)
     }
 }
 
-/* recvmsg without waiting; *fd gets an attached descriptor or -1. */
+/* The size of the next message, were it larger than *m; *fd gets an attached descriptor or -1. */
 static ssize_t take_bytes(int channel, struct channel_message *m, int *fd)
 {
     union {
@@ -141,10 +146,18 @@ static ssize_t take_bytes(int channel, struct channel_message *m, int *fd)
     ssize_t got;
 
     do
-        got = recvmsg(channel, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+        got = recvmsg(channel, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_TRUNC);
     while (got < 0 && errno == EINTR);
-    *fd = got > 0 ? take_descriptor(&header) : -1;
+    *fd = got >= 0 ? take_descriptor(&header) : -1;
     return got;
+}
+
+/* What an empty message and an end look like alike. */
+static bool is_gone(int channel)
+{
+    struct pollfd polled = {.fd = channel, .events = POLLRDHUP};
+
+    return poll(&polled, 1, 0) == 1;
 }
 
 int channel_receive(int channel, struct channel_message *m, int *fd, struct error *e)
@@ -157,7 +170,7 @@ int channel_receive(int channel, struct channel_message *m, int *fd, struct erro
         return 0;
     if (got < 0)
         return error_errno(e, ERROR_IO, errno, "channel");
-    if (got == 0)
+    if (got == 0 && *fd < 0 && is_gone(channel))
         return error_set(e, ERROR_IO, "channel: the other end is gone");
     if ((size_t)got >= offsetof(struct channel_message, session) && m->format != CHANNEL_FORMAT) {
         m->type = 0;

@@ -8,9 +8,9 @@
 
 /*
  * The messages between supervisor, control and workers: one SOCK_SEQPACKET pair each, made by the
- * supervisor and kept for the life of the slot, whoever dies at either end. All of it is host byte
- * order between processes of one binary or of two builds of it (upgrade): CHANNEL_FORMAT says
- * which.
+ * supervisor for each control and each worker that it starts, so that whatever one of them did to
+ * its end ends with it. All of it is host byte order between processes of one binary or of two
+ * builds of it (upgrade): CHANNEL_FORMAT says which.
  *
  * Sessions. Either end may be replaced while old messages still wait in the socket. So control
  * numbers its relation to a slot: RESET{session} starts it, and every later message of both ends
@@ -58,6 +58,10 @@ enum channel_type {
     CHANNEL_UNCOVER, /* and from those of `slot` no more */
     /* control to supervisor */
     CHANNEL_PREFIX, /* its folder has vanished: make it again */
+    /* supervisor to control, in no session */
+    CHANNEL_SLOT, /* who is in the slot; attached: control's end of the channel to a new worker */
+    /* worker to control or, over an upgrade, to the new binary's supervisor */
+    CHANNEL_DRAINS, /* I accept no more, and have closed connections that were idle */
 };
 
 struct channel_message {
@@ -90,6 +94,11 @@ struct channel_message {
         } worker;
         struct {
             uint32_t slot;
+            uint32_t has_old; /* a worker of the binary before this one still accepts there */
+            int64_t pid;      /* 0 = nobody */
+        } slot;
+        struct {
+            uint32_t slot;
             uint32_t address; /* of proxy_listen */
             int64_t pid;      /* whom it is for */
         } cover;
@@ -110,14 +119,16 @@ struct channel_message {
 
 /*
  * Sends one message, with `fd` attached unless it is -1 (the caller keeps it). Never blocks.
- * 0; 1 when the channel is full (try again when writable); -1 with *e when the other end is gone.
+ * 0; 1 when the channel is full: try again when it is writable, and a little later, for it may be
+ * the kernel that is; -1 with *e when the other end is gone.
  */
 int channel_send(int channel, const struct channel_message *m, int fd, struct error *e) MUST_CHECK;
 
 /*
  * Takes one message. *fd gets an attached descriptor (close-on-exec, the caller's) or -1.
- * 1 a message; 0 nothing there now; -1 with *e when the other end is gone or sent garbage
- * (wrong size, unknown type, strings that do not end): a broken message is never handed out.
+ * 1 a message; 0 nothing there now; -1 with *e: ERROR_PROTOCOL where the other end sent garbage
+ * (wrong or no size, unknown type, strings that do not end), which is never handed out, and the
+ * next message may be taken; else that end is gone.
  * A message of another CHANNEL_FORMAT is handed out with its type as 0 for the caller to refuse.
  */
 int channel_receive(int channel, struct channel_message *m, int *fd, struct error *e) MUST_CHECK;
