@@ -29,6 +29,7 @@ static const struct {
     [DESCRIPTOR_SUPERVISOR_FAR] = {"supervisor_far", .is_single = true},
     [DESCRIPTOR_CHANNEL_FAR] = {"channel_far", .is_indexed = true},
     [DESCRIPTOR_WATCH_FAR] = {"watch_far", .is_single = true},
+    [DESCRIPTOR_TICKETS] = {"tickets", .is_single = true},
 };
 
 int descriptor_add(struct descriptor_list *list, enum descriptor_name name, int index, int fd)

@@ -30,8 +30,12 @@ enum descriptor_name {
     DESCRIPTOR_SUPERVISOR_FAR, /* control's end of its channel */
     DESCRIPTOR_CHANNEL_FAR,    /* one per worker slot: the worker's end */
     DESCRIPTOR_WATCH_FAR,      /* the watcher's end of its pipe */
+    /* to control, and to a new binary */
+    DESCRIPTOR_TICKETS, /* memfd of DESCRIPTOR_TICKETS_SIZE: keys of session tickets (feed/) */
     DESCRIPTOR_NAME_COUNT
 };
+
+#define DESCRIPTOR_TICKETS_SIZE 4096
 
 /* An indexed name prints as `listen.3`. A name without an index has `index` DESCRIPTOR_ONLY. */
 #define DESCRIPTOR_ONLY (-1)

@@ -37,7 +37,6 @@ static const struct {
     [HAPPENING_CERTIFICATES_BLOCKED] = {"certificates_blocked", LOG_WARN, NULL},
     [HAPPENING_CHANNEL_BROKEN] = {"channel_broken", LOG_ERROR, NULL},
     [HAPPENING_CHANNEL_FORMAT_FOREIGN] = {"channel_format_foreign", LOG_ERROR, NULL},
-    [HAPPENING_CHANNEL_FULL] = {"channel_full", LOG_ERROR, NULL},
     [HAPPENING_CHANNEL_MESSAGE_UNEXPECTED] = {"channel_message_unexpected", LOG_WARN, NULL},
     [HAPPENING_CHILD_DIED] = {"child_died", LOG_INFO, "{child} died (process {child_pid})"},
     [HAPPENING_CHILD_FAILED] = {"child_failed", LOG_ERROR, NULL},

@@ -87,6 +87,7 @@ static int run_control(const struct child *c, struct error *e)
     o->supervisor = get(c, DESCRIPTOR_SUPERVISOR);
     o->lifeline = get(c, DESCRIPTOR_LIFELINE);
     o->watch = get(c, DESCRIPTOR_WATCH);
+    o->tickets = get(c, DESCRIPTOR_TICKETS);
     o->leaves_when_idle = c->is_once;
     o->is_restart = c->is_again;
     if (get_all(c, DESCRIPTOR_CHANNEL, o->workers, CONTROL_WORKERS_MAX, &o->worker_count, e) ||

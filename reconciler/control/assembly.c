@@ -14,6 +14,7 @@
 #include "reconciler/control/prefix.h"
 #include "reconciler/publish/challenge_board.h"
 #include "reconciler/publish/publisher.h"
+#include "reconciler/feed/feed.h"
 #include "reconciler/io/httpc.h"
 #include "reconciler/io/job.h"
 #include "reconciler/io/resolve.h"
@@ -192,20 +193,24 @@ out:
 static int open_publishing(struct control *c, const struct assembly_calls *calls, struct error *e)
 {
     const struct control_options *o = c->options;
-    struct feed_options feed = calls->feed;
+    struct workers_options workers = calls->workers;
     struct publisher_options publish = {.jobs = c->jobs, .ready = calls->wake, .context = c};
 
     c->index = index_new();
     c->declared = declared_new(c->chains);
     if (!c->index || !c->declared)
         return error_memory(e);
-    feed.base = c->base;
-    feed.channels = o->workers;
-    feed.count = o->worker_count;
-    feed.supervisor = o->supervisor;
-    feed.context = c;
-    c->feed = feed_new(&feed, e);
+    c->feed = feed_new(c->base, o->tickets, e);
     if (!c->feed)
+        return -1;
+    workers.base = c->base;
+    workers.feed = c->feed;
+    workers.channels = o->workers;
+    workers.count = o->worker_count;
+    workers.supervisor = o->supervisor;
+    workers.context = c;
+    c->workers = workers_new(&workers, e);
+    if (!c->workers)
         return -1;
     c->board = challenge_board_new(calls->served, c);
     if (!c->board)
@@ -333,6 +338,7 @@ void assembly_close(struct control *c)
     issuance_free(c->issuance);
     journal_free(c->journal);
     publisher_free(c->publisher);
+    workers_free(c->workers);
     challenge_board_free(c->board);
     feed_free(c->feed);
     index_free(c->index);

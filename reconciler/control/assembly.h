@@ -4,7 +4,7 @@
 
 #include "reconciler/base/error.h"
 #include "reconciler/control/control_private.h"
-#include "reconciler/feed/feed.h"
+#include "reconciler/feed/workers.h"
 #include "reconciler/issue/issuance.h"
 #include "reconciler/admin/status.h"
 
@@ -16,7 +16,7 @@ struct assembly_calls {
     void (*wake)(void *context);
     void (*look)(void *context);                   /* the watcher has seen something */
     void (*http)(void *context);                   /* answers can be taken from httpc */
-    struct feed_options feed;                      /* its functions */
+    struct workers_options workers;                /* its functions */
     void (*served)(void *context, uint64_t owner); /* receivers have its challenges */
     struct issuance_options issuance;              /* the same */
     struct status_source status;                   /* the same */

@@ -17,6 +17,7 @@
 #include "reconciler/control/demands.h"
 #include "reconciler/control/first_load.h"
 #include "reconciler/feed/feed.h"
+#include "reconciler/feed/workers.h"
 #include "reconciler/control/heed.h"
 #include "reconciler/control/intake.h"
 #include "reconciler/issue/issuance.h"
@@ -98,7 +99,7 @@ static void on_token_missed(void *context, size_t slot, struct str host, struct 
     struct control *c = context;
 
     /* Known here but not there: the generation that holds it is on its way to the worker. */
-    feed_answer_token(c->feed, slot, host, token, challenge_board_find(c->board, token));
+    workers_answer_token(c->workers, slot, host, token, challenge_board_find(c->board, token));
 }
 
 static void on_sni_seen(void *context, struct str name, const struct address_block *from)
@@ -427,7 +428,9 @@ static void on_supervisor(int fd, short what, void *arg)
 
     (void)what;
     while ((rc = channel_receive(fd, &m, &attached, &e)) == 1) {
-        if (attached >= 0)
+        if (m.type == CHANNEL_SLOT)
+            workers_told(c->workers, &m, attached);
+        else if (attached >= 0)
             close(attached);
         if (m.type == CHANNEL_STOP)
             stop(c, m.u.stop.bound_ms);
@@ -479,7 +482,7 @@ static const struct assembly_calls calls = {
     .wake = wake,
     .look = look_soon,
     .http = on_http,
-    .feed = {.token_missed = on_token_missed, .sni_seen = on_sni_seen},
+    .workers = {.token_missed = on_token_missed, .sni_seen = on_sni_seen},
     .served = on_served,
     .issuance = {.solver = {.present = present, .cleanup = cleanup},
                  .draw = on_draw,

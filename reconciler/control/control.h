@@ -16,6 +16,7 @@ struct control_options {
     int supervisor;           /* channel to the supervisor */
     int lifeline;             /* end of file: the supervisor is gone, leave */
     int watch;                /* reading end of reconcert-watch's lines */
+    int tickets;              /* memfd: keys of session tickets (feed/tickets.h) */
     size_t worker_count;
     int workers[CONTROL_WORKERS_MAX];  /* channels */
     int counters[CONTROL_WORKERS_MAX]; /* memfds of base/counters.h */

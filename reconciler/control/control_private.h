@@ -45,6 +45,7 @@ struct control {
     struct httpc *httpc;
     struct feed *feed;
     struct challenge_board *board;
+    struct workers *workers;
     struct publisher *publisher;
     struct journal *journal;
     struct issuance *issuance;

@@ -34,7 +34,7 @@ struct http_limits {
     unsigned body_ms;      /* a request's body (30000) */
     unsigned write_ms;     /* without progress in sending (30000) */
     unsigned linger_ms;    /* for the peer to stop sending after a refusal (2000) */
-    unsigned drain_ms;   /* http_server_drain: an idle connection may still send a request (2000) */
+    unsigned drain_ms;   /* http_server_drain: a new connection may still send a request (2000) */
     size_t body_discard; /* bytes of a body that are read and dropped; more closes (1 MiB) */
     size_t body_keep;    /* bytes of a body that are kept for the handler; more: 413 (0) */
 };
@@ -85,9 +85,9 @@ struct http_server *http_server_new(const struct http_server_options *options) M
 void http_server_free(struct http_server *server);
 size_t http_server_connections(const struct http_server *server);
 /*
- * From now on every response closes its connection, and idle ones are closed after limits.drain_ms:
- * a request that was on its way is still answered. `drained` is called once, from the loop, when
- * none is left (also when there is none now).
+ * From now on every response closes its connection. Idle ones that have been answered before are
+ * closed at once, unless a request lies there to be read; new ones after limits.drain_ms. `drained`
+ * is called once, from the loop, when none is left (also when there is none now).
  */
 void http_server_drain(struct http_server *server, void (*drained)(void *context));
 /* Behind http_server_drain: idle connections need not wait for limits.drain_ms. */

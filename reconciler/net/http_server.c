@@ -2,6 +2,7 @@
 
 #include <event2/event.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "address_count.h"
 #include "http_private.h"
@@ -172,16 +173,29 @@ size_t http_server_connections(const struct http_server *server)
     return server->count;
 }
 
+/* It has been answered before, and no other request of it has come. */
+static bool is_idle(const struct http_conn *conn)
+{
+    char byte;
+
+    return conn->is_used && recv(conn->stream.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+}
+
 void http_server_drain(struct http_server *server, void (*drained)(void *context))
 {
     struct timeval now = {0, 0};
-    struct http_conn *conn;
+    struct http_conn *conn, *next;
 
     server->is_draining = true;
     server->drained = drained;
     TAILQ_FOREACH(conn, &server->all, all)
     if (conn->state == HTTP_STATE_HEAD && !conn->in.len && !stream_unsent(&conn->stream))
         http_server_wait(server, conn, HTTP_DEADLINE_DRAIN);
+    for (conn = TAILQ_FIRST(&server->deadlines[HTTP_DEADLINE_DRAIN]); conn; conn = next) {
+        next = TAILQ_NEXT(conn, queued);
+        if (is_idle(conn))
+            http_conn_expire(conn);
+    }
     event_add(&server->again_event, &now);
 }
 

@@ -25,7 +25,7 @@ struct subscription {
     uint64_t number; /* 0 = none: only a RESET is listened to */
     struct held held[SUBSCRIPTION_SEGMENTS_MAX];
     size_t held_count;
-    bool owes_hello, owes_ack;
+    bool owes_hello, owes_ack, owes_drains;
     uint64_t generation; /* to acknowledge */
     int64_t resync_at_ms;
     bool has_warned_lock, has_warned_format;
@@ -42,10 +42,11 @@ static int send_message(struct subscription *s, struct channel_message *m)
     return channel_send(s->options.channel, m, -1, &e);
 }
 
-/* HELLO and ACK must get through: they wait until the channel takes them. */
+/* These must get through: they wait until the channel takes them. */
 static void send_owed(struct subscription *s)
 {
     struct channel_message hello = {.type = CHANNEL_HELLO}, ack = {.type = CHANNEL_ACK};
+    struct channel_message drains = {.type = CHANNEL_DRAINS};
 
     hello.u.hello.pid = getpid();
     ack.u.ack.generation = s->generation;
@@ -53,7 +54,9 @@ static void send_owed(struct subscription *s)
         s->owes_hello = send_message(s, &hello) == 1;
     if (s->owes_ack && !s->owes_hello)
         s->owes_ack = send_message(s, &ack) == 1;
-    if (s->owes_hello || s->owes_ack)
+    if (s->owes_drains && !s->owes_hello && !s->owes_ack)
+        s->owes_drains = send_message(s, &drains) == 1;
+    if (s->owes_hello || s->owes_ack || s->owes_drains)
         event_add(&s->writable, NULL);
 }
 
@@ -89,6 +92,12 @@ void subscription_beat(struct subscription *s)
 
     if (s->number)
         (void)send_message(s, &m);
+}
+
+void subscription_drains(struct subscription *s)
+{
+    s->owes_drains = true;
+    send_owed(s);
 }
 
 bool subscription_sni_seen(struct subscription *s, struct str name, const struct address_block *from)

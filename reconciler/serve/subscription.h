@@ -39,6 +39,8 @@ void subscription_free(struct subscription *s); /* NULL is fine */
 
 /* Tells control that we go on; to be called every second. */
 void subscription_beat(struct subscription *s);
+/* Tells whoever reads the channel that we accept no more, and have closed idle connections. */
+void subscription_drains(struct subscription *s);
 /* Messages that are dropped, and counted, when the channel is full; false then. */
 bool subscription_sni_seen(struct subscription *s, struct str name, const struct address_block *from);
 bool subscription_token_miss(struct subscription *s, struct str host, struct str token);

@@ -99,8 +99,10 @@ static void drain(struct worker *w, bool is_quick)
         happening_tell(HAPPENING_WORKER_DRAINS, FIELDS(field_int("slot", w->options->slot)));
     event_add(&w->bound, &in);
     edge_drain(w->edge, is_quick);
-    if (!w->is_draining)
+    if (!w->is_draining) {
         close_listeners(w->options);
+        subscription_drains(w->subscription);
+    }
     w->is_draining = true;
 }
 

@@ -31,6 +31,7 @@ void crew_init(struct crew *c)
                        .watch_program = -1,
                        .settings_fd = -1,
                        .worker_settings_fd = -1,
+                       .tickets = -1,
                        .control.restart.due_ms = RESTART_NEVER,
                        .watcher.restart.due_ms = RESTART_NEVER};
     unset_pair(c->lifeline);
@@ -69,6 +70,7 @@ void crew_close(struct crew *c)
     close_one(&c->watch_program);
     close_one(&c->settings_fd);
     close_one(&c->worker_settings_fd);
+    close_one(&c->tickets);
     settings_fini(&c->settings);
     free(c->path);
     crew_init(c);
@@ -146,14 +148,37 @@ int crew_make_slots(struct crew *c, size_t count, struct error *e)
     return 0;
 }
 
+/* Shared memory whose size nobody can change any more. */
+static int open_page(const char *name, off_t size, int *fd, struct error *e)
+{
+    *fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (*fd < 0 || ftruncate(*fd, size) ||
+        fcntl(*fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW))
+        return error_errno(e, ERROR_IO, errno, "page of %s", name);
+    return 0;
+}
+
+int crew_open_tickets(struct crew *c, struct error *e)
+{
+    return open_page("tickets", DESCRIPTOR_TICKETS_SIZE, &c->tickets, e);
+}
+
 static int open_slot(struct crew_slot *slot, struct error *e)
 {
-    if (channel_pair(slot->channel, e))
+    return channel_pair(slot->channel, e) ||
+                   open_page("counters", COUNTERS_PAGE_SIZE, &slot->counters, e)
+               ? -1
+               : 0;
+}
+
+static int renew_pair(int pair[2], struct error *e)
+{
+    int fresh[2];
+
+    if (channel_pair(fresh, e))
         return -1;
-    slot->counters = memfd_create("counters", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (slot->counters < 0 || ftruncate(slot->counters, COUNTERS_PAGE_SIZE) ||
-        fcntl(slot->counters, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW))
-        return error_errno(e, ERROR_IO, errno, "page of counters");
+    crew_close_pair(pair);
+    memcpy(pair, fresh, sizeof(fresh));
     return 0;
 }
 
@@ -188,7 +213,8 @@ int crew_open(struct crew *c, struct error *e)
         listeners_open(&c->listeners, &c->settings, c->settings.nginx_worker_processes, e) ||
         crew_pack_settings(c, e) || crew_make_slots(c, c->settings.nginx_worker_processes, e) ||
         open_pipe(&c->lifeline[CREW_FAR], &c->lifeline[CREW_NEAR], e) ||
-        open_pipe(&c->watch[CREW_NEAR], &c->watch[CREW_FAR], e) || channel_pair(c->supervisor, e))
+        open_pipe(&c->watch[CREW_NEAR], &c->watch[CREW_FAR], e) || channel_pair(c->supervisor, e) ||
+        crew_open_tickets(c, e))
         return -1;
     for (size_t i = 0; i < c->slot_count; i++)
         if (open_slot(&c->slots[i], e))
@@ -242,18 +268,22 @@ int crew_start_control(struct crew *c, int64_t now_ms, struct error *e)
     const char *life = c->leaves_when_idle ? "--once" : c->was_ready ? "--again" : NULL;
     int rc = 0;
 
+    if (renew_pair(c->supervisor, e))
+        return -1;
     rc = give(&fds, rc, DESCRIPTOR_SUPERVISOR, DESCRIPTOR_ONLY, c->supervisor[CREW_FAR]);
     rc = give(&fds, rc, DESCRIPTOR_LIFELINE, DESCRIPTOR_ONLY, c->lifeline[CREW_FAR]);
     rc = give(&fds, rc, DESCRIPTOR_SETTINGS, DESCRIPTOR_ONLY, c->settings_fd);
     rc = give(&fds, rc, DESCRIPTOR_WATCH, DESCRIPTOR_ONLY, c->watch[CREW_NEAR]);
+    rc = give(&fds, rc, DESCRIPTOR_TICKETS, DESCRIPTOR_ONLY, c->tickets);
     for (size_t i = 0; i < c->listeners.status_count; i++)
         rc = give(&fds, rc, DESCRIPTOR_STATUS, (int)i, c->listeners.status[i]);
     for (size_t i = 0; i < c->slot_count; i++) {
         rc = give(&fds, rc, DESCRIPTOR_CHANNEL, (int)i, c->slots[i].channel[CREW_NEAR]);
         rc = give(&fds, rc, DESCRIPTOR_COUNTERS, (int)i, c->slots[i].counters);
+        c->slots[i].is_untold = true;
+        c->slots[i].has_new_channel = false;
     }
-    rc = rc ? error_memory(e)
-            : start(&c->control, &child, "control", life, now_ms, e);
+    rc = rc ? error_memory(e) : start(&c->control, &child, "control", life, now_ms, e);
     descriptor_list_free(&fds);
     return rc;
 }
@@ -272,6 +302,9 @@ int crew_start_worker(struct crew *c, size_t slot, int64_t now_ms, struct error 
     int rc = 0;
 
     snprintf(name, sizeof(name), "worker-%zu", slot);
+    if (renew_pair(s->channel, e))
+        return -1;
+    s->is_untold = s->has_new_channel = true;
     snprintf(number, sizeof(number), "--slot=%zu", slot);
     rc = give(&fds, rc, DESCRIPTOR_CHANNEL, DESCRIPTOR_ONLY, s->channel[CREW_FAR]);
     rc = give(&fds, rc, DESCRIPTOR_LIFELINE, DESCRIPTOR_ONLY, c->lifeline[CREW_FAR]);
@@ -365,8 +398,5 @@ struct crew_slot *crew_slot_of(struct crew *c, const struct channel_message *m)
     if (m->u.worker.slot >= c->slot_count)
         return NULL;
     slot = &c->slots[m->u.worker.slot];
-    /* Of a silent one control does not know who it is. */
-    if (m->type == CHANNEL_WORKER_KILL && !m->u.worker.pid)
-        return slot->worker.pid ? slot : NULL;
     return slot->worker.pid && slot->worker.pid == m->u.worker.pid ? slot : NULL;
 }

@@ -33,6 +33,10 @@ struct crew_slot {
     /* After an upgrade, until `worker` serves: the old binary's one on the same sockets. */
     pid_t old_pid;
     int old_channel[2];
+    bool has_old; /* that one may still accept, or hold idle connections */
+    /* What control does not know (roster.h): */
+    bool is_untold;       /* who is there */
+    bool has_new_channel; /* `channel` is another than when control started */
 };
 
 struct crew {
@@ -46,6 +50,7 @@ struct crew {
     char *const *environment;
     const char *const *arguments;
     int settings_fd, worker_settings_fd;
+    int tickets; /* control's keys of session tickets, kept over its deaths; we never look */
     bool leaves_when_idle;
     int lifeline[2];   /* near: held by us; far: what children read */
     int supervisor[2]; /* near: ours; far: control's */
@@ -68,10 +73,16 @@ void crew_renew_prefix(const struct crew *c);
 int crew_open(struct crew *c, struct error *e) MUST_CHECK;
 /* The settings for children, from c->settings, as memfds. */
 int crew_pack_settings(struct crew *c, struct error *e) MUST_CHECK;
+/* An empty page for control's keys. */
+int crew_open_tickets(struct crew *c, struct error *e) MUST_CHECK;
 /* Slots without any descriptor. */
 int crew_make_slots(struct crew *c, size_t count, struct error *e) MUST_CHECK;
 void crew_close(struct crew *c);
 
+/*
+ * Each gets a channel that nobody had before it, so that nothing which its predecessor did to its
+ * own, left unread or was not told, harms it.
+ */
 int crew_start_control(struct crew *c, int64_t now_ms, struct error *e) MUST_CHECK;
 int crew_start_worker(struct crew *c, size_t slot, int64_t now_ms, struct error *e) MUST_CHECK;
 /* Without a path to watch, or without the program, there is nothing to start: it stays down. */

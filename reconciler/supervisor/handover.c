@@ -43,6 +43,7 @@ static int add_all(const struct crew *c, struct descriptor_list *fds)
         {DESCRIPTOR_SUPERVISOR_FAR, c->supervisor[CREW_FAR]},
         {DESCRIPTOR_WATCH, c->watch[CREW_NEAR]},
         {DESCRIPTOR_WATCH_FAR, c->watch[CREW_FAR]},
+        {DESCRIPTOR_TICKETS, c->tickets},
     };
 
     for (size_t i = 0; i < ARRAY_LENGTH(single); i++)
@@ -177,6 +178,7 @@ static int take_slots(struct crew *c, const struct descriptor_list *fds, struct 
         s->was_serving = true;
         if (take_pid(rest, "worker", &s->old_pid))
             return error_set(e, ERROR_SYNTAX, "handover: workers are missing");
+        s->has_old = s->old_pid != 0;
         if (channel_pair(s->channel, e))
             return -1;
     }
@@ -192,10 +194,14 @@ static int take_singles(struct crew *c, const struct descriptor_list *fds, struc
     c->supervisor[CREW_FAR] = get(fds, DESCRIPTOR_SUPERVISOR_FAR);
     c->watch[CREW_NEAR] = get(fds, DESCRIPTOR_WATCH);
     c->watch[CREW_FAR] = get(fds, DESCRIPTOR_WATCH_FAR);
+    c->tickets = get(fds, DESCRIPTOR_TICKETS);
     if (c->settings_fd < 0 || c->lifeline[CREW_FAR] < 0 || c->lifeline[CREW_NEAR] < 0 ||
         c->supervisor[CREW_NEAR] < 0 || c->supervisor[CREW_FAR] < 0 || c->watch[CREW_NEAR] < 0 ||
         c->watch[CREW_FAR] < 0)
         return error_set(e, ERROR_INVALID, "handover: descriptors are missing");
+    /* Builds before this one kept none. */
+    if (c->tickets < 0 && crew_open_tickets(c, e))
+        return -1;
     return settings_unpack(&c->settings, c->settings_fd, e);
 }
 

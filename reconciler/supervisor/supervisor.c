@@ -23,6 +23,7 @@
 #include "crew.h"
 #include "handover.h"
 #include "pulse.h"
+#include "roster.h"
 #include "upgrade.h"
 
 #define EXIT_FAILED 1
@@ -46,7 +47,9 @@ struct supervisor {
     int code; /* what to exit with */
     unsigned start_deaths;
     struct pulse pulse; /* control's */
-    int64_t cover_ms;   /* when to try again to have slots covered; RESTART_NEVER = all are */
+    /* When to try again, RESTART_NEVER = all is done: */
+    int64_t cover_ms;  /* to have slots covered */
+    int64_t roster_ms; /* to tell control of them */
     struct upgrade upgrade;
 };
 
@@ -188,6 +191,8 @@ static void on_control_died(struct supervisor *s, int status)
 static void on_old_worker_died(struct supervisor *s, struct crew_slot *slot)
 {
     slot->old_pid = 0;
+    slot->has_old = false;
+    slot->is_untold = true;
     /* Before its turn: nobody serves this slot until the new one does. */
     if (s->phase == PHASE_RUN && !slot->worker.pid && slot->worker.restart.due_ms == RESTART_NEVER)
         slot->worker.restart.due_ms = 0;
@@ -209,6 +214,7 @@ static bool on_slot_died(struct supervisor *s, pid_t pid, int status)
         } else {
             slot->worker.pid = 0;
             slot->is_serving = false;
+            slot->is_untold = true;
             restart_died(&slot->worker.restart, clock_steady_ms());
         }
         return true;
@@ -390,10 +396,13 @@ static void kill_silent(struct supervisor *s, int64_t now)
     }
 }
 
-static void cover_due(struct supervisor *s, int64_t now)
+static void tell_due(struct supervisor *s, int64_t now)
 {
-    s->cover_ms =
-        s->phase == PHASE_RUN && cover_slots(&s->crew) ? now + COVER_RETRY_MS : RESTART_NEVER;
+    bool is_running = s->phase == PHASE_RUN;
+
+    upgrade_hear(&s->upgrade, &s->crew);
+    s->cover_ms = is_running && cover_slots(&s->crew) ? now + COVER_RETRY_MS : RESTART_NEVER;
+    s->roster_ms = s->phase != PHASE_KILL && roster_tell(&s->crew) ? now + ROSTER_RETRY_MS : RESTART_NEVER;
 }
 
 static void kill_due(struct supervisor *s, int64_t now)
@@ -425,6 +434,7 @@ static int64_t next_due(const struct supervisor *s)
     if (s->phase == PHASE_RUN) {
         sooner(&at, s->pulse.looked_ms + PULSE_LOOK_MS);
         sooner(&at, s->cover_ms);
+        sooner(&at, s->roster_ms);
         sooner_start(&at, &s->crew.control);
         sooner_start(&at, &s->crew.watcher);
         for (size_t i = 0; i < s->crew.slot_count; i++)
@@ -466,7 +476,7 @@ static int run(struct supervisor *s)
         int64_t now = clock_steady_ms();
         kill_due(s, now);
         start_due(s, now);
-        cover_due(s, now);
+        tell_due(s, now);
         log_flush();
         if (wait_for_something(s))
             return EXIT_FAILED;

@@ -16,8 +16,8 @@ struct settings;
  * else (LIST is base/descriptor.h's):
  *
  *   reconcert control --fds=LIST [--again|--once]
- *       supervisor, lifeline, settings, watch (absent where no file is watched), status.I,
- *       channel.I, counters.I
+ *       supervisor, lifeline, settings, tickets, watch (absent where no file is watched),
+ *       status.I, channel.I, counters.I
  *   reconcert worker --fds=LIST --slot=N
  *       channel, lifeline, settings, counters, listen.I
  *   reconcert resume --fds=LIST [--probe] -- ARGUMENTS...
@@ -45,11 +45,12 @@ struct settings;
  *
  * A child that reads end of file from `lifeline` leaves.
  *
- * An upgrade gives the new control and the new workers fresh channels; a worker of the old binary
- * keeps serving its last generation, hears nothing more, and is drained when control says
- * CHANNEL_WORKER_READY with the new worker's pid. Between its start and that, both accept from the
- * same sockets. In a slot without a worker yet, control simply hears no HELLO.
- * CHANNEL_WORKER_KILL means the worker behind that slot's channel.
+ * Each control and each worker that starts has a channel that nobody had before it; control is told
+ * of each slot's (CHANNEL_SLOT, roster.h). In an upgrade a worker of the old binary keeps serving
+ * its last generation, hears nothing more, and is drained when control says CHANNEL_WORKER_READY
+ * with the new worker's pid. Between its start and that, both accept from the same sockets. Control
+ * is told when the old one accepts no more (CHANNEL_DRAINS, or its death), for a CA must not be
+ * answered by it.
  *
  * While a slot has no worker that serves, another accepts from its sockets (supervisor/cover.h).
  *

@@ -158,20 +158,34 @@ static void begin_next_slot(struct upgrade *u, struct crew *c)
         c->slots[u->next_slot].worker.restart.due_ms = 0;
 }
 
-static void retire(struct upgrade *u, struct crew_slot *slot)
+/* It accepts no more, and has no connection on which somebody could ask again. */
+static void forget_old(struct crew *c, size_t slot)
 {
-    const struct upgrade_leaving old = {slot->old_pid, clock_steady_ms() + SUPERVISOR_DRAIN_MS};
+    c->slots[slot].has_old = false;
+    c->slots[slot].is_untold = true;
+}
+
+static void retire(struct upgrade *u, struct crew *c, size_t number)
+{
+    struct crew_slot *slot = &c->slots[number];
+    const struct upgrade_leaving old = {slot->old_pid, clock_steady_ms() + SUPERVISOR_DRAIN_MS,
+                                        number, true};
 
     if (!old.pid)
         return;
     slot->old_pid = 0;
-    kill(old.pid, vec_push(&u->leaving, old) ? SIGKILL : SIGQUIT);
+    if (vec_push(&u->leaving, old) == 0) {
+        kill(old.pid, SIGQUIT);
+        return;
+    }
+    kill(old.pid, SIGKILL);
+    forget_old(c, number);
 }
 
 void upgrade_worker_ready(struct upgrade *u, struct crew *c, size_t slot)
 {
     c->slots[slot].is_serving = c->slots[slot].was_serving = true;
-    retire(u, &c->slots[slot]);
+    retire(u, c, slot);
     if (u->stage == UPGRADE_WORKERS)
         begin_next_slot(u, c);
 }
@@ -188,19 +202,10 @@ void upgrade_control_ready(struct upgrade *u, struct crew *c)
 static void start_new_control(struct upgrade *u, struct crew *c)
 {
     struct error e;
-    int pair[2];
 
     /* An older binary's ran as another user; only now does nobody write there. */
     if (privilege_own_folder(&c->own_user, c->worker_user.uid, c->settings.prefix, &e))
         report(&e);
-
-    /* What the old one still had to say or to hear is not for the new one. */
-    if (channel_pair(pair, &e)) {
-        report(&e);
-    } else {
-        crew_close_pair(c->supervisor);
-        memcpy(c->supervisor, pair, sizeof(pair));
-    }
     u->stage = UPGRADE_CONTROL_STARTS;
     c->control.restart = (struct restart){.due_ms = 0};
 }
@@ -231,6 +236,34 @@ void upgrade_take_over(struct upgrade *u, struct crew *c)
             c->slots[i].worker.restart.due_ms = 0;
 }
 
+/* A worker of a build that does not say so is told of when it is gone. */
+static bool has_drained(int channel)
+{
+    struct channel_message m = {0};
+    struct error e = {0};
+    int fd, got = 1;
+
+    for (int i = 0; i < UPGRADE_HEAR_MAX && (got == 1 || e.kind == ERROR_PROTOCOL); i++) {
+        got = channel_receive(channel, &m, &fd, &e);
+        if (got == 1 && fd >= 0)
+            close(fd);
+        if (got == 1 && m.type == CHANNEL_DRAINS)
+            return true;
+    }
+    return false;
+}
+
+void upgrade_hear(struct upgrade *u, struct crew *c)
+{
+    for (size_t i = 0; i < u->leaving.len; i++) {
+        struct upgrade_leaving *old = &u->leaving.items[i];
+        if (!old->accepts || !has_drained(c->slots[old->slot].old_channel[CREW_NEAR]))
+            continue;
+        old->accepts = false;
+        forget_old(c, old->slot);
+    }
+}
+
 /* ---- both ---- */
 
 const char *upgrade_died(struct upgrade *u, struct crew *c, pid_t pid, int status, bool is_stopping)
@@ -243,6 +276,7 @@ const char *upgrade_died(struct upgrade *u, struct crew *c, pid_t pid, int statu
     }
     for (size_t i = 0; i < u->leaving.len; i++)
         if (u->leaving.items[i].pid == pid) {
+            forget_old(c, u->leaving.items[i].slot);
             u->leaving.items[i] = u->leaving.items[--u->leaving.len];
             return "old-worker";
         }
@@ -257,9 +291,12 @@ int64_t upgrade_next_due(const struct upgrade *u)
         at = u->control_kill_ms;
     if (u->probe && u->probe_kill_ms < at)
         at = u->probe_kill_ms;
-    for (size_t i = 0; i < u->leaving.len; i++)
-        if (u->leaving.items[i].kill_ms < at)
-            at = u->leaving.items[i].kill_ms;
+    for (size_t i = 0; i < u->leaving.len; i++) {
+        const struct upgrade_leaving *old = &u->leaving.items[i];
+        int64_t due = old->accepts ? clock_steady_ms() + UPGRADE_HEAR_MS : old->kill_ms;
+        if (due < at)
+            at = due;
+    }
     return at;
 }
 

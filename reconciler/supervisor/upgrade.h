@@ -20,10 +20,15 @@ enum upgrade_stage {
     UPGRADE_WORKERS,        /* each until its CHANNEL_WORKER_READY */
 };
 
+#define UPGRADE_HEAR_MS 50    /* old workers are listened to this often, */
+#define UPGRADE_HEAR_MAX 1024 /* so many messages of each */
+
 /* A worker of the old binary that drains. */
 struct upgrade_leaving {
     pid_t pid;
     int64_t kill_ms;
+    size_t slot;
+    bool accepts; /* or holds idle connections, as far as we know */
 };
 
 struct upgrade_leaving_list vec(struct upgrade_leaving);
@@ -49,6 +54,8 @@ void upgrade_control_ready(struct upgrade *u, struct crew *c);
 void upgrade_worker_ready(struct upgrade *u, struct crew *c, size_t slot);
 /* Whether that was the old control, and the new one is now due. */
 bool upgrade_control_died(struct upgrade *u, struct crew *c);
+/* Reads what old workers say (CHANNEL_DRAINS); to be called when upgrade_next_due has come. */
+void upgrade_hear(struct upgrade *u, struct crew *c);
 /*
  * What to call `pid` in the log if it was one of its own, else NULL. When a tried binary was good,
  * execs it (and comes back only if that fails), unless the crew `is_stopping`.

@@ -246,6 +246,7 @@ void controlled_open(struct controlled *c, const char *more)
                                           .supervisor = c->supervisor[0],
                                           .lifeline = c->lifeline[0],
                                           .watch = c->watch[0],
+                                          .tickets = -1,
                                           .worker_count = 1,
                                           .workers = {c->channel[0]},
                                           .counters = {c->counters},

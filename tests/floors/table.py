@@ -105,7 +105,7 @@ USES = {
     "net": {"libssl": None, "libcrypto": None, "libevent": None, "nghttp2": None},
     "publish": {"libcrypto": None},
     "issue": {"libevent": None, "libcrypto": None},
-    "feed": {"libevent": None, "libcrypto": None},
+    "feed": {"libevent": None},
     "admin": {"cJSON": ["reconciler/admin/body.c"], "libevent": None},
     "supervisor": {"libcap-ng": None},
     "watcher": {"libinotifytools": None},

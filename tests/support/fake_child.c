@@ -26,7 +26,11 @@ struct fake {
     bool is_again, ignores_stop, is_deaf;
     char *const *environment;
     unsigned hups, watch_lines;
-    int64_t worker_pids[SETTINGS_WORKERS_MAX];
+    struct {
+        int channel;
+        bool has_old;
+        int64_t pid;
+    } workers[SETTINGS_WORKERS_MAX];
     int covered[COVERED_MAX]; /* sockets of one other slot */
     size_t covered_count;
 };
@@ -164,7 +168,8 @@ static void close_listeners(const struct fake *f)
 static int play_worker(struct fake *f)
 {
     static const int numbers[] = {SIGALRM, SIGTERM, SIGQUIT};
-    struct channel_message hello = {.type = CHANNEL_HELLO, .u.hello.pid = getpid()};
+    const struct channel_message hello = {.type = CHANNEL_HELLO, .u.hello.pid = getpid()};
+    const struct channel_message drains = {.type = CHANNEL_DRAINS};
     enum turn turn = TURN_ON;
     bool accepts = true;
     int held = -1;
@@ -178,6 +183,8 @@ static int play_worker(struct fake *f)
         if (turn == TURN_DRAIN && accepts) {
             close_listeners(f);
             accepts = false;
+            if (channel_send(get(f, DESCRIPTOR_CHANNEL), &drains, -1, &e))
+                return 1;
         }
     }
     return 0;
@@ -211,14 +218,15 @@ static void tell(const struct fake *f, enum channel_type type, unsigned slot, in
 static void print_info(const struct fake *f, int fd)
 {
     char text[256];
-    size_t variables = 0;
+    size_t variables = 0, workers = descriptor_count(&f->fds, DESCRIPTOR_CHANNEL), old = 0;
 
     while (f->environment[variables])
         variables++;
+    for (size_t i = 0; i < workers; i++)
+        old += f->workers[i].has_old;
     snprintf(text, sizeof(text),
-             "control %d again=%d hups=%u environment=%zu channels=%zu watch=%u\n", (int)getpid(),
-             f->is_again, f->hups, variables, descriptor_count(&f->fds, DESCRIPTOR_CHANNEL),
-             f->watch_lines);
+             "control %d again=%d hups=%u environment=%zu channels=%zu watch=%u old=%zu\n",
+             (int)getpid(), f->is_again, f->hups, variables, workers, f->watch_lines, old);
     answer(fd, text);
 }
 
@@ -229,12 +237,9 @@ static void hear_worker(struct fake *f, unsigned slot)
     struct error e;
     int fd;
 
-    while (channel_receive(descriptor_get(&f->fds, DESCRIPTOR_CHANNEL, (int)slot), &m, &fd, &e) > 0)
-        if (m.type == CHANNEL_HELLO) {
-            f->worker_pids[slot] = m.u.hello.pid;
-            if (!f->is_deaf || slot)
-                tell(f, CHANNEL_WORKER_READY, slot, m.u.hello.pid);
-        }
+    while (channel_receive(f->workers[slot].channel, &m, &fd, &e) > 0)
+        if (m.type == CHANNEL_HELLO && (!f->is_deaf || slot))
+            tell(f, CHANNEL_WORKER_READY, slot, m.u.hello.pid);
 }
 
 static void try_read(const char *path, int answer_to)
@@ -260,7 +265,7 @@ static void obey(struct fake *f, const char *text, int fd)
     else if (strncmp(text, "abort", 5) == 0)
         raise(SIGKILL);
     else if (sscanf(text, "kill %u %ld", &slot, &pid) >= 1)
-        tell(f, CHANNEL_WORKER_KILL, slot, pid ? pid : f->worker_pids[slot]);
+        tell(f, CHANNEL_WORKER_KILL, slot, pid ? pid : f->workers[slot].pid);
     else if (sscanf(text, "read %4095s", path) == 1)
         try_read(path, fd);
     answer(fd, "\n");
@@ -278,14 +283,21 @@ static void take_command(struct fake *f, int listener)
     close(fd);
 }
 
-static bool hears_stop(const struct fake *f)
+static bool hears_stop(struct fake *f)
 {
     struct channel_message m;
     struct error e;
     int fd;
 
-    return channel_receive(get(f, DESCRIPTOR_SUPERVISOR), &m, &fd, &e) > 0 &&
-           m.type == CHANNEL_STOP && !f->ignores_stop;
+    while (channel_receive(get(f, DESCRIPTOR_SUPERVISOR), &m, &fd, &e) > 0) {
+        if (m.type == CHANNEL_STOP)
+            return !f->ignores_stop;
+        f->workers[m.u.slot.slot].has_old = m.u.slot.has_old;
+        f->workers[m.u.slot.slot].pid = m.u.slot.pid;
+        if (fd >= 0)
+            f->workers[m.u.slot.slot].channel = fd;
+    }
+    return false;
 }
 
 static void count_lines(struct fake *f)
@@ -309,7 +321,7 @@ static bool control_turn(struct fake *f, size_t workers, size_t listeners)
 
     for (size_t i = 0; i < workers + listeners; i++)
         polled[n++] = (struct pollfd){
-            .fd = i < workers ? descriptor_get(&f->fds, DESCRIPTOR_CHANNEL, (int)i)
+            .fd = i < workers ? f->workers[i].channel
                               : descriptor_get(&f->fds, DESCRIPTOR_STATUS, (int)(i - workers)),
             .events = POLLIN};
     tell(f, CHANNEL_BEAT, 0, 0);
@@ -340,6 +352,8 @@ static int play_control(struct fake *f)
         raise(SIGKILL);
     if (start[0])
         return (int)strtol(start, NULL, 10);
+    for (size_t i = 0; i < workers; i++)
+        f->workers[i].channel = descriptor_get(&f->fds, DESCRIPTOR_CHANNEL, (int)i);
     f->is_deaf = variable(f, "FAKE_DEAF")[0] != '\0';
     f->ignores_stop = strcmp(variable(f, "FAKE_STOP"), "ignore") == 0;
     f->signals = open_signals(numbers, ARRAY_LENGTH(numbers));
