@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -35,8 +36,19 @@ struct waiting {
     char name[STATUS_NAME_MAX + 1];
 };
 
+/* A long page on its way to one connection. */
+struct printing {
+    LIST_ENTRY(printing) all;
+    struct status *status;
+    struct http_conn *conn;
+    enum status_page page;
+    void *cursor;
+    bool is_late; /* it waits for the source */
+};
+
 struct status {
     struct status_options options;
+    LIST_HEAD(, printing) printings;
     struct http_server *server;
     struct http_listener **listeners;
     size_t listener_count;
@@ -86,6 +98,53 @@ static bool is_ready(struct status *s, struct waiting *w)
     return !source->is_busy(source->context, w->page);
 }
 
+static enum http_more print_more(void *context, struct buf *out)
+{
+    struct printing *x = context;
+    const struct status_source *source = &x->status->options.source;
+
+    x->is_late = source->is_busy(source->context, x->page);
+    if (x->is_late)
+        return HTTP_LATER;
+    return source->more(x->cursor, out) ? HTTP_MORE : HTTP_END;
+}
+
+static void end_printing(void *context)
+{
+    struct printing *x = context;
+
+    x->status->options.source.end(x->cursor);
+    LIST_REMOVE(x, all);
+    free(x);
+}
+
+static void answer_long(struct status *s, const struct waiting *w)
+{
+    struct http_response r = {.status = 200,
+                              .content_type = STR("application/json; charset=utf-8")};
+    struct printing *x = calloc(1, sizeof(*x));
+    const struct http_source source = {x, print_more, end_printing};
+
+    if (x)
+        x->cursor = s->options.source.begin(s->options.source.context, w->page);
+    if (!x || !x->cursor) {
+        free(x);
+        reply_message(w->conn, 500, "out of memory", NULL);
+        return;
+    }
+    x->status = s;
+    x->conn = w->conn;
+    x->page = w->page;
+    LIST_INSERT_HEAD(&s->printings, x, all);
+    r.source = &source;
+    http_conn_reply(w->conn, &r);
+}
+
+static bool is_long(enum status_page page)
+{
+    return page == STATUS_PAGE_CERTIFICATES || page == STATUS_PAGE_EVERYTHING;
+}
+
 static void answer(struct status *s, const struct waiting *w)
 {
     struct buf body = BUF_INIT(STATUS_BODY_MAX);
@@ -93,6 +152,10 @@ static void answer(struct status *s, const struct waiting *w)
 
     if (w->page == STATUS_PAGE_READY && s->is_draining) {
         reply_message(w->conn, 503, "draining", NULL);
+        return;
+    }
+    if (is_long(w->page)) {
+        answer_long(s, w);
         return;
     }
     status = s->options.source.print(s->options.source.context, w->page, str_from(w->name), &body);
@@ -197,8 +260,21 @@ static void closed(void *context, struct http_conn *conn)
         }
 }
 
+/* All that waits for the source; each may go, and wait again. */
+static void go_on_printing(struct status *s)
+{
+    struct printing *x, *next;
+
+    for (x = LIST_FIRST(&s->printings); x; x = next) {
+        next = LIST_NEXT(x, all);
+        if (x->is_late)
+            http_conn_resume(x->conn);
+    }
+}
+
 void status_resume(struct status *s)
 {
+    go_on_printing(s);
     while (s->waiting_count) {
         struct waiting w;
 

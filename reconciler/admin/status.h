@@ -14,8 +14,8 @@ struct event_base;
  */
 struct status;
 
-#define STATUS_BODY_MAX ((size_t)200 << 20)
-#define STATUS_WAITING_MAX 256 /* requests that wait while the source is busy */
+#define STATUS_BODY_MAX ((size_t)1 << 30) /* of a page, as who asks for it takes it */
+#define STATUS_WAITING_MAX 256            /* requests that wait while the source is busy */
 #define STATUS_SOCKET "control.sock"
 
 enum status_page {
@@ -37,6 +37,14 @@ struct status_source {
      */
     unsigned (*print)(void *context, enum status_page page, struct str name, struct buf *out);
     bool (*is_busy)(void *context, enum status_page page);
+    /*
+     * The same, page by piece, for those that list every name (status_is_long): a cursor that
+     * status_source.end frees, NULL without memory; then the next piece, of some tens of
+     * kilobytes, whatever has changed since the last. False: that was the last.
+     */
+    void *(*begin)(void *context, enum status_page page);
+    bool (*more)(void *cursor, struct buf *out);
+    void (*end)(void *cursor);
     /* Called once before the page tells what came of it, when it is not busy. */
     void (*retry)(void *context, struct str name);
 };

@@ -1,6 +1,7 @@
 #include "reconciler/control/answer.h"
 
 #include <event2/event.h>
+#include <stdlib.h>
 
 #include "reconciler/base/clock.h"
 #include "reconciler/control/control_private.h"
@@ -27,10 +28,9 @@ void answer_retry(void *context, struct str name)
     event_active(c->turn, EV_TIMEOUT, 0);
 }
 
-unsigned answer_print(void *context, enum status_page page, struct str name, struct buf *out)
+static struct pages pages_of(const struct control *c)
 {
-    const struct control *c = context;
-    const struct pages pages = {
+    return (struct pages){
         .pass = &c->pass,
         .generation = (const struct configuration *const *)&c->generation,
         .refused = &c->refused,
@@ -40,7 +40,42 @@ unsigned answer_print(void *context, enum status_page page, struct str name, str
         .current_workers = feed_current(c->feed),
         .generation_number = publisher_count(c->publisher),
     };
+}
+
+unsigned answer_print(void *context, enum status_page page, struct str name, struct buf *out)
+{
+    const struct pages pages = pages_of(context);
 
     return page == STATUS_PAGE_RETRY ? pages_print_failed(&pages, name, clock_now(), out)
-                                     : pages_print(&pages, page, clock_now(), out);
+                                     : pages_print(&pages, page, out);
+}
+
+/* A long page that somebody reads. */
+struct reading {
+    const struct control *control;
+    struct pages_cursor cursor;
+};
+
+void *answer_begin(void *context, enum status_page page)
+{
+    struct reading *r = malloc(sizeof(*r));
+
+    if (r) {
+        r->control = context;
+        pages_begin(&r->cursor, page);
+    }
+    return r;
+}
+
+bool answer_more(void *cursor, struct buf *out)
+{
+    struct reading *r = cursor;
+    const struct pages pages = pages_of(r->control);
+
+    return pages_more(&pages, &r->cursor, clock_now(), out);
+}
+
+void answer_end(void *cursor)
+{
+    free(cursor);
 }

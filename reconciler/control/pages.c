@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "reconciler/base/json_out.h"
 #include "reconciler/control/demands.h"
@@ -132,69 +133,121 @@ static void print_name(const struct pages *p, struct subject subject,
         render_certificate_json(&a, options, j);
 }
 
-/* A name that no line of the file asks for, and is listed all the same. */
-struct unasked {
-    const struct store_name *name; /* NULL: no more */
-    const struct desired_name *desired;
-    struct desired_name room;
-};
-
 /* By a line of the file: what came on demand before the file was read may be forgotten by now. */
 static bool is_asked(const struct desired_name *d)
 {
     return d && d->place_count;
 }
 
-/*
- * The next name that came on demand, or may have to wait for its
- * retirement, at or after *at.
- */
-static void next_unasked(const struct pages *p, struct store_name *const *names, size_t count,
-                         size_t *at, int64_t now, struct unasked *u)
+/* A name that no line asks for, and is listed all the same: it came on demand, or may have to wait
+ * for its retirement. */
+static void print_unasked(const struct pages *p, const struct store_name *n,
+                          const struct render_options *options, struct json_out *j)
 {
-    const struct configuration *g = *p->generation;
+    bool may_retire = p->pass->state->approved && n->credential && n->managed.active;
+    const struct desired_name *desired = NULL;
+    struct desired_name room;
 
-    for (u->name = NULL; *at < count && !u->name; ++*at) {
-        const struct store_name *n = names[*at];
-        bool may_retire = p->pass->state->approved && n->credential && n->managed.active;
-
-        u->desired = NULL;
-        if ((!n->last_seen_at && !may_retire) || is_asked(desired_find(g->desired, n->subject)))
-            continue;
-        if (n->last_seen_at)
-            u->desired = pass_find_desired(p->pass, n->subject, now, &u->room);
-        if (u->desired || may_retire)
-            u->name = n;
-    }
+    if (n->last_seen_at)
+        desired = pass_find_desired(p->pass, n->subject, options->now, &room);
+    if (desired || may_retire)
+        print_name(p, n->subject, desired, options, j);
 }
 
-/* Both lists are sorted, and so is what is printed. */
-static void print_certificates(const struct pages *p, int64_t now, struct json_out *j)
+/* How many of `count` sorted items, each of which begins with its subject, are at or before `s`. */
+static size_t passed(const void *items, size_t count, size_t size, bool is_list,
+                     const struct subject *s)
+{
+    size_t from = 0;
+
+    while (from < count) {
+        size_t middle = from + (count - from) / 2;
+        const char *at = (const char *)items + middle * size;
+        const struct subject *of = is_list
+                                       ? &(*(struct store_name *const *)(const void *)at)->subject
+                                       : (const struct subject *)(const void *)at;
+
+        if (subject_compare(of, s) <= 0)
+            from = middle + 1;
+        else
+            count = middle;
+    }
+    return from;
+}
+
+/* What is desired and what is known, both sorted: where to go on. */
+struct merged {
+    const struct desired_name *asked;
+    struct store_name *const *known;
+    size_t asked_left, known_left;
+};
+
+static struct merged merge_from(const struct pages *p, const struct pages_cursor *cursor)
+{
+    const struct subject last = {{cursor->last, cursor->last_len}, cursor->last_family};
+    const struct desired *d = (*p->generation)->desired;
+    struct merged m = {.asked = d->names, .asked_left = d->count};
+    size_t skip;
+
+    m.known = store_sorted(p->pass->state->store, &m.known_left);
+    m.known_left = m.known ? m.known_left : 0;
+    if (!cursor->last_len)
+        return m;
+    skip = passed(m.asked, m.asked_left, sizeof(*m.asked), false, &last);
+    m.asked += skip;
+    m.asked_left -= skip;
+    skip = passed(m.known, m.known_left, sizeof(struct store_name *), true, &last);
+    m.known += skip;
+    m.known_left -= skip;
+    return m;
+}
+
+/* The next of both, and what it is called. */
+static const struct subject *print_next(const struct pages *p, struct merged *m,
+                                        const struct render_options *options, struct json_out *j)
+{
+    const struct desired_name *asked = m->asked_left ? m->asked : NULL;
+    const struct store_name *known = m->known_left ? *m->known : NULL;
+    int order = !asked ? 1 : !known ? -1 : subject_compare(&asked->subject, &known->subject);
+
+    if (order <= 0) {
+        m->asked++;
+        m->asked_left--;
+    }
+    if (order >= 0) {
+        m->known++;
+        m->known_left--;
+    }
+    if (order <= 0 && is_asked(asked))
+        print_name(p, asked->subject, asked, options, j);
+    else if (order >= 0)
+        print_unasked(p, known, options, j);
+    return order <= 0 ? &asked->subject : &known->subject;
+}
+
+/* Some names; false: there are no more. */
+static bool print_names(const struct pages *p, struct pages_cursor *cursor, int64_t now,
+                        struct buf *out)
 {
     const struct configuration *g = *p->generation;
-    struct store_name *const *names;
-    struct unasked u = {0};
-    size_t count = 0, at = 0;
+    const struct subject *last = NULL;
+    size_t until = out->len + PAGES_PIECE;
+    struct render_options options;
+    struct merged m;
 
-    json_out_array(j);
-    names = g ? store_sorted(p->pass->state->store, &count) : NULL;
-    if (g) {
-        const struct render_options options = {
-            .model = g->loaded->model, .desired = g->desired, .now = now};
-        next_unasked(p, names, names ? count : 0, &at, now, &u);
-        for (size_t i = 0; i <= g->desired->count; i++) {
-            const struct desired_name *asked = i < g->desired->count ? &g->desired->names[i] : NULL;
-
-            if (asked && !is_asked(asked))
-                continue;
-            for (; u.name && (!asked || subject_compare(&u.name->subject, &asked->subject) < 0);
-                 next_unasked(p, names, count, &at, now, &u))
-                print_name(p, u.name->subject, u.desired, &options, j);
-            if (asked)
-                print_name(p, asked->subject, asked, &options, j);
-        }
+    if (!g)
+        return false;
+    options = (struct render_options){.model = g->loaded->model, .desired = g->desired, .now = now};
+    m = merge_from(p, cursor);
+    for (int i = 0; i < PAGES_PIECE_NAMES && out->len < until && (m.asked_left || m.known_left);
+         i++)
+        last = print_next(p, &m, &options, &cursor->json);
+    if (last) {
+        memcpy(cursor->last, last->name.ptr, last->name.len);
+        cursor->last_len = last->name.len;
+        cursor->last_family = last->family;
     }
-    json_out_end(j);
+    return m.asked_left || m.known_left;
 }
 
 static void print_config(const struct configuration *g, struct json_out *j)
@@ -231,48 +284,49 @@ static void print_problems(const struct pages *p, struct json_out *j)
     json_out_end(j);
 }
 
-/* What is wrong, and the names: the same on both pages. */
-static void print_state(const struct pages *p, int64_t now, struct json_out *j)
+/* All in front of the names. */
+static void print_front(const struct pages *p, const struct pages_cursor *cursor,
+                        struct json_out *j)
 {
+    json_out_object(j);
+    json_out_member_int(j, "format", PAGES_FORMAT);
+    if (cursor->page == STATUS_PAGE_EVERYTHING)
+        json_out_member_int(j, "generation", (int64_t)p->generation_number);
+    json_out_key(j, "config");
+    print_config(*p->generation, j);
     json_out_key(j, "problems");
     print_problems(p, j);
     json_out_key(j, "conditions");
     condition_print(p->conditions, j);
     json_out_key(j, "certificates");
-    print_certificates(p, now, j);
+    json_out_array(j);
 }
 
-static unsigned print_ours(const struct pages *p, bool is_whole, int64_t now, struct buf *out)
+void pages_begin(struct pages_cursor *cursor, enum status_page page)
 {
-    struct json_out j = json_out_pretty(out);
-
-    json_out_object(&j);
-    json_out_member_int(&j, "format", PAGES_FORMAT);
-    if (is_whole)
-        json_out_member_int(&j, "generation", (int64_t)p->generation_number);
-    json_out_key(&j, "config");
-    print_config(*p->generation, &j);
-    print_state(p, now, &j);
-    json_out_end(&j);
-    buf_char(out, '\n');
-    return 200;
+    *cursor = (struct pages_cursor){.page = page};
 }
 
-unsigned pages_print(const struct pages *p, enum status_page page, int64_t now, struct buf *out)
+bool pages_more(const struct pages *p, struct pages_cursor *cursor, int64_t now, struct buf *out)
 {
-    switch (page) {
-    case STATUS_PAGE_STATUS:
-        return print_status(p, out);
-    case STATUS_PAGE_READY:
-        return print_ready(p, out);
-    case STATUS_PAGE_EVERYTHING:
-    case STATUS_PAGE_CERTIFICATES:
-        return print_ours(p, page == STATUS_PAGE_EVERYTHING, now, out);
-    case STATUS_PAGE_RETRY:
-    case STATUS_PAGE_COUNT:
-        break;
+    if (!cursor->is_begun) {
+        cursor->json = json_out_pretty(out);
+        cursor->is_begun = true;
+        print_front(p, cursor, &cursor->json);
+        return true;
     }
-    return 404;
+    cursor->json.out = out;
+    if (print_names(p, cursor, now, out))
+        return true;
+    json_out_end(&cursor->json);
+    json_out_end(&cursor->json);
+    buf_char(out, '\n');
+    return false;
+}
+
+unsigned pages_print(const struct pages *p, enum status_page page, struct buf *out)
+{
+    return page == STATUS_PAGE_READY ? print_ready(p, out) : print_status(p, out);
 }
 
 unsigned pages_print_failed(const struct pages *p, struct str name, int64_t now, struct buf *out)

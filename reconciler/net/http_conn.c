@@ -2,6 +2,7 @@
 
 #include <event2/event.h>
 #include <openssl/ssl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -46,12 +47,20 @@ static void refuse(struct http_conn *conn, unsigned status, const char *message,
         answer_text(conn, status, message);
 }
 
+static void end_source(struct http_conn *conn)
+{
+    if (conn->source.done)
+        conn->source.done(conn->source.context);
+    conn->source = (struct http_source){0};
+}
+
 void http_conn_free(struct http_conn *conn)
 {
     const struct http_server_options *o = &conn->server->options;
 
     if (o->closed)
         o->closed(o->context, conn);
+    end_source(conn);
     http_server_forget(conn->server, conn);
     event_del(&conn->read_event);
     event_del(&conn->write_event);
@@ -188,22 +197,30 @@ static void begin_request(struct http_conn *conn)
     }
     conn->is_head = request.is_head;
     conn->keep_alive = request.keep_alive;
+    conn->is_old = request.minor == 0;
     begin_body(conn, &request);
+}
+
+/* May more be written? What is unsent goes first. */
+static bool has_window(struct http_conn *conn)
+{
+    bool moved;
+
+    if (stream_unsent(&conn->stream) <= HTTP_CONN_OUTPUT_MAX)
+        return true;
+    if (stream_flush(&conn->stream, &moved) < 0)
+        conn->state = HTTP_STATE_GONE;
+    conn->renews |= moved;
+    return stream_unsent(&conn->stream) <= HTTP_CONN_OUTPUT_MAX;
 }
 
 static bool step_head(struct http_conn *conn)
 {
     enum http1_refusal refusal;
     long size = 0;
-    bool moved;
 
-    if (stream_unsent(&conn->stream) > HTTP_CONN_OUTPUT_MAX) {
-        if (stream_flush(&conn->stream, &moved) < 0)
-            conn->state = HTTP_STATE_GONE;
-        conn->renews |= moved;
-        if (stream_unsent(&conn->stream) > HTTP_CONN_OUTPUT_MAX)
-            return false;
-    }
+    if (!has_window(conn))
+        return false;
     if (conn->turn >= HTTP_CONN_TURN_MAX) {
         http_server_again(conn->server, conn);
         return false;
@@ -264,6 +281,49 @@ static bool step_body(struct http_conn *conn)
     return true;
 }
 
+/* As a chunk (RFC 9112 §7.1) where chunks can be told. */
+static int write_piece(struct http_conn *conn, const struct buf *piece)
+{
+    struct stream *s = &conn->stream;
+    char size[24];
+    int len = piece->len && !conn->is_old ? snprintf(size, sizeof(size), "%zx\r\n", piece->len) : 0;
+
+    if (stream_write(s, size, (size_t)len) || stream_write(s, piece->data, piece->len))
+        return -1;
+    return stream_write(s, "\r\n", len ? 2 : 0);
+}
+
+static void end_stream(struct http_conn *conn)
+{
+    end_source(conn);
+    conn->state = HTTP_STATE_HEAD;
+    if (!conn->is_old && stream_write(&conn->stream, "0\r\n\r\n", 5))
+        conn->state = HTTP_STATE_GONE;
+    else if (conn->must_close)
+        finish(conn);
+}
+
+static bool step_stream(struct http_conn *conn)
+{
+    struct buf piece = BUF_INIT(HTTP_CONN_PIECE_MAX);
+    enum http_more more;
+
+    if (!has_window(conn))
+        return conn->state == HTTP_STATE_GONE;
+    if (conn->turn++ >= HTTP_CONN_PIECES_MAX) {
+        http_server_again(conn->server, conn);
+        return false;
+    }
+    more = conn->source.more(conn->source.context, &piece);
+    if (more == HTTP_BROKEN || piece.failed || write_piece(conn, &piece))
+        conn->state = HTTP_STATE_GONE;
+    else if (more == HTTP_END)
+        end_stream(conn);
+    conn->renews |= piece.len > 0;
+    buf_free(&piece);
+    return more != HTTP_LATER || conn->state == HTTP_STATE_GONE;
+}
+
 static bool step_flush(struct http_conn *conn)
 {
     bool moved;
@@ -299,36 +359,14 @@ static bool step_none(struct http_conn *conn)
 }
 
 static bool (*const steps[HTTP_STATE_COUNT])(struct http_conn *conn) = {
-    [HTTP_STATE_PROXY] = step_proxy,   [HTTP_STATE_HANDSHAKE] = step_handshake,
-    [HTTP_STATE_HEAD] = step_head,     [HTTP_STATE_BODY] = step_body,
-    [HTTP_STATE_HANDLER] = step_none,  [HTTP_STATE_FLUSH] = step_flush,
-    [HTTP_STATE_LINGER] = step_linger, [HTTP_STATE_GONE] = step_none,
+    [HTTP_STATE_PROXY] = step_proxy,  [HTTP_STATE_HANDSHAKE] = step_handshake,
+    [HTTP_STATE_HEAD] = step_head,    [HTTP_STATE_BODY] = step_body,
+    [HTTP_STATE_HANDLER] = step_none, [HTTP_STATE_STREAM] = step_stream,
+    [HTTP_STATE_FLUSH] = step_flush,  [HTTP_STATE_LINGER] = step_linger,
+    [HTTP_STATE_GONE] = step_none,
 };
 
 /* ---- waiting ---- */
-
-static enum http_deadline deadline_of(const struct http_conn *conn)
-{
-    if (stream_unsent(&conn->stream))
-        return HTTP_DEADLINE_WRITE;
-    switch (conn->state) {
-    case HTTP_STATE_PROXY:
-    case HTTP_STATE_HANDSHAKE:
-        return HTTP_DEADLINE_HANDSHAKE;
-    case HTTP_STATE_HEAD:
-        if (conn->in.len)
-            return HTTP_DEADLINE_HEAD;
-        if (conn->server->is_draining)
-            return HTTP_DEADLINE_DRAIN;
-        return conn->is_used ? HTTP_DEADLINE_IDLE : HTTP_DEADLINE_HEAD;
-    case HTTP_STATE_BODY:
-        return HTTP_DEADLINE_BODY;
-    case HTTP_STATE_LINGER:
-        return HTTP_DEADLINE_LINGER;
-    default:
-        return HTTP_DEADLINE_NONE;
-    }
-}
 
 static void toggle(struct event *event, bool *is_added, bool wanted)
 {
@@ -344,15 +382,16 @@ static void toggle(struct event *event, bool *is_added, bool wanted)
 /* Nothing can be done now: what is it waiting for, and how long? */
 static void wait_for_more(struct http_conn *conn)
 {
-    enum http_deadline deadline = deadline_of(conn);
+    enum http_deadline deadline = http_server_deadline(conn);
     size_t unsent = stream_unsent(&conn->stream);
 
     if (deadline != conn->deadline || conn->renews)
         http_server_wait(conn->server, conn, deadline);
     conn->renews = false;
     toggle(&conn->read_event, &conn->reads,
-           conn->state != HTTP_STATE_HANDLER && conn->state != HTTP_STATE_FLUSH &&
-               !conn->is_again && unsent <= HTTP_CONN_OUTPUT_MAX);
+           conn->state != HTTP_STATE_HANDLER && conn->state != HTTP_STATE_STREAM &&
+               conn->state != HTTP_STATE_FLUSH && !conn->is_again &&
+               unsent <= HTTP_CONN_OUTPUT_MAX);
     toggle(&conn->write_event, &conn->writes, unsent > 0);
     if (conn->state == HTTP_STATE_HEAD && !conn->in.len) {
         buf_free(&conn->in);
@@ -418,7 +457,8 @@ static int write_response(struct http_conn *conn, const struct http_response *re
     struct http_print how = {.date = http_server_date(server),
                              .product = server->options.product,
                              .keep_alive = !close,
-                             .is_head = conn->is_head};
+                             .is_head = conn->is_head,
+                             .is_chunked = response->source && !conn->is_old};
     struct stream *s = &conn->stream;
     int got;
 
@@ -434,19 +474,15 @@ static int write_response(struct http_conn *conn, const struct http_response *re
     return got;
 }
 
-void http_conn_reply(struct http_conn *conn, const struct http_response *response)
+static bool closes(const struct http_conn *conn, const struct http_response *response)
 {
-    bool close =
-        conn->must_close || response->close || !conn->keep_alive || conn->server->is_draining;
+    return conn->must_close || response->close || !conn->keep_alive || conn->server->is_draining ||
+           (response->source && conn->is_old);
+}
 
-    if (conn->state != HTTP_STATE_HANDLER)
-        BUG("an answer to no request");
-    conn->state = HTTP_STATE_HEAD;
-    if (write_response(conn, response, close))
-        conn->state = HTTP_STATE_GONE;
-    else if (close)
-        finish(conn);
-    /* Only now: the response may quote the request. */
+/* Only behind the response, which may quote the request. */
+static void forget_request(struct http_conn *conn)
+{
     buf_consume(&conn->in, conn->head_size);
     buf_free(&conn->kept);
     conn->head_size = 0;
@@ -454,6 +490,32 @@ void http_conn_reply(struct http_conn *conn, const struct http_response *respons
     conn->body_seen = 0;
     conn->is_head = false; /* what is refused next may have no method */
     conn->is_used = conn->renews = true;
+}
+
+void http_conn_reply(struct http_conn *conn, const struct http_response *response)
+{
+    bool close = closes(conn, response);
+
+    if (conn->state != HTTP_STATE_HANDLER)
+        BUG("an answer to no request");
+    conn->state = response->source && !conn->is_head ? HTTP_STATE_STREAM : HTTP_STATE_HEAD;
+    if (response->source)
+        conn->source = *response->source;
+    if (write_response(conn, response, close))
+        conn->state = HTTP_STATE_GONE;
+    else if (conn->state == HTTP_STATE_STREAM)
+        conn->must_close = close;
+    else if (close)
+        finish(conn);
+    if (conn->state != HTTP_STATE_STREAM)
+        end_source(conn);
+    forget_request(conn);
+    if (!conn->is_running)
+        http_conn_run(conn);
+}
+
+void http_conn_resume(struct http_conn *conn)
+{
     if (!conn->is_running)
         http_conn_run(conn);
 }

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "reconciler/base/attr.h"
+#include "reconciler/base/buf.h"
 #include "reconciler/base/str.h"
 
 /*
@@ -21,6 +22,8 @@ struct http_server;
 
 #define HTTP_CONN_OUTPUT_MAX (64 << 10)    /* unsent bytes above which no request is taken */
 #define HTTP_CONN_RESPONSE_MAX (256 << 20) /* one response */
+#define HTTP_CONN_PIECE_MAX (4 << 20)      /* of a body that is made while it is sent */
+#define HTTP_CONN_PIECES_MAX 4             /* pieces of one connection in one turn of the loop */
 #define HTTP_CONN_FIELDS_MAX 8             /* a response's own header lines */
 #define HTTP_CONN_TURN_MAX 32              /* requests of one connection in one turn of the loop */
 
@@ -70,13 +73,30 @@ struct http_response_field {
     struct str value;
 };
 
+/* A body that is made while it is sent: no more of it than a piece and a window is ever held. */
+enum http_more {
+    HTTP_MORE,  /* a piece was appended, and there is more */
+    HTTP_LATER, /* nothing was: call http_conn_resume when there is something */
+    HTTP_END,   /* the last piece was appended; it may be empty */
+    HTTP_BROKEN /* it cannot be ended: the client gets to see that */
+};
+
+struct http_source {
+    void *context;
+    /* Appends a piece of at most HTTP_CONN_PIECE_MAX. Must not call into the connection. */
+    enum http_more (*more)(void *context, struct buf *out);
+    /* Called once, when no more will be asked for, however that came. */
+    void (*done)(void *context);
+};
+
 struct http_response {
     unsigned status;
     struct str content_type; /* STR_NONE sends no Content-Type */
     struct str body; /* copied, may quote the request; not sent to HEAD, nor with 204 and 304 */
     struct http_response_field fields[HTTP_CONN_FIELDS_MAX];
     size_t field_count;
-    bool close; /* close the connection behind it */
+    const struct http_source *source; /* instead of `body`; copied. NULL = none */
+    bool close;                       /* close the connection behind it */
 };
 
 /* NULL when memory is out. */
@@ -114,6 +134,9 @@ int http_conn_open(struct http_server *server, const struct http_conn_options *o
  * returns: do not touch it afterwards.
  */
 void http_conn_reply(struct http_conn *conn, const struct http_response *response);
+
+/* A source that said HTTP_LATER has something. The connection may be gone when this returns. */
+void http_conn_resume(struct http_conn *conn);
 
 void *http_conn_tag(const struct http_conn *conn);
 bool http_conn_is_tls(const struct http_conn *conn);

@@ -81,7 +81,9 @@ void http_print(struct buf *out, const struct http_response *response, const str
     if (response->content_type.ptr)
         print_field(out, "Content-Type", response->content_type);
     print_field(out, "Connection", how->keep_alive ? STR("keep-alive") : STR("close"));
-    if (has_body)
+    if (how->is_chunked)
+        print_field(out, "Transfer-Encoding", STR("chunked"));
+    else if (has_body && !response->source)
         buf_printf(out, "Content-Length: %zu\r\n", response->body.len);
     for (size_t i = 0; i < response->field_count; i++)
         print_field(out, response->fields[i].name, response->fields[i].value);

@@ -14,7 +14,8 @@ struct http_print {
     const char *date;    /* as http_print_date made it */
     const char *product; /* Server */
     bool keep_alive;
-    bool is_head; /* the body's length, not the body */
+    bool is_head;    /* the body's length, not the body */
+    bool is_chunked; /* the body comes behind it, in chunks */
 };
 
 /* Unix seconds as an IMF-fixdate (RFC 9110 §5.6.7). */

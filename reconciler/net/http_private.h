@@ -32,6 +32,7 @@ enum http_state {
     HTTP_STATE_HEAD,      /* a request's head, or nothing yet */
     HTTP_STATE_BODY,
     HTTP_STATE_HANDLER, /* the handler has the request */
+    HTTP_STATE_STREAM,  /* a response's body is being made */
     HTTP_STATE_FLUSH,   /* the last response is on its way */
     HTTP_STATE_LINGER,  /* all is sent; what still comes is dropped */
     HTTP_STATE_GONE,    /* to be freed */
@@ -61,11 +62,13 @@ struct http_conn {
     bool is_again;   /* in the server's list */
     bool is_head;    /* the request's method is HEAD */
     bool keep_alive; /* the client wants it */
+    bool is_old;     /* the request is of HTTP/1.0: no chunks */
     bool must_close; /* behind the response being made */
     bool must_linger;
-    bool is_used;       /* a request has been answered */
-    bool renews;        /* its deadline begins anew */
-    bool reads, writes; /* which events are added */
+    bool is_used;              /* a request has been answered */
+    bool renews;               /* its deadline begins anew */
+    bool reads, writes;        /* which events are added */
+    struct http_source source; /* of the body that is being made */
     struct address_peer *address;
     struct sockaddr_storage peer;
     void *tag;
@@ -98,6 +101,8 @@ void http_conn_expire(struct http_conn *conn);
 /* Takes it out of everything and frees it. */
 void http_conn_free(struct http_conn *conn);
 
+/* What it waits for as it stands. */
+enum http_deadline http_server_deadline(const struct http_conn *conn);
 /* Puts it into that deadline's queue, from now on. */
 void http_server_wait(struct http_server *server, struct http_conn *conn,
                       enum http_deadline deadline);

@@ -207,6 +207,29 @@ void http_server_hurry(struct http_server *server)
         http_conn_expire(conn);
 }
 
+enum http_deadline http_server_deadline(const struct http_conn *conn)
+{
+    if (stream_unsent(&conn->stream))
+        return HTTP_DEADLINE_WRITE;
+    switch (conn->state) {
+    case HTTP_STATE_PROXY:
+    case HTTP_STATE_HANDSHAKE:
+        return HTTP_DEADLINE_HANDSHAKE;
+    case HTTP_STATE_HEAD:
+        if (conn->in.len)
+            return HTTP_DEADLINE_HEAD;
+        if (conn->server->is_draining)
+            return HTTP_DEADLINE_DRAIN;
+        return conn->is_used ? HTTP_DEADLINE_IDLE : HTTP_DEADLINE_HEAD;
+    case HTTP_STATE_BODY:
+        return HTTP_DEADLINE_BODY;
+    case HTTP_STATE_LINGER:
+        return HTTP_DEADLINE_LINGER;
+    default:
+        return HTTP_DEADLINE_NONE;
+    }
+}
+
 void http_server_wait(struct http_server *server, struct http_conn *conn,
                       enum http_deadline deadline)
 {
