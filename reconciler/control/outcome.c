@@ -1,6 +1,7 @@
 #include "reconciler/control/outcome.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "reconciler/base/clock.h"
 #include "reconciler/base/happening.h"
@@ -135,7 +136,8 @@ void outcome_tell(struct pass *p, const struct value *v, const struct error *e, 
 bool outcome_is_of_account(struct pass *p, struct policy *policy, const struct issuance_result *r,
                            const struct error *e, int64_t now)
 {
-    char text[ERROR_MESSAGE_MAX], until[CLOCK_TEXT_SIZE];
+    char text[ERROR_MESSAGE_MAX], until[CLOCK_TEXT_SIZE], name[SUBJECT_NAME_MAX];
+    struct subject subject = {{name, r->subject.name.len}, r->subject.family};
 
     if (e->kind != ERROR_ACCOUNT_LIMIT)
         return false;
@@ -149,7 +151,8 @@ bool outcome_is_of_account(struct pass *p, struct policy *policy, const struct i
         condition_set(p->conditions, CONDITION_ACCOUNT_LIMITED, text);
         return false;
     }
-    issuance_close(p->issuance, r->subject);
-    pass_name(p, r->subject, now);
+    memcpy(name, r->subject.name.ptr, subject.name.len); /* it goes with its order */
+    issuance_close(p->issuance, subject);
+    pass_name(p, subject, now);
     return true;
 }
