@@ -160,6 +160,15 @@ static void answer_control(struct controlled *c, const struct channel_message *m
     CU_ASSERT_EQUAL(channel_send(c->channel[1], &answer, -1, &e), 0);
 }
 
+/* One is killed, and there is another. */
+static void begin_worker(struct controlled *c)
+{
+    const struct channel_message hello = {.type = CHANNEL_HELLO, .u.hello.pid = getpid()};
+    struct error e;
+
+    CU_ASSERT(channel_send(c->channel[1], &hello, -1, &e) >= 0);
+}
+
 static void *play_worker(void *context)
 {
     struct controlled *c = context;
@@ -355,8 +364,11 @@ static void hear_supervisor(struct controlled *c)
     struct error e;
     int fd;
 
-    while (channel_receive(c->supervisor[1], &m, &fd, &e) == 1)
+    while (channel_receive(c->supervisor[1], &m, &fd, &e) == 1) {
         c->told[m.type % ARRAY_LENGTH(c->told)]++;
+        if (m.type == CHANNEL_WORKER_KILL && !atomic_load(&c->is_unheard))
+            begin_worker(c);
+    }
 }
 
 void controlled_tell(struct controlled *c, struct channel_message m)

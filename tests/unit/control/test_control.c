@@ -98,6 +98,7 @@ static void fails_and_is_retried(void)
     CU_ASSERT_TRUE(controlled_wait(c, controlled_lists, IS("a.test", "failing")));
     CU_ASSERT_TRUE(controlled_lists(c, "the line is cut"));
     atomic_store(&c->is_cut, false);
+    c->turn_ms = CONTROLLED_TURN_MS;
     controlled_ask(c, true,
                    "POST /retry HTTP/1.1\r\nHost: localhost\r\nContent-Length: 6\r\n"
                    "Connection: close\r\n\r\na.test");
@@ -120,6 +121,7 @@ static void comes_back(void)
     controlled_pass(c, 2 * 60 * 1000);
     CU_ASSERT_TRUE(controlled_wait(c, controlled_lists, "\"failures\": 2"));
     atomic_store(&c->is_cut, false);
+    c->turn_ms = CONTROLLED_TURN_MS;
     controlled_pass(c, 15 * 60 * 1000);
     CU_ASSERT_TRUE(controlled_wait(c, controlled_lists, VALID("a.test")));
     controlled_close(c);
@@ -210,6 +212,7 @@ static void the_clock_jumps(void)
     CU_ASSERT_TRUE(controlled_wait(c, controlled_says, "\"condition\""));
     CU_ASSERT_EQUAL(controlled_orders(c), 1);
     fake_time_set(c->began + 60);
+    c->turn_ms = CONTROLLED_TURN_MS;
     controlled_pass(c, 11000);
     CU_ASSERT_TRUE(controlled_wait(c, controlled_lists, VALID("b.test")));
     controlled_close(c);

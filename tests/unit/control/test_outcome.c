@@ -96,10 +96,24 @@ static void of_the_account(void)
     controlled_close(&c);
 }
 
+/* The file asks for a storage that there is not yet: it is not taken, and that is told. */
 static void of_storages_to_come(void)
 {
-    start("storage: redis, domains: [a.test]", NULL, 0);
-    CU_ASSERT_TRUE(controlled_wait(&c, controlled_has_ended, NULL) || controlled_says(&c, "redis"));
+    controlled_open(&c, NULL);
+    controlled_write(&c, "domains: [a.test]");
+    controlled_start(&c);
+    CU_ASSERT_TRUE(controlled_wait(&c, controlled_lists, IS("a.test", "valid")));
+    controlled_write_text(&c, "_format_version: \"3.0\"\nplugins:\n- name: acme\n"
+                              "  config: {account_email: a@example.com, tos_accepted: true,\n"
+                              "           domains: [b.test], storage: redis,\n"
+                              "           storage_config: {redis: {host: r.test}}}\n");
+    CU_ASSERT_TRUE(controlled_wait(&c, controlled_says, "file_refused"));
+    CU_ASSERT_TRUE(controlled_says(&c, "redis"));
+    CU_ASSERT_TRUE(controlled_lists(&c, IS("a.test", "valid")));
+    CU_ASSERT_EQUAL(controlled_stop(&c), 0);
+    controlled_start(&c); /* nor at a start */
+    CU_ASSERT_TRUE(controlled_wait(&c, controlled_has_ended, NULL));
+    CU_ASSERT_EQUAL(controlled_stop(&c), 1);
     controlled_close(&c);
 }
 
@@ -115,6 +129,7 @@ static void remembered(void)
     controlled_start(&c);
     CU_ASSERT_TRUE(controlled_wait(&c, controlled_lists, IS("a.test", "failing")));
     CU_ASSERT_EQUAL(controlled_orders(&c), 0);
+    c.turn_ms = CONTROLLED_TURN_MS;
     controlled_pass(&c, 3 * 60 * 1000);
     CU_ASSERT_TRUE(controlled_wait(&c, controlled_lists, IS("a.test", "valid")));
     controlled_close(&c);
