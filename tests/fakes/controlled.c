@@ -26,7 +26,6 @@
 
 #define BEGAN INT64_C(1800000000) /* the CA's roots are valid then */
 #define DAY 86400
-#define TURNS_MAX 8000
 #define POLL_MS 2
 #define ANSWER_MAX ((size_t)8 << 20)
 #define TEXT_MAX 4096
@@ -391,7 +390,7 @@ void controlled_pass(struct controlled *c, int64_t ms)
 bool controlled_wait(struct controlled *c, bool (*is_so)(struct controlled *c, const char *word),
                      const char *word)
 {
-    for (int n = 0; n < TURNS_MAX; n++) {
+    for (int n = 0; n < CONTROLLED_PATIENCE; n++) {
         controlled_pass(c, c->turn_ms);
         if (is_so(c, word))
             return true;
@@ -434,7 +433,7 @@ void controlled_ask(struct controlled *c, bool is_own, const char *request)
     if (fd < 0)
         return;
     CU_ASSERT_EQUAL(write(fd, request, len), (ssize_t)len);
-    for (int n = 0; n < TURNS_MAX && got > 0; n++) {
+    for (int n = 0; n < CONTROLLED_PATIENCE && got > 0; n++) {
         if (poll(&p, 1, POLL_MS) == 0) { /* it may wait for something: time goes on */
             controlled_pass(c, c->turn_ms);
             continue;

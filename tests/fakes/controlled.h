@@ -25,6 +25,8 @@
 #define CONTROLLED_TURN_MS 4
 /* For what waits for seconds, and for nobody who is played. */
 #define CONTROLLED_LONG_TURN_MS 250
+/* Turns, for loops over controlled_pass. */
+#define CONTROLLED_PATIENCE 8000
 
 struct controlled {
     char folder[SCRATCH_PATH_MAX], prefix[CONTROLLED_PATH_MAX], file[CONTROLLED_PATH_MAX];

@@ -116,7 +116,7 @@ static void leaves_when_idle(void)
     controlled_write(&c, "domains: [a.test, b.test]");
     c.options.leaves_when_idle = true;
     controlled_start(&c);
-    for (int n = 0; n < 500 && !c.told[CHANNEL_STOP]; n++)
+    for (int n = 0; n < CONTROLLED_PATIENCE && !c.told[CHANNEL_STOP]; n++)
         controlled_pass(&c, 20);
     CU_ASSERT_EQUAL(c.told[CHANNEL_STOP], 1);
     CU_ASSERT_TRUE(controlled_lists(&c, IS("a.test", "valid")));

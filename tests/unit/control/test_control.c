@@ -190,7 +190,7 @@ static void renews(void)
     CU_ASSERT_TRUE(controlled_wait(c, controlled_lists, VALID("a.test")));
     certify_from_now(c, 62 * DAY_MS);
     controlled_pass(c, 62 * DAY_MS);
-    for (int n = 0; n < 500 && controlled_orders(c) < 2; n++)
+    for (int n = 0; n < CONTROLLED_PATIENCE && controlled_orders(c) < 2; n++)
         controlled_pass(c, 100);
     CU_ASSERT_EQUAL(controlled_orders(c), 2);
     CU_ASSERT_TRUE(controlled_wait(c, controlled_lists, VALID("a.test")));
@@ -229,7 +229,7 @@ static void hears_of_names(void)
                                      .u.token = {.name = "v.wild.test", .token = "unknown"}};
 
     CU_ASSERT_TRUE(controlled_wait(c, controlled_is_ready, NULL));
-    for (int n = 0; n < 500 && !atomic_load(&c->generation); n++)
+    for (int n = 0; n < CONTROLLED_PATIENCE && !atomic_load(&c->generation); n++)
         controlled_pass(c, 10);
     controlled_tell(c, other);
     controlled_tell(c, missed);
@@ -250,7 +250,7 @@ static void a_worker_hangs(void)
     CU_ASSERT_TRUE(controlled_wait(c, controlled_is_ready, NULL));
     atomic_store(&c->is_unheard, true);
     controlled_write(c, "domains: [a.test, b.test]");
-    for (int n = 0; n < 500 && !c->told[CHANNEL_WORKER_KILL]; n++)
+    for (int n = 0; n < CONTROLLED_PATIENCE && !c->told[CHANNEL_WORKER_KILL]; n++)
         controlled_pass(c, 100);
     CU_ASSERT(c->told[CHANNEL_WORKER_KILL] > 0);
     atomic_store(&c->is_unheard, false);
@@ -269,7 +269,7 @@ static void the_storage_vanishes(void)
     snprintf(path, sizeof(path), "%.150s/storage", c->prefix);
     scratch_remove(path);
     controlled_pass(c, 3000);
-    for (int n = 0; n < 500 && access(path, F_OK); n++)
+    for (int n = 0; n < CONTROLLED_PATIENCE && access(path, F_OK); n++)
         controlled_pass(c, 100);
     CU_ASSERT_EQUAL(access(path, F_OK), 0); /* written anew, from memory */
     CU_ASSERT_TRUE(controlled_wait(c, controlled_says_not, "\"condition\""));

@@ -48,7 +48,7 @@ static void in_vain(void)
         CU_ASSERT_EQUAL(controlled_orders(&c), 1);
         certify_from(0);
         controlled_pass(&c, 2 * 60 * 1000); /* a minute, then ten */
-        for (int n = 0; n < 500 && controlled_orders(&c) < 2; n++)
+        for (int n = 0; n < CONTROLLED_PATIENCE && controlled_orders(&c) < 2; n++)
             controlled_pass(&c, 20);
         CU_ASSERT_EQUAL(controlled_orders(&c), 2);
         CU_ASSERT_TRUE(controlled_wait(&c, controlled_lists, IS("a.test", "valid")));
@@ -142,7 +142,7 @@ static void stopped_midway(void)
     fake_ca_options(c.ca)->polls_pending = 3;
     controlled_write(&c, "domains: [a.test, b.test]");
     controlled_start(&c);
-    for (int n = 0; n < 500 && !controlled_orders(&c); n++)
+    for (int n = 0; n < CONTROLLED_PATIENCE && !controlled_orders(&c); n++)
         controlled_pass(&c, 5);
     CU_ASSERT_EQUAL(controlled_stop(&c), 0);
     controlled_start(&c);

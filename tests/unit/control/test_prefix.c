@@ -66,7 +66,7 @@ static void cannot_be_made_again(void)
     close(fd);
     controlled_write(&c, "domains: [a.test, b.test]");
     c.turn_ms = CONTROLLED_LONG_TURN_MS;
-    for (int n = 0; n < 400 && c.told[CHANNEL_PREFIX] < 8; n++)
+    for (int n = 0; n < CONTROLLED_PATIENCE && c.told[CHANNEL_PREFIX] < 8; n++)
         controlled_pass(&c, CONTROLLED_LONG_TURN_MS);
     CU_ASSERT(c.told[CHANNEL_PREFIX] >= 8); /* the supervisor is asked for it */
     CU_ASSERT_TRUE(controlled_lists(&c, IS("a.test", "valid")));
@@ -91,7 +91,7 @@ static void comes_back_by_itself(void)
     snprintf(aside, sizeof(aside), "%.150s.aside", c.prefix);
     CU_ASSERT_EQUAL_FATAL(rename(c.prefix, aside), 0);
     CU_ASSERT_EQUAL_FATAL(symlink("/proc/none", c.prefix), 0);
-    for (int n = 0; n < 400 && !c.told[CHANNEL_PREFIX]; n++)
+    for (int n = 0; n < CONTROLLED_PATIENCE && !c.told[CHANNEL_PREFIX]; n++)
         controlled_pass(&c, CONTROLLED_LONG_TURN_MS);
     CU_ASSERT(c.told[CHANNEL_PREFIX] > 0);
     unlink(c.prefix);

@@ -18,7 +18,7 @@ static void start(const char *config, const char *settings)
     controlled_open(&c, settings);
     controlled_write(&c, config);
     controlled_start(&c);
-    for (int n = 0; n < 500 && !atomic_load(&c.generation); n++)
+    for (int n = 0; n < CONTROLLED_PATIENCE && !atomic_load(&c.generation); n++)
         controlled_pass(&c, 10);
 }
 
