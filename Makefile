@@ -81,6 +81,7 @@ $(UNIT_SUPPORT): $(call objects,$(sort $(wildcard tests/support/*.c)))
 $(BUILD)/tests/unit/%: $(BUILD)/tests/unit/%.o $(UNIT_SUPPORT) $(ARCHIVES)
 	$(Q)$(CC) $(LINKING) -o $@ $(filter %.o,$^) $(UNIT_SUPPORT) $(LINK_ALL) $(LIBS) -lcunit
 # What takes the place of ours, or of libc's, in the programs that ask for it here.
+$(addprefix $(BUILD)/tests/unit/feed/,test_remote test_tickets): $(BUILD)/tests/fakes/fake_time.o
 $(addprefix $(BUILD)/tests/unit/feed/,test_workers test_workers_fault): \
   $(addprefix $(BUILD)/tests/fakes/,fed.o fake_time.o)
 $(addprefix $(BUILD)/tests/unit/issue/,test_authority test_issuance): \

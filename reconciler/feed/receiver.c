@@ -28,6 +28,7 @@ static int send_segments(struct receiver *r)
         if (rc)
             return rc;
         r->sent[r->sent_count++] = s->segments[i].id;
+        r->owes_since_ms = clock_steady_ms();
     }
     return 0;
 }
@@ -64,8 +65,11 @@ void receiver_resume(struct receiver *r)
 {
     if (!r->is_live || (r->needs_tickets && send_tickets(r)))
         return;
-    if (r->under_way == r->acknowledged && r->under_way != r->state->generation &&
-        send_segments(r) == 0)
+    if (r->under_way != r->acknowledged || r->under_way == r->state->generation)
+        return;
+    if (!r->owes_since_ms)
+        r->owes_since_ms = clock_steady_ms();
+    if (send_segments(r) == 0)
         send_manifest(r);
 }
 

@@ -34,7 +34,7 @@ struct receiver_face {
     void (*late)(void *link);
 };
 
-/* One that is late with an acknowledgement by this much is given up. */
+/* One that takes nothing of a generation, or does not acknowledge it, for so long is given up. */
 #define RECEIVER_ACK_TIMEOUT_MS 5000
 /* Segments that it has been sent since the last manifest, and those which that one named. */
 #define RECEIVER_SENT_MAX (2 * CHANNEL_SEGMENTS_MAX)
@@ -50,7 +50,7 @@ struct receiver {
     bool is_awaited; /* somebody serves there who cannot be told: nothing counts as acknowledged */
     bool needs_tickets;
     uint64_t acknowledged, under_way; /* generations; 0 = none */
-    int64_t owes_since_ms;            /* an acknowledgement; steady clock; 0 = nothing */
+    int64_t owes_since_ms; /* that it takes something, or acknowledges; steady clock; 0 = nothing */
     uint64_t sent[RECEIVER_SENT_MAX];
     size_t sent_count;
     LIST_ENTRY(receiver) others;

@@ -92,6 +92,28 @@ static void test_does_not_acknowledge(void)
     fed_end();
 }
 
+/* One that reads nothing, and whose channel was full already. */
+static void test_takes_nothing(void)
+{
+    const struct channel_message filler = {.type = CHANNEL_TOKEN_ANSWER};
+    struct error e;
+    uint64_t session;
+
+    fed_begin();
+    fed_tell(1, 0, false, false);
+    session = fed_arrive(0, 50);
+    while (channel_send(fed.channels[0][0], &filler, -1, &e) == 0)
+        ;
+    fed_publish_one(1, 3);
+    for (int i = 0; i < RECEIVER_ACK_TIMEOUT_MS / FED_SECOND; i++) {
+        fed_expect_nothing_told();
+        fed_say_type(0, CHANNEL_BEAT, session);
+        fed_pass(1);
+    }
+    fed_expect_told(CHANNEL_WORKER_KILL, 0, 50);
+    fed_end();
+}
+
 static void test_stops_beating(void)
 {
     uint64_t first;
@@ -249,6 +271,7 @@ int main(void)
                                {"never greets", test_never_greets},
                                {"greets without end", test_greets_without_end},
                                {"does not acknowledge", test_does_not_acknowledge},
+                               {"takes nothing", test_takes_nothing},
                                {"stops beating", test_stops_beating},
                                {"a full supervisor", test_full_supervisor},
                                CU_TEST_INFO_NULL};
