@@ -300,6 +300,14 @@ static bool is_peer_allowed(int fd, const struct sockaddr *peer)
            (who.uid == 0 || who.uid == geteuid());
 }
 
+static void crowded(void *context, size_t count)
+{
+    (void)context;
+    happening_tell(HAPPENING_CONNECTIONS_CROWDED,
+                   FIELDS(field_int("most", STATUS_CONNECTIONS_MAX),
+                          field_int("closed", (int64_t)count)));
+}
+
 static void accepted(void *context, int fd, const struct sockaddr *peer, socklen_t peer_len)
 {
     struct status *s = context;
@@ -310,8 +318,7 @@ static void accepted(void *context, int fd, const struct sockaddr *peer, socklen
         close(fd);
         return;
     }
-    if (http_conn_open(s->server, &options))
-        happening_tell(HAPPENING_STATUS_CONNECTION_REFUSED, NULL);
+    (void)!http_conn_open(s->server, &options); /* crowded tells */
 }
 
 /* Bound through the directory's descriptor: a prefix may be longer than a socket address. */
@@ -403,6 +410,7 @@ struct status *status_new(const struct status_options *options, struct error *e)
         .base = options->base,
         .limits = {.connections = STATUS_CONNECTIONS_MAX, .body_keep = STATUS_REQUEST_BODY_MAX},
         .product = options->product,
+        .crowded = crowded,
         .context = s,
         .handle = handle,
         .refuse = refuse,

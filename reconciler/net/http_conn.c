@@ -555,7 +555,7 @@ int http_conn_open(struct http_server *server, const struct http_conn_options *o
     struct http_conn *conn = NULL;
     struct address_peer *address = NULL;
 
-    if (server->count < server->limits.connections &&
+    if (http_server_make_room(server) &&
         (o->proxy_protocol || !o->peer ||
          address_count_take(server->addresses, o->peer, server->limits.per_address, &address) == 0))
         conn = conn_new(server, o);

@@ -22,6 +22,9 @@ struct http_server;
 
 #define HTTP_CONN_OUTPUT_MAX (64 << 10)    /* unsent bytes above which no request is taken */
 #define HTTP_CONN_RESPONSE_MAX (256 << 20) /* one response */
+#define HTTP_CONN_PROGRESS_MIN (8 << 10)   /* bytes that a peer takes in limits.write_ms, or else */
+#define HTTP_CONN_SLOW_MS 1000             /* who waits this long may have to make room */
+#define HTTP_CONN_CROWDED_MS 60000         /* between two calls of `crowded` */
 #define HTTP_CONN_PIECE_MAX (4 << 20)      /* of a body that is made while it is sent */
 #define HTTP_CONN_PIECES_MAX 4             /* pieces of one connection in one turn of the loop */
 #define HTTP_CONN_FIELDS_MAX 8             /* a response's own header lines */
@@ -29,17 +32,18 @@ struct http_server;
 
 /* 0 in any of them takes the default in brackets. */
 struct http_limits {
-    size_t connections;    /* all together; further ones are closed at once (16384) */
+    size_t connections;    /* all together; a further one takes the place of one that lingers, idles
+                              or is slow, else it is closed at once (16384) */
     size_t per_address;    /* of one address (IPv6: one /64); unix sockets are free (4096) */
     unsigned handshake_ms; /* TLS handshake and PROXY header (10000) */
     unsigned head_ms;      /* a request's head, from its first byte to its last (10000) */
     unsigned idle_ms;      /* between requests (60000) */
     unsigned body_ms;      /* a request's body (30000) */
-    unsigned write_ms;     /* without progress in sending (30000) */
+    unsigned write_ms;     /* without HTTP_CONN_PROGRESS_MIN in sending (30000) */
     unsigned linger_ms;    /* for the peer to stop sending after a refusal (2000) */
-    unsigned drain_ms;   /* http_server_drain: a new connection may still send a request (2000) */
-    size_t body_discard; /* bytes of a body that are read and dropped; more closes (1 MiB) */
-    size_t body_keep;    /* bytes of a body that are kept for the handler; more: 413 (0) */
+    unsigned drain_ms;     /* http_server_drain: a new connection may still send a request (2000) */
+    size_t body_discard;   /* bytes of a body that are read and dropped; more closes (1 MiB) */
+    size_t body_keep;      /* bytes of a body that are kept for the handler; more: 413 (0) */
 };
 
 struct http_server_options {
@@ -61,6 +65,9 @@ struct http_server_options {
                    const struct http1_request *request);
     /* TLS only: the handshake is over, well or not. May be NULL. */
     void (*handshaken)(void *context, struct http_conn *conn, struct ssl_st *ssl, bool ok);
+    /* At limits.connections: `closed` of them had to go, or were not let in, since the last call. May
+     * be NULL. */
+    void (*crowded)(void *context, size_t closed);
     /* The connection is about to be freed; a handler that answers later forgets it here. May be
      * NULL. */
     void (*closed)(void *context, struct http_conn *conn);

@@ -7,11 +7,13 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 
+#include "reconciler/base/clock.h"
 #include "reconciler/base/happening.h"
 
 struct http_listener {
     struct http_listener_options options;
     struct event readable, resume;
+    int64_t told_ms; /* that it paused; 0 = never */
 };
 
 static bool is_shortage(int error)
@@ -28,6 +30,9 @@ static void pause_accepting(struct http_listener *l, int error)
 
     event_del(&l->readable);
     event_add(&l->resume, &pause);
+    if (l->told_ms && clock_steady_ms() - l->told_ms < HTTP_LISTENER_TELL_MS)
+        return;
+    l->told_ms = clock_steady_ms();
     error_errno(&e, ERROR_IO, error, "accept");
     happening_tell_error(HAPPENING_ACCEPT_PAUSED, &e,
                          FIELDS(field_int("ms", HTTP_LISTENER_PAUSE_MS)));

@@ -8,8 +8,9 @@
 struct event_base;
 struct http_listener;
 
-#define HTTP_LISTENER_BATCH 64     /* connections taken in one turn of the loop */
-#define HTTP_LISTENER_PAUSE_MS 100 /* out of descriptors: the queue waits that long */
+#define HTTP_LISTENER_BATCH 64      /* connections taken in one turn of the loop */
+#define HTTP_LISTENER_TELL_MS 60000 /* between two reports of a pause */
+#define HTTP_LISTENER_PAUSE_MS 100  /* out of descriptors: the queue waits that long */
 
 struct http_listener_options {
     struct event_base *base;

@@ -55,6 +55,7 @@ struct http_conn {
     struct http1_scan scan;
     struct http1_body body;
     uint64_t body_seen;
+    uint64_t progress; /* bytes that had been sent when its deadline began */
     size_t dropped; /* bytes while lingering */
     int64_t began_ms;
     unsigned turn;   /* requests taken in this turn */
@@ -90,6 +91,9 @@ struct http_server {
     bool ticks;
     bool is_draining;
     void (*drained)(void *context);
+    size_t crowded; /* connections that went for room, or found none, since it was told */
+    int64_t crowded_at_ms;
+    size_t most; /* connections at once since memory was given back */
     int64_t date_at;
     char date[HTTP_PRINT_DATE_SIZE];
 };
@@ -103,6 +107,8 @@ void http_conn_free(struct http_conn *conn);
 
 /* What it waits for as it stands. */
 enum http_deadline http_server_deadline(const struct http_conn *conn);
+/* For one more connection; where all are taken, somebody goes. False: nobody can. */
+bool http_server_make_room(struct http_server *server);
 /* Puts it into that deadline's queue, from now on. */
 void http_server_wait(struct http_server *server, struct http_conn *conn,
                       enum http_deadline deadline);

@@ -1,6 +1,7 @@
 #include "http_conn.h"
 
 #include <event2/event.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -10,6 +11,7 @@
 
 #define TICK_MS_MIN 5
 #define TICK_MS_MAX 250
+#define HTTP_SERVER_FLOOD_MIN 512 /* connections at once, after which memory is given back */
 
 static const struct http_limits defaults = {.connections = 16384,
                                             .per_address = 4096,
@@ -89,6 +91,16 @@ static void tell_drained(struct http_server *server)
     drained(server->options.context);
 }
 
+/* Many connections at once leave the heap in holes: behind them it goes back to the system. */
+static void give_back(struct http_server *server)
+{
+    server->most = server->count > server->most ? server->count : server->most;
+    if (server->most < HTTP_SERVER_FLOOD_MIN || server->count > server->most / 4)
+        return;
+    malloc_trim(0);
+    server->most = server->count;
+}
+
 static void tick(evutil_socket_t fd, short what, void *context)
 {
     struct http_server *server = context;
@@ -101,6 +113,7 @@ static void tick(evutil_socket_t fd, short what, void *context)
         while ((conn = TAILQ_FIRST(&server->deadlines[d])) && conn->deadline_at_ms <= now)
             http_conn_expire(conn);
     }
+    give_back(server);
     if (!server->count && server->ticks) {
         event_del(&server->tick);
         server->ticks = false;
@@ -230,9 +243,62 @@ enum http_deadline http_server_deadline(const struct http_conn *conn)
     }
 }
 
+/* Waiting in this queue for the longest; NULL where that is less than `ms`. */
+static struct http_conn *slowest(const struct http_server *server, enum http_deadline deadline,
+                                 int64_t ms)
+{
+    struct http_conn *conn = TAILQ_FIRST(&server->deadlines[deadline]);
+    int64_t since = conn ? conn->deadline_at_ms - limit_of(&server->limits, deadline) : 0;
+
+    return conn && clock_steady_ms() - since >= ms ? conn : NULL;
+}
+
+/* Who lingers or idles goes first, the oldest of them, then who has kept us waiting. */
+static struct http_conn *victim(const struct http_server *server)
+{
+    static const enum http_deadline order[] = {
+        HTTP_DEADLINE_LINGER, HTTP_DEADLINE_DRAIN, HTTP_DEADLINE_IDLE, HTTP_DEADLINE_HANDSHAKE,
+        HTTP_DEADLINE_HEAD,   HTTP_DEADLINE_WRITE, HTTP_DEADLINE_BODY};
+    struct http_conn *found = NULL;
+
+    for (size_t i = 0; i < ARRAY_LENGTH(order) && !found; i++)
+        found = slowest(server, order[i], i < 3 ? 0 : HTTP_CONN_SLOW_MS);
+    return found;
+}
+
+bool http_server_make_room(struct http_server *server)
+{
+    struct http_conn *conn = NULL;
+    int64_t now = clock_steady_ms();
+
+    if (server->count < server->limits.connections)
+        return true;
+    conn = victim(server);
+    if (conn)
+        http_conn_free(conn);
+    server->crowded++;
+    if (server->options.crowded &&
+        (!server->crowded_at_ms || now - server->crowded_at_ms >= HTTP_CONN_CROWDED_MS)) {
+        server->options.crowded(server->options.context, server->crowded);
+        server->crowded_at_ms = now;
+        server->crowded = 0;
+    }
+    return conn != NULL;
+}
+
+/* Does it still wait in the same queue, for a peer that takes next to nothing? */
+static bool is_crawling(const struct http_conn *conn, enum http_deadline deadline)
+{
+    return deadline == HTTP_DEADLINE_WRITE && conn->deadline == deadline &&
+           conn->stream.taken - conn->progress < HTTP_CONN_PROGRESS_MIN;
+}
+
 void http_server_wait(struct http_server *server, struct http_conn *conn,
                       enum http_deadline deadline)
 {
+    if (is_crawling(conn, deadline))
+        return;
+    conn->progress = conn->stream.taken;
     if (conn->deadline != HTTP_DEADLINE_NONE)
         TAILQ_REMOVE(&server->deadlines[conn->deadline], conn, queued);
     conn->deadline = deadline;

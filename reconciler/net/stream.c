@@ -211,6 +211,7 @@ int stream_flush(struct stream *s, bool *moved)
             return -1;
         }
         s->sent += (size_t)put;
+        s->taken += (size_t)put;
         *moved = true;
     }
     s->sent = 0;

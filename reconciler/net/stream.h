@@ -21,6 +21,7 @@ struct stream {
     struct ssl_st *ssl; /* NULL = plain */
     struct buf wire;    /* bytes for the socket */
     size_t sent;        /* of wire */
+    uint64_t taken;     /* bytes that the socket took, of all there were */
     struct buf early;   /* bytes that were read before TLS began: they come first */
     bool is_drained;    /* the socket had no more, or is not to be asked again in this turn */
     bool is_ended;      /* end of file or a broken connection was met */

@@ -212,6 +212,15 @@ static void chosen(void *context, const struct tls_outcome *outcome)
 
 /* ---- life ---- */
 
+static void crowded(void *context, size_t count)
+{
+    const struct edge *edge = context;
+
+    happening_tell(HAPPENING_CONNECTIONS_CROWDED,
+                   FIELDS(field_int("most", (int64_t)edge->options.connections),
+                          field_int("closed", (int64_t)count)));
+}
+
 static void on_forget(evutil_socket_t fd, short what, void *context)
 {
     (void)fd;
@@ -230,6 +239,7 @@ static int make_parts(struct edge *edge, struct error *e)
         .handle = handle,
         .refuse = refuse,
         .handshaken = handshaken,
+        .crowded = crowded,
         .closed = closed};
     struct tls_options tls = {.protocols = o->worker->ssl_protocols,
                               .protocol_count = o->worker->ssl_protocol_count,

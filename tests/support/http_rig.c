@@ -42,6 +42,13 @@ static void closed(void *context, struct http_conn *conn)
         rig->waiting = NULL;
 }
 
+static void crowded(void *context, size_t closed_for_room)
+{
+    struct http_rig *rig = context;
+
+    rig->crowded += closed_for_room;
+}
+
 static void drained(void *context)
 {
     struct http_rig *rig = context;
@@ -52,8 +59,12 @@ static void drained(void *context)
 struct http_rig *http_rig_new(enum http_rig_mode mode, struct http_limits limits)
 {
     struct http_rig *rig = calloc(1, sizeof(*rig));
-    struct http_server_options options = {
-        .limits = limits, .product = "test/1", .context = rig, .handle = handle, .closed = closed};
+    struct http_server_options options = {.limits = limits,
+                                          .product = "test/1",
+                                          .context = rig,
+                                          .handle = handle,
+                                          .crowded = crowded,
+                                          .closed = closed};
 
     rig->base = options.base = event_base_new();
     rig->server = http_server_new(&options);

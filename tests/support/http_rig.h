@@ -21,7 +21,7 @@ struct http_rig {
     struct http_client client;
     enum http_rig_mode mode;
     struct http_conn *waiting; /* in mode LATER */
-    size_t handled, closed, drained;
+    size_t handled, closed, drained, crowded;
     struct buf bodies;           /* of all requests */
     char peer[INET6_ADDRSTRLEN]; /* of the last one, if IPv4 */
 };

@@ -156,6 +156,60 @@ static int open_from(struct http_rig *rig, int family, const char *address,
     return http_rig_connect(rig, options, client);
 }
 
+/* All places are taken: the oldest idle connection goes, and one that has just come does not. */
+static void test_room(void)
+{
+    struct http_rig *rig = http_rig_new(HTTP_RIG_ECHO, (struct http_limits){.connections = 2});
+    struct http_client idle[2], more[2];
+
+    for (size_t i = 0; i < 2; i++) {
+        CU_ASSERT_EQUAL_FATAL(http_rig_connect(rig, (struct http_conn_options){0}, &idle[i]), 0);
+        http_client_say(&idle[i], GET("/"));
+    }
+    for (size_t i = 0; i < 2; i++) {
+        CU_ASSERT_EQUAL(http_rig_connect(rig, (struct http_conn_options){0}, &more[i]), 0);
+        CU_ASSERT_EQUAL(http_server_connections(rig->server), 2);
+        http_client_pump_to_end(&idle[i]);
+        CU_ASSERT_TRUE(idle[i].is_closed);
+    }
+    CU_ASSERT_EQUAL(rig->crowded, 1); /* said once a minute */
+    CU_ASSERT_EQUAL(http_rig_connect(rig, (struct http_conn_options){0}, &idle[0]), -1);
+    http_client_say(&more[1], GET("/served"));
+    CU_ASSERT_TRUE(http_client_got(&more[1], "\r\n\r\n/served"));
+    for (size_t i = 0; i < 2; i++) {
+        http_client_close(&idle[i]);
+        http_client_close(&more[i]);
+    }
+    http_rig_free(rig);
+}
+
+static void sip(evutil_socket_t fd, short what, void *context)
+{
+    const struct http_rig *rig = context;
+    char byte;
+
+    (void)fd;
+    (void)what;
+    (void)!recv(rig->client.fd, &byte, 1, MSG_DONTWAIT);
+}
+
+/* Who takes a byte now and then is not waited for any longer than who takes none. */
+static void test_crawling(void)
+{
+    const struct timeval often = {.tv_usec = 2000};
+    struct http_rig *rig = http_rig_open(HTTP_RIG_BIG, (struct http_limits){.write_ms = 50});
+    struct event *timer = event_new(rig->base, -1, EV_PERSIST, sip, rig);
+
+    for (int i = 0; i < 20; i++)
+        CU_ASSERT_TRUE(send(rig->client.fd, GET("/"), strlen(GET("/")), MSG_NOSIGNAL) > 0);
+    event_add(timer, &often);
+    while (http_server_connections(rig->server))
+        event_base_loop(rig->base, EVLOOP_ONCE);
+    CU_ASSERT_TRUE(rig->handled < 20);
+    event_free(timer);
+    http_rig_free(rig);
+}
+
 static void test_connection_limits(void)
 {
     static const struct {
@@ -344,6 +398,8 @@ int main(void)
                            {"slowloris", test_slowloris},
                            {"back-pressure", test_back_pressure},
                            {"write deadline", test_write_deadline},
+                           {"crawling", test_crawling},
+                           {"room", test_room},
                            {"connection limits", test_connection_limits},
                            {"drain", test_drain},
                            {"drain idle", test_drain_idle},
