@@ -52,6 +52,8 @@ static const struct {
     [HAPPENING_CONNECTIONS_CROWDED] = {"connections_crowded", LOG_WARN, NULL},
     [HAPPENING_CONTROL_SOCKET_MISSING] = {"control_socket_missing", LOG_WARN, NULL},
     [HAPPENING_CONTROL_SOCKET_REFUSED] = {"control_socket_refused", LOG_WARN, NULL},
+    [HAPPENING_DECLARED_CERTIFICATE_EXPIRED] = {"declared_certificate_expired", LOG_WARN,
+                                                "the declared certificate at {at} has expired"},
     [HAPPENING_DECLARED_CERTIFICATE_OVERRIDDEN] = {"declared_certificate_overridden", LOG_NOTICE,
                                                    "takes the place of the declared certificate"},
     [HAPPENING_DEMAND_FORGOTTEN] = {"demand_forgotten", LOG_INFO, NULL},

@@ -59,11 +59,19 @@ static int read_approval(struct dry_run *d, struct error *e)
     return 0;
 }
 
-static void say_gate(const struct dry_run *d)
+/* What is to be known of hosts and declared certificates: of all, or of those for `about`. */
+static void say_notes(const struct dry_run *d, struct str about)
 {
+    const struct model *m = d->loaded->model;
     struct buf text = BUF_INIT(OUTPUT_LINE_MAX);
 
-    if (note_closed_gate(d->loaded->model, &text))
+    if (!about.ptr && note_gate(m, d->seen.desired, &text))
+        output_note(buf_view(&text));
+    buf_clear(&text);
+    if (!about.ptr && note_invalid(m, &d->seen.rules.policy, d->now, &text))
+        output_note(buf_view(&text));
+    buf_clear(&text);
+    if (note_mismatched(m, about, &text))
         output_note(buf_view(&text));
     buf_free(&text);
 }
@@ -138,12 +146,12 @@ int dry_run_reopen(struct dry_run *d, const struct command *c, size_t first_file
     return VERB_DONE;
 }
 
-int dry_run_open(struct dry_run *d, const struct command *c, size_t first_file)
+int dry_run_open(struct dry_run *d, const struct command *c, size_t first_file, struct str about)
 {
     int code = dry_run_reopen(d, c, first_file);
 
     if (code == VERB_DONE)
-        say_gate(d);
+        say_notes(d, about);
     if (code == VERB_DONE && !d->against)
         say_storage(d);
     return code;

@@ -28,9 +28,10 @@ struct dry_run {
 /*
  * Operands from `first_file` on are FILEs; --against is heeded. Returns an exit code; what went
  * wrong is printed. dry_run_close it either way. Says on stderr where the state is absent or
- * damaged, and where this build cannot use the storage that the file names.
+ * damaged, where this build cannot use the storage that the file names, and what is to be known of
+ * hosts and declared certificates: of all, or of what stands for the name `about`.
  */
-int dry_run_open(struct dry_run *d, const struct command *c, size_t first_file);
+int dry_run_open(struct dry_run *d, const struct command *c, size_t first_file, struct str about);
 /* The same without a word about the state: for who has heard it before. */
 int dry_run_reopen(struct dry_run *d, const struct command *c, size_t first_file);
 /* The plan as it would be if all of it were approved: what is saved, and what apply looks at. */

@@ -200,23 +200,6 @@ static void check_others(const struct inspection *x)
     }
 }
 
-/* "www.*" is covered by any name that begins so; no certificate can bear it as it is. */
-static bool covers(const struct certificate_view *view, struct str sni)
-{
-    struct str rest = view->san, name;
-    enum certificate_name kind;
-
-    if (str_equal(sni, STR("*")))
-        return true;
-    if (!str_ends(sni, STR(".*")))
-        return certificate_covers(view, sni);
-    while (certificate_next_name(&rest, &kind, &name))
-        if (kind == CERTIFICATE_DNS && name.len >= sni.len &&
-            str_equal_nocase(str_slice(name, 0, sni.len - 1), str_slice(sni, 0, sni.len - 1)))
-            return true;
-    return false;
-}
-
 static void print_names(const struct certificate_view *view, struct buf *out)
 {
     struct str rest = view->san, name;
@@ -247,7 +230,8 @@ static void check_sni(const struct inspection *x, uint32_t i)
     for (int pair = 0; pair < PAIR_COUNT; pair++) {
         struct buf names = BUF_INIT(NAMES_TEXT_MAX);
 
-        if (!leaf->views[pair].der.ptr || covers(&leaf->views[pair], sni->name.value))
+        if (!leaf->views[pair].der.ptr ||
+            certificate_covers_sni(&leaf->views[pair], sni->name.value))
             continue;
         print_names(&leaf->views[pair], &names);
         catalog_problem(x->catalog, (struct catalog_ref){i, ENTITY_SNI}, PROBLEM_WARNING,

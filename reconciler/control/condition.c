@@ -19,6 +19,7 @@ static const struct {
     [CONDITION_STORAGE_DAMAGED] = {"storage_damaged", CONDITION_FAULT},
     [CONDITION_CERTIFICATE] = {"certificate_unusable", CONDITION_FAULT},
     [CONDITION_DECLARED] = {"certificate_not_valid", CONDITION_NOTE},
+    [CONDITION_MISMATCHED] = {"certificate_mismatched", CONDITION_NOTE},
     [CONDITION_ACCOUNT] = {"account_unusable", CONDITION_FAULT},
     [CONDITION_APPROVAL] = {"approval_unusable", CONDITION_FAULT},
     [CONDITION_APPROVAL_AWAITED] = {"approval_file_awaited", CONDITION_NOTE},

@@ -17,6 +17,7 @@ enum condition_id {
     CONDITION_STORAGE_DAMAGED,  /* records were lost to corruption */
     CONDITION_CERTIFICATE,      /* a declared certificate cannot be used */
     CONDITION_DECLARED,         /* a declared certificate is not valid now: no fault of ours */
+    CONDITION_MISMATCHED,       /* nor is one that is not for its SNI */
     CONDITION_ACCOUNT,          /* no account at the CA */
     CONDITION_APPROVAL,         /* the plan that approves cannot be read, or is none */
     CONDITION_APPROVAL_AWAITED, /* it is not there yet: no fault */

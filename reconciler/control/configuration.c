@@ -5,6 +5,7 @@
 
 #include "reconciler/base/clock.h"
 #include "reconciler/publish/publisher.h"
+#include "reconciler/control/note.h"
 #include "reconciler/control/routes.h"
 #include "reconciler/core/breaker.h"
 #include "reconciler/core/explain.h"
@@ -111,25 +112,13 @@ static void note_unusable(const struct model *m, const struct certificate *c, co
                  m->files[c->entity.place.file], c->entity.place.line, c->entity.place.column, why);
 }
 
-static void note_invalid(const struct model *m, const struct certificate *c, int64_t now,
-                         struct configuration_declared *out)
-{
-    bool is_early = c->valid.from > now;
-    char at[CLOCK_TEXT_SIZE];
-
-    if (out->invalid_count++ == 0)
-        snprintf(out->invalid, sizeof(out->invalid), "the certificate at %.200s:%u:%u %s %s",
-                 m->files[c->entity.place.file], c->entity.place.line, c->entity.place.column,
-                 is_early ? "is not valid before" : "expired at",
-                 clock_print(is_early ? c->valid.from : c->valid.to, at));
-}
-
 /* Until when they stay as valid as they are, and which are not. */
 static void find_dates(const struct configuration_state *state, const struct configuration *g,
                        int64_t now, struct configuration_declared *out)
 {
     const struct validity ours = {g->policy.built_at, INT64_MAX};
     const struct model *m = g->loaded->model;
+    struct buf text = BUF_INIT(ERROR_MESSAGE_MAX);
 
     *out = (struct configuration_declared){.since = INT64_MIN, .until = INT64_MAX};
     validity_narrow(&ours, now, &out->since, &out->until);
@@ -143,9 +132,10 @@ static void find_dates(const struct configuration_state *state, const struct con
 
         validity_narrow(&c->valid, now, &out->since, &out->until);
         validity_narrow(&c->valid_alt, now, &out->since, &out->until);
-        if (!explain_is_valid(c, &g->policy, now))
-            note_invalid(m, c, now, out);
     }
+    out->invalid_count = note_invalid(m, &g->policy, now, &text);
+    snprintf(out->invalid, sizeof(out->invalid), "%.*s", STR_ARG(buf_view(&text)));
+    buf_free(&text);
 }
 
 bool configuration_is_outdated(const struct configuration *g, int64_t now)

@@ -64,6 +64,7 @@ struct control {
     size_t plan_cursor;
     struct conditions conditions;
     char storage_error[ERROR_MESSAGE_MAX];
+    int64_t declared_until; /* declared certificates that ended before have been told of */
     struct prefix_care care;
 
     int64_t clock_offset_ms; /* the machine's clock less the steady one, at the last poll */

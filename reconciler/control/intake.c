@@ -11,6 +11,7 @@
 #include "reconciler/control/last_good.h"
 #include "reconciler/control/note.h"
 #include "reconciler/control/visit.h"
+#include "reconciler/core/render.h"
 #include "reconciler/io/job.h"
 
 /* Blocked names that get a line in the log; further ones are counted. */
@@ -98,6 +99,16 @@ static void forget_refused(struct control *c)
     condition_clear(&c->conditions, CONDITION_FILE_UNREADABLE);
 }
 
+/* Sets the condition, or clears it where `count` is 0. */
+static void tell_of_declared(struct control *c, enum condition_id id, size_t count,
+                             const char *first)
+{
+    if (count)
+        condition_set(&c->conditions, id, first);
+    else
+        condition_clear(&c->conditions, id);
+}
+
 /*
  * What is done behind what is urgent, on the job thread: with the configuration's bytes, and with
  * the generation that was in force, for a large one takes longer to wipe than the loop may stand
@@ -108,6 +119,9 @@ struct afterthought {
     const char *prefix;
     struct source_set *set;
     struct configuration *before;
+    const struct model *model; /* in force until a later thought frees it */
+    size_t mismatched_count;
+    struct buf mismatched;
     bool is_last_good_itself;
     char sha256[65], md5[33];
 };
@@ -120,6 +134,7 @@ static void think_after(void *context)
     configuration_free(a->before);
     if (source_md5(a->set, a->md5)) /* where OpenSSL has none: any hash will do */
         snprintf(a->md5, sizeof(a->md5), "%.32s", a->set->sha256);
+    a->mismatched_count = note_mismatched(a->model, STR_NONE, &a->mismatched);
     if (!a->is_last_good_itself && last_good_write(a->prefix, a->set, &e))
         happening_tell_error(HAPPENING_LAST_GOOD_NOT_KEPT, &e, NULL);
     source_free(a->set);
@@ -132,6 +147,8 @@ static void on_thought_after(void *context)
 
     if (strcmp(g->loaded->sha256, a->sha256) == 0)
         memcpy(g->md5, a->md5, sizeof(g->md5));
+    tell_of_declared(a->control, CONDITION_MISMATCHED, a->mismatched_count, a->mismatched.data);
+    buf_free(&a->mismatched);
     a->control->hashing--;
     event_active(a->control->turn, EV_TIMEOUT, 0); /* /status may wait for it */
     free(a);
@@ -146,6 +163,8 @@ static void hand_on(struct control *c, struct reload *r, struct configuration *b
                                    .prefix = c->options->settings->prefix,
                                    .set = r->set,
                                    .before = before,
+                                   .model = c->generation->loaded->model,
+                                   .mismatched = BUF_INIT(ERROR_MESSAGE_MAX),
                                    .is_last_good_itself = r->from_last_good};
         memcpy(a->sha256, r->set->sha256, sizeof(a->sha256));
     }
@@ -156,6 +175,20 @@ static void hand_on(struct control *c, struct reload *r, struct configuration *b
     }
     c->hashing++;
     r->set = NULL;
+}
+
+/* Once for all that follow each other with the same ones. */
+static void tell_of_gate(const struct configuration *g, const struct configuration *before)
+{
+    struct buf text = BUF_INIT(ERROR_MESSAGE_MAX * 4), said = BUF_INIT(ERROR_MESSAGE_MAX * 4);
+
+    if (before)
+        note_gate(before->loaded->model, before->desired, &said);
+    if (note_gate(g->loaded->model, g->desired, &text) &&
+        !str_equal(buf_view(&text), buf_view(&said)))
+        happening_tell(HAPPENING_NOTE, FIELDS(field_str("text", buf_view(&text))));
+    buf_free(&text);
+    buf_free(&said);
 }
 
 static void take_generation(struct control *c, struct reload *r)
@@ -180,6 +213,7 @@ static void take_generation(struct control *c, struct reload *r)
                    FIELDS(field_cstr("sha256", c->generation->loaded->sha256),
                           field_int("names", (int64_t)c->generation->desired->count),
                           field_str("ca", c->generation->desired->ca.directory)));
+    tell_of_gate(c->generation, before);
     if (before)
         visit_review(&c->pass, r->now);
     else
@@ -187,14 +221,27 @@ static void take_generation(struct control *c, struct reload *r)
     hand_on(c, r, before);
 }
 
-/* Sets the condition, or clears it where `count` is 0. */
-static void tell_of_declared(struct control *c, enum condition_id id, size_t count,
-                             const char *first)
+/* Those that ended between the last look and this one. */
+static void tell_of_expired(struct control *c, int64_t now)
 {
-    if (count)
-        condition_set(&c->conditions, id, first);
-    else
-        condition_clear(&c->conditions, id);
+    const struct model *m = c->generation->loaded->model;
+
+    for (size_t i = 0; i < m->certificate_count; i++) {
+        const struct certificate *x = &m->certificates[i];
+        bool is_alt_later = x->cert_alt.value.ptr && x->valid_alt.to > x->valid.to;
+        int64_t end = is_alt_later ? x->valid_alt.to : x->valid.to;
+        struct buf at = BUF_INIT(ERROR_PATH_MAX);
+        char text[CLOCK_TEXT_SIZE];
+
+        if (end >= now || end < c->declared_until || x->unresolved.ptr)
+            continue;
+        render_place(m, x->entity.place, &at);
+        happening_tell(HAPPENING_DECLARED_CERTIFICATE_EXPIRED,
+                       FIELDS(field_str("at", buf_view(&at)),
+                              field_cstr("not_after", clock_print(end, text))));
+        buf_free(&at);
+    }
+    c->declared_until = now;
 }
 
 static void take_plan(struct control *c, struct reload *r)
@@ -208,6 +255,7 @@ static void take_plan(struct control *c, struct reload *r)
     if (c->plan.plan) {
         c->generation->policy = c->plan.policy;
         c->generation->declared = c->plan.declared;
+        tell_of_expired(c, r->now);
         tell_of_declared(c, CONDITION_CERTIFICATE, c->plan.declared.unusable_count,
                          c->plan.declared.unusable);
         tell_of_declared(c, CONDITION_DECLARED, c->plan.declared.invalid_count,

@@ -4,7 +4,10 @@
 #include <sys/statfs.h>
 
 #include "reconciler/base/attr.h"
+#include "reconciler/base/clock.h"
+#include "reconciler/core/explain.h"
 #include "reconciler/core/render.h"
+#include "reconciler/pki/check.h"
 
 #define HTTP01_PORT 80 /* RFC 8555 §8.3 */
 
@@ -50,15 +53,100 @@ bool note_http01_port(const struct settings *s, const struct model *model, struc
     return true;
 }
 
-bool note_closed_gate(const struct model *model, struct buf *out)
+bool note_gate(const struct model *model, const struct desired *desired, struct buf *out)
 {
     const struct acme *acme = model->acme;
+    size_t count = desired->ungated_count;
 
-    if (!acme || !acme->enabled || acme->domains.count || acme->allow_any_domain)
+    if (acme && acme->enabled && !acme->domains.count && !acme->allow_any_domain) {
+        buf_cstr(out, "the acme plugin lets no name through: list some in its domains, or set "
+                      "allow_any_domain");
+        return true;
+    }
+    if (!count)
         return false;
-    buf_cstr(out, "the acme plugin lets no name through: list some in its domains, or set "
-                  "allow_any_domain");
+    buf_cstr(out, "no certificate for these hosts of routes, which the acme plugin's gate leaves "
+                  "out and no declared one covers: ");
+    for (size_t i = 0; i < count && i < DESIRED_UNGATED_KEPT; i++) {
+        const struct desired_name *n = &desired->ungated[i];
+
+        buf_cstr(out, i ? ", " : "");
+        buf_str(out, n->subject.name);
+        buf_cstr(out, " (");
+        render_place(model, n->places[0], out);
+        buf_char(out, ')');
+    }
+    if (count > DESIRED_UNGATED_KEPT)
+        buf_printf(out, " and %zu more", count - DESIRED_UNGATED_KEPT);
+    buf_cstr(out, "; list them in its domains");
     return true;
+}
+
+/* "the certificate at kong.yaml:12:9 ", before the first one; "" before others. */
+static bool begin_first(const struct model *m, struct place place, size_t count, struct buf *out)
+{
+    if (count)
+        return false;
+    buf_cstr(out, "the certificate at ");
+    render_place(m, place, out);
+    buf_char(out, ' ');
+    return true;
+}
+
+static void end_first(size_t count, struct buf *out)
+{
+    if (count > 1)
+        buf_printf(out, "; so do%s %zu more", count == 2 ? "es" : "", count - 1);
+}
+
+size_t note_invalid(const struct model *m, const struct policy *policy, int64_t now,
+                    struct buf *out)
+{
+    char at[CLOCK_TEXT_SIZE];
+    size_t count = 0;
+
+    for (size_t i = 0; i < m->certificate_count; i++) {
+        const struct certificate *c = &m->certificates[i];
+        bool is_early = c->valid.from > now;
+
+        if (explain_is_valid(c, policy, now))
+            continue;
+        if (begin_first(m, c->entity.place, count++, out))
+            buf_printf(out, "%s %s", is_early ? "is not valid before" : "expired at",
+                       clock_print(is_early ? c->valid.from : c->valid.to, at));
+    }
+    end_first(count, out);
+    return count;
+}
+
+static bool is_mismatched(const struct sni *sni)
+{
+    const struct text *const texts[] = {&sni->certificate->cert, &sni->certificate->cert_alt};
+
+    for (size_t i = 0; i < ARRAY_LENGTH(texts); i++)
+        if (texts[i]->value.ptr && !pki_covers_sni(texts[i]->value, sni->name.value))
+            return true;
+    return false;
+}
+
+size_t note_mismatched(const struct model *m, struct str about, struct buf *out)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < m->sni_count; i++) {
+        const struct sni *sni = &m->snis[i];
+
+        if (!sni->certificate || sni->certificate->unresolved.ptr ||
+            (about.ptr && hostname_rung_of(sni->name.value, about) == HOSTNAME_RUNGS) ||
+            !is_mismatched(sni))
+            continue;
+        if (begin_first(m, sni->certificate->entity.place, count++, out)) {
+            buf_cstr(out, "does not name its SNI ");
+            buf_escaped(out, sni->name.value);
+        }
+    }
+    end_first(count, out);
+    return count;
 }
 
 bool note_fleeting_prefix(const char *prefix, struct buf *out)

@@ -25,6 +25,8 @@ struct builder {
     struct place *places;
     enum desired_block block; /* of every name; DESIRED_FREE = none */
     bool public_ca;
+    struct str *patterns; /* declared SNIs with a star, sorted, each once */
+    size_t pattern_count;
 };
 
 struct str desired_directory(struct str api_uri, struct arena *arena)
@@ -224,6 +226,48 @@ static void merge(struct desired_name *n, const struct asker *asker, struct plac
     places[n->place_count++] = asker->place;
 }
 
+static bool is_over_tls(const struct asker *asker)
+{
+    static const struct str protocols[] = {STR_INIT("https"), STR_INIT("grpcs"), STR_INIT("tls")};
+    const struct route *route = asker->from;
+
+    if (!(asker->origin & (DESIRED_ROUTE_HOST | DESIRED_ROUTE_SNI)))
+        return false;
+    for (size_t i = 0; i < route->protocols.count; i++)
+        for (size_t k = 0; k < ARRAY_LENGTH(protocols); k++)
+            if (str_equal(route->protocols.items[i].value, protocols[k]))
+                return true;
+    return false;
+}
+
+static bool is_covered(const struct builder *b, struct str name)
+{
+    char room[HOSTNAME_ROOM];
+
+    for (int rung = HOSTNAME_FIRST_LABEL; rung < HOSTNAME_RUNGS; rung++) {
+        struct str pattern = hostname_pattern(name, (enum hostname_rung)rung, room);
+        if (pattern.ptr && name_find(b->patterns, b->pattern_count, sizeof(*b->patterns), pattern))
+            return true;
+    }
+    return false;
+}
+
+/* The gate does not let it through: worth a word where visitors get the default certificate. */
+static void note_ungated(struct builder *b, const struct desired_name *n, size_t first, size_t last)
+{
+    bool is_asked = false;
+
+    for (size_t i = first; i < last && !n->overrides; i++)
+        is_asked |= is_over_tls(&b->askers[b->items[i].tag]);
+    if (!is_asked || is_covered(b, n->subject.name))
+        return;
+    if (b->out->ungated_count < DESIRED_UNGATED_KEPT) {
+        b->out->ungated[b->out->ungated_count] = *n;
+        b->places += n->place_count;
+    }
+    b->out->ungated_count++;
+}
+
 /* One name from all that ask for it: items [first, last). */
 static void take_group(struct builder *b, size_t first, size_t last)
 {
@@ -234,9 +278,11 @@ static void take_group(struct builder *b, size_t first, size_t last)
 
     for (size_t i = first; i < last; i++)
         merge(&n, &b->askers[b->items[i].tag], b->places);
-    if (!gate_passes(b->out->gate, n.subject.name, n.origins & DESIRED_DOMAIN))
-        return;
     n.place_count = order_places(b->places, n.place_count);
+    if (!gate_passes(b->out->gate, n.subject.name, n.origins & DESIRED_DOMAIN)) {
+        note_ungated(b, &n, first, last);
+        return;
+    }
     b->places += n.place_count;
     if (n.overrides && is_left_alone(n.overrides)) {
         n.overrides = NULL;
@@ -247,6 +293,21 @@ static void take_group(struct builder *b, size_t first, size_t last)
     if (b->public_ca && public_ca_refuses(n.subject.name))
         n.block = DESIRED_NOT_PUBLIC;
     b->names[b->out->count++] = n;
+}
+
+static int list_patterns(struct builder *b, const struct model *model)
+{
+    for (size_t i = 0; i < model->sni_count; i++)
+        b->pattern_count +=
+            str_find(model->snis[i].name.value, '*', 0) < model->snis[i].name.value.len;
+    b->patterns = arena_array(b->arena, b->pattern_count, sizeof(*b->patterns));
+    if (!b->patterns)
+        return -1;
+    b->pattern_count = 0;
+    for (size_t i = 0; i < model->sni_count; i++)
+        if (str_find(model->snis[i].name.value, '*', 0) < model->snis[i].name.value.len)
+            b->patterns[b->pattern_count++] = model->snis[i].name.value;
+    return name_sort_unique(b->patterns, &b->pattern_count);
 }
 
 static int take_groups(struct builder *b)
@@ -287,8 +348,7 @@ struct ca desired_ca(const struct acme *acme, struct str acme_server, struct are
                     .eab_hmac_key = acme->eab_hmac_key,
                     .preferred_chain = acme->preferred_chain};
 
-    ca.directory =
-        ca.apart ? arena_str(arena, acme_server) : desired_directory(ca.api_uri, arena);
+    ca.directory = ca.apart ? arena_str(arena, acme_server) : desired_directory(ca.api_uri, arena);
     if (acme->account_key)
         ca.account_key = acme->account_key->private_key.value.ptr
                              ? acme->account_key->private_key.value
@@ -316,7 +376,7 @@ static int build(struct builder *b, const struct model *model,
         return -1;
     b->items = reallocarray(NULL, b->room + 1, 2 * sizeof(*b->items));
     b->askers = reallocarray(NULL, b->room + 1, sizeof(*b->askers));
-    if (!b->items || !b->askers)
+    if (!b->items || !b->askers || list_patterns(b, model))
         return -1;
     collect(b, model, options);
     name_sort(b->items, b->items + b->room, b->count);

@@ -47,7 +47,7 @@ struct desired_name {
     enum desired_block block;
     const struct place *places; /* every place that asks for it, in order of file, line, column */
     size_t place_count;
-    bool is_left_alone;       /* tagged acme:off: it is not desired, and that is why */
+    bool is_left_alone; /* tagged acme:off: it is not desired, and that is why */
     const struct sni
         *overrides; /* the declared exact SNI that the managed certificate replaces; or NULL */
     int64_t last_seen_at; /* on demand: unix seconds; else 0 */
@@ -67,6 +67,8 @@ struct desired_options {
     enum desired_block block; /* what the shell knows to be in the way of every name */
 };
 
+#define DESIRED_UNGATED_KEPT 5
+
 struct desired {
     const struct desired_name *names; /* sorted by subject, each once */
     size_t count;
@@ -78,6 +80,12 @@ struct desired {
      */
     const struct desired_name *left_alone;
     size_t left_alone_count;
+    /*
+     * Hosts of routes over TLS that the gate does not let through and that no declared SNI covers
+     * either: the first of them in order, and how many there are.
+     */
+    struct desired_name ungated[DESIRED_UNGATED_KEPT];
+    size_t ungated_count;
     struct ca ca;           /* that all of them are ordered at; its texts are the model's */
     enum key_type key_type; /* of new certificate keys, from cert_type and rsa_key_size */
     const struct acme

@@ -53,7 +53,7 @@ void render_outside(struct str text, struct buf *out)
     }
 }
 
-static void print_place(const struct model *model, struct place place, struct buf *out)
+void render_place(const struct model *model, struct place place, struct buf *out)
 {
     const char *file = place.file < model->file_count ? model->files[place.file] : "?";
 
@@ -88,7 +88,7 @@ static void print_places(const struct desired_name *name, struct sheet *s)
     }
     for (size_t i = 0; i < shown; i++) {
         buf_cstr(s->out, i ? ", " : " (");
-        print_place(s->options->model, name->places[i], s->out);
+        render_place(s->options->model, name->places[i], s->out);
     }
     if (name->place_count > shown)
         buf_printf(s->out, " and %zu more", name->place_count - shown);
@@ -131,7 +131,7 @@ static void print_action(const struct verb *verb, const struct action *a, struct
     render_outside(sentence(s, a), out);
     if (a->overrides) {
         buf_cstr(out, "; overrides the certificate declared at ");
-        print_place(s->options->model, a->desired->overrides->name.place, out);
+        render_place(s->options->model, a->desired->overrides->name.place, out);
     }
     print_budget(a->budget, out);
     buf_char(out, '\n');
@@ -223,7 +223,7 @@ static void markdown_places(const struct desired_name *name, struct sheet *s)
     for (size_t i = 0; i < shown; i++) {
         buf_cstr(s->out, i ? ", " : "");
         buf_clear(&s->sentence);
-        print_place(s->options->model, name->places[i], &s->sentence);
+        render_place(s->options->model, name->places[i], &s->sentence);
         markdown(buf_view(&s->sentence), s);
     }
     if (name->place_count > shown)

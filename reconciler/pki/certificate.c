@@ -318,3 +318,20 @@ bool certificate_covers(const struct certificate_view *view, struct str name)
     }
     return false;
 }
+
+bool certificate_covers_sni(const struct certificate_view *view, struct str sni)
+{
+    struct str rest = view->san, name;
+    enum certificate_name kind;
+
+    if (str_equal(sni, STR("*")))
+        return true;
+    if (!str_ends(sni, STR(".*")))
+        return certificate_covers(view, sni);
+    /* No certificate can bear such a pattern as it is. */
+    while (certificate_next_name(&rest, &kind, &name))
+        if (kind == CERTIFICATE_DNS && name.len >= sni.len &&
+            str_equal_nocase(str_slice(name, 0, sni.len - 1), str_slice(sni, 0, sni.len - 1)))
+            return true;
+    return false;
+}

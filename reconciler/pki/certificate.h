@@ -57,3 +57,5 @@ bool certificate_parse_ip(struct str name, struct str *bytes, unsigned char room
  * "*.x" is covered by an equal entry only.
  */
 bool certificate_covers(const struct certificate_view *view, struct str name);
+/* The same for a declared SNI: "www.*" is covered by any name that begins so, "*" by every one. */
+bool certificate_covers_sni(const struct certificate_view *view, struct str sni);

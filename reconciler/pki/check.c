@@ -134,3 +134,14 @@ int pki_check_key(void *context, struct str private_key, struct str public_key, 
     EVP_PKEY_free(public_half);
     return result;
 }
+
+bool pki_covers_sni(struct str cert, struct str sni)
+{
+    struct buf der = BUF_INIT(CERTIFICATE_DER_MAX);
+    struct certificate_view view;
+    struct error e;
+    bool covers = read_first(cert, &der, &view, &e) || certificate_covers_sni(&view, sni);
+
+    buf_free(&der);
+    return covers;
+}

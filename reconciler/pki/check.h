@@ -20,3 +20,5 @@ int pki_check_key(void *context, struct str private_key, struct str public_key, 
 int pki_check_ca_certificate(struct str cert, int64_t now, struct error *e) MUST_CHECK;
 /* "RSA", "EC" ...; NULL if unreadable. */
 const char *pki_certificate_algorithm(void *context, struct str cert);
+/* Is the first certificate of `cert` for this SNI? One that cannot be read is for any. */
+bool pki_covers_sni(struct str cert, struct str sni);

@@ -233,5 +233,8 @@ class Dates(Case):
         self.clock.set(BEGIN + HOUR + DAY)
         check(wild, "expired at 2030-03-18T18:46:39Z")
         self.wait_condition("certificate_not_valid")
+        [expired] = self.s.events("declared_certificate_expired")
+        self.assertRegex(expired["at"], r"kong\.yaml:\d+:\d+$")
+        self.assertEqual("2030-03-18T18:46:39Z", expired["not_after"])
         self.s.write(document(certificates=both[:1]))  # all there is
         check(exact, "although it expired at ")

@@ -8,7 +8,8 @@ import random
 import re
 import threading
 
-from harness import declared, document
+import processes
+from harness import declared, document, self_signed, service
 from test_cli import Cli
 
 NOW = "2026-11-24T00:00:00Z"
@@ -148,6 +149,47 @@ class Unreadable(Dry):
             self.assertEqual((against, action), (page["against"], page["actions"][0]["action"]))
         done = self.run_verb("explain", "--against=./none", "a.test", new, cwd=self.folder)
         self.assertIn("a.test: valid\n", done.stdout)
+
+
+class Declared(Dry):
+    """What is known of declared certificates and of hosts that get none is told by all."""
+
+    def test_told(self):
+        text = document(
+            ["*.gate.test"], {"api_uri": "https://ca.test/dir"},
+            services=[service("web", ["in.gate.test", "out.test", "x.wild.test", "other.test"], ["sni.test"]),
+                      service("plain", ["plain.test"], protocols=["http"])],
+            certificates=[declared("*.wild.test"), declared("other.test", pair=self_signed("its.test"))],
+        )  # fmt: skip
+        new = self.put(text)
+        hosts = rf"note: no certificate for these hosts of routes.*: out\.test \({new}:\d+:\d+\), sni\.test \({new}:\d+:\d+\); list"
+        mismatch = rf"note: the certificate at {new}:\d+:\d+ does not name its SNI other\.test"
+        expired = rf"note: the certificate at {new}:\d+:\d+ expired at "
+        for verb in (["check"], ["diff"], ["simulate"]):
+            done = self.run_verb(*verb, new)
+            self.assertEqual(0, done.returncode)
+            self.assertRegex(done.stderr, hosts)
+            if verb != ["check"]:  # it has places of its own
+                self.assertRegex(done.stderr, mismatch)
+                self.assertNotRegex(done.stderr, expired)
+        self.assertRegex(self.run_verb("explain", "other.test", new).stderr, mismatch)
+        self.assertNotIn("its SNI", self.run_verb("explain", "x.wild.test", new).stderr)
+        later = "--now=2100-01-01T00:00:00Z"
+        self.assertRegex(self.run_verb("diff", later, new).stderr, expired + "[^\n]*; so does 1 more")
+        self.assertIn("although it expired", self.run_verb("explain", later, "x.wild.test", new).stdout)
+
+    def test_served(self):
+        text = document(["*.gate.test"], services=[service("web", ["out.test"])],
+                        certificates=[declared("d.test", pair=self_signed("its.test"))])  # fmt: skip
+        s = self.server(text)
+        s.start()
+        processes.wait_until("the mismatch is a condition", lambda: s.status_json()["conditions"])
+        [condition] = s.status_json()["conditions"]
+        self.assertEqual(("certificate_mismatched", "note"), (condition["condition"], condition["level"]))
+        s.write(text + "\n")
+        processes.wait_until("it is read again", lambda: len(s.events("config_loaded")) == 2)
+        told = [e for e in s.events("note") if "out.test" in e["text"]]
+        self.assertEqual(1, len(told), "the same hosts are listed once")
 
 
 class Saved(Dry):

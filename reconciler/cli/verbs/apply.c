@@ -324,7 +324,7 @@ static int compare_and_act(const struct command *c, const struct saved_plan *sav
     struct plan *deeds;
     struct dry_run d;
     struct error e;
-    int code = dry_run_open(&d, c, 1);
+    int code = dry_run_open(&d, c, 1, STR_NONE);
 
     if (code == VERB_DONE) {
         code = -1;

@@ -105,7 +105,10 @@ static int print_unreadable(const struct command *c, const struct error *why)
 static void print_summary(const struct command *c, const struct settings *s,
                           const struct loaded *loaded)
 {
+    const struct desired_options how = {.acme_server = str_from(s->acme_server)};
     struct buf line = BUF_INIT(OUTPUT_LINE_MAX);
+    struct desired *desired;
+    struct error ignored;
 
     if (c->options->format == OPTION_FORMAT_TEXT) {
         input_print_summary(loaded, &line);
@@ -116,7 +119,9 @@ static void print_summary(const struct command *c, const struct settings *s,
     if (loaded->model && note_http01_port(s, loaded->model, &line))
         output_note(buf_view(&line));
     buf_clear(&line);
-    if (loaded->model && note_closed_gate(loaded->model, &line))
+    if (loaded->model &&
+        desired_make(loaded->model, &how, loaded->arena, &desired, &ignored) == 0 &&
+        note_gate(loaded->model, desired, &line))
         output_note(buf_view(&line));
     buf_free(&line);
 }

@@ -90,7 +90,7 @@ int diff_command(const struct command *c)
         error_set(&e, ERROR_USAGE, "diff takes either --out or --against");
         return verb_refuse(c->verb, &e);
     }
-    code = dry_run_open(&d, c, 0);
+    code = dry_run_open(&d, c, 0, STR_NONE);
     if (code == VERB_DONE && print(&d, c, &e)) {
         output_error(&e);
         code = VERB_FAILED;

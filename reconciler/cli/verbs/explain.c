@@ -39,7 +39,7 @@ int explain_command(const struct command *c)
         arena_free(arena);
         return code;
     }
-    code = dry_run_open(&d, c, 1);
+    code = dry_run_open(&d, c, 1, name);
     if (code == VERB_DONE && print(&d, c, name, &e)) {
         output_error(&e);
         code = VERB_FAILED;

@@ -124,7 +124,7 @@ int simulate_command(const struct command *c)
 
     if (read_options(c->options, &s, &seed, &e))
         return verb_refuse(c->verb, &e);
-    code = dry_run_open(&d, c, 0);
+    code = dry_run_open(&d, c, 0, STR_NONE);
     if (code == VERB_DONE) {
         if (option_seen(c->options, OPTION_SEED))
             d.seen.rules.policy.jitter_seed = seed;
