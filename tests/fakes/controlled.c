@@ -28,7 +28,8 @@
 #define DAY 86400
 #define POLL_MS 2
 #define ANSWER_MAX ((size_t)8 << 20)
-#define TEXT_MAX 4096
+#define TEXT_MAX 4096 /* of the settings */
+#define FILE_MAX ((size_t)1 << 20)
 
 /* ---- the CA, in the place of io/httpc ---- */
 
@@ -235,6 +236,7 @@ void controlled_open(struct controlled *c, const char *more)
     memset(c, 0, sizeof(*c));
     pthread_mutex_init(&c->guard, NULL);
     c->page = BUF_INIT(ANSWER_MAX);
+    c->declared = BUF_SECRET(FILE_MAX);
     c->turn_ms = CONTROLLED_TURN_MS;
     c->began = clock_built_at() + 2 * DAY > BEGAN ? clock_built_at() + 2 * DAY : BEGAN;
     fake_time_set(c->began);
@@ -282,6 +284,7 @@ void controlled_close(struct controlled *c)
     EVP_PKEY_free(c->account_key);
     buf_free(&c->account_pem);
     buf_free(&c->page);
+    buf_free(&c->declared);
     settings_fini(&c->settings);
     scratch_remove(c->folder);
     pthread_mutex_destroy(&c->guard);
@@ -301,29 +304,49 @@ void controlled_write_text(struct controlled *c, const char *text)
     CU_ASSERT_EQUAL(write(c->watch[1], "changed\n", 8), 8);
 }
 
+/* PEM text as it stands within a YAML string. */
+static void quote(struct buf *out, struct str pem)
+{
+    buf_char(out, '"');
+    for (size_t n = 0; n < pem.len; n++)
+        if (pem.ptr[n] == '\n')
+            buf_cstr(out, "\\n");
+        else
+            buf_char(out, pem.ptr[n]);
+    buf_char(out, '"');
+}
+
+void controlled_declare(struct controlled *c, const char *sni, struct str certificate,
+                        struct str key)
+{
+    buf_printf(&c->declared,
+               "%s- {snis: [{name: %s}], cert: ", c->declared.len ? "" : "certificates:\n", sni);
+    quote(&c->declared, certificate);
+    buf_cstr(&c->declared, ", key: ");
+    quote(&c->declared, key);
+    buf_cstr(&c->declared, "}\n");
+}
+
 /* The account's key is the file's: the CA has to know it. */
 void controlled_write(struct controlled *c, const char *config)
 {
-    struct buf text = BUF_INIT(TEXT_MAX), key = BUF_INIT(TEXT_MAX);
+    struct buf text = BUF_INIT(FILE_MAX);
 
-    for (size_t n = 0; n < c->account_pem.len; n++)
-        if (c->account_pem.data[n] == '\n')
-            buf_cstr(&key, "\\n");
-        else
-            buf_char(&key, c->account_pem.data[n]);
     buf_printf(&text,
                "_format_version: \"3.0\"\n"
                "plugins:\n- name: acme\n"
                "  config: {account_email: a@example.com, tos_accepted: true, storage: shm,\n"
                "           cert_type: ecc, account_key: {key_id: own, key_set: own}, %s}\n"
                "key_sets: [{name: own}]\n"
-               "keys: [{name: own, kid: own, set: own, pem: {private_key: \"%.*s\"}}]\n",
-               config, STR_ARG(buf_view(&key)));
+               "keys: [{name: own, kid: own, set: own, pem: {private_key: ",
+               config);
+    quote(&text, buf_view(&c->account_pem));
+    buf_cstr(&text, "}}]\n");
+    buf_str(&text, buf_view(&c->declared));
     buf_char(&text, '\0');
     CU_ASSERT_FALSE_FATAL(text.failed);
     controlled_write_text(c, text.data);
     buf_free(&text);
-    buf_free(&key);
 }
 
 /* ---- life ---- */

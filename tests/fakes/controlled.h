@@ -48,8 +48,9 @@ struct controlled {
     atomic_ullong session;  /* the worker's */
     int channel[2], supervisor[2], lifeline[2], watch[2], counters, status; /* [0] is control's */
     int port;                                                               /* of status */
-    unsigned told[32]; /* by type: what control told the supervisor */
-    struct buf page;   /* the last answer */
+    unsigned told[32];   /* by type: what control told the supervisor */
+    struct buf declared; /* YAML of certificates that the file declares */
+    struct buf page;     /* the last answer */
 };
 
 /* Makes its folder, CA and ends; `more`: settings, a line each. Nothing runs yet. */
@@ -58,6 +59,9 @@ void controlled_close(struct controlled *c); /* and what still runs */
 
 /* Writes kong.yaml: an acme plugin with these members of its config, in YAML's flow form. */
 void controlled_write(struct controlled *c, const char *config);
+/* Of files that controlled_write writes from now on: they declare this certificate, too. */
+void controlled_declare(struct controlled *c, const char *sni, struct str certificate,
+                        struct str key);
 void controlled_write_text(struct controlled *c, const char *text);
 
 void controlled_start(struct controlled *c);

@@ -21,17 +21,17 @@
 
 static struct controlled c;
 
-static void write_below(const char *folder, const char *name, const char *text)
+static void write_below(const char *folder, const char *name, struct str text)
 {
     char path[CONTROLLED_PATH_MAX + 64];
     FILE *f;
 
     snprintf(path, sizeof(path), "%.150s/%.60s", folder, name);
     f = fopen(path, "w");
-    CU_ASSERT_FATAL(f && fputs(text, f) >= 0 && fclose(f) == 0);
+    CU_ASSERT_FATAL(f && fwrite(text.ptr, 1, text.len, f) == text.len && fclose(f) == 0);
 }
 
-/* A self-signed pair as PEM; NUL-terminated. */
+/* A self-signed pair as PEM. */
 static void make_pair(struct buf *certificate, struct buf *key, int64_t from, int64_t to)
 {
     const struct credential_self_signed options = {
@@ -42,8 +42,6 @@ static void make_pair(struct buf *certificate, struct buf *key, int64_t from, in
     *certificate = BUF_INIT(PAIR_MAX);
     *key = BUF_SECRET(PAIR_MAX);
     CU_ASSERT_FATAL(made && credential_to_pem(made, certificate, key, &e) == 0);
-    buf_char(certificate, '\0');
-    buf_char(key, '\0');
     credential_unref(made);
 }
 
@@ -85,10 +83,10 @@ static void a_pair_of_ones_own(void)
     make_pair(&certificate, &key, 1700000000, 2000000000);
     make_pair(&other, &other_key, 1700000000, 2000000000);
     controlled_open(&c, NULL);
-    write_below(c.folder, "a.crt", certificate.data);
-    write_below(c.folder, "a.key", key.data);
-    write_below(c.folder, "b.key", other_key.data);
-    write_below(c.folder, "c.crt", "nothing of the kind");
+    write_below(c.folder, "a.crt", buf_view(&certificate));
+    write_below(c.folder, "a.key", buf_view(&key));
+    write_below(c.folder, "b.key", buf_view(&other_key));
+    write_below(c.folder, "c.crt", STR("nothing of the kind"));
     for (int n = 0; n < 3; n++) { /* it fits; the key of another; no PEM */
         char *paths[2];
         CU_ASSERT(asprintf(&paths[0], "%s/%s.crt", c.folder, n == 2 ? "c" : "a") > 0);
@@ -124,7 +122,7 @@ static void the_pair_that_is_made(void)
     starts_and_ends_with(0);
     CU_ASSERT_EQUAL(stat(path, &after), 0);
     CU_ASSERT_EQUAL(before.st_ino, after.st_ino);
-    write_below(folder, "reconcert-default.crt", "half a");
+    write_below(folder, "reconcert-default.crt", STR("half a"));
     starts_and_ends_with(0);
     CU_ASSERT_EQUAL(stat(path, &after), 0);
     CU_ASSERT_NOT_EQUAL(before.st_ino, after.st_ino);
@@ -172,45 +170,18 @@ static void damaged(void)
 
 /* ---- the file ---- */
 
-/* A line of text as it stands within a YAML string. */
-static void quote(struct buf *out, const char *pem)
-{
-    buf_char(out, '"');
-    for (; *pem; pem++)
-        if (*pem == '\n')
-            buf_cstr(out, "\\n");
-        else
-            buf_char(out, *pem);
-    buf_char(out, '"');
-}
-
-static void declare(struct buf *out, const char *sni, const struct buf *certificate,
-                    const struct buf *key)
-{
-    buf_cstr(out, "- {cert: ");
-    quote(out, certificate->data);
-    buf_cstr(out, ", key: ");
-    quote(out, key->data);
-    buf_printf(out, ", snis: [{name: %s}]}\n", sni);
-}
-
 /* Declared certificates: one that is valid, one that has ended; then the first ends, too. */
 static void declared_dates(void)
 {
-    struct buf pairs[4], text = BUF_INIT((size_t)1 << 18);
-    int64_t began;
+    struct buf pairs[4];
 
     controlled_open(&c, NULL);
-    began = c.began;
-    make_pair(&pairs[0], &pairs[1], began - 86400, began + 10 * 86400);
-    make_pair(&pairs[2], &pairs[3], began - 86400, began - 3600);
-    buf_cstr(&text, "_format_version: \"3.0\"\ncertificates:\n");
-    declare(&text, "d.test", &pairs[0], &pairs[1]);
-    declare(&text, "e.test", &pairs[2], &pairs[3]);
-    buf_cstr(&text, "- {cert: \"{vault://env/none}\", key: \"{vault://env/none}\", snis: [{name: "
-                    "f.test}]}\n");
-    buf_char(&text, '\0');
-    controlled_write_text(&c, text.data);
+    make_pair(&pairs[0], &pairs[1], c.began - 86400, c.began + 10 * 86400);
+    make_pair(&pairs[2], &pairs[3], c.began - 86400, c.began - 3600);
+    controlled_declare(&c, "d.test", buf_view(&pairs[0]), buf_view(&pairs[1]));
+    controlled_declare(&c, "e.test", buf_view(&pairs[2]), buf_view(&pairs[3]));
+    controlled_declare(&c, "f.test", STR("{vault://env/none}"), STR("{vault://env/none}"));
+    controlled_write(&c, "domains: [a.test]");
     controlled_start(&c);
     CU_ASSERT_TRUE(controlled_wait(&c, controlled_says, "certificate_not_valid"));
     CU_ASSERT_TRUE(controlled_says(&c, "certificate_unusable"));
@@ -222,7 +193,6 @@ static void declared_dates(void)
     controlled_close(&c);
     for (int n = 0; n < 4; n++)
         buf_free(&pairs[n]);
-    buf_free(&text);
 }
 
 /* Names that no CA may be asked for are told, each once, up to a number. */
