@@ -471,7 +471,7 @@ void controlled_ask(struct controlled *c, bool is_own, const char *request)
 
 static bool has(struct controlled *c, const char *word)
 {
-    return memmem(c->page.data, c->page.len, word, strlen(word)) != NULL;
+    return c->page.len && memmem(c->page.data, c->page.len, word, strlen(word));
 }
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
