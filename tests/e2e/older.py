@@ -1,5 +1,6 @@
 """The fixtures of an older build (tests/older/README.md), and the CA that they were made with."""
 
+import http.client
 import os
 import pwd
 import shutil
@@ -130,20 +131,6 @@ def speak(path, request):
         s.settimeout(60)
         s.connect(path)
         s.sendall(request)
-        answer = hear(s)
-    return int(answer.split()[1]), answer.partition(b"\r\n\r\n")[2]
-
-
-def hear(s):
-    """A whole message of HTTP/1 whose head tells its length, or that has no body."""
-    message, end = b"", None
-    while end is None or len(message) < end:
-        more = s.recv(65536)
-        if not more:
-            raise AssertionError(f"the other side left after {message!r}")
-        message += more
-        head, found, _ = message.partition(b"\r\n\r\n")
-        if found and end is None:
-            lengths = [l.split(b":")[1] for l in head.lower().split(b"\r\n") if l.startswith(b"content-length:")]
-            end = len(head) + 4 + int(*lengths)  # int() is 0
-    return message
+        answer = http.client.HTTPResponse(s)
+        answer.begin()
+        return answer.status, answer.read()
