@@ -8,7 +8,7 @@
 
 #include "reconciler/base/clock.h"
 #include "reconciler/base/happening.h"
-#include "reconciler/control/default_pair.h"
+#include "reconciler/storage/default_pair.h"
 #include "reconciler/control/demands.h"
 #include "reconciler/control/journal.h"
 #include "reconciler/control/prefix.h"
@@ -289,6 +289,19 @@ static struct str ordering_trouble(void *context, struct subject subject)
     return issuance_trouble(context, subject);
 }
 
+static int load_defaults(struct control *c, struct error *e)
+{
+    const struct settings *s = c->options->settings;
+
+    return default_pair_load(&(struct default_pair_options){.prefix = s->prefix,
+                                                            .certificates = s->ssl_cert,
+                                                            .keys = s->ssl_cert_key,
+                                                            .count = s->ssl_cert_count,
+                                                            .chains = c->chains,
+                                                            .now = clock_now()},
+                             c->state.defaults, e);
+}
+
 int assembly_open(struct control *c, const struct assembly_calls *calls, struct error *e)
 {
     const struct settings *s = c->options->settings;
@@ -300,8 +313,7 @@ int assembly_open(struct control *c, const struct assembly_calls *calls, struct 
         return -1;
     c->jobs = job_start(c->base, e);
     if (!c->jobs || open_client(c, calls, e) || open_publishing(c, calls, e) ||
-        open_orders(c, calls, e) || open_status(c, calls, e) ||
-        default_pair_load(s, c->chains, clock_now(), c->state.defaults, e))
+        open_orders(c, calls, e) || open_status(c, calls, e) || load_defaults(c, e))
         return -1;
     c->state.settings = s;
     c->state.environment = c->options->environment;

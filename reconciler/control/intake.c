@@ -8,7 +8,7 @@
 #include "reconciler/base/clock.h"
 #include "reconciler/base/happening.h"
 #include "reconciler/issue/issuance.h"
-#include "reconciler/control/last_good.h"
+#include "reconciler/storage/last_good.h"
 #include "reconciler/control/note.h"
 #include "reconciler/control/visit.h"
 #include "reconciler/core/render.h"

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "reconciler/base/clock.h"
-#include "reconciler/control/last_good.h"
+#include "reconciler/storage/last_good.h"
 #include "reconciler/control/pass.h"
 
 /* Without an event that tells its end, a write is over when it has paused for this long. */

@@ -1,4 +1,4 @@
-#include "reconciler/control/default_pair.h"
+#include "reconciler/storage/default_pair.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -145,27 +145,27 @@ static int make(int directory, size_t which, int64_t now, struct error *e)
     return rc;
 }
 
-static int load_made(const struct settings *s, struct chain_pool *chains, size_t which,
-                     struct credential **out, struct error *e)
+static int load_made(const struct default_pair_options *o, size_t which, struct credential **out,
+                     struct error *e)
 {
     char *certificate = NULL, *key = NULL;
     int rc;
 
-    if (asprintf(&certificate, "%s/%s/%s", s->prefix, DEFAULT_PAIR_DIRECTORY,
+    if (asprintf(&certificate, "%s/%s/%s", o->prefix, DEFAULT_PAIR_DIRECTORY,
                  made[which].certificate) < 0 ||
-        asprintf(&key, "%s/%s/%s", s->prefix, DEFAULT_PAIR_DIRECTORY, made[which].key) < 0)
+        asprintf(&key, "%s/%s/%s", o->prefix, DEFAULT_PAIR_DIRECTORY, made[which].key) < 0)
         rc = error_memory(e);
     else
-        rc = load(chains, certificate, key, out, e);
+        rc = load(o->chains, certificate, key, out, e);
     free(certificate);
     free(key);
     return rc;
 }
 
-static int load_or_make(const struct settings *s, struct chain_pool *chains, int64_t now,
-                        struct credential *pair[2], struct error *e)
+static int load_or_make(const struct default_pair_options *o, struct credential *pair[2],
+                        struct error *e)
 {
-    int prefix = folder_open(s->prefix, true, e), directory, rc = 0;
+    int prefix = folder_open(o->prefix, true, e), directory, rc = 0;
 
     if (prefix < 0)
         return -1;
@@ -175,26 +175,26 @@ static int load_or_make(const struct settings *s, struct chain_pool *chains, int
         return -1;
     for (size_t i = 0; rc == 0 && i < 2; i++) {
         struct error why;
-        if (load_made(s, chains, i, &pair[i], &why) == 0)
+        if (load_made(o, i, &pair[i], &why) == 0)
             continue;
-        rc = make(directory, i, now, e);
+        rc = make(directory, i, o->now, e);
         if (rc == 0)
-            rc = load_made(s, chains, i, &pair[i], e);
+            rc = load_made(o, i, &pair[i], e);
     }
     close(directory);
     return rc;
 }
 
-int default_pair_load(const struct settings *s, struct chain_pool *chains, int64_t now,
-                      struct credential *pair[2], struct error *e)
+int default_pair_load(const struct default_pair_options *o, struct credential *pair[2],
+                      struct error *e)
 {
     int rc = 0;
 
     pair[0] = pair[1] = NULL;
-    if (!s->ssl_cert_count)
-        return load_or_make(s, chains, now, pair, e);
-    for (size_t i = 0; rc == 0 && i < s->ssl_cert_count && i < 2; i++)
-        if (load(chains, s->ssl_cert[i], s->ssl_cert_key[i], &pair[i], e))
-            rc = s->ssl_cert_count > 1 ? error_prefix(e, "pair %zu", i + 1) : -1;
+    if (!o->count)
+        return load_or_make(o, pair, e);
+    for (size_t i = 0; rc == 0 && i < o->count && i < 2; i++)
+        if (load(o->chains, o->certificates[i], o->keys[i], &pair[i], e))
+            rc = o->count > 1 ? error_prefix(e, "pair %zu", i + 1) : -1;
     return rc;
 }

@@ -1,4 +1,4 @@
-#include "reconciler/control/last_good.h"
+#include "reconciler/storage/last_good.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* The last good file, kept beside the storage. */
-#include "reconciler/control/last_good.h"
+#include "reconciler/storage/last_good.h"
 
 #include <CUnit/Basic.h>
 #include <stdio.h>
