@@ -11,8 +11,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "reconciler/base/json_out.h"
+#include "reconciler/admin/pages.h"
+#include "reconciler/base/clock.h"
 #include "reconciler/base/happening.h"
+#include "reconciler/base/json_out.h"
 #include "reconciler/net/http1.h"
 #include "reconciler/net/http_conn.h"
 #include "reconciler/net/http_listener.h"
@@ -41,8 +43,7 @@ struct printing {
     LIST_ENTRY(printing) all;
     struct status *status;
     struct http_conn *conn;
-    enum status_page page;
-    void *cursor;
+    struct pages_cursor cursor;
     bool is_late; /* it waits for the source */
 };
 
@@ -102,18 +103,19 @@ static enum http_more print_more(void *context, struct buf *out)
 {
     struct printing *x = context;
     const struct status_source *source = &x->status->options.source;
+    struct pages pages;
 
-    x->is_late = source->is_busy(source->context, x->page);
+    x->is_late = source->is_busy(source->context, x->cursor.page);
     if (x->is_late)
         return HTTP_LATER;
-    return source->more(x->cursor, out) ? HTTP_MORE : HTTP_END;
+    pages = source->pages(source->context);
+    return pages_more(&pages, &x->cursor, clock_now(), out) ? HTTP_MORE : HTTP_END;
 }
 
 static void end_printing(void *context)
 {
     struct printing *x = context;
 
-    x->status->options.source.end(x->cursor);
     LIST_REMOVE(x, all);
     free(x);
 }
@@ -125,16 +127,13 @@ static void answer_long(struct status *s, const struct waiting *w)
     struct printing *x = calloc(1, sizeof(*x));
     const struct http_source source = {x, print_more, end_printing};
 
-    if (x)
-        x->cursor = s->options.source.begin(s->options.source.context, w->page);
-    if (!x || !x->cursor) {
-        free(x);
+    if (!x) {
         reply_message(w->conn, 500, "out of memory", NULL);
         return;
     }
     x->status = s;
     x->conn = w->conn;
-    x->page = w->page;
+    pages_begin(&x->cursor, w->page);
     LIST_INSERT_HEAD(&s->printings, x, all);
     r.source = &source;
     http_conn_reply(w->conn, &r);
@@ -148,6 +147,7 @@ static bool is_long(enum status_page page)
 static void answer(struct status *s, const struct waiting *w)
 {
     struct buf body = BUF_INIT(STATUS_BODY_MAX);
+    struct pages pages;
     unsigned status;
 
     if (w->page == STATUS_PAGE_READY && s->is_draining) {
@@ -158,7 +158,10 @@ static void answer(struct status *s, const struct waiting *w)
         answer_long(s, w);
         return;
     }
-    status = s->options.source.print(s->options.source.context, w->page, str_from(w->name), &body);
+    pages = s->options.source.pages(s->options.source.context);
+    status = w->page == STATUS_PAGE_RETRY
+                 ? pages_print_failed(&pages, str_from(w->name), clock_now(), &body)
+                 : pages_print(&pages, w->page, &body);
     if (body.failed)
         reply_message(w->conn, 500, "An unexpected error occurred", NULL);
     else
@@ -303,9 +306,8 @@ static bool is_peer_allowed(int fd, const struct sockaddr *peer)
 static void crowded(void *context, size_t count)
 {
     (void)context;
-    happening_tell(HAPPENING_CONNECTIONS_CROWDED,
-                   FIELDS(field_int("most", STATUS_CONNECTIONS_MAX),
-                          field_int("closed", (int64_t)count)));
+    happening_tell(HAPPENING_CONNECTIONS_CROWDED, FIELDS(field_int("most", STATUS_CONNECTIONS_MAX),
+                                                         field_int("closed", (int64_t)count)));
 }
 
 static void accepted(void *context, int fd, const struct sockaddr *peer, socklen_t peer_len)

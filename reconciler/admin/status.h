@@ -7,10 +7,11 @@
 #include "reconciler/base/error.h"
 
 struct event_base;
+struct pages;
 
 /*
  * The status listener (Kong's status API with /certificates beside it; design 6) and
- * prefix/control.sock, through which the verbs ask. HTTP only: what the pages say is the source's.
+ * prefix/control.sock, through which the verbs ask. HTTP only: what the pages say is pages.h's.
  */
 struct status;
 
@@ -31,21 +32,12 @@ enum status_page {
 
 struct status_source {
     void *context;
-    /*
-     * Appends the page's JSON; returns the HTTP status. Not called while is_busy. `name` is what
-     * STATUS_PAGE_RETRY is about, empty for all that failed.
-     */
-    unsigned (*print)(void *context, enum status_page page, struct str name, struct buf *out);
+    /* What the pages tell of, as it is now. */
+    struct pages (*pages)(void *context);
+    /* Whether it changes right now: `pages` is not called meanwhile. */
     bool (*is_busy)(void *context, enum status_page page);
-    /*
-     * The same, page by piece, for those that list every name (status_is_long): a cursor that
-     * status_source.end frees, NULL without memory; then the next piece, of some tens of
-     * kilobytes, whatever has changed since the last. False: that was the last.
-     */
-    void *(*begin)(void *context, enum status_page page);
-    bool (*more)(void *cursor, struct buf *out);
-    void (*end)(void *cursor);
-    /* Called once before the page tells what came of it, when it is not busy. */
+    /* Called once before STATUS_PAGE_RETRY tells what came of it, when it is not busy; `name` is
+     * empty for all that failed. */
     void (*retry)(void *context, struct str name);
 };
 

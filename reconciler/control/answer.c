@@ -1,13 +1,14 @@
 #include "reconciler/control/answer.h"
 
 #include <event2/event.h>
-#include <stdlib.h>
 
-#include "reconciler/base/clock.h"
+#include "reconciler/admin/pages.h"
 #include "reconciler/control/control_private.h"
+#include "reconciler/control/demands.h"
+#include "reconciler/core/render.h"
 #include "reconciler/feed/feed.h"
-#include "reconciler/control/pages.h"
 #include "reconciler/publish/publisher.h"
+#include "reconciler/store/store.h"
 
 bool answer_is_busy(void *context, enum status_page page)
 {
@@ -28,54 +29,97 @@ void answer_retry(void *context, struct str name)
     event_active(c->turn, EV_TIMEOUT, 0);
 }
 
-static struct pages pages_of(const struct control *c)
+static void print_config(const struct loaded *loaded, struct json_out *j)
 {
-    return (struct pages){
-        .pass = &c->pass,
-        .generation = (const struct configuration *const *)&c->generation,
-        .refused = &c->refused,
-        .conditions = &c->conditions,
-        .counters = c->counters,
-        .worker_count = c->options->worker_count,
-        .current_workers = feed_current(c->feed),
-        .generation_number = publisher_count(c->publisher),
-    };
-}
-
-unsigned answer_print(void *context, enum status_page page, struct str name, struct buf *out)
-{
-    const struct pages pages = pages_of(context);
-
-    return page == STATUS_PAGE_RETRY ? pages_print_failed(&pages, name, clock_now(), out)
-                                     : pages_print(&pages, page, out);
-}
-
-/* A long page that somebody reads. */
-struct reading {
-    const struct control *control;
-    struct pages_cursor cursor;
-};
-
-void *answer_begin(void *context, enum status_page page)
-{
-    struct reading *r = malloc(sizeof(*r));
-
-    if (r) {
-        r->control = context;
-        pages_begin(&r->cursor, page);
+    if (!loaded) {
+        json_out_null(j);
+        return;
     }
-    return r;
+    json_out_object(j);
+    json_out_key(j, "files");
+    json_out_array(j);
+    for (size_t i = 0; i < loaded->file_count; i++) {
+        json_out_object(j);
+        json_out_member_cstr(j, "file", loaded->files[i].name);
+        json_out_member_cstr(j, "sha256", loaded->files[i].sha256);
+        json_out_end(j);
+    }
+    json_out_end(j);
+    json_out_member_cstr(j, "sha256", loaded->sha256);
+    json_out_end(j);
 }
 
-bool answer_more(void *cursor, struct buf *out)
+static void print_front(void *context, struct json_out *j)
 {
-    struct reading *r = cursor;
-    const struct pages pages = pages_of(r->control);
+    const struct control *c = context;
+    const struct loaded *in_force = c->generation ? c->generation->loaded : NULL;
+    /* Those of the refused file where there is one, else the warnings of the one in force. */
+    const struct loaded *told = c->refused ? c->refused : in_force;
 
-    return pages_more(&pages, &r->cursor, clock_now(), out);
+    json_out_key(j, "config");
+    print_config(in_force, j);
+    json_out_key(j, "problems");
+    if (told) {
+        problems_print_json(&told->problems, j);
+    } else {
+        json_out_array(j);
+        json_out_end(j);
+    }
+    json_out_key(j, "conditions");
+    condition_print(&c->conditions, j);
 }
 
-void answer_end(void *cursor)
+/* One that is not desired is listed only if its retirement waits. */
+static void print_name(void *context, struct subject subject, const struct desired_name *desired,
+                       int64_t now, struct json_out *j)
 {
-    free(cursor);
+    const struct control *c = context;
+    const struct configuration *g = c->generation;
+    const struct store_name *n = store_find(c->store, subject);
+    struct configuration_name which = {.desired = desired};
+    struct observed_name observed;
+    struct action a;
+
+    if (n) {
+        observe_name(n, &c->state.observe, &observed);
+        which.observed = &observed;
+    }
+    if (!desired && !n)
+        return;
+    a = configuration_decide(&c->state, g, &which, now);
+    if (a.action != PLAN_NOTHING && a.action != PLAN_RETIRE)
+        render_certificate_json(
+            &a,
+            &(struct render_options){.model = g->loaded->model, .desired = g->desired, .now = now},
+            j);
+}
+
+static const struct desired_name *find_desired(void *context, struct subject subject, int64_t now,
+                                               struct desired_name *room)
+{
+    const struct control *c = context;
+
+    return pass_find_desired(&c->pass, subject, now, room);
+}
+
+struct pages answer_pages(void *context)
+{
+    const struct control *c = context;
+    const struct configuration *g = c->generation;
+
+    return (struct pages){.desired = g ? g->desired : NULL,
+                          .is_empty = g && !g->loaded->model->entity_count,
+                          .hash = g ? g->md5 : "",
+                          .store = c->store,
+                          .may_wait_to_retire = c->state.approved,
+                          .counters = c->counters,
+                          .worker_count = c->options->worker_count,
+                          .current_workers = feed_current(c->feed),
+                          .generation_number = publisher_count(c->publisher),
+                          .demands_waiting = demands_count(c->demands),
+                          .demands_dropped = demands_dropped(c->demands),
+                          .context = context,
+                          .find_desired = find_desired,
+                          .print_front = print_front,
+                          .print_name = print_name};
 }

@@ -490,12 +490,7 @@ static const struct assembly_calls calls = {
                  .failed = on_failed,
                  .storage_failed = prefix_failed,
                  .storage_works = prefix_works},
-    .status = {.print = answer_print,
-               .begin = answer_begin,
-               .more = answer_more,
-               .end = answer_end,
-               .is_busy = answer_is_busy,
-               .retry = answer_retry},
+    .status = {.pages = answer_pages, .is_busy = answer_is_busy, .retry = answer_retry},
 };
 
 int control_run(const struct control_options *options)

@@ -10,7 +10,7 @@
 #include "reconciler/control/reading.h"
 #include "reconciler/cli/verb.h"
 #include "reconciler/control/observe.h"
-#include "reconciler/control/pages.h"
+#include "reconciler/admin/pages.h"
 #include "reconciler/core/render.h"
 #include "reconciler/storage/folder.h"
 #include "reconciler/storage/storage.h"

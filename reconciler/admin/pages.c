@@ -1,12 +1,11 @@
-#include "reconciler/control/pages.h"
+#include "reconciler/admin/pages.h"
 
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "reconciler/base/json_out.h"
-#include "reconciler/control/demands.h"
-#include "reconciler/core/render.h"
+#include "reconciler/core/desired.h"
 #include "reconciler/store/store.h"
 
 #define NOTHING_LOADED "00000000000000000000000000000000"
@@ -53,8 +52,8 @@ static void print_server(const struct pages *p, struct json_out *j)
     json_out_object(j);
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++)
         json_out_member_int(j, rows[i].key, sum(p, rows[i].offset));
-    json_out_member_int(j, "demands_waiting", (int64_t)demands_count(p->pass->demands));
-    json_out_member_int(j, "demands_dropped", dropped + (int64_t)demands_dropped(p->pass->demands));
+    json_out_member_int(j, "demands_waiting", (int64_t)p->demands_waiting);
+    json_out_member_int(j, "demands_dropped", dropped + (int64_t)p->demands_dropped);
     /* What nginx counts by state of the connection has no counterpart here. */
     json_out_member_int(j, "connections_reading", 0);
     json_out_member_int(j, "connections_writing", 0);
@@ -64,7 +63,6 @@ static void print_server(const struct pages *p, struct json_out *j)
 
 static unsigned print_status(const struct pages *p, struct buf *out)
 {
-    const struct configuration *g = *p->generation;
     struct json_out j = json_out_compact(out);
 
     json_out_object(&j);
@@ -80,21 +78,19 @@ static unsigned print_status(const struct pages *p, struct buf *out)
     json_out_key(&j, "server");
     print_server(p, &j);
     json_out_member_cstr(&j, "configuration_hash",
-                         g && g->loaded->model->entity_count && g->md5[0] ? g->md5
-                                                                          : NOTHING_LOADED);
+                         p->desired && !p->is_empty && p->hash[0] ? p->hash : NOTHING_LOADED);
     json_out_end(&j);
     return 200;
 }
 
 static unsigned print_ready(const struct pages *p, struct buf *out)
 {
-    const struct configuration *g = *p->generation;
     char message[128];
 
-    if (!g)
+    if (!p->desired)
         snprintf(message, sizeof(message),
                  "no configuration available (configuration hash is not initialized)");
-    else if (!g->loaded->model->entity_count)
+    else if (p->is_empty)
         snprintf(message, sizeof(message),
                  "no configuration available (empty configuration present)");
     else if (p->current_workers < p->worker_count)
@@ -111,28 +107,6 @@ static unsigned print_ready(const struct pages *p, struct buf *out)
 
 /* ---- ours ---- */
 
-/* `desired` NULL: it is listed only if its retirement waits. */
-static void print_name(const struct pages *p, struct subject subject,
-                       const struct desired_name *desired, const struct render_options *options,
-                       struct json_out *j)
-{
-    const struct configuration_state *state = p->pass->state;
-    const struct store_name *n = store_find(state->store, subject);
-    struct configuration_name which = {.desired = desired};
-    struct observed_name observed;
-    struct action a;
-
-    if (n) {
-        observe_name(n, &state->observe, &observed);
-        which.observed = &observed;
-    }
-    if (!desired && !n)
-        return;
-    a = configuration_decide(state, *p->generation, &which, options->now);
-    if (a.action != PLAN_NOTHING && a.action != PLAN_RETIRE)
-        render_certificate_json(&a, options, j);
-}
-
 /* By a line of the file: what came on demand before the file was read may be forgotten by now. */
 static bool is_asked(const struct desired_name *d)
 {
@@ -141,17 +115,17 @@ static bool is_asked(const struct desired_name *d)
 
 /* A name that no line asks for, and is listed all the same: it came on demand, or may have to wait
  * for its retirement. */
-static void print_unasked(const struct pages *p, const struct store_name *n,
-                          const struct render_options *options, struct json_out *j)
+static void print_unasked(const struct pages *p, const struct store_name *n, int64_t now,
+                          struct json_out *j)
 {
-    bool may_retire = p->pass->state->approved && n->credential && n->managed.active;
+    bool may_retire = p->may_wait_to_retire && n->credential && n->managed.active;
     const struct desired_name *desired = NULL;
     struct desired_name room;
 
     if (n->last_seen_at)
-        desired = pass_find_desired(p->pass, n->subject, options->now, &room);
+        desired = p->find_desired(p->context, n->subject, now, &room);
     if (desired || may_retire)
-        print_name(p, n->subject, desired, options, j);
+        p->print_name(p->context, n->subject, desired, now, j);
 }
 
 /* How many of `count` sorted items, each of which begins with its subject, are at or before `s`. */
@@ -185,11 +159,10 @@ struct merged {
 static struct merged merge_from(const struct pages *p, const struct pages_cursor *cursor)
 {
     const struct subject last = {{cursor->last, cursor->last_len}, cursor->last_family};
-    const struct desired *d = (*p->generation)->desired;
-    struct merged m = {.asked = d->names, .asked_left = d->count};
+    struct merged m = {.asked = p->desired->names, .asked_left = p->desired->count};
     size_t skip;
 
-    m.known = store_sorted(p->pass->state->store, &m.known_left);
+    m.known = store_sorted(p->store, &m.known_left);
     m.known_left = m.known ? m.known_left : 0;
     if (!cursor->last_len)
         return m;
@@ -203,8 +176,8 @@ static struct merged merge_from(const struct pages *p, const struct pages_cursor
 }
 
 /* The next of both, and what it is called. */
-static const struct subject *print_next(const struct pages *p, struct merged *m,
-                                        const struct render_options *options, struct json_out *j)
+static const struct subject *print_next(const struct pages *p, struct merged *m, int64_t now,
+                                        struct json_out *j)
 {
     const struct desired_name *asked = m->asked_left ? m->asked : NULL;
     const struct store_name *known = m->known_left ? *m->known : NULL;
@@ -219,9 +192,9 @@ static const struct subject *print_next(const struct pages *p, struct merged *m,
         m->known_left--;
     }
     if (order <= 0 && is_asked(asked))
-        print_name(p, asked->subject, asked, options, j);
+        p->print_name(p->context, asked->subject, asked, now, j);
     else if (order >= 0)
-        print_unasked(p, known, options, j);
+        print_unasked(p, known, now, j);
     return order <= 0 ? &asked->subject : &known->subject;
 }
 
@@ -229,59 +202,22 @@ static const struct subject *print_next(const struct pages *p, struct merged *m,
 static bool print_names(const struct pages *p, struct pages_cursor *cursor, int64_t now,
                         struct buf *out)
 {
-    const struct configuration *g = *p->generation;
     const struct subject *last = NULL;
     size_t until = out->len + PAGES_PIECE;
-    struct render_options options;
     struct merged m;
 
-    if (!g)
+    if (!p->desired)
         return false;
-    options = (struct render_options){.model = g->loaded->model, .desired = g->desired, .now = now};
     m = merge_from(p, cursor);
     for (int i = 0; i < PAGES_PIECE_NAMES && out->len < until && (m.asked_left || m.known_left);
          i++)
-        last = print_next(p, &m, &options, &cursor->json);
+        last = print_next(p, &m, now, &cursor->json);
     if (last) {
         memcpy(cursor->last, last->name.ptr, last->name.len);
         cursor->last_len = last->name.len;
         cursor->last_family = last->family;
     }
     return m.asked_left || m.known_left;
-}
-
-static void print_config(const struct configuration *g, struct json_out *j)
-{
-    if (!g) {
-        json_out_null(j);
-        return;
-    }
-    json_out_object(j);
-    json_out_key(j, "files");
-    json_out_array(j);
-    for (size_t i = 0; i < g->loaded->file_count; i++) {
-        json_out_object(j);
-        json_out_member_cstr(j, "file", g->loaded->files[i].name);
-        json_out_member_cstr(j, "sha256", g->loaded->files[i].sha256);
-        json_out_end(j);
-    }
-    json_out_end(j);
-    json_out_member_cstr(j, "sha256", g->loaded->sha256);
-    json_out_end(j);
-}
-
-/* Those of the refused file where there is one, else the warnings of the one in force. */
-static void print_problems(const struct pages *p, struct json_out *j)
-{
-    const struct loaded *of =
-        *p->refused ? *p->refused : (*p->generation ? (*p->generation)->loaded : NULL);
-
-    if (of) {
-        problems_print_json(&of->problems, j);
-        return;
-    }
-    json_out_array(j);
-    json_out_end(j);
 }
 
 /* All in front of the names. */
@@ -292,12 +228,7 @@ static void print_front(const struct pages *p, const struct pages_cursor *cursor
     json_out_member_int(j, "format", PAGES_FORMAT);
     if (cursor->page == STATUS_PAGE_EVERYTHING)
         json_out_member_int(j, "generation", (int64_t)p->generation_number);
-    json_out_key(j, "config");
-    print_config(*p->generation, j);
-    json_out_key(j, "problems");
-    print_problems(p, j);
-    json_out_key(j, "conditions");
-    condition_print(p->conditions, j);
+    p->print_front(p->context, j);
     json_out_key(j, "certificates");
     json_out_array(j);
 }
@@ -329,28 +260,30 @@ unsigned pages_print(const struct pages *p, enum status_page page, struct buf *o
     return page == STATUS_PAGE_READY ? print_ready(p, out) : print_status(p, out);
 }
 
+static void print_known(const struct pages *p, struct subject subject, int64_t now,
+                        struct json_out *j)
+{
+    struct desired_name room;
+
+    p->print_name(p->context, subject, p->find_desired(p->context, subject, now, &room), now, j);
+}
+
 unsigned pages_print_failed(const struct pages *p, struct str name, int64_t now, struct buf *out)
 {
-    const struct configuration *g = *p->generation;
-    const struct render_options options = {
-        .model = g ? g->loaded->model : NULL, .desired = g ? g->desired : NULL, .now = now};
     struct json_out j = json_out_pretty(out);
     struct store_name *const *names;
-    struct desired_name room;
     size_t count = 0;
 
     json_out_object(&j);
     json_out_member_int(&j, "format", PAGES_FORMAT);
     json_out_key(&j, "certificates");
     json_out_array(&j);
-    if (g && name.len)
-        print_name(p, subject_first(name),
-                   pass_find_desired(p->pass, subject_first(name), now, &room), &options, &j);
-    names = g && !name.len ? store_sorted(p->pass->state->store, &count) : NULL;
+    if (p->desired && name.len)
+        print_known(p, subject_first(name), now, &j);
+    names = p->desired && !name.len ? store_sorted(p->store, &count) : NULL;
     for (size_t i = 0; names && i < count; i++)
         if (names[i]->failure)
-            print_name(p, names[i]->subject,
-                       pass_find_desired(p->pass, names[i]->subject, now, &room), &options, &j);
+            print_known(p, names[i]->subject, now, &j);
     json_out_end(&j);
     json_out_end(&j);
     buf_char(out, '\n');
