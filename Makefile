@@ -172,8 +172,8 @@ fuzz: deps-dev
 	$(SUBMAKE) BUILD=build/fuzz CC=clang SANITIZE=address,undefined,fuzzer-no-link \
 	  $(addprefix build/fuzz/tests/fuzz/,$(FUZZ))
 	@tests/fuzz/run.sh $(FUZZ_SECONDS) $(FUZZ)
-$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(ARCHIVES)
-	$(Q)$(CC) -pie -fsanitize=address,undefined,fuzzer -o $@ $< $(LINK_ALL) $(LIBS)
+$(BUILD)/tests/fuzz/%: $(BUILD)/tests/fuzz/%.o $(UNIT_SUPPORT) $(ARCHIVES)
+	$(Q)$(CC) -pie -fsanitize=address,undefined,fuzzer -o $@ $< $(UNIT_SUPPORT) $(LINK_ALL) $(LIBS)
 
 # Who includes whom, what pure floors call, what nobody calls.
 floors: deps

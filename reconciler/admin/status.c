@@ -224,7 +224,7 @@ static const char *const allowed[STATUS_PAGE_COUNT] = {
     [STATUS_PAGE_RETRY] = "POST",
 };
 
-static void handle(void *context, struct http_conn *conn, const struct http1_request *request)
+static void handle(void *context, struct http_conn *conn, const struct http_head *request)
 {
     struct status *s = context;
     bool is_get = str_equal(request->method, STR("GET")) || request->is_head;
@@ -245,7 +245,7 @@ static void handle(void *context, struct http_conn *conn, const struct http1_req
 }
 
 static void refuse(void *context, struct http_conn *conn, unsigned status, const char *message,
-                   const struct http1_request *request)
+                   const struct http_head *request)
 {
     (void)context;
     (void)request;

@@ -99,7 +99,7 @@ static int check_length(const struct http1_scan *scan, size_t len, enum http1_re
 {
     if (!scan->has_line)
         return len > HTTP1_LINE_MAX ? refuse(refusal, HTTP1_URI_TOO_LONG) : 0;
-    if (len > HTTP1_FIELD_LINE_MAX || scan->lines > HTTP1_FIELDS_MAX)
+    if (len > HTTP1_FIELD_LINE_MAX || scan->lines > HTTP_FIELDS_MAX)
         return refuse(refusal, HTTP1_HEAD_TOO_LARGE);
     return 0;
 }
@@ -189,7 +189,7 @@ static int split_authority(struct str authority, struct str *host, uint16_t *por
     return 0;
 }
 
-struct str http1_host(const struct http1_request *request, char *host, uint16_t *port)
+struct str http1_host(const struct http_head *request, char *host, uint16_t *port)
 {
     struct str found = STR("");
 
@@ -201,7 +201,7 @@ struct str http1_host(const struct http1_request *request, char *host, uint16_t 
 
 /* ---- request line ---- */
 
-static int split_path(struct str rest, struct http1_request *r)
+static int split_path(struct str rest, struct http_head *r)
 {
     r->path = str_cut(rest, '?', &r->query);
     if (!r->path.len) /* http://a?b (RFC 9110 §4.2.3) */
@@ -210,7 +210,7 @@ static int split_path(struct str rest, struct http1_request *r)
 }
 
 /* RFC 9112 §3.2: origin, absolute and asterisk form. CONNECT has no business here. */
-static int parse_target(struct http1_request *r)
+static int parse_target(struct http_head *r)
 {
     static const struct str schemes[] = {STR_INIT("http://"), STR_INIT("https://")};
     struct str target = r->target;
@@ -235,7 +235,13 @@ static int parse_target(struct http1_request *r)
     return -1;
 }
 
-static int parse_request_line(struct str line, struct http1_request *r)
+static int parse_version(struct str version, struct http_head *h)
+{
+    h->minor = str_equal(version, STR("HTTP/1.1"));
+    return h->minor || str_equal(version, STR("HTTP/1.0")) ? 0 : -1;
+}
+
+static int parse_request_line(struct str line, struct http_head *r)
 {
     struct str rest, version;
 
@@ -243,9 +249,7 @@ static int parse_request_line(struct str line, struct http1_request *r)
     r->target = str_cut(rest, ' ', &version);
     if (!r->method.len || r->method.len > HTTP1_METHOD_MAX || !is_all(r->method, IN_TOKEN))
         return -1;
-    if (str_equal(version, STR("HTTP/1.1")))
-        r->minor = 1;
-    else if (!str_equal(version, STR("HTTP/1.0")))
+    if (parse_version(version, r))
         return -1;
     r->is_head = str_equal(r->method, STR("HEAD"));
     return parse_target(r);
@@ -255,11 +259,12 @@ static int parse_request_line(struct str line, struct http1_request *r)
 
 /* What the fields that frame a message say. */
 struct framing {
+    struct http1_fields *fields;
     size_t hosts, lengths, codings, expectations;
     bool says_close, says_keep_alive;
 };
 
-static int take_host(struct http1_request *r, struct framing *f, struct str value)
+static int take_host(struct http_head *r, struct framing *f, struct str value)
 {
     struct str host;
     uint16_t port;
@@ -271,7 +276,7 @@ static int take_host(struct http1_request *r, struct framing *f, struct str valu
     return 0;
 }
 
-static int take_length(struct http1_request *r, struct framing *f, struct str value)
+static int take_length(struct http_head *r, struct framing *f, struct str value)
 {
     if (f->lengths++ || value.len > 19 || !str_to_u64(value, &r->content_length) ||
         r->content_length > INT64_MAX)
@@ -279,13 +284,13 @@ static int take_length(struct http1_request *r, struct framing *f, struct str va
     return 0;
 }
 
-static int take_coding(struct http1_request *r, struct framing *f, struct str value)
+static int take_coding(struct http_head *r, struct framing *f, struct str value)
 {
     r->is_chunked = true;
     return f->codings++ || !str_equal_nocase(value, STR("chunked")) ? -1 : 0;
 }
 
-static int take_connection(struct http1_request *r, struct framing *f, struct str value)
+static int take_connection(struct http_head *r, struct framing *f, struct str value)
 {
     (void)r;
     while (value.ptr) {
@@ -296,7 +301,7 @@ static int take_connection(struct http1_request *r, struct framing *f, struct st
     return 0;
 }
 
-static int take_expect(struct http1_request *r, struct framing *f, struct str value)
+static int take_expect(struct http_head *r, struct framing *f, struct str value)
 {
     f->expectations++;
     r->expects_continue = str_equal_nocase(value, STR("100-continue"));
@@ -305,19 +310,20 @@ static int take_expect(struct http1_request *r, struct framing *f, struct str va
 
 static const struct {
     struct str name;
-    int (*take)(struct http1_request *r, struct framing *f, struct str value);
-} takers[] = {{STR_INIT("Host"), take_host},
-              {STR_INIT("Connection"), take_connection},
-              {STR_INIT("Content-Length"), take_length},
-              {STR_INIT("Transfer-Encoding"), take_coding},
-              {STR_INIT("Expect"), take_expect}};
+    int (*take)(struct http_head *h, struct framing *f, struct str value);
+    bool is_of_requests;
+} takers[] = {{STR_INIT("Host"), take_host, true},
+              {STR_INIT("Connection"), take_connection, false},
+              {STR_INIT("Content-Length"), take_length, false},
+              {STR_INIT("Transfer-Encoding"), take_coding, false},
+              {STR_INIT("Expect"), take_expect, true}};
 
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\t';
 }
 
-int http1_parse_field(struct str line, struct http1_field *field)
+int http1_parse_field(struct str line, struct http_field *field)
 {
     const char *p = line.ptr, *end = line.ptr + line.len;
 
@@ -336,22 +342,23 @@ int http1_parse_field(struct str line, struct http1_field *field)
 }
 
 /* Does one of `takers` want this field? Then what it says. */
-static int take_field(struct http1_request *r, struct framing *f, const struct http1_field *field)
+static int take_field(struct http_head *r, struct framing *f, const struct http_field *field)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(takers); i++)
         if (field->name.len == takers[i].name.len && str_equal_nocase(field->name, takers[i].name))
-            return takers[i].take(r, f, field->value);
+            return takers[i].is_of_requests && r->status ? 0 : takers[i].take(r, f, field->value);
     return 0;
 }
 
-static int parse_fields(struct str lines, struct http1_request *r, struct framing *f)
+static int parse_fields(struct str lines, struct http_head *r, struct framing *f)
 {
     const char *p = lines.ptr, *end = lines.ptr + lines.len;
 
+    r->fields = f->fields->items;
     while (end - p > 2) {
         const char *lf = memchr(p, '\n', (size_t)(end - p));
-        struct http1_field *field = &r->fields[r->field_count];
-        if (r->field_count == HTTP1_FIELDS_MAX || !lf || lf == p ||
+        struct http_field *field = &f->fields->items[r->field_count];
+        if (r->field_count == HTTP_FIELDS_MAX || !lf || lf == p ||
             http1_parse_field((struct str){p, (size_t)(lf - 1 - p)}, field) ||
             take_field(r, f, field))
             return -1;
@@ -361,16 +368,15 @@ static int parse_fields(struct str lines, struct http1_request *r, struct framin
     return 0;
 }
 
-/* RFC 9112 §3.2, §6.3: one Host, and one way to tell where the body ends. */
-static bool is_framed(const struct http1_request *r, const struct framing *f)
+/* RFC 9112 §6.3: one way to tell where the body ends. §9.3: and whether the connection does. */
+static int judge_framing(struct http_head *h, const struct framing *f)
 {
-    if (r->minor == 1 && f->hosts != 1)
-        return false;
-    return !f->codings || (!f->lengths && r->minor == 1);
+    h->keep_alive = !f->says_close && (h->minor == 1 || f->says_keep_alive);
+    return !f->codings || (!f->lengths && h->minor == 1) ? 0 : -1;
 }
 
 /* RFC 9110 §10.1.1: HTTP/1.0 has no expectations. */
-static int judge_expectation(struct http1_request *r, const struct framing *f,
+static int judge_expectation(struct http_head *r, const struct framing *f,
                              enum http1_refusal *refusal)
 {
     if (r->minor == 1 && (f->expectations > 1 || (f->expectations && !r->expects_continue)))
@@ -379,37 +385,88 @@ static int judge_expectation(struct http1_request *r, const struct framing *f,
     return 0;
 }
 
-int http1_parse(struct str head, struct http1_request *r, enum http1_refusal *refusal)
+/* The first line of a head, without its CRLF; -1 where there is none. */
+static int cut_line(struct str head, struct str *line, struct str *fields)
 {
-    struct framing f = {0};
-    struct str host;
-    uint16_t port;
-    size_t end;
+    size_t end = str_find(head, '\n', 0);
 
-    memset(r, 0, offsetof(struct http1_request, fields));
-    while (str_starts(head, STR("\r\n")))
-        head = str_slice(head, 2, head.len);
-    end = str_find(head, '\n', 0);
-    if (end < 1 || end >= head.len || parse_request_line(str_slice(head, 0, end - 1), r) ||
+    if (end < 1 || end >= head.len)
+        return -1;
+    *line = str_slice(head, 0, end - 1);
+    *fields = str_slice(head, end + 1, head.len);
+    return 0;
+}
+
+int http1_parse_request(struct str bytes, struct http1_fields *fields, struct http_head *r,
+                        enum http1_refusal *refusal)
+{
+    struct framing f = {.fields = fields};
+    struct str line, lines, host;
+    uint16_t port;
+
+    *r = (struct http_head){0};
+    while (str_starts(bytes, STR("\r\n")))
+        bytes = str_slice(bytes, 2, bytes.len);
+    if (cut_line(bytes, &line, &lines) || parse_request_line(line, r) ||
         (r->authority.ptr && split_authority(r->authority, &host, &port)) ||
-        parse_fields(str_slice(head, end + 1, head.len), r, &f))
+        parse_fields(lines, r, &f) || judge_framing(r, &f) ||
+        (r->minor == 1 && f.hosts != 1)) /* RFC 9112 §3.2 */
         return refuse(refusal, HTTP1_BAD_REQUEST);
-    if (!is_framed(r, &f))
-        return refuse(refusal, HTTP1_BAD_REQUEST);
-    r->keep_alive = !f.says_close && (r->minor == 1 || f.says_keep_alive); /* RFC 9112 §9.3 */
     return judge_expectation(r, &f, refusal);
 }
 
-struct str http1_field(const struct http1_request *request, const char *name)
-{
-    struct str wanted = str_from(name), found = STR_NONE;
+/* ---- responses ---- */
 
-    for (size_t i = 0; i < request->field_count; i++) {
-        if (!str_equal_nocase(request->fields[i].name, wanted))
-            continue;
-        if (found.ptr)
-            return STR_NONE;
-        found = request->fields[i].value;
+/* HTTP-version SP status-code SP [reason-phrase] (RFC 9112 §4); many leave the last blank out. */
+static int parse_status_line(struct str line, struct http_head *r)
+{
+    struct str rest, reason;
+    struct str code = str_cut(line, ' ', &rest);
+    uint64_t status;
+
+    if (parse_version(code, r))
+        return -1;
+    code = str_cut(rest, ' ', &reason);
+    if (code.len != 3 || !str_to_u64(code, &status) || status < 100 || !http1_is_value(reason))
+        return -1;
+    r->status = (unsigned)status;
+    return 0;
+}
+
+static bool has_body(const struct http_head *r, bool is_head)
+{
+    return !is_head && r->status >= 200 && r->status != 204 && r->status != 304;
+}
+
+/*
+ * RFC 9112 §6.1, §6.3: what has no body, whatever its fields say, and what has no other end than the
+ * connection's. Who announces a body where none can be may send it: nothing behind it is trusted.
+ */
+static int find_body(struct http_head *r, const struct framing *f, bool is_head)
+{
+    if (r->status < 200 && (f->lengths || f->codings))
+        return -1;
+    if (r->status == 204 && (r->content_length || f->codings))
+        r->keep_alive = false;
+    if (!has_body(r, is_head)) {
+        r->is_chunked = false;
+        r->content_length = 0;
+    } else if (!f->lengths && !f->codings) {
+        r->is_open = true;
+        r->keep_alive = false;
     }
-    return found;
+    return 0;
+}
+
+int http1_parse_response(struct str bytes, bool is_head, struct http1_fields *fields,
+                         struct http_head *r)
+{
+    struct framing f = {.fields = fields};
+    struct str line, lines;
+
+    *r = (struct http_head){0};
+    if (cut_line(bytes, &line, &lines) || parse_status_line(line, r) ||
+        parse_fields(lines, r, &f) || judge_framing(r, &f) || find_body(r, &f, is_head))
+        return -1;
+    return 0;
 }

@@ -5,16 +5,15 @@
 #include <stdint.h>
 
 #include "reconciler/base/attr.h"
-#include "reconciler/base/str.h"
+#include "reconciler/net/http_head.h"
 
 /*
- * HTTP/1 requests (RFC 9112), strictly: what two readers could understand differently is refused.
- * Pure: bytes in, views out, no allocation.
+ * HTTP/1 (RFC 9112), requests and responses, strictly: what two readers could understand
+ * differently is refused. Pure: bytes in, views out, no allocation.
  */
-#define HTTP1_LINE_MAX 8192       /* request line: 414 */
+#define HTTP1_LINE_MAX 8192       /* request or status line: 414 */
 #define HTTP1_FIELD_LINE_MAX 8192 /* one header line */
-#define HTTP1_HEAD_MAX 32768      /* request line and headers together */
-#define HTTP1_FIELDS_MAX 128      /* header lines */
+#define HTTP1_HEAD_MAX 32768      /* that line and headers together */
 #define HTTP1_METHOD_MAX 32
 #define HTTP1_HOST_MAX 255
 #define HTTP1_BLANK_MAX 4 /* bytes of empty lines in front of a request (RFC 9112 §2.2) */
@@ -31,28 +30,9 @@ enum http1_refusal {
 unsigned http1_status(enum http1_refusal refusal);
 const char *http1_message(enum http1_refusal refusal);
 
-struct http1_field {
-    struct str name;
-    struct str value; /* without blanks at its ends */
-};
-
-/* A request's head; views into the bytes that were parsed. */
-struct http1_request {
-    struct str method;
-    struct str target;    /* as sent */
-    struct str path;      /* of the target, up to `?`; "*" for OPTIONS * */
-    struct str query;     /* behind `?`, STR_NONE without one */
-    struct str authority; /* host[:port] of an absolute target, else the Host field; STR_NONE in
-                             HTTP/1.0 without it */
-    unsigned minor;       /* HTTP/1.minor: 0 or 1 */
-    bool keep_alive;      /* what the client wants (RFC 9112 §9.3) */
-    bool is_head;
-    bool expects_continue; /* Expect: 100-continue with a body to come */
-    bool is_chunked;
-    uint64_t content_length;
-    struct str body; /* filled by http_conn when it was told to keep bodies; else STR_NONE */
-    size_t field_count;
-    struct http1_field fields[HTTP1_FIELDS_MAX];
+/* What the fields of a parsed head lie in. */
+struct http1_fields {
+    struct http_field items[HTTP_FIELDS_MAX];
 };
 
 /* Looks for the end of a head in bytes that arrive bit by bit; zero it for each request. */
@@ -70,20 +50,23 @@ struct http1_scan {
  */
 long http1_scan(struct http1_scan *scan, struct str bytes, enum http1_refusal *refusal) MUST_CHECK;
 
-/* Parses a whole head as http1_scan found it. 0, or -1 with *refusal and *request undefined. */
-int http1_parse(struct str head, struct http1_request *request,
-                enum http1_refusal *refusal) MUST_CHECK;
-
-/* The only field of that name (any case): its value; STR_NONE where there is none or several. */
-struct str http1_field(const struct http1_request *request, const char *name);
+/*
+ * Parse a whole head as http1_scan found it, into views of it and of `fields`. 0, or -1 with
+ * *refusal and *head undefined. Whether a response has a body goes by what was asked for: `is_head`,
+ * the request's method was HEAD (RFC 9112 §6.3).
+ */
+int http1_parse_request(struct str bytes, struct http1_fields *fields, struct http_head *head,
+                        enum http1_refusal *refusal) MUST_CHECK;
+int http1_parse_response(struct str bytes, bool is_head, struct http1_fields *fields,
+                         struct http_head *head) MUST_CHECK;
 
 /*
  * Host and port of `authority`: lower case into `host` (HTTP1_HOST_MAX + 1 bytes, NUL-terminated),
  * a trailing dot and the port stripped, IPv6 brackets kept; *port 0 where there is none.
  */
-struct str http1_host(const struct http1_request *request, char *host, uint16_t *port);
+struct str http1_host(const struct http_head *request, char *host, uint16_t *port);
 
 /* name ":" OWS value OWS (RFC 9112 §5.1); folding and a blank before the colon are refused. */
-int http1_parse_field(struct str line, struct http1_field *field) MUST_CHECK;
+int http1_parse_field(struct str line, struct http_field *field) MUST_CHECK;
 /* Only what a field value may hold: no controls but tabs. */
 bool http1_is_value(struct str s);

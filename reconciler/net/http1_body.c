@@ -2,17 +2,34 @@
 
 #include "http1.h"
 
-enum { BODY_DONE, BODY_LENGTH, BODY_CHUNK_LINE, BODY_CHUNK_DATA, BODY_CHUNK_END, BODY_TRAILER };
+enum {
+    BODY_DONE,
+    BODY_OPEN,
+    BODY_LENGTH,
+    BODY_CHUNK_LINE,
+    BODY_CHUNK_DATA,
+    BODY_CHUNK_END,
+    BODY_TRAILER
+};
 
 #define CHUNK_DIGITS_MAX 15 /* of a size: below 2^60 */
 
-void http1_body_init(struct http1_body *body, const struct http1_request *request)
+void http1_body_init(struct http1_body *body, const struct http_head *head)
 {
-    *body = (struct http1_body){.left = request->content_length};
-    if (request->is_chunked)
+    *body = (struct http1_body){.left = head->content_length};
+    if (head->is_chunked)
         body->state = BODY_CHUNK_LINE;
+    else if (head->is_open)
+        body->state = BODY_OPEN;
     else
-        body->state = request->content_length ? BODY_LENGTH : BODY_DONE;
+        body->state = head->content_length ? BODY_LENGTH : BODY_DONE;
+}
+
+bool http1_body_close(struct http1_body *body)
+{
+    if (body->state == BODY_OPEN)
+        body->state = BODY_DONE;
+    return body->state == BODY_DONE;
 }
 
 bool http1_body_is_complete(const struct http1_body *body)
@@ -65,7 +82,7 @@ static int parse_chunk_line(struct http1_body *body, struct str line)
 
 static int parse_trailer_line(struct http1_body *body, struct str line)
 {
-    struct http1_field dropped;
+    struct http_field dropped;
 
     body->trailer += line.len + 2;
     if (!line.len)
@@ -91,6 +108,9 @@ long http1_body_take(struct http1_body *body, struct str bytes, struct str *data
 
     *data = STR("");
     switch (body->state) {
+    case BODY_OPEN:
+        *data = bytes;
+        return (long)bytes.len;
     case BODY_LENGTH:
     case BODY_CHUNK_DATA:
         return take_data(body, bytes, data);

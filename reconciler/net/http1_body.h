@@ -7,9 +7,9 @@
 #include "reconciler/base/attr.h"
 #include "reconciler/base/str.h"
 
-struct http1_request;
+struct http_head;
 
-/* Bodies of HTTP/1 requests (RFC 9112 §6, §7), strictly. Pure. */
+/* Bodies of HTTP/1 messages (RFC 9112 §6, §7), strictly. Pure. */
 #define HTTP1_CHUNK_LINE_MAX 256   /* a chunk's size and its extensions */
 #define HTTP1_EXTENSIONS_MAX 16384 /* all chunk extensions of one body */
 #define HTTP1_TRAILER_MAX 8192     /* all trailer lines of one body; they are dropped */
@@ -22,7 +22,7 @@ struct http1_body {
     uint8_t state;
 };
 
-void http1_body_init(struct http1_body *body, const struct http1_request *request);
+void http1_body_init(struct http1_body *body, const struct http_head *head);
 bool http1_body_is_complete(const struct http1_body *body);
 /*
  * Takes bytes from the front of `bytes`: returns how many it used (0 = it needs more than is
@@ -30,3 +30,5 @@ bool http1_body_is_complete(const struct http1_body *body);
  * Call it until it is complete or returns 0. Trailers are checked and dropped.
  */
 long http1_body_take(struct http1_body *body, struct str bytes, struct str *data) MUST_CHECK;
+/* The connection has ended: was that the body's end? Else it was cut. */
+bool http1_body_close(struct http1_body *body) MUST_CHECK;

@@ -35,7 +35,7 @@ static void answer_text(struct http_conn *conn, unsigned status, const char *mes
 }
 
 static void refuse(struct http_conn *conn, unsigned status, const char *message,
-                   const struct http1_request *request)
+                   const struct http_head *request)
 {
     const struct http_server_options *o = &conn->server->options;
 
@@ -139,30 +139,30 @@ static bool step_handshake(struct http_conn *conn)
 }
 
 /* Hands a whole request to the handler. */
-static void dispatch(struct http_conn *conn, struct http1_request *request)
+static void dispatch(struct http_conn *conn, struct http_head *request)
 {
-    const struct http_server_options *o = &conn->server->options;
-
     if (conn->kept.len)
         request->body = buf_view(&conn->kept);
     conn->state = HTTP_STATE_HANDLER;
     conn->turn++;
-    o->handle(o->context, conn, request);
+    conn->server->options.handle(conn->server->options.context, conn, request);
 }
 
 /* The same behind a body, whose head is parsed once more: it is cheaper than to keep it. */
 static void dispatch_again(struct http_conn *conn)
 {
-    struct http1_request request;
+    struct str head = str_slice(buf_view(&conn->in), 0, conn->head_size);
+    struct http1_fields fields;
+    struct http_head request;
     enum http1_refusal refusal;
 
-    if (http1_parse(str_slice(buf_view(&conn->in), 0, conn->head_size), &request, &refusal))
+    if (http1_parse_request(head, &fields, &request, &refusal))
         BUG("a head that parsed does not any more");
     dispatch(conn, &request);
 }
 
 /* What to do about the body that a head announces. */
-static void begin_body(struct http_conn *conn, struct http1_request *request)
+static void begin_body(struct http_conn *conn, struct http_head *request)
 {
     const struct http_limits *l = &conn->server->limits;
 
@@ -187,11 +187,12 @@ static void begin_body(struct http_conn *conn, struct http1_request *request)
 static void begin_request(struct http_conn *conn)
 {
     struct str head = str_slice(buf_view(&conn->in), 0, conn->head_size);
-    struct http1_request request;
+    struct http1_fields fields;
+    struct http_head request;
     enum http1_refusal refusal;
 
     conn->began_ms = clock_steady_ms();
-    if (http1_parse(head, &request, &refusal)) {
+    if (http1_parse_request(head, &fields, &request, &refusal)) {
         refuse(conn, http1_status(refusal), http1_message(refusal), NULL);
         return;
     }

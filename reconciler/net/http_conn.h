@@ -16,7 +16,7 @@
  */
 struct event_base;
 struct ssl_st;
-struct http1_request;
+struct http_head;
 struct http_conn;
 struct http_server;
 
@@ -55,14 +55,14 @@ struct http_server_options {
      * A request, its body read. Answer with http_conn_reply, now or later; `request` is gone when
      * this returns. The connection takes no further request until it is answered.
      */
-    void (*handle)(void *context, struct http_conn *conn, const struct http1_request *request);
+    void (*handle)(void *context, struct http_conn *conn, const struct http_head *request);
     /*
      * A request that the server refuses by itself: must call http_conn_reply before it returns,
      * with `status`; the connection is closed behind it whatever the response says. `request` is
      * NULL where the head did not parse. NULL = the message as plain text.
      */
     void (*refuse)(void *context, struct http_conn *conn, unsigned status, const char *message,
-                   const struct http1_request *request);
+                   const struct http_head *request);
     /* TLS only: the handshake is over, well or not. May be NULL. */
     void (*handshaken)(void *context, struct http_conn *conn, struct ssl_st *ssl, bool ok);
     /* At limits.connections: `closed` of them had to go, or were not let in, since the last call. May

@@ -56,7 +56,7 @@ struct http_conn {
     struct http1_body body;
     uint64_t body_seen;
     uint64_t progress; /* bytes that had been sent when its deadline began */
-    size_t dropped; /* bytes while lingering */
+    size_t dropped;    /* bytes while lingering */
     int64_t began_ms;
     unsigned turn;   /* requests taken in this turn */
     bool is_running; /* http_conn_run is on the stack */

@@ -184,7 +184,7 @@ static bool take_unknown(struct challenge *c, const struct challenge_request *re
 }
 
 bool challenge_take(struct challenge *c, const struct view *view,
-                    const struct challenge_request *request, const struct http1_request *http)
+                    const struct challenge_request *request, const struct http_head *http)
 {
     struct str rest = str_slice(http->path, PREFIX.len, http->path.len), text;
     bool reads = http->is_head || str_equal(http->method, STR("GET"));

@@ -18,7 +18,7 @@
 struct challenge;
 struct event_base;
 struct http_conn;
-struct http1_request;
+struct http_head;
 struct reply;
 struct view;
 
@@ -59,7 +59,7 @@ void challenge_free(struct challenge *c); /* waiters are not answered; NULL is f
  */
 bool challenge_take(struct challenge *c, const struct view *view,
                     const struct challenge_request *request,
-                    const struct http1_request *http) MUST_CHECK;
+                    const struct http_head *http) MUST_CHECK;
 /* Control's answer; an empty one: there is none. */
 void challenge_answer(struct challenge *c, struct str token, struct str answer);
 /* A new view: it may have brought what is waited for. */

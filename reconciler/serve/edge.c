@@ -68,7 +68,7 @@ static void fall_through(void *context, const struct challenge_request *request)
     answer_by_routes(context, request);
 }
 
-static void handle(void *context, struct http_conn *conn, const struct http1_request *http)
+static void handle(void *context, struct http_conn *conn, const struct http_head *http)
 {
     struct edge *edge = context;
     const struct door *door = http_conn_tag(conn);
@@ -84,7 +84,7 @@ static void handle(void *context, struct http_conn *conn, const struct http1_req
 }
 
 static void refuse(void *context, struct http_conn *conn, unsigned status, const char *message,
-                   const struct http1_request *request)
+                   const struct http_head *request)
 {
     struct edge *edge = context;
 

@@ -47,7 +47,7 @@ static const unsigned char *next_id(struct reply *r)
     return r->pool + r->left;
 }
 
-enum answer_type reply_type(const struct http1_request *request, bool by_nginx)
+enum answer_type reply_type(const struct http_head *request, bool by_nginx)
 {
     struct str accepts[REPLY_ACCEPTS_MAX];
     size_t count = 0;
@@ -56,7 +56,7 @@ enum answer_type reply_type(const struct http1_request *request, bool by_nginx)
         if (str_equal_nocase(request->fields[i].name, STR("Accept")))
             accepts[count++] = request->fields[i].value;
     if (!count && by_nginx && request) {
-        accepts[0] = http1_field(request, "Content-Type");
+        accepts[0] = http_head_field(request, "Content-Type");
         count = accepts[0].ptr != NULL;
     }
     return answer_negotiate(accepts, count, by_nginx ? ANSWER_PLAIN : ANSWER_JSON);

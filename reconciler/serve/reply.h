@@ -6,7 +6,7 @@
 
 /* Kong's answers on a connection: error bodies with their headers and a request id. */
 struct http_conn;
-struct http1_request;
+struct http_head;
 struct reply;
 
 #define REPLY_ACCEPTS_MAX 4 /* Accept lines of one request that are looked at */
@@ -18,7 +18,7 @@ void reply_free(struct reply *r);         /* NULL is fine */
  * The media type to answer this request with: its Accept, else `absent`. Answers that are nginx's
  * in Kong (`by_nginx`) go by the request's Content-Type too, and are plain text at last.
  */
-enum answer_type reply_type(const struct http1_request *request, bool by_nginx);
+enum answer_type reply_type(const struct http_head *request, bool by_nginx);
 /* Kong's error: status, message, X-Kong-* headers. The connection may be gone when it returns. */
 void reply_error(struct reply *r, struct http_conn *conn, unsigned status, const char *message,
                  enum answer_type type);

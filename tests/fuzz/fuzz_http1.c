@@ -2,19 +2,14 @@
 #include <stdlib.h>
 
 #include "reconciler/net/http1.h"
-#include "reconciler/net/http1_body.h"
+#include "tests/support/http_reader.h"
 
 /*
- * HTTP/1 requests, read whole and piece by piece: the verdict, the requests and the bodies must not
- * depend on how the bytes come in, and what was accepted must be framed in one way only.
+ * HTTP/1 requests and responses, read whole and piece by piece: the verdict, the messages and the
+ * bodies must not depend on how the bytes come in, and what was accepted must be framed in one way
+ * only.
  */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct outcome {
-    size_t requests, body_bytes, used;
-    bool is_refused;
-    enum http1_refusal refusal;
-};
 
 static void check(bool holds)
 {
@@ -22,83 +17,78 @@ static void check(bool holds)
         abort();
 }
 
-static void check_request(const struct http1_request *r)
+/* How often that field is there. */
+static size_t count(const struct http_head *head, struct str name)
+{
+    size_t found = 0;
+
+    for (size_t i = 0; i < head->field_count; i++)
+        found += str_equal_nocase(head->fields[i].name, name);
+    return found;
+}
+
+static void check_head(const struct http_head *head)
+{
+    size_t lengths = count(head, STR("Content-Length")),
+           codings = count(head, STR("Transfer-Encoding"));
+
+    for (size_t i = 0; i < head->field_count; i++) {
+        check(http1_is_value(head->fields[i].value));
+        check(str_find(head->fields[i].value, '\n', 0) == head->fields[i].value.len);
+    }
+    check(lengths + codings <= 1 && (head->minor == 1 || !codings));
+    check(!head->is_chunked || codings == 1);
+    check(!head->content_length || lengths == 1);
+}
+
+static void check_request(const struct http_head *r)
 {
     char host[HTTP1_HOST_MAX + 1];
-    size_t hosts = 0, lengths = 0, codings = 0;
+    size_t hosts = count(r, STR("Host"));
     uint16_t port;
     struct str name;
 
-    for (size_t i = 0; i < r->field_count; i++) {
-        hosts += str_equal_nocase(r->fields[i].name, STR("Host"));
-        lengths += str_equal_nocase(r->fields[i].name, STR("Content-Length"));
-        codings += str_equal_nocase(r->fields[i].name, STR("Transfer-Encoding"));
-        check(http1_is_value(r->fields[i].value));
-        check(str_find(r->fields[i].value, '\n', 0) == r->fields[i].value.len);
-    }
-    check(r->minor == 0 || hosts == 1);
-    check(hosts <= 1 && lengths + codings <= 1);
-    check(r->is_chunked == (codings == 1) && (r->minor == 1 || !codings));
+    check_head(r);
+    check(hosts <= 1 && (r->minor == 0 || hosts == 1));
+    check(r->is_chunked == (count(r, STR("Transfer-Encoding")) == 1) && !r->is_open);
     name = http1_host(r, host, &port);
     check(name.len <= HTTP1_HOST_MAX && host[name.len] == '\0');
     check(r->minor == 0 || name.len > 0);
     check(r->path.len && (r->path.ptr[0] == '/' || r->path.ptr[0] == '*'));
 }
 
-/* Reads in pieces of `step` bytes, as a connection would. */
-static struct outcome read_all(struct str bytes, size_t step, struct http1_request *r)
+static void check_response(const struct http_head *r)
 {
-    struct outcome o = {0};
-    struct http1_scan scan = {0};
-    struct http1_body body = {0};
-    bool in_body = false;
+    check_head(r);
+    check(r->status >= 100 && r->status <= 999);
+    check((r->is_chunked != 0) + (r->content_length != 0) + r->is_open <= 1);
+    check(!r->is_open || !r->keep_alive);
+    check((r->status >= 200 && r->status != 204 && r->status != 304) ||
+          (!r->is_chunked && !r->content_length && !r->is_open));
+}
 
-    for (size_t have = 0;;) {
-        struct str view = str_slice(bytes, o.used, have), piece = STR("");
-        long used = 0;
-        if (in_body)
-            used = http1_body_take(&body, view, &piece);
-        else if (view.len)
-            used = http1_scan(&scan, view, &o.refusal);
-        check(used <= (long)view.len);
-        if (used > 0 && !in_body) {
-            in_body = http1_parse(str_slice(view, 0, (size_t)used), r, &o.refusal) == 0;
-            if (!in_body)
-                used = -1;
-            else
-                check_request(r);
-            http1_body_init(&body, r);
-        }
-        o.is_refused = used < 0;
-        if (o.is_refused)
-            return o;
-        o.used += (size_t)used;
-        o.body_bytes += piece.len;
-        if (in_body && http1_body_is_complete(&body)) {
-            o.requests++;
-            in_body = false;
-            scan = (struct http1_scan){0};
-        }
-        if (used > 0)
-            continue;
-        if (have == bytes.len)
-            return o;
-        have = have + step < bytes.len ? have + step : bytes.len;
+static void read_in_pieces(struct str bytes, struct http_reading how)
+{
+    static const size_t steps[] = {1, 7, 64};
+    struct http_reader_outcome whole = http_reader_read(bytes, how);
+
+    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+        struct http_reader_outcome o;
+        how.step = steps[i];
+        o = http_reader_read(bytes, how);
+        check(o.messages == whole.messages && o.is_refused == whole.is_refused);
+        check(o.is_refused || o.body_bytes == whole.body_bytes);
     }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const size_t steps[] = {1, 7, 64};
     struct str bytes = {(const char *)data, size};
-    struct http1_request *r = malloc(sizeof(*r));
-    struct outcome whole = read_all(bytes, size ? size : 1, r);
 
-    for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-        struct outcome o = read_all(bytes, steps[i], r);
-        check(o.requests == whole.requests && o.is_refused == whole.is_refused);
-        check(o.is_refused || o.body_bytes == whole.body_bytes);
-    }
-    free(r);
+    read_in_pieces(bytes, (struct http_reading){.check = check_request});
+    for (int is_head = 0; is_head < 2; is_head++)
+        read_in_pieces(bytes, (struct http_reading){.is_of_responses = true,
+                                                    .is_head = is_head,
+                                                    .check = check_response});
     return 0;
 }

@@ -15,7 +15,7 @@ void http_rig_reply(struct http_conn *conn, struct str body)
     http_conn_reply(conn, &response);
 }
 
-static void handle(void *context, struct http_conn *conn, const struct http1_request *request)
+static void handle(void *context, struct http_conn *conn, const struct http_head *request)
 {
     static const char big[HTTP_RIG_BIG_SIZE];
     struct http_rig *rig = context;

@@ -221,7 +221,7 @@ static void ask_form(const struct askers *a, struct str text)
     struct str name = hostname_lower(text, lower);
     bool is_normal = hostname_is_normal(name) && !is_address(name);
     bool is_new = !desired_find(a->desired, subject_first(text)) && is_let_through(text, a->ipv4);
-    struct http1_request request = {.authority = text};
+    struct http_head request = {.authority = text};
     struct view_choice choice;
     uint16_t port;
 

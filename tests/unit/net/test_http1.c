@@ -6,74 +6,18 @@
 #include <string.h>
 
 #include "reconciler/net/http1_body.h"
-
-/* ---- a reader of whole connections, as http_conn reads them ---- */
-
-struct outcome {
-    size_t requests;    /* whole ones, bodies read */
-    bool is_refused;    /* at any place */
-    bool is_incomplete; /* more bytes are needed */
-    enum http1_refusal refusal;
-    size_t body_bytes;
-};
-
-/* Bytes come in pieces of `step`; what the parser asks for again is what it has not used. */
-static struct outcome read_all(struct str bytes, size_t step)
-{
-    struct outcome o = {0};
-    struct http1_request *r = malloc(sizeof(*r));
-    struct http1_scan scan = {0};
-    struct http1_body body;
-    size_t from = 0, have = 0;
-    bool in_body = false;
-
-    for (;;) {
-        struct str view = {bytes.ptr + from, have - from}, data;
-        long used;
-        if (in_body) {
-            used = http1_body_take(&body, view, &data);
-            o.body_bytes += used > 0 ? data.len : 0;
-        } else {
-            used = view.len ? http1_scan(&scan, view, &o.refusal) : 0;
-        }
-        if (used > 0 && !in_body) {
-            if (http1_parse(str_slice(view, 0, (size_t)used), r, &o.refusal))
-                used = -1;
-            else
-                http1_body_init(&body, r);
-            in_body = true;
-        }
-        if (used < 0) {
-            o.is_refused = true;
-            break;
-        }
-        from += (size_t)used;
-        if (in_body && http1_body_is_complete(&body)) {
-            o.requests++;
-            in_body = false;
-            scan = (struct http1_scan){0};
-        }
-        if (used > 0)
-            continue;
-        if (have == bytes.len)
-            break;
-        have = have + step < bytes.len ? have + step : bytes.len;
-    }
-    o.is_incomplete = !o.is_refused && (in_body || from < bytes.len);
-    free(r);
-    return o;
-}
+#include "tests/support/http_reader.h"
 
 /* The verdict must not depend on how the bytes come in. */
-static struct outcome read_in_pieces(struct str bytes)
+static struct http_reader_outcome read_in_pieces(struct str bytes, struct http_reading how)
 {
-    struct outcome whole = read_all(bytes, bytes.len ? bytes.len : 1);
+    struct http_reader_outcome whole = http_reader_read(bytes, how);
 
-    for (size_t step = 1; step < bytes.len && step < 40; step++) {
-        struct outcome o = read_all(bytes, step);
+    for (how.step = 1; how.step < bytes.len && how.step < 40; how.step++) {
+        struct http_reader_outcome o = http_reader_read(bytes, how);
         CU_ASSERT_EQUAL(o.is_refused, whole.is_refused);
         CU_ASSERT_EQUAL(o.is_incomplete, whole.is_incomplete);
-        CU_ASSERT_EQUAL(o.requests, whole.requests);
+        CU_ASSERT_EQUAL(o.messages, whole.messages);
         CU_ASSERT_EQUAL(o.body_bytes, whole.body_bytes);
         if (o.is_refused)
             CU_ASSERT_EQUAL(o.refusal, whole.refusal);
@@ -191,13 +135,130 @@ static const struct {
 static void test_vectors(void)
 {
     for (size_t i = 0; i < ARRAY_LENGTH(vectors); i++) {
-        struct outcome o = read_in_pieces(vectors[i].bytes);
+        struct http_reader_outcome o = read_in_pieces(vectors[i].bytes, (struct http_reading){0});
         bool accepted = !o.is_refused && !o.is_incomplete;
-        if (accepted != (vectors[i].verdict == ACCEPT) || o.requests != vectors[i].requests)
+        if (accepted != (vectors[i].verdict == ACCEPT) || o.messages != vectors[i].requests)
             fprintf(stderr, "%s: accepted %d, %zu requests\n", vectors[i].name, accepted,
-                    o.requests);
+                    o.messages);
         CU_ASSERT_EQUAL(accepted, vectors[i].verdict == ACCEPT);
-        CU_ASSERT_EQUAL(o.requests, vectors[i].requests);
+        CU_ASSERT_EQUAL(o.messages, vectors[i].requests);
+    }
+}
+
+#define OK "HTTP/1.1 200 OK\r\n"
+#define LENGTH_3 "Content-Length: 3\r\n"
+#define CHUNKS "Transfer-Encoding: chunked\r\n"
+
+enum { KEPT, CLOSED, CUT, REFUSED };
+
+/* `how` the last one leaves the connection; `status` its own. */
+static const struct {
+    const char *name;
+    struct str bytes;
+    int how;
+    unsigned status;
+    size_t count, body;
+    bool is_head;
+} responses[] = {
+    {"length", STR_INIT(OK LENGTH_3 "\r\nabc"), KEPT, 200, 1, 3, false},
+    {"two", STR_INIT(OK LENGTH_3 "\r\nabcHTTP/1.1 404 x\r\n" LENGTH_3 "\r\ndef"), KEPT, 404, 2, 6,
+     false},
+    {"no length", STR_INIT(OK "\r\nabc"), CLOSED, 200, 1, 3, false},
+    {"no length, no body", STR_INIT(OK "\r\n"), CLOSED, 200, 1, 0, false},
+    {"length 0", STR_INIT(OK "Content-Length: 0\r\n\r\n"), KEPT, 200, 1, 0, false},
+    {"close", STR_INIT(OK "Connection: close\r\n" LENGTH_3 "\r\nabc"), CLOSED, 200, 1, 3, false},
+    {"chunks", STR_INIT(OK CHUNKS "\r\n3\r\nabc\r\n0\r\nT: x\r\n\r\n"), KEPT, 200, 1, 3, false},
+    {"body cut", STR_INIT(OK LENGTH_3 "\r\nab"), CUT, 200, 0, 2, false},
+    {"chunks cut", STR_INIT(OK CHUNKS "\r\n3\r\nabc\r\n0\r\n"), CUT, 200, 0, 3, false},
+    {"more than its length", STR_INIT(OK LENGTH_3 "\r\nabcd"), CUT, 200, 1, 3, false},
+    {"behind it what is none", STR_INIT(OK LENGTH_3 "\r\nabc\x15"), REFUSED, 200, 1, 3, false},
+    {"HTTP/1.0", STR_INIT("HTTP/1.0 200 OK\r\n" LENGTH_3 "\r\nabc"), CLOSED, 200, 1, 3, false},
+    {"HTTP/1.0, kept without length",
+     STR_INIT("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\nabc"), CLOSED, 200, 1, 3, false},
+    {"HTTP/1.0, chunks", STR_INIT("HTTP/1.0 200 OK\r\n" CHUNKS "\r\n0\r\n\r\n"), REFUSED, 0, 0, 0,
+     false},
+    {"no reason", STR_INIT("HTTP/1.1 200 \r\n" LENGTH_3 "\r\nabc"), KEPT, 200, 1, 3, false},
+    {"no blank", STR_INIT("HTTP/1.1 200\r\n" LENGTH_3 "\r\nabc"), KEPT, 200, 1, 3, false},
+    {"blanks in reason", STR_INIT("HTTP/1.1 200  so \tso\r\n" LENGTH_3 "\r\nabc"), KEPT, 200, 1, 3,
+     false},
+    {"high bytes in reason", STR_INIT("HTTP/1.1 200 \xc3\xa4\r\n" LENGTH_3 "\r\nabc"), KEPT, 200, 1,
+     3, false},
+    {"unknown status", STR_INIT("HTTP/1.1 999 x\r\n" LENGTH_3 "\r\nabc"), KEPT, 999, 1, 3, false},
+    {"status 099", STR_INIT("HTTP/1.1 099 x\r\n" LENGTH_3 "\r\nabc"), REFUSED, 0, 0, 0, false},
+    {"status of two", STR_INIT("HTTP/1.1 20 x\r\n" LENGTH_3 "\r\nabc"), REFUSED, 0, 0, 0, false},
+    {"status of four", STR_INIT("HTTP/1.1 2000 x\r\n" LENGTH_3 "\r\nabc"), REFUSED, 0, 0, 0, false},
+    {"status no number", STR_INIT("HTTP/1.1 2x0 x\r\n\r\n"), REFUSED, 0, 0, 0, false},
+    {"status with sign", STR_INIT("HTTP/1.1 +20 x\r\n\r\n"), REFUSED, 0, 0, 0, false},
+    {"two blanks", STR_INIT("HTTP/1.1  200 x\r\n\r\n"), REFUSED, 0, 0, 0, false},
+    {"control in reason", STR_INIT("HTTP/1.1 200 a\x01\r\n\r\n"), REFUSED, 0, 0, 0, false},
+    {"CR in reason", STR_INIT("HTTP/1.1 200 a\rb\r\n\r\n"), REFUSED, 0, 0, 0, false},
+    {"other version", STR_INIT("HTTP/2.0 200 OK\r\n\r\n"), REFUSED, 0, 0, 0, false},
+    {"other protocol", STR_INIT("ICY 200 OK\r\n\r\n"), REFUSED, 0, 0, 0, false},
+    {"a request", STR_INIT("GET / HTTP/1.1\r\n" HOST "\r\n"), REFUSED, 0, 0, 0, false},
+    {"empty line first", STR_INIT("\r\n" OK LENGTH_3 "\r\nabc"), REFUSED, 0, 0, 0, false},
+    {"100, then 200", STR_INIT("HTTP/1.1 100 Continue\r\n\r\n" OK LENGTH_3 "\r\nabc"), KEPT, 200, 2,
+     3, false},
+    {"103 with fields", STR_INIT("HTTP/1.1 103 x\r\nLink: y\r\n\r\n"), KEPT, 103, 1, 0, false},
+    {"100 with length", STR_INIT("HTTP/1.1 100 x\r\nContent-Length: 0\r\n\r\n"), REFUSED, 0, 0, 0,
+     false},
+    {"100 with chunks", STR_INIT("HTTP/1.1 100 x\r\n" CHUNKS "\r\n"), REFUSED, 0, 0, 0, false},
+    {"204", STR_INIT("HTTP/1.1 204 x\r\n\r\n"), KEPT, 204, 1, 0, false},
+    {"204 with length 0", STR_INIT("HTTP/1.1 204 x\r\nContent-Length: 0\r\n\r\n"), KEPT, 204, 1, 0,
+     false},
+    {"204 with length", STR_INIT("HTTP/1.1 204 x\r\n" LENGTH_3 "\r\n"), CLOSED, 204, 1, 0, false},
+    {"204 with chunks", STR_INIT("HTTP/1.1 204 x\r\n" CHUNKS "\r\n"), CLOSED, 204, 1, 0, false},
+    {"304 with length", STR_INIT("HTTP/1.1 304 x\r\n" LENGTH_3 "\r\n"), KEPT, 304, 1, 0, false},
+    {"304 with chunks", STR_INIT("HTTP/1.1 304 x\r\n" CHUNKS "\r\n"), KEPT, 304, 1, 0, false},
+    {"HEAD with length", STR_INIT(OK LENGTH_3 "\r\n"), KEPT, 200, 1, 0, true},
+    {"HEAD with chunks", STR_INIT(OK CHUNKS "\r\n"), KEPT, 200, 1, 0, true},
+    {"HEAD without", STR_INIT(OK "\r\n"), KEPT, 200, 1, 0, true},
+    {"HEAD with body", STR_INIT(OK LENGTH_3 "\r\nabc"), CUT, 200, 1, 0, true},
+    {"two lengths", STR_INIT(OK LENGTH_3 "Content-Length: 4\r\n\r\nabcd"), REFUSED, 0, 0, 0, false},
+    {"lengths that agree", STR_INIT(OK LENGTH_3 LENGTH_3 "\r\nabc"), REFUSED, 0, 0, 0, false},
+    {"length list", STR_INIT(OK "Content-Length: 3, 3\r\n\r\nabc"), REFUSED, 0, 0, 0, false},
+    {"negative length", STR_INIT(OK "Content-Length: -3\r\n\r\nabc"), REFUSED, 0, 0, 0, false},
+    {"length and chunks", STR_INIT(OK LENGTH_3 CHUNKS "\r\n0\r\n\r\n"), REFUSED, 0, 0, 0, false},
+    {"length and chunks of HEAD", STR_INIT(OK LENGTH_3 CHUNKS "\r\n"), REFUSED, 0, 0, 0, true},
+    {"gzip", STR_INIT(OK "Transfer-Encoding: gzip\r\n\r\nabc"), REFUSED, 0, 0, 0, false},
+    {"gzip, chunked", STR_INIT(OK "Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"), REFUSED, 0,
+     0, 0, false},
+    {"coding twice", STR_INIT(OK CHUNKS CHUNKS "\r\n0\r\n\r\n"), REFUSED, 0, 0, 0, false},
+    {"folded line", STR_INIT(OK "X: a\r\n b\r\n\r\n"), REFUSED, 0, 0, 0, false},
+    {"folded first line", STR_INIT(OK " X: a\r\n\r\n"), REFUSED, 0, 0, 0, false},
+    {"blank before colon", STR_INIT(OK "Content-Length : 3\r\n\r\nabc"), REFUSED, 0, 0, 0, false},
+    {"bare LF", STR_INIT("HTTP/1.1 200 OK\n\n"), REFUSED, 0, 0, 0, false},
+    {"bare LF in a field", STR_INIT(OK "X: a\nY: b\r\n\r\n"), REFUSED, 0, 0, 0, false},
+    {"bare CR in a field", STR_INIT(OK "X: a\rY: b\r\n\r\n"), REFUSED, 0, 0, 0, false},
+    {"NUL in a field", STR_INIT(OK "X: a\0b\r\n\r\n"), REFUSED, 0, 0, 0, false},
+    {"no colon", STR_INIT(OK "X\r\n\r\n"), REFUSED, 0, 0, 0, false},
+    {"bare LF in chunks", STR_INIT(OK CHUNKS "\r\n3\nabc\r\n0\r\n\r\n"), REFUSED, 200, 0, 0, false},
+    {"Host and Expect mean nothing",
+     STR_INIT(OK "Host: a/b\r\nHost: c\r\nExpect: x\r\n" LENGTH_3 "\r\nabc"), KEPT, 200, 1, 3,
+     false},
+};
+
+static int how_left(const struct http_reader_outcome *o)
+{
+    if (o->is_refused)
+        return REFUSED;
+    if (o->is_incomplete)
+        return CUT;
+    return o->keep_alive ? KEPT : CLOSED;
+}
+
+static void test_responses(void)
+{
+    for (size_t i = 0; i < ARRAY_LENGTH(responses); i++) {
+        struct http_reader_outcome o = read_in_pieces(
+            responses[i].bytes,
+            (struct http_reading){.is_of_responses = true, .is_head = responses[i].is_head});
+        if (how_left(&o) != responses[i].how || o.messages != responses[i].count)
+            fprintf(stderr, "%s: left %d, %zu responses\n", responses[i].name, how_left(&o),
+                    o.messages);
+        CU_ASSERT_EQUAL(how_left(&o), responses[i].how);
+        CU_ASSERT_EQUAL(o.status, responses[i].status);
+        CU_ASSERT_EQUAL(o.messages, responses[i].count);
+        CU_ASSERT_EQUAL(o.body_bytes, responses[i].body);
     }
 }
 
@@ -235,11 +296,12 @@ static void test_shared_vectors(void)
     }
     while (fgets(line, sizeof(line), file)) {
         char *text = strchr(line, '\t'), *verdict = text ? strchr(text + 1, '\t') : NULL;
-        struct outcome o;
+        struct http_reader_outcome o;
         bool accepted;
         if (line[0] == '#' || !verdict)
             continue;
-        o = read_in_pieces((struct str){bytes, unescape(text + 1, bytes)});
+        o = read_in_pieces((struct str){bytes, unescape(text + 1, bytes)},
+                           (struct http_reading){0});
         accepted = !o.is_refused && !o.is_incomplete;
         seen++;
         if (strncmp(verdict + 1, "either", 6) == 0)
@@ -254,16 +316,18 @@ static void test_shared_vectors(void)
 
 /* ---- what the views say ---- */
 
-static int parse(const char *text, struct http1_request *r)
+static struct http1_fields parsed_fields;
+
+static int parse(const char *text, struct http_head *r)
 {
     enum http1_refusal refusal;
 
-    return http1_parse(str_from(text), r, &refusal);
+    return http1_parse_request(str_from(text), &parsed_fields, r, &refusal);
 }
 
 static void test_request(void)
 {
-    struct http1_request r;
+    struct http_head r;
 
     CU_ASSERT_EQUAL(parse("PATCH /a/b?c=d?e HTTP/1.1\r\nhOsT: X.Example:81\r\nAccept:  a , b \r\n"
                           "Content-Length: 12\r\nExpect: 100-Continue\r\n\r\n",
@@ -274,8 +338,8 @@ static void test_request(void)
     CU_ASSERT_TRUE(str_equal(r.path, STR("/a/b")));
     CU_ASSERT_TRUE(str_equal(r.query, STR("c=d?e")));
     CU_ASSERT_TRUE(str_equal(r.authority, STR("X.Example:81")));
-    CU_ASSERT_TRUE(str_equal(http1_field(&r, "accept"), STR("a , b")));
-    CU_ASSERT_PTR_NULL(http1_field(&r, "x").ptr);
+    CU_ASSERT_TRUE(str_equal(http_head_field(&r, "accept"), STR("a , b")));
+    CU_ASSERT_PTR_NULL(http_head_field(&r, "x").ptr);
     CU_ASSERT_EQUAL(r.minor, 1);
     CU_ASSERT_EQUAL(r.content_length, 12);
     CU_ASSERT_EQUAL(r.field_count, 4);
@@ -287,7 +351,7 @@ static void test_request(void)
     CU_ASSERT_TRUE(str_equal(r.authority, STR("B.example")));
     CU_ASSERT_TRUE(str_equal(r.path, STR("/x")));
     CU_ASSERT_PTR_NULL(r.query.ptr);
-    CU_ASSERT_PTR_NULL(http1_field(&r, "X").ptr);
+    CU_ASSERT_PTR_NULL(http_head_field(&r, "X").ptr);
     CU_ASSERT_EQUAL(parse("HEAD http://a?q HTTP/1.1\r\nHost: a\r\n\r\n", &r), 0);
     CU_ASSERT_TRUE(str_equal(r.path, STR("/")));
     CU_ASSERT_TRUE(str_equal(r.query, STR("q")));
@@ -311,7 +375,7 @@ static void test_keep_alive(void)
         {"GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n", false},
         {"GET / HTTP/1.0\r\nExpect: whatever\r\n\r\n", false},
     };
-    struct http1_request r;
+    struct http_head r;
 
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
         CU_ASSERT_EQUAL(parse(cases[i].text, &r), 0);
@@ -337,7 +401,7 @@ static void test_host(void)
     char host[HTTP1_HOST_MAX + 1];
 
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
-        struct http1_request r = {.authority = str_from(cases[i].authority)};
+        struct http_head r = {.authority = str_from(cases[i].authority)};
         uint16_t port = 1;
         struct str got = http1_host(&r, host, &port);
         CU_ASSERT_TRUE(str_equal_cstr(got, cases[i].host));
@@ -360,42 +424,77 @@ static void add(struct text *t, const char *s, size_t times)
     }
 }
 
-static struct outcome read_text(struct text *t)
+static struct http_reader_outcome read_text_as(struct text *t, struct http_reading how)
 {
     struct str bytes = {t->bytes, t->len};
-    struct outcome o = read_all(bytes, bytes.len), piecewise = read_all(bytes, 777);
+    struct http_reader_outcome o = http_reader_read(bytes, how), piecewise;
 
+    how.step = 777;
+    piecewise = http_reader_read(bytes, how);
     CU_ASSERT_EQUAL(o.is_refused, piecewise.is_refused);
     CU_ASSERT_EQUAL(o.refusal, piecewise.refusal);
     t->len = 0;
     return o;
 }
 
+static struct http_reader_outcome read_text(struct text *t)
+{
+    return read_text_as(t, (struct http_reading){0});
+}
+
+static void test_response_limits(void)
+{
+    struct http_reading how = {.is_of_responses = true};
+    struct text t = {malloc(1 << 20), 0};
+
+    for (size_t over = 0; over < 2; over++) {
+        add(&t, "HTTP/1.1 200 ", 1);
+        add(&t, "x", HTTP1_LINE_MAX - strlen("HTTP/1.1 200 ") + over);
+        add(&t, "\r\n" LENGTH_3 "\r\nabc", 1);
+        CU_ASSERT_EQUAL(read_text_as(&t, how).messages, 1 - over);
+
+        add(&t, OK LENGTH_3 "X:", 1);
+        add(&t, "x", HTTP1_FIELD_LINE_MAX - 2 + over);
+        add(&t, "\r\n\r\nabc", 1);
+        CU_ASSERT_EQUAL(read_text_as(&t, how).messages, 1 - over);
+
+        add(&t, OK LENGTH_3, 1);
+        add(&t, "X: y\r\n", HTTP_FIELDS_MAX - 1 + over);
+        add(&t, "\r\nabc", 1);
+        CU_ASSERT_EQUAL(read_text_as(&t, how).messages, 1 - over);
+    }
+    /* refused before its end is there */
+    add(&t, OK "X", 1);
+    add(&t, "x", HTTP1_FIELD_LINE_MAX + 1);
+    CU_ASSERT_TRUE(read_text_as(&t, how).is_refused);
+    free(t.bytes);
+}
+
 static void test_head_limits(void)
 {
     struct text t = {malloc(1 << 20), 0};
-    struct outcome o;
+    struct http_reader_outcome o;
 
     for (size_t over = 0; over < 2; over++) {
         add(&t, "GET /", 1);
         add(&t, "x", HTTP1_LINE_MAX - strlen("GET / HTTP/1.1") + over);
         add(&t, " HTTP/1.1\r\n" HOST "\r\n", 1);
         o = read_text(&t);
-        CU_ASSERT_EQUAL(o.requests, 1 - over);
+        CU_ASSERT_EQUAL(o.messages, 1 - over);
         CU_ASSERT_EQUAL(o.refusal, over ? HTTP1_URI_TOO_LONG : HTTP1_OK);
 
         add(&t, "GET / HTTP/1.1\r\n" HOST "X:", 1);
         add(&t, "x", HTTP1_FIELD_LINE_MAX - 2 + over);
         add(&t, "\r\n\r\n", 1);
         o = read_text(&t);
-        CU_ASSERT_EQUAL(o.requests, 1 - over);
+        CU_ASSERT_EQUAL(o.messages, 1 - over);
         CU_ASSERT_EQUAL(o.refusal, over ? HTTP1_HEAD_TOO_LARGE : HTTP1_OK);
 
         add(&t, "GET / HTTP/1.1\r\n" HOST, 1);
-        add(&t, "X: y\r\n", HTTP1_FIELDS_MAX - 1 + over);
+        add(&t, "X: y\r\n", HTTP_FIELDS_MAX - 1 + over);
         add(&t, "\r\n", 1);
         o = read_text(&t);
-        CU_ASSERT_EQUAL(o.requests, 1 - over);
+        CU_ASSERT_EQUAL(o.messages, 1 - over);
         CU_ASSERT_EQUAL(o.refusal, over ? HTTP1_HEAD_TOO_LARGE : HTTP1_OK);
 
         /* 5 lines of 6000, and one that fills the head */
@@ -409,18 +508,18 @@ static void test_head_limits(void)
         add(&t, "x", HTTP1_HEAD_MAX - 4 - t.len + over);
         add(&t, "\r\n\r\n", 1);
         o = read_text(&t);
-        CU_ASSERT_EQUAL(o.requests, 1 - over);
+        CU_ASSERT_EQUAL(o.messages, 1 - over);
 
         add(&t, "M", HTTP1_METHOD_MAX + over);
         add(&t, " / HTTP/1.1\r\n" HOST "\r\n", 1);
         o = read_text(&t);
-        CU_ASSERT_EQUAL(o.requests, 1 - over);
+        CU_ASSERT_EQUAL(o.messages, 1 - over);
 
         add(&t, "GET / HTTP/1.1\r\nHost: ", 1);
         add(&t, "h", HTTP1_HOST_MAX + over);
         add(&t, "\r\n\r\n", 1);
         o = read_text(&t);
-        CU_ASSERT_EQUAL(o.requests, 1 - over);
+        CU_ASSERT_EQUAL(o.messages, 1 - over);
     }
     /* refused before its end is there */
     add(&t, "G", HTTP1_LINE_MAX + 2);
@@ -440,14 +539,14 @@ static void test_head_limits(void)
 static void test_body_limits(void)
 {
     struct text t = {malloc(1 << 20), 0};
-    struct outcome o;
+    struct http_reader_outcome o;
 
     for (size_t over = 0; over < 2; over++) {
         add(&t, CHUNKED "1;", 1);
         add(&t, "x", HTTP1_CHUNK_LINE_MAX - 2 + over);
         add(&t, "\r\na\r\n0\r\n\r\n", 1);
         o = read_text(&t);
-        CU_ASSERT_EQUAL(o.requests, 1 - over);
+        CU_ASSERT_EQUAL(o.messages, 1 - over);
 
         /* each extension has 128 bytes */
         add(&t, CHUNKED, 1);
@@ -458,13 +557,13 @@ static void test_body_limits(void)
         }
         add(&t, "0\r\n\r\n", 1);
         o = read_text(&t);
-        CU_ASSERT_EQUAL(o.requests, 1 - over);
+        CU_ASSERT_EQUAL(o.messages, 1 - over);
 
         add(&t, CHUNKED "0\r\n", 1);
         add(&t, "T: 012345678901\r\n", HTTP1_TRAILER_MAX / 17 + over); /* 17 bytes each */
         add(&t, "\r\n", 1);
         o = read_text(&t);
-        CU_ASSERT_EQUAL(o.requests, 1 - over);
+        CU_ASSERT_EQUAL(o.messages, 1 - over);
     }
     free(t.bytes);
 }
@@ -484,6 +583,8 @@ int main(void)
                            {"request", test_request},
                            {"keep-alive", test_keep_alive},
                            {"host", test_host},
+                           {"responses", test_responses},
+                           {"response limits", test_response_limits},
                            {"head limits", test_head_limits},
                            {"body limits", test_body_limits},
                            {"refusals", test_refusals},

@@ -50,7 +50,7 @@ static bool ask(void *context, struct str host, struct str token)
     return true;
 }
 
-static void handle(void *context, struct http_conn *conn, const struct http1_request *http)
+static void handle(void *context, struct http_conn *conn, const struct http_head *http)
 {
     struct rig *rig = context;
     struct challenge_request r = {.conn = conn, .type = reply_type(http, false)};
