@@ -4,7 +4,7 @@
 
 #include "reconciler/admin/pages.h"
 #include "reconciler/control/control_private.h"
-#include "reconciler/control/demands.h"
+#include "reconciler/feed/demands.h"
 #include "reconciler/core/render.h"
 #include "reconciler/feed/feed.h"
 #include "reconciler/publish/publisher.h"

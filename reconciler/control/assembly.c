@@ -9,9 +9,10 @@
 #include "reconciler/base/clock.h"
 #include "reconciler/base/happening.h"
 #include "reconciler/storage/default_pair.h"
-#include "reconciler/control/demands.h"
+#include "reconciler/feed/demands.h"
 #include "reconciler/control/journal.h"
 #include "reconciler/control/prefix.h"
+#include "reconciler/core/policy.h"
 #include "reconciler/publish/challenge_board.h"
 #include "reconciler/publish/publisher.h"
 #include "reconciler/feed/feed.h"
@@ -222,6 +223,14 @@ static int open_publishing(struct control *c, const struct assembly_calls *calls
     return c->publisher ? 0 : -1;
 }
 
+static void tell_of_demands(void *context, const char *text)
+{
+    if (text)
+        condition_set(context, CONDITION_DEMANDS, text);
+    else
+        condition_clear(context, CONDITION_DEMANDS);
+}
+
 static int open_demands(struct control *c, struct error *e)
 {
     const struct settings *s = c->options->settings;
@@ -230,7 +239,10 @@ static int open_demands(struct control *c, struct error *e)
                    [DEMANDS_ADDRESS] = s->acme_demand_per_address,
                    [DEMANDS_DOMAIN] = s->acme_demand_per_domain},
         .trusted = s->trusted_ips,
-        .trusted_count = s->trusted_ip_count};
+        .trusted_count = s->trusted_ip_count,
+        .domain_of = policy_registered_domain,
+        .context = &c->conditions,
+        .said = tell_of_demands};
 
     c->demands = demands_new(&options);
     return c->demands ? 0 : error_memory(e);

@@ -14,7 +14,7 @@
 #include "reconciler/control/answer.h"
 #include "reconciler/control/assembly.h"
 #include "reconciler/control/control_private.h"
-#include "reconciler/control/demands.h"
+#include "reconciler/feed/demands.h"
 #include "reconciler/control/first_load.h"
 #include "reconciler/feed/feed.h"
 #include "reconciler/feed/workers.h"
@@ -333,7 +333,7 @@ static void turn(struct control *c)
         return;
     }
     carry_out_plan(c, now);
-    next = earlier(pass_due(&c->pass, now), demands_say(c->demands, &c->conditions, now));
+    next = earlier(pass_due(&c->pass, now), demands_say(c->demands, now));
     next = earlier(next, await_declared(c, now));
     note_account(c);
     come_again(c, next ? next - now : INT64_MAX, announce(c));

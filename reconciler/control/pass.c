@@ -7,7 +7,7 @@
 #include "reconciler/base/happening.h"
 #include "reconciler/base/sent.h"
 #include "reconciler/base/vec.h"
-#include "reconciler/control/demands.h"
+#include "reconciler/feed/demands.h"
 #include "reconciler/control/heed.h"
 #include "reconciler/issue/issuance.h"
 #include "reconciler/control/journal.h"

@@ -2,7 +2,7 @@
 
 #include "reconciler/base/happening.h"
 #include "reconciler/base/vec.h"
-#include "reconciler/control/demands.h"
+#include "reconciler/feed/demands.h"
 #include "reconciler/issue/issuance.h"
 #include "reconciler/control/pass.h"
 #include "reconciler/store/store.h"

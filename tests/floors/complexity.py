@@ -16,7 +16,7 @@ import floors
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FUNCTION_LINES, FUNCTION_PATHS, FILE_LINES = 60, 12, 600
 P90_LINES, P90_PATHS = 25, 8
-ROOM_LINES, UNBOUND = 5000, ("spec", "control")
+ROOM_LINES, UNBOUND = 5000, ("spec",)
 GOALS = {"reconciler": 42500, "spec": 11406}  # lines of code in all, told and not yet enforced
 EXCEPTION = "/* exception:"
 

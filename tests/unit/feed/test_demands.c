@@ -1,18 +1,26 @@
 /* What visitors may ask for: bounds, the hour of a domain, what is dropped and said. */
 
-#include "reconciler/control/demands.h"
+#include "reconciler/feed/demands.h"
 
 #include <CUnit/Basic.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
 #include "reconciler/base/log.h"
-#include "reconciler/control/condition.h"
+#include "reconciler/core/policy.h"
 
 #define NOW 1000000
 
 static char block[] = "203.0.113.0/24";
 static char *const trusted[] = {block};
+
+static char said[128]; /* "": nothing, or that it is over */
+
+static void keep_said(void *context, const char *text)
+{
+    (void)context;
+    snprintf(said, sizeof(said), "%s", text ? text : "");
+}
 
 static struct demands *begin(size_t total, size_t per_address, size_t per_domain)
 {
@@ -20,6 +28,8 @@ static struct demands *begin(size_t total, size_t per_address, size_t per_domain
         .bounds = {total, per_address, per_domain},
         .trusted = trusted,
         .trusted_count = 1,
+        .domain_of = policy_registered_domain,
+        .said = keep_said,
     };
     struct demands *d = demands_new(&options);
 
@@ -161,21 +171,20 @@ static void test_marks(void)
 static void test_said(void)
 {
     struct demands *d = begin(1, 20, 50);
-    struct conditions c = {0};
 
-    CU_ASSERT_EQUAL(demands_say(d, &c, NOW), 0);
+    CU_ASSERT_EQUAL(demands_say(d, NOW), 0);
     CU_ASSERT_EQUAL(flood(d, "example.com", 10, 10, NOW), 1);
     CU_ASSERT_TRUE(demands_has_news(d, NOW));
-    CU_ASSERT_EQUAL(demands_say(d, &c, NOW), NOW + DEMANDS_SAY_SECONDS);
-    CU_ASSERT_STRING_EQUAL(c.items[CONDITION_DEMANDS].text,
+    CU_ASSERT_EQUAL(demands_say(d, NOW), NOW + DEMANDS_SAY_SECONDS);
+    CU_ASSERT_STRING_EQUAL(said,
                            "visitors ask for more names than acme_demand_total = 1 lets wait");
     CU_ASSERT_EQUAL(flood(d, "example.com", 10, 10, NOW + 1), 1);
     CU_ASSERT_FALSE(demands_has_news(d, NOW + 1));
-    CU_ASSERT_EQUAL(demands_say(d, &c, NOW + 1), NOW + DEMANDS_SAY_SECONDS);
-    CU_ASSERT_EQUAL(demands_say(d, &c, NOW + DEMANDS_SAY_SECONDS), NOW + 2 * DEMANDS_SAY_SECONDS);
+    CU_ASSERT_EQUAL(demands_say(d, NOW + 1), NOW + DEMANDS_SAY_SECONDS);
+    CU_ASSERT_EQUAL(demands_say(d, NOW + DEMANDS_SAY_SECONDS), NOW + 2 * DEMANDS_SAY_SECONDS);
     /* a minute without any */
-    CU_ASSERT_EQUAL(demands_say(d, &c, NOW + 2 * DEMANDS_SAY_SECONDS), 0);
-    CU_ASSERT_FALSE(c.items[CONDITION_DEMANDS].is_set);
+    CU_ASSERT_EQUAL(demands_say(d, NOW + 2 * DEMANDS_SAY_SECONDS), 0);
+    CU_ASSERT_STRING_EQUAL(said, "");
     demands_free(d);
     demands_free(NULL);
 }

@@ -1,4 +1,4 @@
-#include "reconciler/control/demands.h"
+#include "reconciler/feed/demands.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,8 +8,6 @@
 #include "reconciler/base/clock.h"
 #include "reconciler/base/happening.h"
 #include "reconciler/base/map.h"
-#include "reconciler/control/condition.h"
-#include "reconciler/core/policy.h"
 
 /* An address block or a registered domain, and how many count for it. */
 struct party {
@@ -139,7 +137,7 @@ static int mark(struct demands *d, struct str name, int64_t at, int64_t now)
     if (!m)
         return -1;
     m->at = at;
-    m->domain = join(&d->domains, policy_registered_domain(name));
+    m->domain = join(&d->domains, d->options.domain_of(name));
     if (!m->domain) {
         free(m);
         return -1;
@@ -153,7 +151,7 @@ static int mark(struct demands *d, struct str name, int64_t at, int64_t now)
 static bool is_domain_full(struct demands *d, struct str name, int64_t now)
 {
     forget_old_marks(d, now);
-    return is_full(&d->domains, policy_registered_domain(name), d->options.bounds[DEMANDS_DOMAIN]);
+    return is_full(&d->domains, d->options.domain_of(name), d->options.bounds[DEMANDS_DOMAIN]);
 }
 
 /* ---- demands ---- */
@@ -292,7 +290,7 @@ bool demands_has_news(const struct demands *d, int64_t now)
     return d->unsaid[find_worst(d)] && !is_said_lately(d, now);
 }
 
-int64_t demands_say(struct demands *d, struct conditions *c, int64_t now)
+int64_t demands_say(struct demands *d, int64_t now)
 {
     const uint64_t *n = d->unsaid;
     size_t worst = find_worst(d);
@@ -301,13 +299,13 @@ int64_t demands_say(struct demands *d, struct conditions *c, int64_t now)
     if (is_said_lately(d, now))
         return d->said_at + DEMANDS_SAY_SECONDS;
     if (!n[worst]) {
-        condition_clear(c, CONDITION_DEMANDS);
+        d->options.said(d->options.context, NULL);
         d->said_at = 0;
         return 0;
     }
     snprintf(text, sizeof(text), "visitors ask for more names than %s = %zu lets wait",
              settings[worst], d->options.bounds[worst]);
-    condition_set(c, CONDITION_DEMANDS, text);
+    d->options.said(d->options.context, text);
     happening_tell(HAPPENING_DEMANDS_DROPPED,
                    FIELDS(field_int("total", (int64_t)n[DEMANDS_TOTAL]),
                           field_int("per_address", (int64_t)n[DEMANDS_ADDRESS]),

@@ -8,8 +8,6 @@
 #include "reconciler/base/attr.h"
 #include "reconciler/base/str.h"
 
-struct conditions;
-
 /*
  * The names that visitors ask for and that have no certificate yet, from the handshake that a
  * worker tells of until one is there, or until nobody asks any more: queued, under way, or waiting
@@ -31,6 +29,10 @@ struct demands_options {
     /* Of these an address says nothing about the visitor: balancers. Views that must outlive it. */
     char *const *trusted;
     size_t trusted_count;
+    struct str (*domain_of)(struct str name); /* the registered domain, a view of the name */
+    void *context;
+    /* What a person is to know: `text`, or that it is over (NULL). */
+    void (*said)(void *context, const char *text);
 };
 
 /* NULL when memory is out. */
@@ -61,4 +63,4 @@ uint64_t demands_dropped(const struct demands *d);
 /* Is it time to say that some were? */
 bool demands_has_news(const struct demands *d, int64_t now);
 /* Says what was dropped, where it is time; when to call again (unix seconds; 0 = no need). */
-int64_t demands_say(struct demands *d, struct conditions *c, int64_t now);
+int64_t demands_say(struct demands *d, int64_t now);
