@@ -64,6 +64,12 @@ enum channel_type {
     CHANNEL_DRAINS, /* I accept no more, and have closed connections that were idle */
 };
 
+/* A segment of a generation, sealed; `fd` is the lender's. */
+struct channel_segment {
+    uint64_t id, size;
+    int fd;
+};
+
 struct channel_message {
     uint32_t type;   /* enum channel_type */
     uint32_t format; /* CHANNEL_FORMAT of the sender */

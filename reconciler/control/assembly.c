@@ -191,6 +191,19 @@ out:
     return c->httpc ? 0 : -1;
 }
 
+static int publish_to_feed(void *context, uint64_t generation,
+                           const struct channel_segment *newest_first, size_t count,
+                           struct error *e)
+{
+    return feed_publish(context, generation, newest_first, count, e);
+}
+
+static int wait_for_feed(void *context, uint64_t generation, void (*done)(void *argument),
+                         void *argument)
+{
+    return feed_when_acknowledged(context, generation, done, argument);
+}
+
 static int open_publishing(struct control *c, const struct assembly_calls *calls, struct error *e)
 {
     const struct control_options *o = c->options;
@@ -217,7 +230,8 @@ static int open_publishing(struct control *c, const struct assembly_calls *calls
     if (!c->board)
         return error_memory(e);
     publish.index = c->index;
-    publish.feed = c->feed;
+    publish.receivers = (struct publisher_receivers){
+        .context = c->feed, .publish = publish_to_feed, .when_acknowledged = wait_for_feed};
     publish.board = c->board;
     c->publisher = publisher_new(&publish, e);
     return c->publisher ? 0 : -1;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "reconciler/base/channel.h"
 #include "reconciler/base/clock.h"
 #include "reconciler/base/vec.h"
 #include "reconciler/feed/receiver.h"
@@ -22,7 +23,7 @@ struct waiters vec(struct waiter);
 
 struct feed {
     struct feed_state state;
-    struct feed_segment segments[CHANNEL_SEGMENTS_MAX]; /* the state's */
+    struct channel_segment segments[CHANNEL_SEGMENTS_MAX]; /* the state's */
     LIST_HEAD(, receiver) receivers;
     struct waiters waiters;
     struct tickets *tickets;
@@ -39,7 +40,7 @@ static void resume_all(struct feed *f)
     receiver_resume(r);
 }
 
-static int find_segment(const struct feed_segment *list, size_t count, uint64_t id)
+static int find_segment(const struct channel_segment *list, size_t count, uint64_t id)
 {
     for (size_t i = 0; i < count; i++)
         if (list[i].id == id)
@@ -48,19 +49,19 @@ static int find_segment(const struct feed_segment *list, size_t count, uint64_t 
 }
 
 /* Closes those of the first list that the second has not. */
-static void drop_segments(const struct feed_segment *list, size_t count,
-                          const struct feed_segment *kept, size_t kept_count)
+static void drop_segments(const struct channel_segment *list, size_t count,
+                          const struct channel_segment *kept, size_t kept_count)
 {
     for (size_t i = 0; i < count; i++)
         if (find_segment(kept, kept_count, list[i].id) < 0)
             close(list[i].fd);
 }
 
-int feed_publish(struct feed *f, uint64_t generation, const struct feed_segment *newest_first,
+int feed_publish(struct feed *f, uint64_t generation, const struct channel_segment *newest_first,
                  size_t count, struct error *e)
 {
     struct feed_state *s = &f->state;
-    struct feed_segment next[CHANNEL_SEGMENTS_MAX];
+    struct channel_segment next[CHANNEL_SEGMENTS_MAX];
 
     if (count > CHANNEL_SEGMENTS_MAX)
         BUG("more segments than a manifest holds");

@@ -5,6 +5,7 @@
 
 #include "reconciler/base/error.h"
 
+struct channel_segment;
 struct event_base;
 struct receiver;
 struct receiver_face;
@@ -14,13 +15,6 @@ struct receiver_face;
  * the keys of session tickets.
  */
 struct feed;
-
-/* A segment of a generation; `fd` is the lender's. */
-struct feed_segment {
-    uint64_t id;
-    uint64_t size;
-    int fd;
-};
 
 /* `tickets` is tickets_new's. NULL with *e. */
 struct feed *feed_new(struct event_base *base, int tickets, struct error *e) MUST_CHECK;
@@ -39,7 +33,7 @@ void feed_leave(struct receiver *r);
  * those who are there and those who come; the feed has descriptors of its own. -1 with *e when
  * descriptors are out: the generation before it stays current.
  */
-int feed_publish(struct feed *f, uint64_t generation, const struct feed_segment *newest_first,
+int feed_publish(struct feed *f, uint64_t generation, const struct channel_segment *newest_first,
                  size_t count, struct error *e) MUST_CHECK;
 
 /*

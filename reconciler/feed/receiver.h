@@ -13,12 +13,12 @@
  * has been acknowledged. So what waits on its way is bounded, however slow it is.
  */
 
-struct feed_segment;
+struct channel_segment;
 
 /* What receivers are to have: the feed's, and the same for all. */
 struct feed_state {
-    uint64_t generation;                 /* 0 = none yet */
-    const struct feed_segment *segments; /* newest first */
+    uint64_t generation;                    /* 0 = none yet */
+    const struct channel_segment *segments; /* newest first */
     size_t count;
     struct channel_message tickets;
 };
@@ -29,7 +29,7 @@ struct feed_state {
  */
 struct receiver_face {
     int (*send)(void *link, struct channel_message *m);
-    int (*send_segment)(void *link, const struct feed_segment *segment);
+    int (*send_segment)(void *link, const struct channel_segment *segment);
     /* It owes an acknowledgement for too long, and counts no more. */
     void (*late)(void *link);
 };

@@ -117,7 +117,7 @@ static int send_message(void *link, struct channel_message *m)
     return send_to(link, m, -1);
 }
 
-static int send_segment(void *link, const struct feed_segment *segment)
+static int send_segment(void *link, const struct channel_segment *segment)
 {
     struct channel_message m = {.type = CHANNEL_SEGMENT};
 

@@ -2,9 +2,9 @@
 
 #include <stdlib.h>
 
+#include "reconciler/base/channel.h"
 #include "reconciler/base/clock.h"
 #include "reconciler/base/happening.h"
-#include "reconciler/feed/feed.h"
 #include "reconciler/io/job.h"
 #include "reconciler/publish/challenge_board.h"
 #include "reconciler/publish/index.h"
@@ -182,6 +182,7 @@ static void on_acknowledged(void *context)
 /* Of the newest generation, which holds all that is on the board. */
 static int await_receivers(struct publisher *p, struct error *e)
 {
+    const struct publisher_receivers *to = &p->options.receivers;
     struct round *r;
 
     if (!challenge_board_waits(p->options.board))
@@ -191,7 +192,7 @@ static int await_receivers(struct publisher *p, struct error *e)
         return error_memory(e);
     *r = (struct round){.publisher = p, .generation = p->generation};
     challenge_board_name(p->options.board, 0, p->generation);
-    if (feed_when_acknowledged(p->options.feed, p->generation, on_acknowledged, r) == 0)
+    if (to->when_acknowledged(to->context, p->generation, on_acknowledged, r) == 0)
         return 0;
     free(r);
     challenge_board_name(p->options.board, p->generation, 0);
@@ -200,16 +201,17 @@ static int await_receivers(struct publisher *p, struct error *e)
 
 static int announce_stack(struct publisher *p, struct error *e)
 {
-    struct feed_segment list[CHANNEL_SEGMENTS_MAX];
+    const struct publisher_receivers *to = &p->options.receivers;
+    struct channel_segment list[CHANNEL_SEGMENTS_MAX];
     size_t count = stack_count(p->stack);
 
     if (!p->is_changed)
         return 0;
     for (size_t i = 0; i < count; i++) {
         const struct stack_segment *s = stack_at(p->stack, i);
-        list[i] = (struct feed_segment){.id = s->id, .size = s->size, .fd = s->fd};
+        list[i] = (struct channel_segment){.id = s->id, .size = s->size, .fd = s->fd};
     }
-    if (feed_publish(p->options.feed, p->generation + 1, list, count, e))
+    if (to->publish(to->context, p->generation + 1, list, count, e))
         return -1;
     p->generation++;
     p->is_changed = false;

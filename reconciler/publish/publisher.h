@@ -7,7 +7,7 @@
 #include "reconciler/snapshot/segment.h"
 
 struct challenge_board;
-struct feed;
+struct channel_segment;
 struct index;
 struct job_thread;
 
@@ -17,9 +17,20 @@ struct job_thread;
  */
 struct publisher;
 
+/* Whoever is given generations. */
+struct publisher_receivers {
+    void *context;
+    /* The segments stay ours, at most CHANNEL_SEGMENTS_MAX. -1 with *e: they keep what they had. */
+    int (*publish)(void *context, uint64_t generation, const struct channel_segment *newest_first,
+                   size_t count, struct error *e);
+    /* Calls done(argument) once all have acknowledged it, or a later one; -1: no memory. */
+    int (*when_acknowledged)(void *context, uint64_t generation, void (*done)(void *argument),
+                             void *argument);
+};
+
 struct publisher_options {
     struct index *index;
-    struct feed *feed;
+    struct publisher_receivers receivers;
     struct challenge_board *board;
     struct job_thread *jobs;
     /* A merge is done: call publisher_deliver when nobody else owns the index. */

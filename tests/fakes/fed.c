@@ -181,11 +181,11 @@ uint64_t fed_arrive(uint32_t slot, int64_t pid)
 
 void fed_publish(uint64_t generation, const uint64_t *ids, size_t count)
 {
-    struct feed_segment segments[FED_LARGE] = {0};
+    struct channel_segment segments[FED_LARGE] = {0};
     struct error e;
 
     for (size_t i = 0; i < count; i++) {
-        segments[i] = (struct feed_segment){
+        segments[i] = (struct channel_segment){
             .id = ids[i], .size = 1, .fd = memfd_create("segment", MFD_CLOEXEC)};
         CU_ASSERT_FATAL(segments[i].fd >= 0);
     }

@@ -40,7 +40,7 @@ INCLUDES = {
     "store": ["base", "pki"],
     "storage": ["base", "pki", "net", "io"],
     "io": ["base", "pki"],
-    "publish": ["base", "pki", "snapshot", "store", "reconciler/io/job.h", "reconciler/feed/feed.h"],
+    "publish": ["base", "pki", "snapshot", "store", "reconciler/io/job.h"],
     "issue": ["base", "pki", "acme", "store", "io"],
     "feed": ["base", "net"],
     "admin": ["base", "net", "core", "store"],

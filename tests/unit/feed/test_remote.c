@@ -121,7 +121,7 @@ static int link_send(void *context, struct channel_message *m)
     return 0;
 }
 
-static int link_send_segment(void *context, const struct feed_segment *segment)
+static int link_send_segment(void *context, const struct channel_segment *segment)
 {
     struct link *l = context;
 
@@ -273,12 +273,12 @@ static void on_acknowledged(void *context)
 static void publish(uint64_t generation, const uint64_t *ids, size_t count)
 {
     static char bytes[SEGMENT_BYTES];
-    struct feed_segment segments[HELD_MAX];
+    struct channel_segment segments[HELD_MAX];
     struct error e;
 
     for (size_t i = 0; i < count; i++) {
         memset(bytes, (int)ids[i], sizeof(bytes));
-        segments[i] = (struct feed_segment){
+        segments[i] = (struct channel_segment){
             .id = ids[i], .size = sizeof(bytes), .fd = memfd_create("segment", MFD_CLOEXEC)};
         CU_ASSERT_EQUAL(write(segments[i].fd, bytes, sizeof(bytes)), SEGMENT_BYTES);
     }

@@ -105,7 +105,7 @@ static void test_tickets(void)
 /* Where descriptors are out, the generation before stays: nobody gets half a one. */
 static void test_no_descriptors(void)
 {
-    struct feed_segment segments[3] = {{.id = 1}, {.id = 2}, {.id = 3}};
+    struct channel_segment segments[3] = {{.id = 1}, {.id = 2}, {.id = 3}};
     struct error e;
     uint64_t session;
     int before, fd = memfd_create("segment", MFD_CLOEXEC);
