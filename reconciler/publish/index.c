@@ -9,8 +9,8 @@
 #include "reconciler/pki/chain.h"
 #include "reconciler/pki/credential.h"
 
-/* What a name has; of a pair, one of another key family than the first. */
-enum slot { SLOT_MANAGED, SLOT_FURTHER, SLOT_PRIMARY, SLOT_ALTERNATE, SLOT_COUNT };
+/* What a name has: of managed ones one a key family, and a declared pair. */
+enum slot { SLOT_MANAGED, SLOT_PRIMARY = FAMILY_COUNT, SLOT_ALTERNATE, SLOT_COUNT };
 
 /* One name. It is freed when nothing is left of it and no segment that is still to come tells so.
  */
@@ -116,7 +116,11 @@ static struct entry *find_or_make(struct index *x, struct str name)
 
 static bool is_managed(const struct entry *entry)
 {
-    return entry->slots[SLOT_MANAGED] || entry->slots[SLOT_FURTHER];
+    bool any = false;
+
+    for (size_t i = SLOT_MANAGED; i < SLOT_PRIMARY; i++)
+        any |= entry->slots[i] != NULL;
+    return any;
 }
 
 static void drop_if_idle(struct index *x, struct entry *entry)
@@ -127,15 +131,23 @@ static void drop_if_idle(struct index *x, struct entry *entry)
     free(entry);
 }
 
+static enum key_family family_of(const struct credential *c)
+{
+    return subject_family(c->facts.key_type);
+}
+
+/* A further managed one stands beside a first of another family, not of its own. */
 static size_t effective_of(const struct entry *entry, struct credential *effective[2])
 {
-    struct credential *const *pair =
-        entry->slots + (is_managed(entry) ? SLOT_MANAGED : SLOT_PRIMARY);
-    size_t count = 0;
+    size_t from = is_managed(entry) ? SLOT_MANAGED : SLOT_PRIMARY, count = 0;
 
-    for (size_t i = 0; i < 2; i++)
-        if (pair[i])
-            effective[count++] = pair[i];
+    for (size_t i = from; i < (from == SLOT_MANAGED ? SLOT_PRIMARY : SLOT_COUNT); i++) {
+        struct credential *c = entry->slots[i];
+
+        if (c && count < 2 &&
+            !(count && from == SLOT_MANAGED && family_of(c) == family_of(effective[0])))
+            effective[count++] = c;
+    }
     return count;
 }
 
@@ -200,7 +212,7 @@ static void set_content(struct index *x, struct entry *entry, enum slot slot, si
 int index_set_managed(struct index *x, struct subject subject, struct credential *credential,
                       struct error *e)
 {
-    enum slot slot = subject.family == FAMILY_FIRST ? SLOT_MANAGED : SLOT_FURTHER;
+    enum slot slot = SLOT_MANAGED + (enum slot)subject.family;
     struct entry *entry = credential ? find_or_make(x, subject.name) : find(x, subject.name);
 
     if (!entry)

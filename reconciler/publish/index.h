@@ -28,9 +28,8 @@ struct index *index_new(void) MUST_CHECK; /* NULL: out of memory */
 void index_free(struct index *x);         /* NULL is fine */
 
 /*
- * Sets (referenced) or, with NULL, takes out the managed credential of a subject: a name may have
- * one of a further key family beside its first. -1 with *e:
- * unchanged.
+ * Sets (referenced) or, with NULL, takes out the managed credential of a subject. Beside a name's
+ * first one a further one is served while its key is of another family. -1 with *e: unchanged.
  */
 int index_set_managed(struct index *x, struct subject subject, struct credential *credential,
                       struct error *e) MUST_CHECK;

@@ -21,7 +21,7 @@ struct bench {
 static struct credential *make(struct chain_pool *chains, unsigned number)
 {
     char leaf[300], key[32];
-    struct credential_raw raw = {.facts = {.key_type = KEY_P256},
+    struct credential_raw raw = {.facts = {.key_type = number % 2 ? KEY_P256 : KEY_RSA_2048},
                                  .leaf = {leaf, sizeof(leaf)},
                                  .key = {key, sizeof(key)},
                                  .chain = STR("\x30\x03\x02\x01\x05")};
@@ -242,6 +242,31 @@ static void test_families(void)
     end(&b);
 }
 
+/* Of a first and a further one with the same kind of key the first is served; neither further one
+ * is taken for the other. */
+static void test_first_changes_family(void)
+{
+    const struct subject first = subject_first(STR("a.test")),
+                         ecdsa = {STR("a.test"), FAMILY_ECDSA}, rsa = {STR("a.test"), FAMILY_RSA};
+    struct bench b;
+    struct index_changes *changes;
+    struct error e;
+
+    begin(&b);
+    CU_ASSERT(index_set_managed(b.index, ecdsa, b.credentials[1], &e) == 0);
+    CU_ASSERT(index_set_managed(b.index, rsa, b.credentials[2], &e) == 0);
+    expect_change(&b, 2, b.credentials[1], b.credentials[2]);
+    CU_ASSERT(index_set_managed(b.index, first, b.credentials[4], &e) == 0);
+    expect_change(&b, 2, b.credentials[4], b.credentials[1]);
+    CU_ASSERT(index_set_managed(b.index, rsa, NULL, &e) == 0);
+    CU_ASSERT(index_take_changes(b.index, 0, &changes, &e) == 0 && !changes);
+    CU_ASSERT(index_set_managed(b.index, first, b.credentials[3], &e) == 0);
+    expect_change(&b, 1, b.credentials[3], NULL);
+    CU_ASSERT(index_set_managed(b.index, first, NULL, &e) == 0);
+    expect_change(&b, 1, b.credentials[1], NULL);
+    end(&b);
+}
+
 static void test_slices_and_giving_back(void)
 {
     struct bench b;
@@ -375,6 +400,7 @@ int main(void)
     CU_add_test(suite, "random", test_random);
     CU_add_test(suite, "only changes", test_only_changes);
     CU_add_test(suite, "families", test_families);
+    CU_add_test(suite, "first changes family", test_first_changes_family);
     CU_add_test(suite, "slices and giving back", test_slices_and_giving_back);
     CU_add_test(suite, "rebinding", test_rebinding);
     CU_add_test(suite, "changes stay put", test_changes_stay_put);
