@@ -19,30 +19,51 @@
 
 /* ---- the hash ---- */
 
-static void write_line(enum plan_action action, bool overrides, struct str name, struct buf *out)
+static int by_identity(const void *left, const void *right)
 {
-    buf_printf(out, "%s%s ", plan_action_name(action), overrides ? "+" : "");
-    buf_str(out, name);
-    buf_char(out, '\n');
+    const struct saved_action *a = left, *b = right;
+    int order = str_compare(a->name, b->name);
+
+    if (order == 0)
+        order = (a->key_type > b->key_type) - (a->key_type < b->key_type);
+    return order ? order : (a->action > b->action) - (a->action < b->action);
 }
 
-/* Of the lines, which are freed. */
-static int finish_hash(struct buf *lines, char hash[PLAN_FILE_HASH_SIZE], struct error *e)
+/* Sorts them, too. */
+static int hash_actions(struct saved_action *items, size_t count, char hash[PLAN_FILE_HASH_SIZE],
+                        struct error *e)
 {
-    bool is_made = !lines->failed && digest_sha256_hex(buf_view(lines), hash) == 0;
+    struct buf lines = BUF_INIT(PLAN_FILE_PIECE_MAX);
+    bool is_made;
 
-    buf_free(lines);
+    if (count)
+        qsort(items, count, sizeof(*items), by_identity);
+    for (size_t i = 0; i < count; i++) {
+        buf_printf(&lines, "%s%s ", plan_action_name(items[i].action),
+                   items[i].overrides ? "+" : "");
+        buf_str(&lines, items[i].name);
+        buf_char(&lines, '\n');
+    }
+    is_made = !lines.failed && digest_sha256_hex(buf_view(&lines), hash) == 0;
+    buf_free(&lines);
     return is_made ? 0 : error_memory(e);
 }
 
 int plan_file_hash(const struct plan *plan, char hash[PLAN_FILE_HASH_SIZE], struct error *e)
 {
-    struct buf lines = BUF_INIT(PLAN_FILE_PIECE_MAX);
+    struct saved_action *items = calloc(plan->count + 1, sizeof(*items));
+    int rc;
 
-    for (size_t i = 0; i < plan->count; i++)
-        write_line(plan->items[i].action, plan->items[i].overrides, plan->items[i].subject.name,
-                   &lines);
-    return finish_hash(&lines, hash, e);
+    if (!items)
+        return error_memory(e);
+    for (size_t i = 0; i < plan->count; i++) {
+        const struct action *a = &plan->items[i];
+        items[i] =
+            (struct saved_action){a->subject.name, plan_key_type(a), a->action, a->overrides};
+    }
+    rc = hash_actions(items, plan->count, hash, e);
+    free(items);
+    return rc;
 }
 
 /* ---- writing ---- */
@@ -151,14 +172,6 @@ int plan_file_write(const char *path, const struct plan *plan, const struct rend
 
 #define PLAN_FORMAT 1
 
-static int by_identity(const void *left, const void *right)
-{
-    const struct saved_action *a = left, *b = right;
-    int order = str_compare(a->name, b->name);
-
-    return order ? order : (a->key_type > b->key_type) - (a->key_type < b->key_type);
-}
-
 static int read_action(const struct reading *r, const struct document_node *node,
                        struct arena *arena, struct saved_action *a, struct error *e)
 {
@@ -174,6 +187,21 @@ static int read_action(const struct reading *r, const struct document_node *node
     return a->name.ptr ? 0 : error_memory(e);
 }
 
+static int check_hash(const struct reading *r, struct saved_action *items, size_t count,
+                      struct error *e)
+{
+    char hash[PLAN_FILE_HASH_SIZE];
+
+    if (hash_actions(items, count, hash, e))
+        return -1;
+    for (size_t i = 1; i < count; i++)
+        if (by_identity(&items[i - 1], &items[i]) == 0)
+            return error_set(e, ERROR_INVALID, "a name stands in it twice");
+    if (!str_equal_cstr(reading_text(r, &r->root, "hash"), hash))
+        return error_set(e, ERROR_INVALID, "it was changed after it was made: its hash is another");
+    return 0;
+}
+
 static int read_actions(const struct reading *r, struct arena *arena, struct saved_plan *saved,
                         struct error *e)
 {
@@ -186,28 +214,9 @@ static int read_actions(const struct reading *r, struct arena *arena, struct sav
     for (size_t i = 0; i < count; i++)
         if (read_action(r, &nodes[i], arena, &items[i], e))
             return -1;
-    if (count)
-        qsort(items, count, sizeof(*items), by_identity);
-    for (size_t i = 1; i < count; i++)
-        if (by_identity(&items[i - 1], &items[i]) == 0)
-            return error_set(e, ERROR_INVALID, "a name stands in it twice");
     saved->items = items;
     saved->count = count;
-    return 0;
-}
-
-static int check_hash(const struct reading *r, const struct saved_plan *saved, struct error *e)
-{
-    struct buf lines = BUF_INIT(PLAN_FILE_PIECE_MAX);
-    char hash[PLAN_FILE_HASH_SIZE];
-    int rc;
-
-    for (size_t i = 0; i < saved->count; i++)
-        write_line(saved->items[i].action, saved->items[i].overrides, saved->items[i].name, &lines);
-    rc = finish_hash(&lines, hash, e);
-    if (rc == 0 && !str_equal_cstr(reading_text(r, &r->root, "hash"), hash))
-        rc = error_set(e, ERROR_INVALID, "it was changed after it was made: its hash is another");
-    return rc;
+    return check_hash(r, items, count, e);
 }
 
 static int read_files(const struct reading *r, struct arena *arena, struct saved_plan *saved,
@@ -246,8 +255,8 @@ int plan_file_parse(struct str json, struct arena *arena, struct saved_plan *sav
     if (reading_number(&r, &r.root, "format") != PLAN_FORMAT || !saved->made_at ||
         !reading_get(&r, &r.root, "actions"))
         error_set(e, ERROR_INVALID, "it is no plan that diff --out has written");
-    else if (read_files(&r, arena, saved, e) == 0 && read_actions(&r, arena, saved, e) == 0)
-        rc = check_hash(&r, saved, e);
+    else if (read_files(&r, arena, saved, e) == 0)
+        rc = read_actions(&r, arena, saved, e);
 out:
     reading_close(&r);
     return rc;

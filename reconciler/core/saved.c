@@ -32,9 +32,13 @@ static bool is_done(const struct saved_action *saved, const struct action *fresh
 const struct action *saved_find(const struct saved_action *saved, const struct plan *fresh)
 {
     const struct subject further = {saved->name, subject_family(saved->key_type)};
-    const struct action *found = plan_find(fresh, further);
+    const struct action *found = plan_find(fresh, further),
+                        *first = plan_find(fresh, subject_first(saved->name));
 
-    return found ? found : plan_find(fresh, subject_first(saved->name));
+    /* A further one stands beside a first with the same kind of key until it is retired. */
+    return found && (!first || found->action == saved->action || first->action != saved->action)
+               ? found
+               : first;
 }
 
 /* Would its order make another key now than the saved one? */

@@ -29,7 +29,7 @@ static const struct observed_name known;
 static const struct action items[] = {RETIRED("a.test"), RETIRED("b.test")};
 static const struct plan two = {.items = items, .count = 2};
 
-static int write_plan(const char *path, struct error *e)
+static int write_plan(const char *path, const struct plan *plan, struct error *e)
 {
     static const struct desired desired;
     char hash[PLAN_FILE_HASH_SIZE];
@@ -42,8 +42,8 @@ static int write_plan(const char *path, struct error *e)
                                            .made_at = NOW,
                                            .hash = hash};
 
-    CU_ASSERT_EQUAL(plan_file_hash(&two, hash, e), 0);
-    return plan_file_write(path, &two, &options, e);
+    CU_ASSERT_EQUAL(plan_file_hash(plan, hash, e), 0);
+    return plan_file_write(path, plan, &options, e);
 }
 
 static void there_and_back(void)
@@ -57,7 +57,7 @@ static void there_and_back(void)
     scratch_make(folder);
     snprintf(path, sizeof(path), "%s/plan.json", folder);
     for (int i = 0; i < 2; i++) { /* over an earlier one, too */
-        CU_ASSERT_EQUAL_FATAL(write_plan(path, &e), 0);
+        CU_ASSERT_EQUAL_FATAL(write_plan(path, &two, &e), 0);
         CU_ASSERT_EQUAL_FATAL(plan_file_read(path, arena, &saved, &set, &e), 0);
         source_free(set);
     }
@@ -67,6 +67,46 @@ static void there_and_back(void)
     CU_ASSERT_EQUAL(saved.items[1].action, PLAN_RETIRE);
     CU_ASSERT_EQUAL_FATAL(saved.file_count, 1);
     CU_ASSERT_STRING_EQUAL(saved.files[0], "kong.yaml");
+    arena_free(arena);
+    scratch_remove(folder);
+}
+
+/* Of one name several: by their keys, and where a key has changed, by what becomes of them. */
+static void families(void)
+{
+    static const struct observed_name ecdsa = {.facts.key_type = KEY_P256},
+                                      rsa = {.facts.key_type = KEY_RSA_2048};
+    static const struct desired_name asked;
+    static const struct action of_a[] = {
+        {.subject.name = STR_INIT("a.test"),
+         .action = PLAN_KEEP,
+         .desired = &asked,
+         .observed = &rsa},
+        {.subject = {STR_INIT("a.test"), FAMILY_ECDSA},
+         .action = PLAN_RETIRE,
+         .wanted = PLAN_RETIRE,
+         .observed = &ecdsa},
+        {.subject = {STR_INIT("a.test"), FAMILY_RSA},
+         .action = PLAN_RETIRE,
+         .wanted = PLAN_RETIRE,
+         .observed = &rsa},
+    };
+    const struct plan plan = {.items = of_a, .count = ARRAY_LENGTH(of_a)};
+    char folder[SCRATCH_PATH_MAX], path[PATH_MAX_HERE];
+    struct arena *arena = arena_new(NULL);
+    struct saved_plan saved;
+    struct source_set *set;
+    struct error e;
+
+    scratch_make(folder);
+    snprintf(path, sizeof(path), "%s/plan.json", folder);
+    CU_ASSERT_EQUAL_FATAL(write_plan(path, &plan, &e), 0);
+    CU_ASSERT_EQUAL(plan_file_read(path, arena, &saved, &set, &e), 0);
+    source_free(set);
+    CU_ASSERT_EQUAL_FATAL(saved.count, 3);
+    CU_ASSERT_PTR_EQUAL(saved_find(&saved.items[0], &plan), &of_a[1]);
+    CU_ASSERT_PTR_EQUAL(saved_find(&saved.items[1], &plan), &of_a[0]);
+    CU_ASSERT_PTR_EQUAL(saved_find(&saved.items[2], &plan), &of_a[2]);
     arena_free(arena);
     scratch_remove(folder);
 }
@@ -81,12 +121,12 @@ static void cannot_be_written_or_read(void)
 
     scratch_make(folder);
     snprintf(path, sizeof(path), "%s/none/plan.json", folder);
-    CU_ASSERT_EQUAL(write_plan(path, &e), -1);
+    CU_ASSERT_EQUAL(write_plan(path, &two, &e), -1);
     CU_ASSERT(e.kind == ERROR_IO && strcmp(e.file, path) == 0);
     CU_ASSERT_EQUAL(plan_file_read(path, arena, &saved, &set, &e), -1);
     snprintf(path, sizeof(path), "%s/folder", folder);
     CU_ASSERT_EQUAL(mkdir(path, 0700), 0);
-    CU_ASSERT_EQUAL(write_plan(path, &e), -1); /* nothing is renamed over a folder */
+    CU_ASSERT_EQUAL(write_plan(path, &two, &e), -1); /* nothing is renamed over a folder */
     CU_ASSERT_EQUAL(e.kind, ERROR_IO);
     CU_ASSERT_EQUAL(plan_file_read(path, arena, &saved, &set, &e), -1);
     arena_free(arena);
@@ -175,6 +215,7 @@ int main(void)
 {
     static const CU_TestInfo tests[] = {
         {"there and back", there_and_back},
+        {"families", families},
         {"cannot be written or read", cannot_be_written_or_read},
         {"what it says", what_it_says},
         {"no plan at all", no_plan_at_all},
