@@ -29,11 +29,34 @@ bool explain_is_name(struct str name)
     return name.len > 0;
 }
 
-static struct action decide(const struct explain_subject *s)
+/* What is told next is of this key family of the name. */
+static void turn_to(struct explain_subject *s, enum key_family family)
 {
-    const struct action *planned = plan_find(s->options->plan, subject_first(s->name));
+    const struct explain_options *o = s->options;
+    const struct subject subject = {s->name, family};
+    const struct action *planned = plan_find(o->plan, subject);
 
-    return planned ? *planned : (struct action){.action = PLAN_NOTHING, .wanted = PLAN_NOTHING};
+    s->desired = desired_find(o->desired, subject);
+    s->observed =
+        subject_find(o->observed->names, o->observed->count, sizeof(*s->observed), subject);
+    s->action =
+        planned ? *planned : (struct action){.action = PLAN_NOTHING, .wanted = PLAN_NOTHING};
+}
+
+/* The first family's unless only a further one is good. */
+static void choose(struct explain_subject *s)
+{
+    const struct explain_options *o = s->options;
+    struct explain_choice further = {.served = SERVED_DEFAULT};
+
+    for (int family = FAMILY_COUNT - 1; family >= FAMILY_FIRST; family--) {
+        turn_to(s, (enum key_family)family);
+        s->choice = explain_choose(o->model, s->name, s->observed, o->policy, o->now);
+        if (family != FAMILY_FIRST && s->choice.served == SERVED_MANAGED)
+            further = s->choice;
+    }
+    if (further.served == SERVED_MANAGED)
+        s->choice = further;
 }
 
 /* Looks everything up; -1 when memory is out. */
@@ -45,18 +68,26 @@ static int look(struct explain_subject *s, struct str name)
     s->name = s->arena ? explain_normal_name(name, s->arena) : STR_NONE;
     if (!s->name.ptr)
         return -1;
-    s->desired = desired_find(o->desired, subject_first(s->name));
     s->left_alone = desired_find_left_alone(o->desired, s->name);
-    s->observed = subject_find(o->observed->names, o->observed->count,
-                               sizeof(*o->observed->names), subject_first(s->name));
     s->gate = gate_ask(o->model->acme, s->name, &s->gate_entry);
-    s->choice = explain_choose(o->model, s->name, s->observed, o->policy, o->now);
-    s->action = decide(s);
+    choose(s);
     s->chain.model = o->model;
     for (size_t i = 0; i < o->model->sni_count && !s->declared; i++)
         if (str_equal(o->model->snis[i].name.value, s->name))
             s->declared = &o->model->snis[i];
     return 0;
+}
+
+/* The first family with all that is to be said of the name; of further ones what is their own. */
+static void say(struct explain_subject *s)
+{
+    explain_chain_say(s);
+    for (int family = FAMILY_FIRST + 1; family < FAMILY_COUNT; family++) {
+        turn_to(s, (enum key_family)family);
+        if (s->observed || s->desired)
+            explain_chain_say_further(s);
+    }
+    turn_to(s, FAMILY_FIRST);
 }
 
 static void forget(struct explain_subject *s)
@@ -78,7 +109,7 @@ int explain_name_text(struct str name, const struct explain_options *options, st
     bool done = false;
 
     if (look(&s, name) == 0) {
-        explain_chain_say(&s);
+        say(&s);
         render_outside(s.name, out);
         buf_printf(out, ": %s\n", state_of(&s));
         done = explanation_print_text(&s.chain, out);
@@ -133,7 +164,7 @@ int explain_name_json(struct str name, const struct explain_options *options, st
     bool done = false;
 
     if (look(&s, name) == 0) {
-        explain_chain_say(&s);
+        say(&s);
         json_out_object(&j);
         json_out_member_int(&j, "format", 1);
         json_out_member_str(&j, "name", s.name);

@@ -554,3 +554,11 @@ void explain_chain_say(struct explain_subject *s)
     say_failures(s);
     say_next(s);
 }
+
+void explain_chain_say_further(struct explain_subject *s)
+{
+    say_certificate(s);
+    say_chain(s);
+    say_failures(s);
+    say_next(s);
+}

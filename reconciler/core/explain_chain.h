@@ -11,10 +11,12 @@ struct explain_subject {
     const struct explain_options *options;
     struct arena *arena;
     struct str name; /* lower case, without port and final dot */
-    const struct desired_name *desired;
     const struct desired_name *left_alone;
+    /* Of the key family that is being told. */
+    const struct desired_name *desired;
     const struct observed_name *observed;
     struct action action; /* PLAN_NOTHING: it is neither desired nor active */
+    /* Of the name. */
     enum hostname_passage gate;
     const struct text *gate_entry;
     struct explain_choice choice;
@@ -24,3 +26,5 @@ struct explain_subject {
 
 /* Fills s->chain; what fails on the way shows when the chain is printed. */
 void explain_chain_say(struct explain_subject *s);
+/* The same of a further key family, behind it: its certificate, and what becomes of it. */
+void explain_chain_say_further(struct explain_subject *s);

@@ -17,7 +17,8 @@
 struct scene {
     struct model_builder *b;
     struct acme *acme;
-    struct observed_name there; /* of the name in question; has no name: nothing is known */
+    struct observed_name there;   /* of the name in question; has no name: nothing is known */
+    struct observed_name further; /* of it too, with another kind of key */
     struct desired_demand demand;
     bool storage_broken, storage_unsupported;
     bool needs_approval; /* of which there is none */
@@ -91,6 +92,25 @@ static void kept_other_key(struct scene *s)
 {
     kept(s);
     s->there.facts.key_type = KEY_RSA_4096;
+}
+
+/* The next key was asked for beside the old one once, and is no more. */
+static void families(struct scene *s)
+{
+    kept(s);
+    s->further = issued(20);
+    s->further.facts.key_type = KEY_RSA_2048;
+}
+
+/* What is served is the further one; of the first, and of it, the last try failed. */
+static void further_alone(struct scene *s)
+{
+    families(s);
+    s->there = (struct observed_name){.failure = {.count = 1,
+                                                  .failed_at = NOW - 9,
+                                                  .kind = ERROR_CHALLENGE,
+                                                  .text = STR("no route to host")}};
+    s->further.failure = s->there.failure;
 }
 
 static void due(struct scene *s)
@@ -412,6 +432,8 @@ static const struct {
     {"kept-clamped-high", "www.shop.com", kept_clamped_high},
     {"kept-by-ari", "www.shop.com", kept_by_ari},
     {"kept-other-key", "www.shop.com", kept_other_key},
+    {"families", "www.shop.com", families},
+    {"further-alone", "www.shop.com", further_alone},
     {"due", "www.shop.com", due},
     {"failing-renewal", "www.shop.com", failing_renewal},
     {"retry-asked", "www.shop.com", retry_asked},
@@ -467,6 +489,7 @@ static int explain(const char *name, void (*set)(struct scene *s), bool as_json,
 {
     static const struct saved_plan nothing;
     struct scene s = {.b = model_builder_new()};
+    struct observed_name known[2];
     struct fake_source there;
     struct reconcile_source source;
     struct reconciliation made;
@@ -475,16 +498,19 @@ static int explain(const char *name, void (*set)(struct scene *s), bool as_json,
 
     s.acme = model_builder_acme(s.b);
     set(&s);
-    s.there.subject.name = str_from("www.shop.com");
-    there = (struct fake_source){.observed = {.names = &s.there,
-                                              .count = s.there.has_certificate ||
-                                                       s.there.failure.count || s.there.order_open,
-                                              .storage_usable = !s.storage_broken},
+    there = (struct fake_source){.observed = {.names = known, .storage_usable = !s.storage_broken},
                                  .demands = &s.demand,
                                  .demand_count = s.demand.name.ptr != NULL};
+    s.there.subject.name = str_from("www.shop.com");
+    s.further.subject = (struct subject){s.there.subject.name, FAMILY_RSA};
+    if (s.there.has_certificate || s.there.failure.count || s.there.order_open)
+        known[there.observed.count++] = s.there;
+    if (s.further.has_certificate)
+        known[there.observed.count++] = s.further;
     source = fake_source(&there);
     const struct reconcile_options options = {.model = &s.b->model,
-                                              .block = s.storage_unsupported ? DESIRED_STORAGE : DESIRED_FREE,
+                                              .block = s.storage_unsupported ? DESIRED_STORAGE
+                                                                             : DESIRED_FREE,
                                               .limits = &s.limits,
                                               .limit_count = s.limits != NULL,
                                               .approved = s.needs_approval ? &nothing : NULL,
