@@ -35,8 +35,7 @@ static void print_type(struct json_out *out, const char *type, bool may_be_null)
 /* A list; {} is one too, as in Lua. */
 static void print_list_type(struct json_out *out, bool may_be_null)
 {
-    json_out_key(out, "type");
-    json_out_array(out);
+    json_out_member_array(out, "type");
     json_out_cstr(out, "array");
     json_out_cstr(out, "object");
     if (may_be_null)
@@ -52,8 +51,7 @@ static bool is_numeric(const struct schema_field *f)
 
 static void print_choices(struct json_out *out, const struct schema_field *f, bool may_be_null)
 {
-    json_out_key(out, "enum");
-    json_out_array(out);
+    json_out_member_array(out, "enum");
     for (size_t i = 0; f->one_of[i]; i++)
         if (is_numeric(f))
             json_out_raw(out, str_from(f->one_of[i]));
@@ -68,8 +66,7 @@ static void print_field(struct json_out *out, const struct schema_field *f, bool
 
 static void print_item(struct json_out *out, const char *key, const struct schema_field *f)
 {
-    json_out_key(out, key);
-    json_out_object(out);
+    json_out_member_object(out, key);
     print_field(out, f, true);
     json_out_end(out);
 }
@@ -77,8 +74,7 @@ static void print_item(struct json_out *out, const char *key, const struct schem
 /* A name or id, {id: ...}, or nothing. */
 static void print_reference(struct json_out *out, bool may_be_null)
 {
-    json_out_key(out, "anyOf");
-    json_out_array(out);
+    json_out_member_array(out, "anyOf");
     json_out_object(out);
     json_out_member_cstr(out, "type", "string");
     json_out_member_int(out, "minLength", 1);
@@ -103,8 +99,7 @@ static void print_record_reference(struct json_out *out, const struct schema_fie
         print_pointer(out, f->record->name);
         return;
     }
-    json_out_key(out, "anyOf");
-    json_out_array(out);
+    json_out_member_array(out, "anyOf");
     json_out_object(out);
     print_pointer(out, f->record->name);
     json_out_end(out);
@@ -186,12 +181,10 @@ static void print_field(struct json_out *out, const struct schema_field *f, bool
 
 static void print_list_of(struct json_out *out, const struct entity_info *info)
 {
-    json_out_key(out, info->list);
-    json_out_object(out);
+    json_out_member_object(out, info->list);
     json_out_member_cstr(out, "description", info->record->about);
     print_list_type(out, true);
-    json_out_key(out, "items");
-    json_out_object(out);
+    json_out_member_object(out, "items");
     print_pointer(out, info->record->name);
     json_out_end(out);
     json_out_end(out);
@@ -228,8 +221,7 @@ static void print_required(struct json_out *out, const struct schema_record *rec
         if (!must_be_written(&record->fields[i]))
             continue;
         if (!is_open) {
-            json_out_key(out, "required");
-            json_out_array(out);
+            json_out_member_array(out, "required");
             is_open = true;
         }
         json_out_cstr(out, record->fields[i].name);
@@ -256,15 +248,13 @@ static void print_properties(struct json_out *out, const struct schema_record *r
 {
     unsigned count = schema_field_count(record);
 
-    json_out_key(out, "properties");
-    json_out_object(out);
+    json_out_member_object(out, "properties");
     for (unsigned i = 0; i < count; i++) {
         const struct schema_field *f = schema_base_field(record, i);
 
         if (is_left_out(record, i) || is_overridden(record, i))
             continue;
-        json_out_key(out, f->name);
-        json_out_object(out);
+        json_out_member_object(out, f->name);
         print_field(out, f, false);
         json_out_end(out);
     }
@@ -278,22 +268,16 @@ static void print_plugin_rules(struct json_out *out)
 {
     for (size_t i = 0; i < ENTITY_PLUGIN_CONFIG_COUNT; i++) {
         json_out_object(out);
-        json_out_key(out, "if");
-        json_out_object(out);
-        json_out_key(out, "properties");
-        json_out_object(out);
-        json_out_key(out, "name");
-        json_out_object(out);
+        json_out_member_object(out, "if");
+        json_out_member_object(out, "properties");
+        json_out_member_object(out, "name");
         json_out_member_cstr(out, "const", entity_plugin_configs[i].name);
         json_out_end(out);
         json_out_end(out);
         json_out_end(out);
-        json_out_key(out, "then");
-        json_out_object(out);
-        json_out_key(out, "properties");
-        json_out_object(out);
-        json_out_key(out, "config");
-        json_out_object(out);
+        json_out_member_object(out, "then");
+        json_out_member_object(out, "properties");
+        json_out_member_object(out, "config");
         print_pointer(out, entity_plugin_configs[i].record->name);
         json_out_end(out);
         json_out_end(out);
@@ -306,8 +290,7 @@ static void print_rules(struct json_out *out, const struct schema_record *record
 {
     if (record != &entity_plugin && !describe_rules_print(NULL, record))
         return;
-    json_out_key(out, "allOf");
-    json_out_array(out);
+    json_out_member_array(out, "allOf");
     describe_rules_print(out, record);
     if (record == &entity_plugin)
         print_plugin_rules(out);
@@ -316,8 +299,7 @@ static void print_rules(struct json_out *out, const struct schema_record *record
 
 static void print_definition(struct json_out *out, const struct schema_record *record)
 {
-    json_out_key(out, record->name);
-    json_out_object(out);
+    json_out_member_object(out, record->name);
     if (record->about)
         json_out_member_cstr(out, "description", record->about);
     json_out_member_cstr(out, "type", "object");
@@ -334,11 +316,9 @@ void describe_json_schema(struct json_out *out)
     json_out_member_cstr(out, "$schema", "http://json-schema.org/draft-07/schema#");
     json_out_member_cstr(out, "title", entity_document.about);
     json_out_member_cstr(out, "type", "object");
-    json_out_key(out, "properties");
-    json_out_object(out);
+    json_out_member_object(out, "properties");
     for (unsigned i = 0; i < entity_document.count; i++) {
-        json_out_key(out, entity_document.fields[i].name);
-        json_out_object(out);
+        json_out_member_object(out, entity_document.fields[i].name);
         print_field(out, &entity_document.fields[i], false);
         json_out_end(out);
     }
@@ -347,8 +327,7 @@ void describe_json_schema(struct json_out *out)
     json_out_end(out);
     print_required(out, &entity_document);
     json_out_member_bool(out, "additionalProperties", false);
-    json_out_key(out, "definitions");
-    json_out_object(out);
+    json_out_member_object(out, "definitions");
     for (unsigned i = 0; i < ENTITY_RECORD_COUNT; i++)
         if (entity_records[i] != &entity_document)
             print_definition(out, entity_records[i]);

@@ -261,8 +261,7 @@ static int print_all(struct spec_detail *detail, bool masks, struct json_out *ou
     for (uint8_t kind = 0; kind < ENTITY_KIND_COUNT; kind++) {
         if (!c->filled[kind])
             continue;
-        json_out_key(out, entity_infos[kind].list);
-        json_out_array(out);
+        json_out_member_array(out, entity_infos[kind].list);
         for (uint32_t i = 0; i < c->filled[kind]; i++) {
             struct catalog_ref ref = {i, kind};
 

@@ -307,8 +307,7 @@ void acme_message_put_account(struct buf *out, const struct acme_account_request
         buf_cstr(&contact, "mailto:");
         buf_str(&contact, request->email);
         out->failed |= contact.failed;
-        json_out_key(&json, "contact");
-        json_out_array(&json);
+        json_out_member_array(&json, "contact");
         json_out_str(&json, buf_view(&contact));
         json_out_end(&json);
     }
@@ -332,8 +331,7 @@ void acme_message_put_order(struct buf *out, struct str name)
     if (is_ip)
         name = str_from(inet_ntop(ip.len == 16 ? AF_INET6 : AF_INET, room, text, sizeof(text)));
     json_out_object(&json);
-    json_out_key(&json, "identifiers");
-    json_out_array(&json);
+    json_out_member_array(&json, "identifiers");
     json_out_object(&json);
     json_out_member_cstr(&json, "type", is_ip ? "ip" : "dns");
     json_out_member_str(&json, "value", name);

@@ -66,13 +66,10 @@ static unsigned print_status(const struct pages *p, struct buf *out)
     struct json_out j = json_out_compact(out);
 
     json_out_object(&j);
-    json_out_key(&j, "memory");
-    json_out_object(&j);
-    json_out_key(&j, "lua_shared_dicts");
-    json_out_object(&j);
+    json_out_member_object(&j, "memory");
+    json_out_member_object(&j, "lua_shared_dicts");
     json_out_end(&j);
-    json_out_key(&j, "workers_lua_vms");
-    json_out_array(&j);
+    json_out_member_array(&j, "workers_lua_vms");
     json_out_end(&j);
     json_out_end(&j);
     json_out_key(&j, "server");
@@ -229,8 +226,7 @@ static void print_front(const struct pages *p, const struct pages_cursor *cursor
     if (cursor->page == STATUS_PAGE_EVERYTHING)
         json_out_member_int(j, "generation", (int64_t)p->generation_number);
     p->print_front(p->context, j);
-    json_out_key(j, "certificates");
-    json_out_array(j);
+    json_out_member_array(j, "certificates");
 }
 
 void pages_begin(struct pages_cursor *cursor, enum status_page page)
@@ -276,8 +272,7 @@ unsigned pages_print_failed(const struct pages *p, struct str name, int64_t now,
 
     json_out_object(&j);
     json_out_member_int(&j, "format", PAGES_FORMAT);
-    json_out_key(&j, "certificates");
-    json_out_array(&j);
+    json_out_member_array(&j, "certificates");
     if (p->desired && name.len)
         print_known(p, subject_first(name), now, &j);
     names = p->desired && !name.len ? store_sorted(p->store, &count) : NULL;

@@ -182,6 +182,18 @@ void json_out_raw(struct json_out *j, struct str json)
     buf_str(j->out, json);
 }
 
+void json_out_member_object(struct json_out *j, const char *key)
+{
+    json_out_key(j, key);
+    json_out_object(j);
+}
+
+void json_out_member_array(struct json_out *j, const char *key)
+{
+    json_out_key(j, key);
+    json_out_array(j);
+}
+
 void json_out_member_str(struct json_out *j, const char *key, struct str s)
 {
     json_out_key(j, key);

@@ -39,6 +39,8 @@ void json_out_null(struct json_out *j);
 /* Text that is JSON already, put in as one value. */
 void json_out_raw(struct json_out *j, struct str json);
 
+void json_out_member_object(struct json_out *j, const char *key);
+void json_out_member_array(struct json_out *j, const char *key);
 void json_out_member_str(struct json_out *j, const char *key, struct str s);
 void json_out_member_cstr(struct json_out *j, const char *key, const char *s);
 void json_out_member_int(struct json_out *j, const char *key, int64_t n);

@@ -29,26 +29,6 @@ void answer_retry(void *context, struct str name)
     event_active(c->turn, EV_TIMEOUT, 0);
 }
 
-static void print_config(const struct loaded *loaded, struct json_out *j)
-{
-    if (!loaded) {
-        json_out_null(j);
-        return;
-    }
-    json_out_object(j);
-    json_out_key(j, "files");
-    json_out_array(j);
-    for (size_t i = 0; i < loaded->file_count; i++) {
-        json_out_object(j);
-        json_out_member_cstr(j, "file", loaded->files[i].name);
-        json_out_member_cstr(j, "sha256", loaded->files[i].sha256);
-        json_out_end(j);
-    }
-    json_out_end(j);
-    json_out_member_cstr(j, "sha256", loaded->sha256);
-    json_out_end(j);
-}
-
 static void print_front(void *context, struct json_out *j)
 {
     const struct control *c = context;
@@ -57,7 +37,10 @@ static void print_front(void *context, struct json_out *j)
     const struct loaded *told = c->refused ? c->refused : in_force;
 
     json_out_key(j, "config");
-    print_config(in_force, j);
+    if (in_force)
+        render_config_json(in_force->files, in_force->file_count, in_force->sha256, j);
+    else
+        json_out_null(j);
     json_out_key(j, "problems");
     if (told) {
         problems_print_json(&told->problems, j);

@@ -115,17 +115,17 @@ static struct str *list_plugins(const struct settings *s, struct arena *arena)
 static int copy_files(struct loaded *l, const struct source_set *set)
 {
     memcpy(l->sha256, set->sha256, sizeof(l->sha256));
-    l->files = calloc(set->count, sizeof(*l->files));
-    if (!l->files)
-        return -1;
-    for (; l->file_count < set->count; l->file_count++) {
-        struct loaded_file *f = &l->files[l->file_count];
-        f->name = strdup(set->files[l->file_count].name);
-        if (!f->name)
+    l->files = arena_array(l->arena, set->count, sizeof(*l->files));
+    for (size_t i = 0; l->files && i < set->count; i++) {
+        struct render_file *f = &l->files[i];
+
+        f->name = arena_str(l->arena, str_from(set->files[i].name)).ptr;
+        f->sha256 = arena_str(l->arena, str_from(set->files[i].sha256)).ptr;
+        if (!f->name || !f->sha256)
             return -1;
-        memcpy(f->sha256, set->files[l->file_count].sha256, sizeof(f->sha256));
     }
-    return 0;
+    l->file_count = set->count;
+    return l->files ? 0 : -1;
 }
 
 /* -1 on memory only: a refused file leaves the model NULL. */
@@ -205,9 +205,6 @@ void load_free(struct loaded *l)
     spec_detail_free(l->detail);
     arena_free(l->arena);
     problems_fini(&l->problems);
-    for (size_t i = 0; i < l->file_count; i++)
-        free(l->files[i].name);
-    free(l->files);
     free(l);
 }
 

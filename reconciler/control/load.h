@@ -2,6 +2,7 @@
 
 #include "reconciler/base/error.h"
 #include "reconciler/core/desired.h"
+#include "reconciler/core/render.h"
 #include "reconciler/io/source.h"
 #include "reconciler/settings/settings.h"
 #include "spec/model.h"
@@ -15,17 +16,12 @@ struct spec_detail;
  * given.
  */
 
-struct loaded_file {
-    char *name;
-    char sha256[65];
-};
-
 /* One reading of the declarative files. Owned by the caller: load_free. */
 struct loaded {
     struct arena *arena; /* model and whatever is derived from it; excluded from dumps, wiped */
     struct model *model; /* NULL when the file was refused */
     struct problems problems; /* errors and warnings, sorted; outlives the model */
-    struct loaded_file *files;
+    struct render_file *files;
     size_t file_count;
     enum desired_block block;   /* what is in the way of every name, beside what the model tells */
     char sha256[65];            /* of all files: the configuration's hash */

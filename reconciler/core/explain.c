@@ -148,8 +148,7 @@ static void json_next(struct json_out *j, const struct explain_subject *s)
     json_out_member_cstr(j, "action",
                          plan_action_name(a->action == PLAN_KEEP ? PLAN_RENEW : a->wanted));
     json_out_member_time(j, "at", a->at);
-    json_out_key(j, "because");
-    json_out_object(j);
+    json_out_member_object(j, "because");
     json_out_member_cstr(j, "reason", plan_reason_id(a->reason));
     json_out_member_str(j, "text", text);
     json_out_end(j);

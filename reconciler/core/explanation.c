@@ -88,8 +88,7 @@ static void json_places(const struct explanation *x, const struct explanation_li
 {
     struct buf text = BUF_INIT(EXPLANATION_TEXT_MAX);
 
-    json_out_key(j, "declared_at");
-    json_out_array(j);
+    json_out_member_array(j, "declared_at");
     for (size_t i = 0; i < link->places.len; i++) {
         struct place place = link->places.items[i];
         const char *file = place.file < x->model->file_count ? x->model->files[place.file] : "?";

@@ -337,8 +337,7 @@ static void json_place(struct json_out *j, struct place place, struct sheet *s)
 
 static void json_declared_at(struct json_out *j, const struct desired_name *name, struct sheet *s)
 {
-    json_out_key(j, "declared_at");
-    json_out_array(j);
+    json_out_member_array(j, "declared_at");
     for (size_t i = 0; name && i < name->place_count; i++)
         json_place(j, name->places[i], s);
     json_out_end(j);
@@ -346,8 +345,7 @@ static void json_declared_at(struct json_out *j, const struct desired_name *name
 
 static void json_because(struct json_out *j, struct sheet *s, const struct action *a)
 {
-    json_out_key(j, "because");
-    json_out_object(j);
+    json_out_member_object(j, "because");
     json_out_member_cstr(j, "reason", plan_reason_id(a->reason));
     json_out_member_str(j, "text", sentence(s, a));
     json_out_end(j);
@@ -364,8 +362,7 @@ static void json_overrides(struct json_out *j, const struct action *a, struct sh
     }
     json_out_object(j);
     json_out_member_str(j, "sni", sni->name.value);
-    json_out_key(j, "declared_at");
-    json_out_array(j);
+    json_out_member_array(j, "declared_at");
     json_place(j, sni->name.place, s);
     json_out_end(j);
     json_out_end(j);
@@ -394,8 +391,7 @@ static void json_not_after(struct json_out *j, const struct action *a)
 
 static void json_budget(struct json_out *j, const struct budget_note *note)
 {
-    json_out_key(j, "budget");
-    json_out_array(j);
+    json_out_member_array(j, "budget");
     for (size_t i = 0; note && i < note->count; i++) {
         const struct budget_draw *draw = &note->draws[i];
 
@@ -429,27 +425,25 @@ static void json_action(struct sheet *s, const struct action *a)
     json_out_end(&j);
 }
 
-static void json_config(struct json_out *j, const struct render_options *options)
+void render_config_json(const struct render_file *files, size_t count, const char *sha256,
+                        struct json_out *j)
 {
-    json_out_key(j, "config");
     json_out_object(j);
-    json_out_key(j, "files");
-    json_out_array(j);
-    for (size_t i = 0; i < options->file_count; i++) {
+    json_out_member_array(j, "files");
+    for (size_t i = 0; i < count; i++) {
         json_out_object(j);
-        json_out_member_cstr(j, "file", options->files[i].name);
-        json_out_member_cstr(j, "sha256", options->files[i].sha256);
+        json_out_member_cstr(j, "file", files[i].name);
+        json_out_member_cstr(j, "sha256", files[i].sha256);
         json_out_end(j);
     }
     json_out_end(j);
-    json_out_member_cstr(j, "sha256", options->sha256);
+    json_out_member_cstr(j, "sha256", sha256);
     json_out_end(j);
 }
 
 static void json_summary(struct json_out *j, const struct plan *plan)
 {
-    json_out_key(j, "summary");
-    json_out_object(j);
+    json_out_member_object(j, "summary");
     for (int action = 0; action < PLAN_ACTION_COUNT; action++)
         json_out_member_int(j, plan_action_name((enum plan_action)action),
                             (int64_t)plan->counts[action]);
@@ -460,8 +454,7 @@ static void json_summary(struct json_out *j, const struct plan *plan)
 /* One action a line: a plan is read with diff and grep too. */
 static int json_actions(struct json_out *j, const struct plan *plan, struct sheet *s)
 {
-    json_out_key(j, "actions");
-    json_out_array(j);
+    json_out_member_array(j, "actions");
     for (size_t i = 0; i < plan->count; i++) {
         buf_clear(&s->line);
         json_action(s, &plan->items[i]);
@@ -486,7 +479,8 @@ int render_plan_json(const struct plan *plan, const struct render_options *optio
 
     json_out_object(&j);
     json_out_member_int(&j, "format", 1);
-    json_config(&j, options);
+    json_out_key(&j, "config");
+    render_config_json(options->files, options->file_count, options->sha256, &j);
     json_out_member_str(&j, "against", options->against);
     if (options->made_at)
         json_out_member_time(&j, "made_at", options->made_at);
@@ -558,8 +552,7 @@ void render_certificate_json(const struct action *a, const struct render_options
     json_out_member_cstr(j, "state", plan_state(a, options->now));
     json_certificate(j, o);
     json_declared_at(j, a->desired, &s);
-    json_out_key(j, "next");
-    json_out_object(j);
+    json_out_member_object(j, "next");
     json_out_member_cstr(j, "action", plan_action_name(next_action(a)));
     json_out_member_time(j, "at", a->at);
     json_because(j, &s, a);

@@ -35,6 +35,10 @@ struct render_options {
     void *context;
 };
 
+/* The object of a configuration: its files, and the hash of all. */
+void render_config_json(const struct render_file *files, size_t count, const char *sha256,
+                        struct json_out *j);
+
 /* 0; -1 when the buffer is full (out->failed) or flush said so. */
 int render_plan_text(const struct plan *plan, const struct render_options *options,
                      struct buf *out) MUST_CHECK;

@@ -133,8 +133,7 @@ static void json_days(const struct simulation *s, struct json_out *j)
 {
     char text[CLOCK_TEXT_SIZE];
 
-    json_out_key(j, "days");
-    json_out_array(j);
+    json_out_member_array(j, "days");
     for (unsigned day = 0; day < s->days; day++) {
         json_out_object(j);
         json_out_member_int(j, "day", day);
@@ -162,8 +161,7 @@ static void json_slack(const struct simulation *s, struct json_out *j)
 
 static void json_risks(const struct simulation *s, struct json_out *j)
 {
-    json_out_key(j, "at_risk");
-    json_out_array(j);
+    json_out_member_array(j, "at_risk");
     for (size_t i = 0; i < s->risk_count; i++) {
         json_out_object(j);
         json_out_member_str(j, "name", s->risks[i].name);
@@ -177,8 +175,7 @@ static void json_risks(const struct simulation *s, struct json_out *j)
 
 static void json_sequence(const struct simulation *s, struct json_out *j)
 {
-    json_out_key(j, "sequence");
-    json_out_array(j);
+    json_out_member_array(j, "sequence");
     for (size_t i = 0; i < s->orders; i++) {
         json_out_object(j);
         json_out_member_time(j, "at", s->sequence[i].at);
@@ -200,8 +197,7 @@ int simulate_report_json(const struct simulation *s, struct buf *out)
     json_out_member_int(&j, "names", (int64_t)s->names);
     json_out_member_int(&j, "orders", (int64_t)s->orders);
     json_out_member_int(&j, "failed", (int64_t)s->failed);
-    json_out_key(&j, "peak");
-    json_out_object(&j);
+    json_out_member_object(&j, "peak");
     json_out_member_int(&j, "day", s->peak_day);
     json_out_member_int(&j, "orders", s->by_day[s->peak_day].orders);
     json_out_end(&j);

@@ -50,16 +50,14 @@ static void print_uri(const char *file, struct json_out *j)
 
 static void print_text(struct json_out *j, const char *key, struct str text)
 {
-    json_out_key(j, key);
-    json_out_object(j);
+    json_out_member_object(j, key);
     json_out_member_str(j, "text", text);
     json_out_end(j);
 }
 
 static void print_region(struct place place, struct json_out *j)
 {
-    json_out_key(j, "region");
-    json_out_object(j);
+    json_out_member_object(j, "region");
     json_out_member_int(j, "startLine", place.line);
     if (place.column)
         json_out_member_int(j, "startColumn", place.column);
@@ -70,18 +68,15 @@ static void print_location(const struct problems *problems, const struct problem
                            struct json_out *j)
 {
     json_out_object(j);
-    json_out_key(j, "physicalLocation");
-    json_out_object(j);
-    json_out_key(j, "artifactLocation");
-    json_out_object(j);
+    json_out_member_object(j, "physicalLocation");
+    json_out_member_object(j, "artifactLocation");
     print_uri(problems->files[one->place.file].name, j);
     json_out_end(j);
     if (one->place.line)
         print_region(one->place, j);
     json_out_end(j);
     if (one->path.len) {
-        json_out_key(j, "logicalLocations");
-        json_out_array(j);
+        json_out_member_array(j, "logicalLocations");
         json_out_object(j);
         json_out_member_str(j, "fullyQualifiedName", one->path);
         json_out_end(j);
@@ -105,8 +100,7 @@ static void print_result(const struct problems *problems, const struct problem *
     json_out_member_int(j, "ruleIndex", one->severity);
     json_out_member_cstr(j, "level", rules[one->severity].level);
     print_text(j, "message", buf_view(&text));
-    json_out_key(j, "locations");
-    json_out_array(j);
+    json_out_member_array(j, "locations");
     if (one->place.file < problems->file_count)
         print_location(problems, one, j);
     json_out_end(j);
@@ -116,20 +110,16 @@ static void print_result(const struct problems *problems, const struct problem *
 
 static void print_tool(struct json_out *j)
 {
-    json_out_key(j, "tool");
-    json_out_object(j);
-    json_out_key(j, "driver");
-    json_out_object(j);
+    json_out_member_object(j, "tool");
+    json_out_member_object(j, "driver");
     json_out_member_cstr(j, "name", "reconcert");
     json_out_member_cstr(j, "version", VERSION_TEXT);
-    json_out_key(j, "rules");
-    json_out_array(j);
+    json_out_member_array(j, "rules");
     for (size_t i = 0; i < ARRAY_LENGTH(rules); i++) {
         json_out_object(j);
         json_out_member_cstr(j, "id", rules[i].id);
         print_text(j, "shortDescription", str_from(rules[i].about));
-        json_out_key(j, "defaultConfiguration");
-        json_out_object(j);
+        json_out_member_object(j, "defaultConfiguration");
         json_out_member_cstr(j, "level", rules[i].level);
         json_out_end(j);
         json_out_end(j);
@@ -144,14 +134,12 @@ static void print_invocation(const struct problems *problems, struct json_out *j
 {
     struct buf text = BUF_INIT(64);
 
-    json_out_key(j, "invocations");
-    json_out_array(j);
+    json_out_member_array(j, "invocations");
     json_out_object(j);
     json_out_member_bool(j, "executionSuccessful", true);
     if (problems->truncated) {
         buf_printf(&text, "and %zu more", problems->truncated);
-        json_out_key(j, "toolExecutionNotifications");
-        json_out_array(j);
+        json_out_member_array(j, "toolExecutionNotifications");
         json_out_object(j);
         json_out_member_cstr(j, "level", "warning");
         print_text(j, "message", buf_view(&text));
@@ -170,13 +158,11 @@ void sarif_print(const struct problems *problems, struct buf *out)
     json_out_object(&j);
     json_out_member_cstr(&j, "$schema", SARIF_SCHEMA);
     json_out_member_cstr(&j, "version", SARIF_VERSION);
-    json_out_key(&j, "runs");
-    json_out_array(&j);
+    json_out_member_array(&j, "runs");
     json_out_object(&j);
     print_tool(&j);
     print_invocation(problems, &j);
-    json_out_key(&j, "results");
-    json_out_array(&j);
+    json_out_member_array(&j, "results");
     for (size_t i = 0; i < problems->count; i++)
         print_result(problems, &problems->items[i], &j);
     json_out_end(&j);

@@ -4,21 +4,8 @@
 #include "reconciler/cli/verb.h"
 #include "reconciler/core/render.h"
 
-#include <stdlib.h>
-
 /* It is written piece by piece, so this bounds one action: a host may stand in every route. */
 #define DIFF_OUTPUT_MAX ((size_t)1 << 30)
-
-static int list_files(const struct loaded *loaded, struct render_file **files, struct error *e)
-{
-    *files = calloc(loaded->file_count + 1, sizeof(**files));
-    if (!*files)
-        return error_memory(e);
-    for (size_t i = 0; i < loaded->file_count; i++)
-        (*files)[i] =
-            (struct render_file){.name = loaded->files[i].name, .sha256 = loaded->files[i].sha256};
-    return 0;
-}
 
 static int (*const renders[OPTION_FORMAT_COUNT])(const struct plan *plan,
                                                  const struct render_options *options,
@@ -46,12 +33,12 @@ static int save(const char *path, struct dry_run *d, struct render_options *opti
 static int print(struct dry_run *d, const struct command *c, struct error *e)
 {
     struct buf out = BUF_INIT(DIFF_OUTPUT_MAX);
-    struct render_file *files = NULL;
     char hash[PLAN_FILE_HASH_SIZE];
     const char *against = c->options->values[OPTION_AGAINST];
     struct render_options options = {
         .model = d->loaded->model,
         .desired = d->seen.desired,
+        .files = d->loaded->files,
         .file_count = d->loaded->file_count,
         .sha256 = d->loaded->sha256,
         .against = str_from(against ? against : "storage"),
@@ -64,9 +51,6 @@ static int print(struct dry_run *d, const struct command *c, struct error *e)
     const char *saved = c->options->values[OPTION_OUT];
     int rc = -1;
 
-    if (list_files(d->loaded, &files, e))
-        goto out;
-    options.files = files;
     if (saved && save(saved, d, &options, hash, e))
         goto out;
     error_memory(e); /* what it is unless flush says otherwise */
@@ -74,7 +58,6 @@ static int print(struct dry_run *d, const struct command *c, struct error *e)
     if (rc == 0)
         rc = output_buf(&out, e);
 out:
-    free(files);
     buf_free(&out);
     return rc;
 }

@@ -124,8 +124,7 @@ static void print_json(struct buf *out, bool verbose)
     json_out_member_int(&j, "format", VERSION_FORMAT);
     json_out_member_cstr(&j, "version", VERSION_TEXT);
     if (verbose) {
-        json_out_key(&j, "libraries");
-        json_out_object(&j);
+        json_out_member_object(&j, "libraries");
         for (size_t i = 0; i < ARRAY_LENGTH(libraries); i++)
             json_out_member_cstr(&j, libraries[i].name, libraries[i].version(text, sizeof(text)));
         json_out_end(&j);
