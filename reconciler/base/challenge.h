@@ -1,11 +1,10 @@
 #ifndef BASE_CHALLENGE_H
 #define BASE_CHALLENGE_H
 
+#include "challenge_kind.h"
 #include "str.h"
 
-/* What a CA is to find when it validates a name (RFC 8555 §8, RFC 8737). All are views. */
-enum challenge_kind { CHALLENGE_HTTP_01, CHALLENGE_TLS_ALPN_01 };
-
+/* What a CA is to find when it validates a name. All are views. */
 struct challenge {
     enum challenge_kind kind;
     struct str name;

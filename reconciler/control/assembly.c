@@ -226,7 +226,7 @@ static int open_publishing(struct control *c, const struct assembly_calls *calls
     c->workers = workers_new(&workers, e);
     if (!c->workers)
         return -1;
-    c->board = challenge_board_new(calls->served, c);
+    c->board = challenge_board_new(1u << CHALLENGE_HTTP_01, calls->served, c);
     if (!c->board)
         return error_memory(e);
     publish.index = c->index;

@@ -389,7 +389,7 @@ int configuration_enforce(const struct configuration_state *state, struct config
                           struct configuration_plan *plan, struct error *e)
 {
     struct arena *scratch = arena_new(NULL);
-    struct segment_routes routes;
+    struct publisher_rules rules;
     int rc;
 
     if (!scratch)
@@ -400,10 +400,10 @@ int configuration_enforce(const struct configuration_state *state, struct config
     if (rc == 0)
         rc = make_plan(state, g, true, now, plan, e);
     if (rc == 0)
-        rc = routes_make(g->loaded->model, scratch, &routes, &g->routes_hash, e);
+        rc = routes_make(g->loaded->model, scratch, &rules, &g->routes_hash, e);
     if (rc == 0)
         rc = publisher_build(state->publisher,
-                             before && before->routes_hash == g->routes_hash ? NULL : &routes, e);
+                             before && before->routes_hash == g->routes_hash ? NULL : &rules, e);
     if (rc)
         configuration_plan_free(plan);
     arena_free(scratch);

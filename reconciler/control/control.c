@@ -99,7 +99,8 @@ static void on_token_missed(void *context, size_t slot, struct str host, struct 
     struct control *c = context;
 
     /* Known here but not there: the generation that holds it is on its way to the worker. */
-    workers_answer_token(c->workers, slot, host, token, challenge_board_find(c->board, token));
+    workers_answer_token(c->workers, slot, host, token,
+                         challenge_board_find(c->board, CHALLENGE_HTTP_01, token));
 }
 
 static void on_sni_seen(void *context, struct str name, const struct address_block *from)

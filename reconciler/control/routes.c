@@ -66,13 +66,13 @@ static void add_route(const struct route *r, struct segment_routes *out, struct 
     }
 }
 
-static int add_gate(const struct acme *acme, struct arena *arena, struct segment_routes *out)
+static int add_gate(const struct acme *acme, struct arena *arena, struct segment_gate *out)
 {
     struct str *domains;
 
     if (!acme || !acme->enabled)
         return 0;
-    out->gate_open = true;
+    out->is_open = true;
     out->allow_any_domain = acme->allow_any_domain;
     out->allow_ipv4 = acme->enable_ipv4_common_name;
     domains = arena_array(arena, acme->domains.count, sizeof(*domains));
@@ -92,37 +92,40 @@ static uint64_t hash_list(uint64_t seed, const struct str *items, size_t count)
     return seed ^ count;
 }
 
-static uint64_t hash_routes(const struct segment_routes *r)
+static uint64_t hash_rules(const struct publisher_rules *r)
 {
-    uint64_t flags = (uint64_t)r->gate_open | (uint64_t)r->allow_any_domain << 1 |
-                     (uint64_t)r->allow_ipv4 << 2 | (uint64_t)r->any_host << 3;
-    uint64_t hash = hash_list(flags, r->domains, r->domain_count);
+    const struct segment_gate *g = &r->gate;
+    const struct segment_routes *o = &r->routes;
+    uint64_t flags = (uint64_t)g->is_open | (uint64_t)g->allow_any_domain << 1 |
+                     (uint64_t)g->allow_ipv4 << 2 | (uint64_t)o->any_host << 3;
+    uint64_t hash = hash_list(flags, g->domains, g->domain_count);
 
-    hash = hash_list(hash, r->hosts, r->host_count);
-    return hash_list(hash, r->challenge_prefixes, r->challenge_prefix_count);
+    hash = hash_list(hash, o->hosts, o->host_count);
+    return hash_list(hash, o->challenge_prefixes, o->challenge_prefix_count);
 }
 
-int routes_make(const struct model *model, struct arena *arena, struct segment_routes *routes,
+int routes_make(const struct model *model, struct arena *arena, struct publisher_rules *rules,
                 uint64_t *hash, struct error *e)
 {
-    struct segment_routes out = {0};
+    struct publisher_rules made = {0};
+    struct segment_routes *out = &made.routes;
     struct str *hosts, *prefixes;
     size_t host_max, path_max;
 
     count_all(model, &host_max, &path_max);
     hosts = arena_array(arena, host_max, sizeof(*hosts));
     prefixes = arena_array(arena, path_max, sizeof(*prefixes));
-    if (!hosts || !prefixes || add_gate(model->acme, arena, &out))
+    if (!hosts || !prefixes || add_gate(model->acme, arena, &made.gate))
         return error_memory(e);
     for (size_t i = 0; i < model->route_count; i++)
         if (takes_part(&model->routes[i]))
-            add_route(&model->routes[i], &out, hosts, prefixes);
-    if (name_sort_unique(hosts, &out.host_count) ||
-        name_sort_unique(prefixes, &out.challenge_prefix_count))
+            add_route(&model->routes[i], out, hosts, prefixes);
+    if (name_sort_unique(hosts, &out->host_count) ||
+        name_sort_unique(prefixes, &out->challenge_prefix_count))
         return error_memory(e);
-    out.hosts = hosts;
-    out.challenge_prefixes = prefixes;
-    *hash = hash_routes(&out);
-    *routes = out;
+    out->hosts = hosts;
+    out->challenge_prefixes = prefixes;
+    *hash = hash_rules(&made);
+    *rules = made;
     return 0;
 }

@@ -14,13 +14,15 @@ struct claim {
 struct claims vec(struct claim);
 
 struct entry {
-    char *token, *payload;
+    enum challenge_kind kind;
+    char *key, *payload;
     struct claims claims; /* never empty */
 };
 
 struct entries vec(struct entry);
 
 struct challenge_board {
+    unsigned kinds;
     challenge_board_served *served;
     void *context;
     struct entries entries;
@@ -28,11 +30,13 @@ struct challenge_board {
     bool has_news;
 };
 
-struct challenge_board *challenge_board_new(challenge_board_served *served, void *context)
+struct challenge_board *challenge_board_new(unsigned kinds, challenge_board_served *served,
+                                            void *context)
 {
     struct challenge_board *b = calloc(1, sizeof(*b));
 
     if (b) {
+        b->kinds = kinds;
         b->served = served;
         b->context = context;
     }
@@ -41,7 +45,7 @@ struct challenge_board *challenge_board_new(challenge_board_served *served, void
 
 static void entry_fini(struct entry *x)
 {
-    free(x->token);
+    free(x->key);
     free(x->payload);
     vec_free(&x->claims);
 }
@@ -56,17 +60,24 @@ void challenge_board_free(struct challenge_board *b)
     free(b);
 }
 
-static struct entry *find(const struct challenge_board *b, struct str token)
+/* A validator comes for a token, or in a handshake that has nothing but a name (RFC 8737 §3). */
+static struct str key_of(const struct challenge *c)
+{
+    return c->kind == CHALLENGE_TLS_ALPN_01 ? c->name : c->token;
+}
+
+static struct entry *find(const struct challenge_board *b, enum challenge_kind kind, struct str key)
 {
     for (size_t i = 0; i < b->entries.len; i++)
-        if (str_equal_cstr(token, b->entries.items[i].token))
+        if (b->entries.items[i].kind == kind && str_equal_cstr(key, b->entries.items[i].key))
             return &b->entries.items[i];
     return NULL;
 }
 
-struct str challenge_board_find(const struct challenge_board *b, struct str token)
+struct str challenge_board_find(const struct challenge_board *b, enum challenge_kind kind,
+                                struct str key)
 {
-    const struct entry *x = find(b, token);
+    const struct entry *x = find(b, kind, key);
 
     return x ? str_from(x->payload) : STR_NONE;
 }
@@ -91,9 +102,9 @@ static struct claim *find_claim_at(const struct entry *x, uint64_t generation)
 static int enter(struct challenge_board *b, const struct challenge *c, struct claim claim,
                  struct error *e)
 {
-    struct entry x = {.token = str_dup(c->token), .payload = str_dup(c->payload)};
+    struct entry x = {.kind = c->kind, .key = str_dup(key_of(c)), .payload = str_dup(c->payload)};
 
-    if (!x.token || !x.payload || vec_push(&x.claims, claim) || vec_push(&b->entries, x)) {
+    if (!x.key || !x.payload || vec_push(&x.claims, claim) || vec_push(&b->entries, x)) {
         entry_fini(&x);
         return error_memory(e);
     }
@@ -106,14 +117,14 @@ int challenge_board_put(struct challenge_board *b, uint64_t owner,
                         const struct challenge *challenge, struct error *e)
 {
     const struct claim claim = {.owner = owner};
-    struct entry *x = find(b, challenge->token);
+    struct entry *x = find(b, challenge->kind, key_of(challenge));
     struct claim *known = x ? find_claim(x, owner) : NULL;
 
-    if (challenge->kind != CHALLENGE_HTTP_01)
-        return error_set(e, ERROR_PROTOCOL, "no receiver serves challenges other than http-01");
+    if (!(b->kinds & 1u << challenge->kind))
+        return error_set(e, ERROR_PROTOCOL, "no receiver serves challenges of this kind");
     if (x && !str_equal_cstr(challenge->payload, x->payload))
         return error_set(e, ERROR_PROTOCOL,
-                         "the challenge's token is out already with another key authorization");
+                         "the challenge is out already with another key authorization");
     if (known) {
         known->generation = 0;
         return 0;
@@ -158,11 +169,12 @@ size_t challenge_board_count(const struct challenge_board *b)
     return b->entries.len;
 }
 
-void challenge_board_list(const struct challenge_board *b, struct segment_token *list)
+void challenge_board_list(const struct challenge_board *b, struct segment_challenge *list)
 {
     for (size_t i = 0; i < b->entries.len; i++)
-        list[i] = (struct segment_token){.token = str_from(b->entries.items[i].token),
-                                         .answer = str_from(b->entries.items[i].payload)};
+        list[i] = (struct segment_challenge){.kind = b->entries.items[i].kind,
+                                             .key = str_from(b->entries.items[i].key),
+                                             .payload = str_from(b->entries.items[i].payload)};
 }
 
 void challenge_board_is_written(struct challenge_board *b)

@@ -22,19 +22,22 @@ struct challenge_board;
 /* Every live receiver has what the owner put last. Must not put or withdraw at once. */
 typedef void challenge_board_served(void *context, uint64_t owner);
 
-struct challenge_board *challenge_board_new(challenge_board_served *served,
-                                            void *context) MUST_CHECK; /* NULL: no memory */
-void challenge_board_free(struct challenge_board *b);                  /* NULL is fine */
+/* `kinds` are those that receivers serve: 1 << kind, or of several. NULL: out of memory. */
+struct challenge_board *challenge_board_new(unsigned kinds, challenge_board_served *served,
+                                            void *context) MUST_CHECK;
+void challenge_board_free(struct challenge_board *b); /* NULL is fine */
 
 /*
  * What the owner has put already is fine, and is told of again. -1 with *e: CHALLENGE_BOARD_MAX are
- * out, no receiver serves the kind, the token is out with another payload, memory.
+ * out, no receiver serves the kind, the same is asked for with another payload, memory.
  */
 int challenge_board_put(struct challenge_board *b, uint64_t owner,
                         const struct challenge *challenge, struct error *e) MUST_CHECK;
 /* All that the owner has put. True: there is something to publish. */
 bool challenge_board_withdraw(struct challenge_board *b, uint64_t owner);
-struct str challenge_board_find(const struct challenge_board *b, struct str token); /* STR_NONE */
+/* `key` as struct segment_challenge's; the payload, or STR_NONE. */
+struct str challenge_board_find(const struct challenge_board *b, enum challenge_kind kind,
+                                struct str key);
 
 /* ---- for who publishes ---- */
 
@@ -42,7 +45,7 @@ struct str challenge_board_find(const struct challenge_board *b, struct str toke
 bool challenge_board_has_news(const struct challenge_board *b);
 size_t challenge_board_count(const struct challenge_board *b);
 /* As many as challenge_board_count; views until the board changes. */
-void challenge_board_list(const struct challenge_board *b, struct segment_token *list);
+void challenge_board_list(const struct challenge_board *b, struct segment_challenge *list);
 void challenge_board_is_written(struct challenge_board *b);
 
 /* Has somebody put what no generation has been named for? */

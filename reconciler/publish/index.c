@@ -414,7 +414,7 @@ static void bind_all(struct index *x, struct segment *segment)
 
 void index_rebind(struct index *x, struct segment *segment)
 {
-    if (segment_kind_of(segment) != SEGMENT_CREDENTIALS)
+    if (segment_kind_of(segment) != SEGMENT_NAMES)
         return;
     if (!x->out)
         bind_all(x, segment);

@@ -72,7 +72,7 @@ static const struct stack_segment *push(struct publisher *p, int fd, uint64_t si
 
     if (fd < 0)
         return NULL;
-    if (!p->is_merging && stack_count(p->stack) + 1 >= STACK_CREDENTIALS_MAX &&
+    if (!p->is_merging && stack_count(p->stack) + 1 >= STACK_NAMES_MAX &&
         stack_merge_begin(p->stack, clock_steady_ms(), &p->merge)) {
         stack_merge_run(&p->merge);
         if (stack_merge_end(p->stack, &p->merge, &entry, e) == 0 && entry)
@@ -84,7 +84,7 @@ static const struct stack_segment *push(struct publisher *p, int fd, uint64_t si
     return entry;
 }
 
-static int build_credentials(struct publisher *p, struct error *e)
+static int build_names(struct publisher *p, struct error *e)
 {
     struct index_changes *changes = NULL;
     const struct stack_segment *entry;
@@ -95,7 +95,7 @@ static int build_credentials(struct publisher *p, struct error *e)
         return -1;
     if (!changes)
         return 0;
-    fd = segment_write_credentials(changes->names, changes->count, &size, e);
+    fd = segment_write_names(changes->names, changes->count, &size, e);
     entry = push(p, fd, size, e);
     if (entry)
         index_rebind(p->options.index, entry->mapped);
@@ -105,22 +105,25 @@ static int build_credentials(struct publisher *p, struct error *e)
     return entry ? 0 : -1;
 }
 
-int publisher_build(struct publisher *p, const struct segment_routes *routes, struct error *e)
+int publisher_build(struct publisher *p, const struct publisher_rules *rules, struct error *e)
 {
     uint64_t size = 0;
 
-    if (build_credentials(p, e))
+    if (build_names(p, e))
         return -1;
-    if (!routes)
+    if (!rules)
         return 0;
-    return push(p, segment_write_routes(routes, &size, e), size, e) ? 0 : -1;
+    if (!push(p, segment_write_gate(&rules->gate, &size, e), size, e) ||
+        !push(p, segment_write_routes(&rules->routes, &size, e), size, e))
+        return -1;
+    return 0;
 }
 
 static int build_challenges(struct publisher *p, struct error *e)
 {
     struct challenge_board *board = p->options.board;
     size_t count = challenge_board_count(board);
-    struct segment_token *list;
+    struct segment_challenge *list;
     uint64_t size = 0;
     int fd;
 
@@ -130,7 +133,7 @@ static int build_challenges(struct publisher *p, struct error *e)
     if (!list)
         return error_memory(e);
     challenge_board_list(board, list);
-    fd = segment_write_tokens(list, count, &size, e);
+    fd = segment_write_challenges(list, count, &size, e);
     free(list);
     if (!push(p, fd, size, e))
         return -1;

@@ -13,7 +13,7 @@ struct job_thread;
 
 /*
  * Turns what changed into sealed segments and a generation (design 4 "Snapshots"): credentials from
- * the index, the challenge board, the routes. Merges the stack in the background.
+ * the index, the challenge board, the gate and the routes. Merges the stack in the background.
  */
 struct publisher;
 
@@ -38,14 +38,20 @@ struct publisher_options {
     void *context;
 };
 
+/* What the file says to receivers besides. */
+struct publisher_rules {
+    struct segment_gate gate;
+    struct segment_routes routes;
+};
+
 struct publisher *publisher_new(const struct publisher_options *options,
                                 struct error *e) MUST_CHECK;
 void publisher_free(struct publisher *p); /* after the job thread has ended; NULL is fine */
 
 /* ---- with the index in hand, on whichever thread owns it ---- */
 
-/* Makes segments of the index' changes and, if `routes` is not NULL, of the routes. */
-int publisher_build(struct publisher *p, const struct segment_routes *routes,
+/* Makes segments of the index' changes and, if `rules` is not NULL, of these. */
+int publisher_build(struct publisher *p, const struct publisher_rules *rules,
                     struct error *e) MUST_CHECK;
 
 /* ---- on the loop ---- */

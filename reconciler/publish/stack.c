@@ -19,11 +19,11 @@ struct stack {
     uint64_t next_id;
     bool is_merging;
     /* The oldest first, so that a new one goes to the end. */
-    struct stack_segment credentials[STACK_CREDENTIALS_MAX];
+    struct stack_segment names[STACK_NAMES_MAX];
     size_t count;
-    struct stack_segment tokens, routes; /* id 0 = none */
-    int64_t due_ms[SIZES];               /* steady; 0 = none is stale */
-    int64_t merged_ms[SIZES];            /* the last merge for stale ones; 0 = none */
+    struct stack_segment whole[SEGMENT_KINDS]; /* id 0 = none */
+    int64_t due_ms[SIZES];                     /* steady; 0 = none is stale */
+    int64_t merged_ms[SIZES];                  /* the last merge for stale ones; 0 = none */
 };
 
 struct stack *stack_new(uint64_t first_id)
@@ -49,9 +49,9 @@ void stack_free(struct stack *s)
     if (!s)
         return;
     for (size_t i = 0; i < s->count; i++)
-        drop(&s->credentials[i]);
-    drop(&s->tokens);
-    drop(&s->routes);
+        drop(&s->names[i]);
+    for (size_t i = 0; i < SEGMENT_KINDS; i++)
+        drop(&s->whole[i]);
     free(s);
 }
 
@@ -91,7 +91,7 @@ static bool hides(const struct segment *newer, const struct segment *older)
 /* After place `at` was filled: what it hides of those below, and what those above hide of it. */
 static void find_stale(struct stack *s, size_t at)
 {
-    struct stack_segment *all = s->credentials;
+    struct stack_segment *all = s->names;
 
     for (size_t i = 0; i < at; i++)
         all[i].is_stale = all[i].is_stale || hides(all[at].mapped, all[i].mapped);
@@ -107,7 +107,7 @@ static enum size size_of(const struct stack_segment *entry)
 static bool is_stale(const struct stack *s, enum size size)
 {
     for (size_t i = 0; i < s->count; i++)
-        if (s->credentials[i].is_stale && size_of(&s->credentials[i]) == size)
+        if (s->names[i].is_stale && size_of(&s->names[i]) == size)
             return true;
     return false;
 }
@@ -116,38 +116,43 @@ const struct stack_segment *stack_push(struct stack *s, int fd, uint64_t size, s
 {
     struct stack_segment entry;
     struct stack_segment *place;
+    enum segment_kind kind;
 
     if (map(s, fd, size, &entry, e))
         return NULL;
-    if (segment_kind_of(entry.mapped) == SEGMENT_CREDENTIALS) {
-        if (s->count == STACK_CREDENTIALS_MAX) {
-            drop(&entry);
-            error_set(e, ERROR_LIMIT, "more than %d segments at once", STACK_CREDENTIALS_MAX);
-            return NULL;
-        }
-        place = &s->credentials[s->count++];
-    } else {
-        place = segment_kind_of(entry.mapped) == SEGMENT_TOKENS ? &s->tokens : &s->routes;
+    kind = segment_kind_of(entry.mapped);
+    if (!segment_is_stacked(kind)) {
+        place = &s->whole[kind];
         drop(place);
+        *place = entry;
+        return place;
     }
+    if (s->count == STACK_NAMES_MAX) {
+        drop(&entry);
+        error_set(e, ERROR_LIMIT, "more than %d segments at once", STACK_NAMES_MAX);
+        return NULL;
+    }
+    place = &s->names[s->count++];
     *place = entry;
-    if (segment_kind_of(entry.mapped) == SEGMENT_CREDENTIALS)
-        find_stale(s, s->count - 1);
+    find_stale(s, s->count - 1);
     return place;
 }
 
 size_t stack_count(const struct stack *s)
 {
-    return s->count + (s->tokens.id != 0) + (s->routes.id != 0);
+    size_t count = s->count;
+
+    for (size_t i = 0; i < SEGMENT_KINDS; i++)
+        count += s->whole[i].id != 0;
+    return count;
 }
 
 const struct stack_segment *stack_at(const struct stack *s, size_t i)
 {
-    if (s->tokens.id && i-- == 0)
-        return &s->tokens;
-    if (s->routes.id && i-- == 0)
-        return &s->routes;
-    return i < s->count ? &s->credentials[s->count - 1 - i] : NULL;
+    for (size_t kind = 0; kind < SEGMENT_KINDS; kind++)
+        if (s->whole[kind].id && i-- == 0)
+            return &s->whole[kind];
+    return i < s->count ? &s->names[s->count - 1 - i] : NULL;
 }
 
 /* ---- merging ---- */
@@ -179,7 +184,7 @@ static size_t choose(const struct stack *s)
     size_t best = 0;
 
     for (size_t n = 1; n <= s->count; n++) {
-        struct weight next = weigh(&s->credentials[s->count - n]);
+        struct weight next = weigh(&s->names[s->count - n]);
         if (n > 1 && is_worth(&newer, &next))
             best = n;
         newer.bytes += next.bytes;
@@ -209,7 +214,7 @@ static void look_at_stale(struct stack *s, int64_t now_ms, bool due[SIZES])
 static size_t choose_stale(const struct stack *s, const bool due[SIZES])
 {
     for (size_t n = s->count; n > 0; n--) {
-        const struct stack_segment *entry = &s->credentials[s->count - n];
+        const struct stack_segment *entry = &s->names[s->count - n];
         if (entry->is_stale && due[size_of(entry)])
             return n;
     }
@@ -252,8 +257,8 @@ bool stack_merge_begin(struct stack *s, int64_t now_ms, struct stack_merge *m)
     m->count = count;
     m->is_bottom = count == s->count;
     for (size_t i = 0; i < count; i++)
-        m->segments[i] = segment_ref(s->credentials[s->count - 1 - i].mapped);
-    m->oldest_id = s->credentials[s->count - count].id;
+        m->segments[i] = segment_ref(s->names[s->count - 1 - i].mapped);
+    m->oldest_id = s->names[s->count - count].id;
     s->is_merging = true;
     return true;
 }
@@ -268,13 +273,12 @@ static void take_out(struct stack *s, const struct stack_merge *m, size_t *place
 {
     size_t at = 0;
 
-    while (s->credentials[at].id != m->oldest_id)
+    while (s->names[at].id != m->oldest_id)
         at++;
     for (size_t i = 0; i < m->count; i++)
-        drop(&s->credentials[at + i]);
+        drop(&s->names[at + i]);
     s->count -= m->count;
-    memmove(&s->credentials[at], &s->credentials[at + m->count],
-            (s->count - at) * sizeof(s->credentials[0]));
+    memmove(&s->names[at], &s->names[at + m->count], (s->count - at) * sizeof(s->names[0]));
     *place = at;
 }
 
@@ -299,11 +303,10 @@ int stack_merge_end(struct stack *s, struct stack_merge *m, const struct stack_s
         drop(&merged);
         return 0;
     }
-    memmove(&s->credentials[place + 1], &s->credentials[place],
-            (s->count - place) * sizeof(s->credentials[0]));
-    s->credentials[place] = merged;
+    memmove(&s->names[place + 1], &s->names[place], (s->count - place) * sizeof(s->names[0]));
+    s->names[place] = merged;
     s->count++;
     find_stale(s, place);
-    *entry = &s->credentials[place];
+    *entry = &s->names[place];
     return 0;
 }

@@ -9,12 +9,12 @@
 #include "reconciler/snapshot/segment.h"
 
 /*
- * The short stack of live segments, newest first, and when to merge. A lookup probes every
- * CREDENTIALS segment in turn, so they are merged geometrically. One thread owns a stack.
+ * The short stack of live segments, newest first, and when to merge. A lookup probes every segment
+ * of names in turn, so they are merged geometrically. One thread owns a stack.
  */
 struct stack;
 
-#define STACK_CREDENTIALS_MAX (CHANNEL_SEGMENTS_MAX - 2) /* beside one TOKENS and one ROUTES */
+#define STACK_NAMES_MAX (CHANNEL_SEGMENTS_MAX - SEGMENT_KINDS) /* beside one of each other kind */
 /* More than this come only when merging cannot keep up: then half of them at once. */
 #define STACK_COMFORTABLE 32
 
@@ -40,14 +40,14 @@ struct stack *stack_new(uint64_t first_id) MUST_CHECK;
 void stack_free(struct stack *s); /* NULL is fine */
 
 /*
- * Maps `fd` and puts it on top; a TOKENS or ROUTES segment replaces the one before. The stack owns
- * `fd` from here on, on failure too. Returns the entry (valid until the stack changes) or
- * NULL with *e; ERROR_LIMIT when the stack is full: merge first.
+ * Maps `fd` and puts it on top; one of a kind that does not stack replaces the one before. The
+ * stack owns `fd` from here on, on failure too. Returns the entry (valid until the stack changes)
+ * or NULL with *e; ERROR_LIMIT when the stack is full: merge first.
  */
 const struct stack_segment *stack_push(struct stack *s, int fd, uint64_t size,
                                        struct error *e) MUST_CHECK;
 
-/* All live segments, newest first, TOKENS and ROUTES among them; at most CHANNEL_SEGMENTS_MAX. */
+/* All live segments, those of names newest first; at most CHANNEL_SEGMENTS_MAX. */
 size_t stack_count(const struct stack *s);
 const struct stack_segment *stack_at(const struct stack *s, size_t i);
 

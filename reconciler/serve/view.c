@@ -4,9 +4,9 @@
 
 struct view {
     uint64_t generation;
-    struct segment *segments[CHANNEL_SEGMENTS_MAX]; /* CREDENTIALS, newest first */
+    struct segment *names[CHANNEL_SEGMENTS_MAX]; /* newest first */
     size_t count;
-    struct segment *tokens, *routes;
+    struct segment *whole[SEGMENT_KINDS]; /* NULL = none */
 };
 
 struct view *view_new(uint64_t generation)
@@ -23,29 +23,24 @@ void view_free(struct view *v)
     if (!v)
         return;
     for (size_t i = 0; i < v->count; i++)
-        segment_unref(v->segments[i]);
-    segment_unref(v->tokens);
-    segment_unref(v->routes);
+        segment_unref(v->names[i]);
+    for (size_t i = 0; i < SEGMENT_KINDS; i++)
+        segment_unref(v->whole[i]);
     free(v);
 }
 
 void view_add(struct view *v, struct segment *segment)
 {
-    switch (segment_kind_of(segment)) {
-    case SEGMENT_CREDENTIALS:
-        if (v->count == CHANNEL_SEGMENTS_MAX)
-            BUG("more segments than a manifest holds");
-        v->segments[v->count++] = segment_ref(segment);
-        break;
-    case SEGMENT_TOKENS:
-        if (!v->tokens)
-            v->tokens = segment_ref(segment);
-        break;
-    case SEGMENT_ROUTES:
-        if (!v->routes)
-            v->routes = segment_ref(segment);
-        break;
+    enum segment_kind kind = segment_kind_of(segment);
+
+    if (!segment_is_stacked(kind)) {
+        if (!v->whole[kind])
+            v->whole[kind] = segment_ref(segment);
+        return;
     }
+    if (v->count == CHANNEL_SEGMENTS_MAX)
+        BUG("more segments than a manifest holds");
+    v->names[v->count++] = segment_ref(segment);
 }
 
 uint64_t view_generation(const struct view *v)
@@ -60,7 +55,7 @@ uint64_t view_generation(const struct view *v)
 static bool find(const struct view *v, struct str name, struct segment_name *found)
 {
     for (size_t i = 0; i < v->count; i++)
-        if (segment_find_name(v->segments[i], name, found) == 1)
+        if (segment_find_name(v->names[i], name, found) == 1)
             return found->count > 0;
     return false;
 }
@@ -106,16 +101,18 @@ void view_choose(const struct view *v, struct str sni, struct view_choice *choic
     choice->match = find(v, STR(""), &choice->found) ? VIEW_DEFAULT : VIEW_NONE;
 }
 
-/* ---- tokens and routes ---- */
+/* ---- challenges, gate and routes ---- */
 
 bool view_find_token(const struct view *v, struct str token, struct str *answer)
 {
-    return v->tokens && segment_find_token(v->tokens, token, answer) == 1;
+    const struct segment *challenges = v->whole[SEGMENT_CHALLENGES];
+
+    return challenges && segment_find_challenge(challenges, CHALLENGE_HTTP_01, token, answer) == 1;
 }
 
-static bool has_domain(const void *routes, struct str entry)
+static bool has_domain(const void *gate, struct str entry)
 {
-    return segment_lists(routes, SEGMENT_DOMAINS, entry);
+    return segment_lists(gate, SEGMENT_DOMAINS, entry);
 }
 
 static bool has_host(const void *routes, struct str entry)
@@ -125,24 +122,30 @@ static bool has_host(const void *routes, struct str entry)
 
 bool view_gate(const struct view *v, struct str host)
 {
-    uint64_t flags = v->routes ? segment_flags(v->routes) : 0;
+    const struct segment *segment = v->whole[SEGMENT_GATE];
+    uint64_t flags = segment ? segment_flags(segment) : 0;
     const struct hostname_gate gate = {.is_closed = !(flags & SEGMENT_GATE_OPEN),
                                        .allows_any = flags & SEGMENT_ANY_DOMAIN,
                                        .allows_ipv4 = flags & SEGMENT_IPV4,
-                                       .domains = {has_domain, v->routes}};
+                                       .domains = {has_domain, segment}};
 
     return hostname_passes(&gate, host);
 }
 
 bool view_claims_host(const struct view *v, struct str host, uint16_t port)
 {
-    const struct hostname_list hosts = {has_host, v->routes};
+    const struct segment *routes = v->whole[SEGMENT_ROUTES];
+    const struct hostname_list hosts = {has_host, routes};
 
-    return v->routes &&
-           (segment_flags(v->routes) & SEGMENT_ANY_HOST || hostname_is_claimed(&hosts, host, port));
+    return routes &&
+           (segment_flags(routes) & SEGMENT_ANY_HOST || hostname_is_claimed(&hosts, host, port));
 }
 
 bool view_keeps_path(const struct view *v, struct str path)
 {
-    return v->routes && segment_keeps_path(v->routes, path);
+    const struct segment *routes = v->whole[SEGMENT_ROUTES];
+    const struct str least = STR("/.well-known/acme-challenge");
+
+    return routes && str_starts(path, least) &&
+           segment_lists_prefix(routes, SEGMENT_PATHS, path, least.len);
 }

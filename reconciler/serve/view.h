@@ -16,8 +16,8 @@ struct view;
 struct view *view_new(uint64_t generation) MUST_CHECK;
 void view_free(struct view *v); /* drops its references; NULL is fine */
 /*
- * Puts a segment below those added before, and takes a reference. Only the first of the TOKENS and
- * of the ROUTES kind counts. At most CHANNEL_SEGMENTS_MAX.
+ * Puts a segment below those added before, and takes a reference. Of a kind that does not stack only
+ * the first counts. At most CHANNEL_SEGMENTS_MAX.
  */
 void view_add(struct view *v, struct segment *segment);
 uint64_t view_generation(const struct view *v);

@@ -14,22 +14,58 @@
 
 #define SEALS_NEEDED (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 
+/* One that is known here, and checked. */
+struct section {
+    const char *start; /* NULL = there is none */
+    uint64_t size;
+    struct segment_table table; /* where it is one */
+};
+
 struct segment {
     const char *base;
     size_t size;
     struct segment_header header; /* a copy, checked */
+    struct section sections[SECTIONS];
     atomic_uint references;
 };
 
-/* ---- mapping ---- */
-
-static bool lies_within(const struct segment_header *h, uint64_t at, uint64_t size)
+bool segment_is_stacked(enum segment_kind kind)
 {
-    return at >= sizeof(*h) && at <= h->size && size <= h->size - at;
+    return segment_format_kinds[kind].is_stacked;
 }
 
-static bool is_sound_table(const struct segment_header *h, const struct segment_table *t)
+/* ---- mapping ---- */
+
+static int check_header(const struct segment_header *h, uint64_t file_size, struct error *e)
 {
+    if (memcmp(h->magic, SEGMENT_MAGIC, sizeof(h->magic)) != 0)
+        return error_set(e, ERROR_SYNTAX, "segment: not a segment");
+    if (h->byte_order == __builtin_bswap32(SEGMENT_BYTE_ORDER))
+        return error_set(e, ERROR_SYNTAX, "segment: of another byte order");
+    if (h->format != SEGMENT_FORMAT)
+        return error_set(e, ERROR_SYNTAX, "segment: format %u, not %d", h->format, SEGMENT_FORMAT);
+    if (h->byte_order != SEGMENT_BYTE_ORDER)
+        return error_set(e, ERROR_SYNTAX, "segment: of no byte order");
+    if (h->kind < SEGMENT_NAMES || h->kind >= SEGMENT_KINDS)
+        return error_set(e, ERROR_SYNTAX, "segment: unknown kind %u", h->kind);
+    if (h->size != file_size)
+        return error_set(e, ERROR_SYNTAX, "segment: %llu bytes, not %llu",
+                         (unsigned long long)file_size, (unsigned long long)h->size);
+    if (h->section_count > SEGMENT_SECTIONS_MAX ||
+        h->section_count * sizeof(struct segment_section) > file_size - sizeof(*h))
+        return error_set(e, ERROR_SYNTAX, "segment: %u sections", h->section_count);
+    return 0;
+}
+
+static bool lies_within(const struct section *s, uint64_t at, uint64_t size)
+{
+    return at >= sizeof(s->table) && at <= s->size && size <= s->size - at;
+}
+
+static bool is_sound_table(const struct section *s)
+{
+    const struct segment_table *t = &s->table;
+
     if (t->count > SEGMENT_ENTRIES_MAX || t->slot_count > UINT64_C(4) * SEGMENT_ENTRIES_MAX)
         return false;
     if (t->slot_count == 0)
@@ -39,28 +75,82 @@ static bool is_sound_table(const struct segment_header *h, const struct segment_
         return false;
     if (t->slots_at % SEGMENT_UNIT || t->order_at % SEGMENT_UNIT || t->records_at % SEGMENT_UNIT)
         return false;
-    return lies_within(h, t->slots_at, t->slot_count * sizeof(uint64_t)) &&
-           lies_within(h, t->order_at, t->count * sizeof(uint32_t)) &&
-           lies_within(h, t->records_at, t->records_size);
+    return lies_within(s, t->slots_at, t->slot_count * sizeof(uint64_t)) &&
+           lies_within(s, t->order_at, t->count * sizeof(uint32_t)) &&
+           lies_within(s, t->records_at, t->records_size);
 }
 
-static int check_header(const struct segment_header *h, uint64_t file_size, struct error *e)
+static bool take_table(struct section *s)
 {
-    if (memcmp(h->magic, SEGMENT_MAGIC, sizeof(h->magic)) != 0)
-        return error_set(e, ERROR_SYNTAX, "segment: not a segment");
-    if (h->format != SEGMENT_FORMAT)
-        return error_set(e, ERROR_SYNTAX, "segment: format %u, not %d", h->format, SEGMENT_FORMAT);
-    if (h->kind < SEGMENT_CREDENTIALS || h->kind > SEGMENT_ROUTES)
-        return error_set(e, ERROR_SYNTAX, "segment: unknown kind %u", h->kind);
-    if (h->size != file_size)
-        return error_set(e, ERROR_SYNTAX, "segment: %llu bytes, not %llu",
-                         (unsigned long long)file_size, (unsigned long long)h->size);
-    for (size_t i = 0; i < SEGMENT_TABLES; i++)
-        if (!is_sound_table(h, &h->tables[i]))
-            return error_set(e, ERROR_SYNTAX, "segment: table %zu is broken", i);
-    if (!lies_within(h, h->bytes_at, h->bytes_size) || !lies_within(h, h->keys_at, h->keys_size) ||
-        (h->keys_size && h->keys_at % SEGMENT_PAGE))
-        return error_set(e, ERROR_SYNTAX, "segment: a section leaves it");
+    if (s->size < sizeof(s->table))
+        return false;
+    memcpy(&s->table, s->start, sizeof(s->table));
+    return is_sound_table(s);
+}
+
+/* Puts it among those that are known here. What is wrong with it, or NULL. */
+static const char *take_section(struct segment *s, const struct segment_section *found)
+{
+    const struct segment_format_section *known = &segment_format_sections[found->name];
+    struct section *to = &s->sections[found->name];
+
+    if (to->start)
+        return "comes twice";
+    if (known->is_secret != ((found->flags & SECTION_IS_SECRET) != 0))
+        return known->is_secret ? "shows its secrets" : "has no secrets";
+    to->start = s->base + found->at;
+    to->size = found->size;
+    return known->is_table && !take_table(to) ? "is no table" : NULL;
+}
+
+/* All that lies before it ends at *end. */
+static const char *check_section(const struct segment *s, const struct segment_section *found,
+                                 uint64_t *end)
+{
+    bool is_secret = found->flags & SECTION_IS_SECRET;
+    uint64_t align = is_secret ? SEGMENT_PAGE : SEGMENT_ALIGN;
+
+    if (found->at > s->size || found->size > s->size - found->at)
+        return "leaves it";
+    if (found->at % align)
+        return "is not aligned";
+    if (found->at < *end)
+        return "overlaps another";
+    *end = found->at + found->size;
+    if (!is_secret)
+        return NULL;
+    if (!segment_format_kinds[s->header.kind].has_secrets)
+        return "has secrets";
+    *end = (*end + SEGMENT_PAGE - 1) / SEGMENT_PAGE * SEGMENT_PAGE;
+    return *end > s->size ? "leaves it" : NULL;
+}
+
+static struct segment_section section_at(const struct segment *s, uint32_t i)
+{
+    struct segment_section found;
+
+    memcpy(&found, s->base + sizeof(s->header) + i * sizeof(found), sizeof(found));
+    return found;
+}
+
+static int read_directory(struct segment *s, struct error *e)
+{
+    uint64_t end = sizeof(s->header) + s->header.section_count * sizeof(struct segment_section);
+
+    for (uint32_t i = 0; i < s->header.section_count; i++) {
+        struct segment_section found = section_at(s, i);
+        const char *fault = check_section(s, &found, &end);
+        if (!fault && found.name < SECTIONS &&
+            segment_format_sections[found.name].kind == s->header.kind)
+            fault = take_section(s, &found);
+        if (fault)
+            return error_set(e, ERROR_SYNTAX, "segment: section %u %s", found.name, fault);
+    }
+    for (uint32_t name = 0; name < SECTIONS; name++) {
+        const struct segment_format_section *known = &segment_format_sections[name];
+        if (known->kind == s->header.kind && !known->is_optional && !s->sections[name].start)
+            return error_set(e, ERROR_SYNTAX, "segment: section %u is missing", name);
+    }
     return 0;
 }
 
@@ -83,16 +173,22 @@ static bool lock_pages(const char *at, size_t size)
     return done >= size;
 }
 
-static bool guard_keys(const struct segment *s)
+/* Of those that are not known here, too. */
+static bool guard_secrets(const struct segment *s)
 {
-    const struct segment_header *h = &s->header;
-    size_t size = s->size - h->keys_at;
+    bool all_locked = true;
 
-    if (h->keys_size == 0)
-        return true;
-    /* Advice: where it is not taken, RLIMIT_CORE 0 still holds. */
-    (void)madvise((void *)(uintptr_t)(s->base + h->keys_at), size, MADV_DONTDUMP);
-    return lock_pages(s->base + h->keys_at, size);
+    for (uint32_t i = 0; i < s->header.section_count; i++) {
+        struct segment_section found = section_at(s, i);
+        size_t size = (found.size + SEGMENT_PAGE - 1) / SEGMENT_PAGE * SEGMENT_PAGE;
+        const char *start = s->base + found.at;
+        if (!(found.flags & SECTION_IS_SECRET) || !size)
+            continue;
+        /* Advice: where it is not taken, RLIMIT_CORE 0 still holds. */
+        (void)madvise((void *)(uintptr_t)start, size, MADV_DONTDUMP);
+        all_locked &= lock_pages(start, size);
+    }
+    return all_locked;
 }
 
 struct segment *segment_map(int fd, bool *locked, struct error *e)
@@ -128,11 +224,11 @@ struct segment *segment_map(int fd, bool *locked, struct error *e)
     s->size = (size_t)st.st_size;
     atomic_init(&s->references, 1);
     memcpy(&s->header, base, sizeof(s->header));
-    if (check_header(&s->header, s->size, e)) {
+    if (check_header(&s->header, s->size, e) || read_directory(s, e)) {
         segment_unref(s);
         return NULL;
     }
-    all_locked = guard_keys(s);
+    all_locked = guard_secrets(s);
     if (locked)
         *locked = all_locked;
     return s;
@@ -159,7 +255,7 @@ enum segment_kind segment_kind_of(const struct segment *s)
 
 size_t segment_count(const struct segment *s)
 {
-    return s->header.tables[0].count;
+    return s->sections[SECTION_NAMES].table.count;
 }
 
 size_t segment_live_bytes(const struct segment *s)
@@ -176,11 +272,11 @@ struct record {
     struct str key, value;
 };
 
-static int read_record(const struct segment *s, const struct segment_table *t, uint64_t place,
-                       struct record *r)
+static int read_record(const struct section *s, uint64_t place, struct record *r)
 {
+    const struct segment_table *t = &s->table;
     uint64_t at = place * SEGMENT_UNIT;
-    const char *p = s->base + t->records_at + at;
+    const char *p = s->start + t->records_at + at;
 
     if (at > t->records_size || t->records_size - at < sizeof(r->head))
         return -1;
@@ -196,14 +292,16 @@ static int read_record(const struct segment *s, const struct segment_table *t, u
     return 0;
 }
 
-static int find(const struct segment *s, size_t table, struct str key, struct record *r)
+static int find(const struct segment *s, uint32_t name, struct str key, struct record *r)
 {
-    const struct segment_table *t = &s->header.tables[table];
+    const struct section *in = &s->sections[name];
+    const struct segment_table *t = &in->table;
     uint64_t hash, mask = t->slot_count - 1;
-    const char *slots = s->base + t->slots_at;
+    const char *slots;
 
     if (t->count == 0)
         return 0;
+    slots = in->start + t->slots_at;
     hash = str_hash(key, s->header.seed);
     for (uint64_t n = 0; n < t->probe_max; n++) {
         uint64_t slot;
@@ -212,7 +310,7 @@ static int find(const struct segment *s, size_t table, struct str key, struct re
             return 0;
         if ((uint32_t)(slot >> 32) != segment_tag(hash))
             continue;
-        if ((uint32_t)slot == 0 || read_record(s, t, (uint32_t)slot - 1, r))
+        if ((uint32_t)slot == 0 || read_record(in, (uint32_t)slot - 1, r))
             return -1;
         if (str_equal(r->key, key))
             return 1;
@@ -220,27 +318,19 @@ static int find(const struct segment *s, size_t table, struct str key, struct re
     return 0;
 }
 
-static bool has(const struct segment *s, size_t table, struct str key)
+/* ---- names ---- */
+
+static int view(const struct section *s, uint64_t at, uint32_t size, struct str *out)
 {
-    struct record r;
-
-    return find(s, table, key, &r) == 1;
-}
-
-/* ---- credentials ---- */
-
-static int view(const struct segment *s, uint64_t from, uint64_t room, uint64_t at, uint32_t size,
-                struct str *out)
-{
-    if (at < from || at - from > room || size > room - (at - from))
+    if (at > s->size || size > s->size - at)
         return -1;
-    *out = (struct str){s->base + at, size};
+    *out = (struct str){s->start + at, size};
     return 0;
 }
 
 static int read_name(const struct segment *s, const struct record *r, struct segment_name *found)
 {
-    const struct segment_header *h = &s->header;
+    const struct section *bytes = &s->sections[SECTION_BYTES], *keys = &s->sections[SECTION_KEYS];
 
     *found = (struct segment_name){
         .name = r->key, .count = r->head.entries, .managed = r->head.is_managed != 0};
@@ -249,10 +339,9 @@ static int read_name(const struct segment *s, const struct record *r, struct seg
         struct segment_entry entry;
         memcpy(&entry, r->entries + i * sizeof(entry), sizeof(entry));
         c->key_type = (enum key_type)entry.key_type;
-        if (entry.key_type > KEY_OTHER ||
-            view(s, h->bytes_at, h->bytes_size, entry.leaf_at, entry.leaf_size, &c->leaf) ||
-            view(s, h->bytes_at, h->bytes_size, entry.chain_at, entry.chain_size, &c->chain) ||
-            view(s, h->keys_at, h->keys_size, entry.key_at, entry.key_size, &c->key))
+        if (entry.key_type > KEY_OTHER || view(bytes, entry.leaf_at, entry.leaf_size, &c->leaf) ||
+            view(bytes, entry.chain_at, entry.chain_size, &c->chain) ||
+            view(keys, entry.key_at, entry.key_size, &c->key))
             return -1;
     }
     return 0;
@@ -261,11 +350,8 @@ static int read_name(const struct segment *s, const struct record *r, struct seg
 int segment_find_name(const struct segment *s, struct str name, struct segment_name *found)
 {
     struct record r;
-    int got;
+    int got = find(s, SECTION_NAMES, name, &r);
 
-    if (s->header.kind != SEGMENT_CREDENTIALS)
-        return 0;
-    got = find(s, 0, name, &r);
     if (got != 1)
         return got;
     return read_name(s, &r, found) ? -1 : 1;
@@ -273,14 +359,14 @@ int segment_find_name(const struct segment *s, struct str name, struct segment_n
 
 int segment_name_at(const struct segment *s, size_t i, struct segment_name *found)
 {
-    const struct segment_table *t = &s->header.tables[0];
+    const struct section *names = &s->sections[SECTION_NAMES];
     struct record r;
     uint32_t place;
 
-    if (s->header.kind != SEGMENT_CREDENTIALS || i >= t->count)
+    if (i >= names->table.count)
         return -1;
-    memcpy(&place, s->base + t->order_at + i * sizeof(place), sizeof(place));
-    if (read_record(s, t, place, &r))
+    memcpy(&place, names->start + names->table.order_at + i * sizeof(place), sizeof(place));
+    if (read_record(names, place, &r))
         return -1;
     return read_name(s, &r, found);
 }
@@ -318,41 +404,40 @@ size_t segment_chain(struct str chain, struct str *certificates, size_t max)
     return count;
 }
 
-/* ---- tokens ---- */
+/* ---- challenges ---- */
 
-int segment_find_token(const struct segment *s, struct str token, struct str *answer)
+int segment_find_challenge(const struct segment *s, enum challenge_kind kind, struct str key,
+                           struct str *payload)
 {
     struct record r;
-    int got;
+    int got = find(s, SECTION_HTTP_01 + (uint32_t)kind, key, &r);
 
-    if (s->header.kind != SEGMENT_TOKENS)
-        return 0;
-    got = find(s, 0, token, &r);
     if (got == 1)
-        *answer = r.value;
+        *payload = r.value;
     return got;
 }
 
-/* ---- routes ---- */
+/* ---- lists ---- */
 
-bool segment_lists(const struct segment *routes, enum segment_list list, struct str entry)
+bool segment_lists(const struct segment *s, enum segment_list list, struct str entry)
 {
-    return routes->header.kind == SEGMENT_ROUTES && has(routes, list, entry);
+    struct record r;
+
+    return find(s, SECTION_DOMAINS + (uint32_t)list, entry, &r) == 1;
 }
 
-uint64_t segment_flags(const struct segment *routes)
+bool segment_lists_prefix(const struct segment *s, enum segment_list list, struct str text,
+                          size_t least)
 {
-    return routes->header.kind == SEGMENT_ROUTES ? routes->header.flags : 0;
-}
+    uint64_t most = s->sections[SECTION_DOMAINS + (uint32_t)list].table.key_max;
 
-bool segment_keeps_path(const struct segment *routes, struct str path)
-{
-    struct str shortest = STR("/.well-known/acme-challenge");
-
-    if (routes->header.kind != SEGMENT_ROUTES || !str_starts(path, shortest))
-        return false;
-    for (size_t len = shortest.len; len <= path.len && len <= routes->header.longest_path; len++)
-        if (has(routes, SEGMENT_PATHS, str_slice(path, 0, len)))
+    for (size_t len = least; len <= text.len && len <= most; len++)
+        if (segment_lists(s, list, str_slice(text, 0, len)))
             return true;
     return false;
+}
+
+uint64_t segment_flags(const struct segment *s)
+{
+    return s->header.flags;
 }

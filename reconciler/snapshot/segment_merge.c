@@ -45,8 +45,8 @@ static int gather(struct merge *m, size_t s, bool is_bottom, struct error *e)
 {
     const struct segment *segment = m->newest_first[s];
 
-    if (segment_kind_of(segment) != SEGMENT_CREDENTIALS)
-        return error_set(e, ERROR_INVALID, "segment: only credentials are merged");
+    if (segment_kind_of(segment) != SEGMENT_NAMES)
+        return error_set(e, ERROR_INVALID, "segment: only names are merged");
     for (size_t i = 0; i < segment_count(segment); i++) {
         struct segment_name name;
         int hidden;

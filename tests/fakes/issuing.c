@@ -225,16 +225,16 @@ static void cleanup(void *context, uint64_t owner)
 {
     struct issuing *i = context;
     size_t count = challenge_board_count(i->board);
-    struct segment_token list[ISSUING_JOURNAL_MAX];
+    struct segment_challenge list[ISSUING_JOURNAL_MAX];
     char *tokens[ISSUING_JOURNAL_MAX];
 
     CU_ASSERT_FATAL(count <= ISSUING_JOURNAL_MAX);
     challenge_board_list(i->board, list);
     for (size_t n = 0; n < count; n++)
-        tokens[n] = str_dup(list[n].token);
+        tokens[n] = str_dup(list[n].key);
     challenge_board_withdraw(i->board, owner);
     for (size_t n = 0; n < count; n++) {
-        if (!challenge_board_find(i->board, str_from(tokens[n])).ptr)
+        if (!challenge_board_find(i->board, CHALLENGE_HTTP_01, str_from(tokens[n])).ptr)
             buf_printf(&i->tokens, "-%s\n", tokens[n]);
         free(tokens[n]);
     }
@@ -329,7 +329,7 @@ static void begin(struct issuing *i)
     };
     struct error e;
 
-    i->board = challenge_board_new(served, i);
+    i->board = challenge_board_new(1u << CHALLENGE_HTTP_01, served, i);
     CU_ASSERT_PTR_NOT_NULL_FATAL(i->board);
     i->issuance = issuance_new(&options, &e);
     CU_ASSERT_PTR_NOT_NULL_FATAL(i->issuance);

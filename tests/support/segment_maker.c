@@ -96,18 +96,25 @@ static struct segment *map(int fd, struct error *e)
     return s;
 }
 
-struct segment *segment_maker_credentials(const struct segment_name *names, size_t count)
+struct segment *segment_maker_names(const struct segment_name *names, size_t count)
 {
     struct error e = {0};
 
-    return map(segment_write_credentials(names, count, NULL, &e), &e);
+    return map(segment_write_names(names, count, NULL, &e), &e);
 }
 
-struct segment *segment_maker_tokens(const struct segment_token *tokens, size_t count)
+struct segment *segment_maker_challenges(const struct segment_challenge *challenges, size_t count)
 {
     struct error e = {0};
 
-    return map(segment_write_tokens(tokens, count, NULL, &e), &e);
+    return map(segment_write_challenges(challenges, count, NULL, &e), &e);
+}
+
+struct segment *segment_maker_gate(const struct segment_gate *gate)
+{
+    struct error e = {0};
+
+    return map(segment_write_gate(gate, NULL, &e), &e);
 }
 
 struct segment *segment_maker_routes(const struct segment_routes *routes)

@@ -19,8 +19,9 @@ struct segment_name segment_maker_name(struct segment_maker *m, const char *serv
                                        const char *name, enum key_type type);
 
 /* Writes, and maps, a segment of each kind; the caller's reference. */
-struct segment *segment_maker_credentials(const struct segment_name *names, size_t count);
-struct segment *segment_maker_tokens(const struct segment_token *tokens, size_t count);
+struct segment *segment_maker_names(const struct segment_name *names, size_t count);
+struct segment *segment_maker_challenges(const struct segment_challenge *challenges, size_t count);
+struct segment *segment_maker_gate(const struct segment_gate *gate);
 struct segment *segment_maker_routes(const struct segment_routes *routes);
 
 /* A view of segments, newest first; takes the references. */

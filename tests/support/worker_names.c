@@ -21,24 +21,31 @@ void worker_names_send(struct worker_rig *w, uint64_t id, const struct segment_n
 {
     struct error e = {0};
 
-    send_and_close(w, id, segment_write_credentials(names, count, NULL, &e), &e);
+    send_and_close(w, id, segment_write_names(names, count, NULL, &e), &e);
 }
 
 void worker_names_send_token(struct worker_rig *w, uint64_t id, const char *token,
                              const char *answer)
 {
-    struct segment_token t = {str_from(token), str_from(answer)};
+    struct segment_challenge t = {CHALLENGE_HTTP_01, str_from(token), str_from(answer)};
     struct error e = {0};
 
-    send_and_close(w, id, segment_write_tokens(&t, 1, NULL, &e), &e);
+    send_and_close(w, id, segment_write_challenges(&t, 1, NULL, &e), &e);
+}
+
+void worker_names_send_gate(struct worker_rig *w, uint64_t id)
+{
+    static const struct str domains[] = {STR_INIT("gate.test"), STR_INIT("*.gate.test")};
+    const struct segment_gate gate = {.is_open = true, .domains = domains, .domain_count = 2};
+    struct error e = {0};
+
+    send_and_close(w, id, segment_write_gate(&gate, NULL, &e), &e);
 }
 
 void worker_names_send_routes(struct worker_rig *w, uint64_t id)
 {
-    static const struct str domains[] = {STR_INIT("gate.test"), STR_INIT("*.gate.test")};
     static const struct str hosts[] = {STR_INIT("route.test")};
-    struct segment_routes routes = {
-        .gate_open = true, .domains = domains, .domain_count = 2, .hosts = hosts, .host_count = 1};
+    const struct segment_routes routes = {.hosts = hosts, .host_count = 1};
     struct error e = {0};
 
     send_and_close(w, id, segment_write_routes(&routes, NULL, &e), &e);
@@ -68,14 +75,15 @@ void worker_names_free(struct worker_names *n)
 struct worker_rig *worker_names_start(struct worker_names *n,
                                       const struct worker_rig_options *options)
 {
-    static const uint64_t ids[] = {1, 2, 3};
+    static const uint64_t ids[] = {1, 2, 3, 4};
     struct worker_rig *w = worker_rig_new(options);
 
     worker_rig_greet(w);
     worker_names_send(w, 1, n->served, ARRAY_LENGTH(n->served));
     worker_names_send_token(w, 2, "ours", "ours.thumb");
-    worker_names_send_routes(w, 3);
-    worker_rig_manifest(w, 1, ids, 3);
+    worker_names_send_gate(w, 3);
+    worker_names_send_routes(w, 4);
+    worker_rig_manifest(w, 1, ids, 4);
     worker_rig_acknowledged(w, 1);
     return w;
 }

@@ -15,7 +15,7 @@ struct worker_names {
 struct worker_names *worker_names_new(void);
 void worker_names_free(struct worker_names *n);
 
-/* A worker that serves generation 1: segment 1 = names, 2 = the token `ours`, 3 = routes. */
+/* A worker that serves generation 1: segment 1 = names, 2 = the token `ours`, 3 = gate, 4 = routes. */
 struct worker_rig *worker_names_start(struct worker_names *n,
                                       const struct worker_rig_options *options);
 
@@ -24,7 +24,9 @@ void worker_names_send(struct worker_rig *w, uint64_t id, const struct segment_n
                        size_t count);
 void worker_names_send_token(struct worker_rig *w, uint64_t id, const char *token,
                              const char *answer);
-/* The gate lets gate.test and *.gate.test through; routes claim route.test. */
+/* It lets gate.test and *.gate.test through. */
+void worker_names_send_gate(struct worker_rig *w, uint64_t id);
+/* They claim route.test. */
 void worker_names_send_routes(struct worker_rig *w, uint64_t id);
 
 /* Is `expected` the CN that this handshake is served? "" = no handshake. */

@@ -170,15 +170,15 @@ static void add_snis(struct askers *a, struct segment **segment)
                                   .credentials = {{KEY_P256, str_from(snis[i]), STR("k"), STR("")}},
                                   .count = 1};
     }
-    *segment = segment_maker_credentials(names, ARRAY_LENGTH(names));
+    *segment = segment_maker_names(names, ARRAY_LENGTH(names));
 }
 
 static void begin(struct askers *a, bool ipv4)
 {
     static const struct desired_options options = {0};
     struct model_builder *b = model_builder_new();
-    struct segment_routes routes;
-    struct segment *segments[2];
+    struct publisher_rules rules;
+    struct segment *segments[3];
     char list[256] = "";
     size_t len = 0;
     uint64_t hash;
@@ -193,9 +193,10 @@ static void begin(struct askers *a, bool ipv4)
     model_builder_route(b, NULL, list, "", 7)->protocols = model_builder_texts(b, "http", 7);
     add_snis(a, &segments[0]);
     CU_ASSERT_EQUAL_FATAL(desired_make(&b->model, &options, b->arena, &a->desired, &e), 0);
-    CU_ASSERT_EQUAL_FATAL(routes_make(&b->model, b->arena, &routes, &hash, &e), 0);
-    segments[1] = segment_maker_routes(&routes);
-    a->view = segment_maker_view(1, segments, 2);
+    CU_ASSERT_EQUAL_FATAL(routes_make(&b->model, b->arena, &rules, &hash, &e), 0);
+    segments[1] = segment_maker_gate(&rules.gate);
+    segments[2] = segment_maker_routes(&rules.routes);
+    a->view = segment_maker_view(1, segments, 3);
 }
 
 static void end(struct askers *a)

@@ -17,11 +17,11 @@
 
 static struct arena *arena;
 
-static struct segment_routes make(const struct route *routes, size_t count, const struct acme *acme,
-                                  uint64_t *hash)
+static struct publisher_rules make(const struct route *routes, size_t count,
+                                   const struct acme *acme, uint64_t *hash)
 {
     const struct model model = {.routes = routes, .route_count = count, .acme = acme};
-    struct segment_routes out = {0};
+    struct publisher_rules out = {0};
     struct error e;
 
     CU_ASSERT_EQUAL_FATAL(routes_make(&model, arena, &out, hash, &e), 0);
@@ -39,14 +39,15 @@ static void test_hosts(void)
         {.protocols = TEXTS(TEXT("https")), .snis = TEXTS(TEXT("sni.example"))},
     };
     uint64_t hash;
-    struct segment_routes r = make(routes, ARRAY_LENGTH(routes), NULL, &hash);
+    struct publisher_rules all = make(routes, ARRAY_LENGTH(routes), NULL, &hash);
+    struct segment_routes r = all.routes;
 
     CU_ASSERT_EQUAL_FATAL(r.host_count, 3);
     CU_ASSERT(str_equal(r.hosts[0], STR("a.example")));
     CU_ASSERT(str_equal(r.hosts[1], STR("b.example")));
     CU_ASSERT(str_equal(r.hosts[2], STR("sni.example")));
     CU_ASSERT_FALSE(r.any_host);
-    CU_ASSERT_FALSE(r.gate_open);
+    CU_ASSERT_FALSE(all.gate.is_open);
 }
 
 static void test_any_host(void)
@@ -56,7 +57,7 @@ static void test_any_host(void)
     };
     uint64_t hash;
 
-    CU_ASSERT(make(routes, 1, NULL, &hash).any_host);
+    CU_ASSERT(make(routes, 1, NULL, &hash).routes.any_host);
 }
 
 static const struct {
@@ -79,7 +80,7 @@ static void test_challenge_paths(void)
         const struct route route = {.protocols = TEXTS(TEXT("http")),
                                     .paths = {.items = &path, .count = 1, .is_set = true}};
         uint64_t hash;
-        struct segment_routes r = make(&route, 1, NULL, &hash);
+        struct segment_routes r = make(&route, 1, NULL, &hash).routes;
         if (r.challenge_prefix_count != (paths[i].prefix ? 1 : 0) ||
             (paths[i].prefix && !str_equal_cstr(r.challenge_prefixes[0], paths[i].prefix)))
             CU_FAIL(paths[i].path);
@@ -93,9 +94,9 @@ static void test_gate(void)
                               .domains = TEXTS(TEXT("*.example.com"), TEXT("a.example"))};
     struct acme off = acme;
     uint64_t hash, same, other;
-    struct segment_routes r = make(NULL, 0, &acme, &hash);
+    struct segment_gate r = make(NULL, 0, &acme, &hash).gate;
 
-    CU_ASSERT(r.gate_open);
+    CU_ASSERT(r.is_open);
     CU_ASSERT(r.allow_ipv4);
     CU_ASSERT_FALSE(r.allow_any_domain);
     CU_ASSERT_EQUAL_FATAL(r.domain_count, 2);
@@ -103,7 +104,7 @@ static void test_gate(void)
     make(NULL, 0, &acme, &same);
     CU_ASSERT_EQUAL(hash, same);
     off.enabled = false;
-    CU_ASSERT_FALSE(make(NULL, 0, &off, &other).gate_open);
+    CU_ASSERT_FALSE(make(NULL, 0, &off, &other).gate.is_open);
     CU_ASSERT_NOT_EQUAL(hash, other);
 }
 

@@ -16,7 +16,7 @@ static void served(void *context, uint64_t owner)
 
 static struct challenge_board *board(void)
 {
-    struct challenge_board *b = challenge_board_new(served, told);
+    struct challenge_board *b = challenge_board_new(1u << CHALLENGE_HTTP_01, served, told);
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(b);
     told_count = 0;
@@ -36,7 +36,7 @@ static int put(struct challenge_board *b, uint64_t owner, const char *token, con
 
 static bool has(const struct challenge_board *b, const char *token)
 {
-    return challenge_board_find(b, str_from(token)).ptr != NULL;
+    return challenge_board_find(b, CHALLENGE_HTTP_01, str_from(token)).ptr != NULL;
 }
 
 static void shared(void)
@@ -52,7 +52,8 @@ static void shared(void)
     CU_ASSERT_TRUE(challenge_board_withdraw(b, 1)); /* "two" was its alone */
     CU_ASSERT_TRUE(has(b, "one"));
     CU_ASSERT_FALSE(has(b, "two"));
-    CU_ASSERT_TRUE(str_equal_cstr(challenge_board_find(b, STR("one")), "one.key"));
+    CU_ASSERT_TRUE(
+        str_equal_cstr(challenge_board_find(b, CHALLENGE_HTTP_01, STR("one")), "one.key"));
     challenge_board_is_written(b);
     CU_ASSERT_FALSE(challenge_board_withdraw(b, 1)); /* nothing is left of it */
     CU_ASSERT_TRUE(challenge_board_withdraw(b, 2));
@@ -100,20 +101,49 @@ static void refused(void)
     struct error e;
 
     CU_ASSERT_EQUAL(challenge_board_put(b, 1, &alpn, &e), -1);
-    CU_ASSERT_STRING_EQUAL(e.message, "no receiver serves challenges other than http-01");
+    CU_ASSERT_STRING_EQUAL(e.message, "no receiver serves challenges of this kind");
     CU_ASSERT_EQUAL(put(b, 1, "one", "one.key", &e), 0);
     CU_ASSERT_EQUAL(put(b, 2, "one", "other.key", &e), -1);
     CU_ASSERT_STRING_EQUAL(e.message,
-                           "the challenge's token is out already with another key authorization");
-    CU_ASSERT_TRUE(str_equal_cstr(challenge_board_find(b, STR("one")), "one.key"));
+                           "the challenge is out already with another key authorization");
+    CU_ASSERT_TRUE(
+        str_equal_cstr(challenge_board_find(b, CHALLENGE_HTTP_01, STR("one")), "one.key"));
     CU_ASSERT_FALSE(has(b, "t"));
+    challenge_board_free(b);
+}
+
+/* The same token and the same name are two challenges where the kinds are two. */
+static void kinds(void)
+{
+    const struct challenge http = {CHALLENGE_HTTP_01, STR("a.test"), STR("t"), STR("t.key")};
+    const struct challenge alpn = {CHALLENGE_TLS_ALPN_01, STR("a.test"), STR("t"), STR("t.key")};
+    const struct challenge other = {CHALLENGE_TLS_ALPN_01, STR("a.test"), STR("u"), STR("u.key")};
+    struct challenge_board *b =
+        challenge_board_new(1u << CHALLENGE_HTTP_01 | 1u << CHALLENGE_TLS_ALPN_01, served, told);
+    struct segment_challenge list[2];
+    struct error e;
+
+    CU_ASSERT_PTR_NOT_NULL_FATAL(b);
+    CU_ASSERT_EQUAL(challenge_board_put(b, 1, &http, &e), 0);
+    CU_ASSERT_EQUAL(challenge_board_put(b, 2, &alpn, &e), 0);
+    CU_ASSERT_EQUAL(challenge_board_put(b, 3, &other, &e), -1); /* one handshake, one answer */
+    CU_ASSERT_EQUAL_FATAL(challenge_board_count(b), 2);
+    challenge_board_list(b, list);
+    CU_ASSERT_EQUAL(list[0].kind, CHALLENGE_HTTP_01);
+    CU_ASSERT_TRUE(str_equal(list[0].key, STR("t")));
+    CU_ASSERT_EQUAL(list[1].kind, CHALLENGE_TLS_ALPN_01);
+    CU_ASSERT_TRUE(str_equal(list[1].key, STR("a.test")));
+    CU_ASSERT_TRUE(str_equal(list[1].payload, STR("t.key")));
+    challenge_board_withdraw(b, 1);
+    CU_ASSERT_PTR_NULL(challenge_board_find(b, CHALLENGE_HTTP_01, STR("t")).ptr);
+    CU_ASSERT_PTR_NOT_NULL(challenge_board_find(b, CHALLENGE_TLS_ALPN_01, STR("a.test")).ptr);
     challenge_board_free(b);
 }
 
 static void bounded(void)
 {
     struct challenge_board *b = board();
-    struct segment_token *list = calloc(CHALLENGE_BOARD_MAX, sizeof(*list));
+    struct segment_challenge *list = calloc(CHALLENGE_BOARD_MAX, sizeof(*list));
     char token[32];
     struct error e;
 
@@ -130,7 +160,7 @@ static void bounded(void)
     CU_ASSERT_EQUAL(put(b, 1, "more", "key", &e), 0);
     CU_ASSERT_EQUAL(challenge_board_count(b), CHALLENGE_BOARD_MAX - 1);
     challenge_board_list(b, list);
-    CU_ASSERT_TRUE(str_equal_cstr(list[0].answer, "key"));
+    CU_ASSERT_TRUE(str_equal_cstr(list[0].payload, "key"));
     free(list);
     challenge_board_free(b);
 }
@@ -145,6 +175,7 @@ int main(void)
     CU_add_test(suite, "shared", shared);
     CU_add_test(suite, "told in its generation", told_in_its_generation);
     CU_add_test(suite, "refused", refused);
+    CU_add_test(suite, "kinds", kinds);
     CU_add_test(suite, "bounded", bounded);
     CU_basic_set_mode(CU_BRM_NORMAL);
     CU_basic_run_tests();

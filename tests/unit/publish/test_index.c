@@ -306,7 +306,7 @@ static struct segment *segment_of(struct bench *b, bool keep, struct index_chang
     int fd;
 
     CU_ASSERT_FATAL(index_take_changes(b->index, 0, changes, &e) == 0 && *changes);
-    fd = segment_write_credentials((*changes)->names, (*changes)->count, &size, &e);
+    fd = segment_write_names((*changes)->names, (*changes)->count, &size, &e);
     CU_ASSERT_FATAL(fd >= 0);
     mapped = segment_map(fd, NULL, &e);
     close(fd);

@@ -30,7 +30,7 @@ static int write_names(const unsigned *numbers, const unsigned *versions, size_t
         list[i].credentials[0] = (struct segment_credential){
             KEY_P256, {leaves[i], sizeof(leaves[i])}, {leaves[i], 32}, STR("")};
     }
-    fd = segment_write_credentials(list, count, size, &e);
+    fd = segment_write_names(list, count, size, &e);
     CU_ASSERT(fd >= 0);
     return fd;
 }
@@ -47,10 +47,10 @@ static const struct stack_segment *push(struct stack *s, const unsigned *numbers
 
 static int push_tokens(struct stack *s, const char *answer)
 {
-    struct segment_token token = {STR("token"), str_from(answer)};
+    struct segment_challenge token = {CHALLENGE_HTTP_01, STR("token"), str_from(answer)};
     struct error e;
     uint64_t size;
-    int fd = segment_write_tokens(&token, 1, &size, &e);
+    int fd = segment_write_challenges(&token, 1, &size, &e);
 
     return fd >= 0 && stack_push(s, fd, size, &e) ? 0 : -1;
 }
@@ -65,7 +65,7 @@ static unsigned look_up(const struct stack *s, unsigned number)
 
     snprintf(name, sizeof(name), "n%u", number);
     for (size_t i = 0; (entry = stack_at(s, i)); i++) {
-        if (segment_kind_of(entry->mapped) != SEGMENT_CREDENTIALS ||
+        if (segment_kind_of(entry->mapped) != SEGMENT_NAMES ||
             segment_find_name(entry->mapped, str_from(name), &found) != 1)
             continue;
         if (found.count)
@@ -335,7 +335,7 @@ static void test_full(void)
     int fd;
 
     CU_ASSERT(push_tokens(s, "token.a") == 0);
-    for (number = 0; number < STACK_CREDENTIALS_MAX; number++) {
+    for (number = 0; number < STACK_NAMES_MAX; number++) {
         version = number + 1;
         CU_ASSERT(push(s, &number, &version, 1) != NULL);
         if (number == 1)
@@ -347,10 +347,10 @@ static void test_full(void)
     /* The merge fails: all is as before. */
     error_memory(&m.error);
     CU_ASSERT(stack_merge_end(s, &m, &entry, &e) == -1 && e.kind == ERROR_MEMORY);
-    CU_ASSERT(stack_count(s) == STACK_CREDENTIALS_MAX + 1);
+    CU_ASSERT(stack_count(s) == STACK_NAMES_MAX + 1);
     CU_ASSERT(merge(s, &entry));
     CU_ASSERT(entry != NULL && stack_count(s) == 2);
-    for (number = 0; number < STACK_CREDENTIALS_MAX; number++)
+    for (number = 0; number < STACK_NAMES_MAX; number++)
         CU_ASSERT(look_up(s, number) == number + 1);
     CU_ASSERT(!merge(s, &entry));
     stack_free(s);

@@ -71,18 +71,17 @@ static void closed(void *context, struct http_conn *conn)
 static struct view *make_view(uint64_t generation, const char *token, const char *kept)
 {
     static const struct str domains[] = {STR_INIT("gate.test"), STR_INIT("*.gate.test")};
-    struct segment_token tokens[] = {{STR("ours"), STR("ours.thumbprint")},
-                                     {str_from(token), STR("fresh.thumbprint")}};
+    struct segment_challenge challenges[] = {
+        {CHALLENGE_HTTP_01, STR("ours"), STR("ours.thumbprint")},
+        {CHALLENGE_HTTP_01, str_from(token), STR("fresh.thumbprint")}};
+    struct segment_gate gate = {.is_open = true, .domains = domains, .domain_count = 2};
     struct str prefix = str_from(kept);
-    struct segment_routes routes = {.gate_open = true,
-                                    .domains = domains,
-                                    .domain_count = 2,
-                                    .challenge_prefixes = &prefix,
+    struct segment_routes routes = {.challenge_prefixes = &prefix,
                                     .challenge_prefix_count = kept ? 1 : 0};
-    struct segment *segments[] = {segment_maker_tokens(tokens, token ? 2 : 1),
-                                  segment_maker_routes(&routes)};
+    struct segment *segments[] = {segment_maker_challenges(challenges, token ? 2 : 1),
+                                  segment_maker_gate(&gate), segment_maker_routes(&routes)};
 
-    return segment_maker_view(generation, segments, 2);
+    return segment_maker_view(generation, segments, 3);
 }
 
 static struct rig *rig_new(const char *kept, unsigned wait_ms)

@@ -123,7 +123,7 @@ static void test_generations(void)
         segment_maker_name(names->maker, "a.test", "new.a.test", KEY_P256),
         {.name = STR("*.b.test")}};
     struct worker_rig *w = worker_names_start(names, NULL);
-    const uint64_t ids[] = {4, 1, 2, 3};
+    const uint64_t ids[] = {5, 1, 2, 3, 4};
     struct worker_rig_tls how = any;
     char *answer;
     SSL *ssl;
@@ -134,8 +134,8 @@ static void test_generations(void)
     answer = worker_rig_exchange(ssl, KEPT("/", "a.test"));
     CU_ASSERT_TRUE(worker_names_begins(answer, "HTTP/1.1 404 Not Found\r\n"));
     free(answer);
-    worker_names_send(w, 4, fresh, 2);
-    worker_rig_manifest(w, 2, ids, 4);
+    worker_names_send(w, 5, fresh, 2);
+    worker_rig_manifest(w, 2, ids, 5);
     worker_rig_acknowledged(w, 2);
     answer = worker_rig_exchange(ssl, KEPT("/", "route.test"));
     CU_ASSERT_TRUE(worker_names_begins(answer, "HTTP/1.1 503 Service Unavailable\r\n"));

@@ -23,7 +23,7 @@ static struct view *stack_of(struct segment_name (*layers)[8], const size_t *cou
     struct segment *segments[8];
 
     for (size_t i = 0; i < depth; i++)
-        segments[i] = segment_maker_credentials(layers[i], counts[i]);
+        segments[i] = segment_maker_names(layers[i], counts[i]);
     return segment_maker_view(7, segments, depth);
 }
 
@@ -155,17 +155,15 @@ static void test_tokens_and_routes(void)
 {
     static const struct str host = STR_INIT("a.test"),
                             path = STR_INIT("/.well-known/acme-challenge/k");
-    struct segment_token fresh = {STR("t"), STR("new")}, stale = {STR("t"), STR("old")};
-    struct segment_routes routes = {.gate_open = true,
-                                    .domains = &host,
-                                    .domain_count = 1,
-                                    .hosts = &host,
-                                    .host_count = 1,
-                                    .challenge_prefixes = &path,
-                                    .challenge_prefix_count = 1};
-    struct segment *segments[] = {segment_maker_tokens(&fresh, 1), segment_maker_routes(&routes),
-                                  segment_maker_tokens(&stale, 1)};
-    struct view *v = segment_maker_view(1, segments, 3), *empty = segment_maker_view(1, NULL, 0);
+    struct segment_challenge fresh = {CHALLENGE_HTTP_01, STR("t"), STR("new")},
+                             stale = {CHALLENGE_HTTP_01, STR("t"), STR("old")};
+    struct segment_gate open = {.is_open = true, .domains = &host, .domain_count = 1};
+    struct segment_routes routes = {
+        .hosts = &host, .host_count = 1, .challenge_prefixes = &path, .challenge_prefix_count = 1};
+    struct segment *segments[] = {segment_maker_challenges(&fresh, 1), segment_maker_gate(&open),
+                                  segment_maker_routes(&routes),
+                                  segment_maker_challenges(&stale, 1)};
+    struct view *v = segment_maker_view(1, segments, 4), *empty = segment_maker_view(1, NULL, 0);
     struct str answer;
 
     CU_ASSERT_TRUE(view_find_token(v, STR("t"), &answer));
@@ -174,6 +172,8 @@ static void test_tokens_and_routes(void)
     CU_ASSERT_TRUE(view_gate(v, STR("a.test")));
     CU_ASSERT_TRUE(view_claims_host(v, STR("a.test"), 80));
     CU_ASSERT_TRUE(view_keeps_path(v, STR("/.well-known/acme-challenge/kk")));
+    CU_ASSERT_FALSE(view_keeps_path(v, STR("/.well-known/acme-challenge/")));
+    CU_ASSERT_FALSE(view_keeps_path(v, STR("/.well-known/other")));
     CU_ASSERT_FALSE(view_find_token(empty, STR("t"), &answer));
     CU_ASSERT_FALSE(view_gate(empty, STR("a.test")));
     CU_ASSERT_FALSE(view_claims_host(empty, STR("a.test"), 80));
@@ -187,6 +187,13 @@ static void test_tokens_and_routes(void)
 static struct view *routes(const struct segment_routes *r)
 {
     struct segment *segment = segment_maker_routes(r);
+
+    return segment_maker_view(1, &segment, 1);
+}
+
+static struct view *gate(const struct segment_gate *g)
+{
+    struct segment *segment = segment_maker_gate(g);
 
     return segment_maker_view(1, &segment, 1);
 }
@@ -206,21 +213,21 @@ static void test_gate(void)
         {"1.2.3.4.5", false, true},    {"1.2.3", false, true},       {"", false, false},
         {".b.example", false, true},
     };
-    struct segment_routes listed = {.gate_open = true, .domains = domains, .domain_count = 5};
-    struct segment_routes any = {.gate_open = true, .allow_any_domain = true};
-    struct segment_routes ipv4 = listed;
-    struct view *s = routes(&listed), *a = routes(&any), *closed, *i;
+    struct segment_gate listed = {.is_open = true, .domains = domains, .domain_count = 5};
+    struct segment_gate any = {.is_open = true, .allow_any_domain = true};
+    struct segment_gate ipv4 = listed;
+    struct view *s = gate(&listed), *a = gate(&any), *closed, *i;
 
     for (size_t k = 0; k < ARRAY_LENGTH(cases); k++) {
         CU_ASSERT_EQUAL(view_gate(s, str_from(cases[k].host)), cases[k].listed);
         CU_ASSERT_EQUAL(view_gate(a, str_from(cases[k].host)), cases[k].any);
     }
     ipv4.allow_ipv4 = true;
-    i = routes(&ipv4);
+    i = gate(&ipv4);
     CU_ASSERT_TRUE(view_gate(i, STR("10.1.1.1")));
     CU_ASSERT_FALSE(view_gate(i, STR("1.2.3.4")));
-    any.gate_open = false;
-    closed = routes(&any);
+    any.is_open = false;
+    closed = gate(&any);
     CU_ASSERT_FALSE(view_gate(closed, STR("a.example")));
     view_free(s);
     view_free(a);

@@ -42,14 +42,14 @@ static struct segment *map_and_close(int fd)
 static struct segment *make(const struct segment_name *names, size_t count)
 {
     struct error e = {0};
-    int fd = segment_write_credentials(names, count, NULL, &e);
+    int fd = segment_write_names(names, count, NULL, &e);
 
     if (fd < 0)
         fprintf(stderr, "segment: %s\n", e.message);
     return map_and_close(fd);
 }
 
-/* ---- credentials ---- */
+/* ---- names ---- */
 
 static void test_names(void)
 {
@@ -65,7 +65,7 @@ static void test_names(void)
         (struct segment_credential){KEY_RSA_2048, STR("leaf-rsa"), STR("rsa-key"), STR("other")};
     s = make(names, ARRAY_LENGTH(names));
     CU_ASSERT_PTR_NOT_NULL_FATAL(s);
-    CU_ASSERT_EQUAL(segment_kind_of(s), SEGMENT_CREDENTIALS);
+    CU_ASSERT_EQUAL(segment_kind_of(s), SEGMENT_NAMES);
     CU_ASSERT_EQUAL(segment_count(s), 5);
     CU_ASSERT_EQUAL(segment_live_bytes(s) % 4096, 0);
 
@@ -98,15 +98,15 @@ static void test_empty(void)
 {
     struct segment *s = make(NULL, 0);
     struct segment_name found;
-    struct str answer;
+    struct str payload;
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(s);
     CU_ASSERT_EQUAL(segment_count(s), 0);
     CU_ASSERT_EQUAL(segment_find_name(s, STR("a"), &found), 0);
-    CU_ASSERT_EQUAL(segment_find_token(s, STR("a"), &answer), 0);
+    CU_ASSERT_EQUAL(segment_find_challenge(s, CHALLENGE_HTTP_01, STR("a"), &payload), 0);
     CU_ASSERT_FALSE(segment_lists(s, SEGMENT_DOMAINS, STR("a")));
     CU_ASSERT_FALSE(segment_lists(s, SEGMENT_HOSTS, STR("a")));
-    CU_ASSERT_FALSE(segment_keeps_path(s, STR("/.well-known/acme-challenge/x")));
+    CU_ASSERT_FALSE(segment_lists_prefix(s, SEGMENT_PATHS, STR("/x"), 0));
     segment_unref(s);
 }
 
@@ -162,7 +162,7 @@ static void test_locking(void)
     struct error e = {0};
     struct segment *s;
     bool locked = false;
-    int fd = segment_write_credentials(&n, 1, NULL, &e);
+    int fd = segment_write_names(&n, 1, NULL, &e);
 
     CU_ASSERT_TRUE_FATAL(fd >= 0);
     s = segment_map(fd, &locked, &e);
@@ -185,34 +185,34 @@ static void test_limits(void)
 {
     static char text[SEGMENT_PART_MAX + 2];
     struct segment_name n = name_of("a", "leaf"), twice[3];
-    struct segment_token t = {STR("t"), STR("a")};
+    struct segment_challenge t = {CHALLENGE_HTTP_01, STR("t"), STR("a")};
     struct error e = {0};
     int fd;
 
     memset(text, 'x', sizeof(text) - 1);
     n.name = (struct str){text, SEGMENT_KEY_MAX + 1};
-    CU_ASSERT_EQUAL(segment_write_credentials(&n, 1, NULL, &e), -1);
+    CU_ASSERT_EQUAL(segment_write_names(&n, 1, NULL, &e), -1);
     CU_ASSERT_EQUAL(e.kind, ERROR_LIMIT);
     n.name.len = SEGMENT_KEY_MAX;
-    fd = segment_write_credentials(&n, 1, NULL, &e);
+    fd = segment_write_names(&n, 1, NULL, &e);
     CU_ASSERT_TRUE(fd >= 0);
     close(fd);
     n = name_of("a", "leaf");
     n.credentials[0].leaf = (struct str){text, SEGMENT_PART_MAX + 1};
-    CU_ASSERT_EQUAL(segment_write_credentials(&n, 1, NULL, &e), -1);
+    CU_ASSERT_EQUAL(segment_write_names(&n, 1, NULL, &e), -1);
     CU_ASSERT_EQUAL(e.kind, ERROR_LIMIT);
     n.credentials[0].leaf.len = SEGMENT_PART_MAX;
-    fd = segment_write_credentials(&n, 1, NULL, &e);
+    fd = segment_write_names(&n, 1, NULL, &e);
     CU_ASSERT_TRUE(fd >= 0);
     close(fd);
-    t.answer = (struct str){text, SEGMENT_ANSWER_MAX + 1};
-    CU_ASSERT_EQUAL(segment_write_tokens(&t, 1, NULL, &e), -1);
+    t.payload = (struct str){text, SEGMENT_ANSWER_MAX + 1};
+    CU_ASSERT_EQUAL(segment_write_challenges(&t, 1, NULL, &e), -1);
     CU_ASSERT_EQUAL(e.kind, ERROR_LIMIT);
     twice[0] = name_of("a", "1");
     twice[1] = name_of("b", "2");
     twice[2] = name_of("a", "3");
     e.kind = ERROR_NONE;
-    CU_ASSERT_EQUAL(segment_write_credentials(twice, 3, NULL, &e), -1);
+    CU_ASSERT_EQUAL(segment_write_names(twice, 3, NULL, &e), -1);
     CU_ASSERT_EQUAL(e.kind, ERROR_INVALID);
 }
 
@@ -317,9 +317,9 @@ static void test_merge(void)
 
 static void test_merge_refuses(void)
 {
-    struct segment_token t = {STR("t"), STR("a")};
+    struct segment_challenge t = {CHALLENGE_HTTP_01, STR("t"), STR("a")};
     struct error e = {0};
-    struct segment *tokens = map_and_close(segment_write_tokens(&t, 1, NULL, &e));
+    struct segment *tokens = map_and_close(segment_write_challenges(&t, 1, NULL, &e));
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(tokens);
     CU_ASSERT_EQUAL(segment_merge(&tokens, 1, true, NULL, &e), -1);

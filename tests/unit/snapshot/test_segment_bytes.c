@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "reconciler/snapshot/segment_format.h"
+
 static struct segment_credential credential(const char *leaf, const char *key, const char *chain)
 {
     return (struct segment_credential){.key_type = KEY_P256,
@@ -61,7 +63,7 @@ static void test_refuses_unsealed(void)
                                 F_SEAL_GROW | F_SEAL_WRITE};
     struct segment_name n = name_of("a", "leaf");
     struct error e = {0};
-    int fd = segment_write_credentials(&n, 1, NULL, &e), pipes[2];
+    int fd = segment_write_names(&n, 1, NULL, &e), pipes[2];
     size_t size;
     char *bytes = bytes_of(fd, &size);
 
@@ -89,14 +91,14 @@ static void test_entries_limit(void)
 {
     struct segment_name n = name_of("a", "leaf");
     struct error e = {0};
-    int fd = segment_write_credentials(&n, 1, NULL, &e), garbled;
+    int fd = segment_write_names(&n, 1, NULL, &e), garbled;
     uint64_t huge = UINT64_C(1) + SEGMENT_ENTRIES_MAX;
+    struct segment_section names; /* the first of the directory */
     size_t size;
     char *bytes = bytes_of(fd, &size);
 
-    /* header: 8 magic, 4 + 4, size, seed, flags, longest path, then the table: slots_at,
-     * slot_count, order_at, count */
-    memcpy(bytes + 48 + 24, &huge, sizeof(huge));
+    memcpy(&names, bytes + sizeof(struct segment_header), sizeof(names));
+    memcpy(bytes + names.at + offsetof(struct segment_table, count), &huge, sizeof(huge));
     garbled = sealed(bytes, size, ALL_SEALS);
     CU_ASSERT_PTR_NULL(segment_map(garbled, NULL, &e));
     close(garbled);
@@ -125,11 +127,12 @@ static unsigned exercise(const struct segment *s)
         if (segment_find_name(s, key, &n) == 1)
             sum += touch(n.name) + touch(n.credentials[0].leaf) + touch(n.credentials[0].key) +
                    touch(n.credentials[1].chain);
-        if (segment_find_token(s, key, &answer) == 1)
+        if (segment_find_challenge(s, CHALLENGE_HTTP_01, key, &answer) == 1 ||
+            segment_find_challenge(s, CHALLENGE_TLS_ALPN_01, key, &answer) == 1)
             sum += touch(answer);
         sum += segment_lists(s, SEGMENT_DOMAINS, key) + segment_lists(s, SEGMENT_HOSTS, key);
     }
-    sum += segment_keeps_path(s, STR("/.well-known/acme-challenge/xyz"));
+    sum += segment_lists_prefix(s, SEGMENT_PATHS, STR("/.well-known/acme-challenge/xyz"), 0);
     for (size_t i = 0; i < segment_count(s) && i < 100; i++) {
         struct segment_name n;
         if (segment_name_at(s, i, &n) == 0)
@@ -179,21 +182,20 @@ static void test_garbled(void)
     static const struct str path = STR_INIT("/.well-known/acme-challenge/x");
     struct segment_name names[] = {name_of("a.example", "leaf-a"), name_of("b.example", "leaf-b"),
                                    name_of("", "default"), name_of("gone", NULL)};
-    struct segment_token tokens[] = {{STR("tok"), STR("tok.thumb")}, {STR("t2"), STR("t2.x")}};
-    struct segment_routes r = {.gate_open = true,
-                               .domains = texts,
-                               .domain_count = 2,
-                               .hosts = texts,
-                               .host_count = 2,
-                               .challenge_prefixes = &path,
-                               .challenge_prefix_count = 1};
+    struct segment_challenge challenges[] = {
+        {CHALLENGE_HTTP_01, STR("tok"), STR("tok.thumb")},
+        {CHALLENGE_TLS_ALPN_01, STR("a.example"), STR("t2.x")}};
+    struct segment_gate g = {.is_open = true, .domains = texts, .domain_count = 2};
+    struct segment_routes r = {
+        .hosts = texts, .host_count = 2, .challenge_prefixes = &path, .challenge_prefix_count = 1};
     struct error e = {0};
-    int fds[3];
+    int fds[4];
 
-    fds[0] = segment_write_credentials(names, 4, NULL, &e);
-    fds[1] = segment_write_tokens(tokens, 2, NULL, &e);
-    fds[2] = segment_write_routes(&r, NULL, &e);
-    for (int i = 0; i < 3; i++) {
+    fds[0] = segment_write_names(names, 4, NULL, &e);
+    fds[1] = segment_write_challenges(challenges, 2, NULL, &e);
+    fds[2] = segment_write_gate(&g, NULL, &e);
+    fds[3] = segment_write_routes(&r, NULL, &e);
+    for (int i = 0; i < 4; i++) {
         CU_ASSERT_TRUE_FATAL(fds[i] >= 0);
         garble(fds[i]);
         close(fds[i]);
