@@ -1,18 +1,14 @@
 #include "reconciler/control/approval.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "reconciler/control/plan_file.h"
 #include "reconciler/io/source.h"
 #include "reconciler/storage/folder.h"
-
-#define APPROVED_NEW SETTINGS_APPROVED ".new"
 
 void approval_free(struct approval *a)
 {
@@ -156,45 +152,16 @@ bool approval_is_awaited(const struct settings *s, const struct approval *before
 
 /* ---- bringing it ---- */
 
-static int write_all(int fd, struct str text, struct error *e)
-{
-    while (text.len) {
-        ssize_t n = write(fd, text.ptr, text.len);
-
-        if (n < 0 && errno != EINTR)
-            return error_errno(e, ERROR_IO, errno, "cannot bring the plan to the server");
-        text = str_slice(text, n > 0 ? (size_t)n : 0, text.len);
-    }
-    return fsync(fd) ? error_errno(e, ERROR_IO, errno, "cannot bring the plan to the server") : 0;
-}
-
-/* Root writes as the prefix' owner: the server is no root. */
-static int write_below(int parent, struct str plan, struct error *e)
-{
-    struct stat st;
-    int fd = folder_open_file(parent, APPROVED_NEW, O_WRONLY | O_CREAT | O_TRUNC, e);
-    int rc = -1;
-
-    if (fd < 0)
-        return -1;
-    if (geteuid() == 0 && (fstat(parent, &st) || fchown(fd, st.st_uid, st.st_gid)))
-        error_errno(e, ERROR_IO, errno, "cannot bring the plan to the server");
-    else
-        rc = write_all(fd, plan, e);
-    close(fd);
-    if (rc == 0 && renameat(parent, APPROVED_NEW, parent, SETTINGS_APPROVED))
-        rc = error_errno(e, ERROR_IO, errno, "cannot bring the plan to the server");
-    if (rc)
-        unlinkat(parent, APPROVED_NEW, 0);
-    return rc;
-}
-
 int approval_bring(const struct settings *s, struct str plan, struct error *e)
 {
-    int parent = folder_open(s->prefix, false, e);
-    int rc = parent < 0 ? -1 : write_below(parent, plan, e);
+    int parent = folder_open(s->prefix, false, e), rc;
+    struct folder_file f;
 
-    if (parent >= 0)
-        close(parent);
-    return rc;
+    if (parent < 0)
+        return -1;
+    rc = folder_file_begin(&f, parent, SETTINGS_APPROVED, e);
+    if (rc == 0)
+        rc = folder_file_end(&f, folder_file_write(&f, plan, e), e);
+    close(parent);
+    return rc ? error_prefix(e, "cannot bring the plan to the server") : 0;
 }

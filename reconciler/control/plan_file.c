@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "reconciler/base/whole.h"
 #include "reconciler/control/reading.h"
 #include "reconciler/io/source.h"
 #include "reconciler/pki/digest.h"
@@ -76,18 +77,10 @@ struct writing {
 static int write_piece(void *context, struct buf *out)
 {
     struct writing *w = context;
-    struct str rest = buf_view(out);
 
-    while (rest.len) {
-        ssize_t n = write(w->fd, rest.ptr, rest.len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            w->number = errno;
-            return -1;
-        }
-        rest = str_slice(rest, (size_t)n, rest.len);
+    if (whole_write(w->fd, buf_view(out))) {
+        w->number = errno;
+        return -1;
     }
     buf_clear(out);
     return 0;

@@ -12,6 +12,7 @@
 
 #include "reconciler/base/buf.h"
 #include "reconciler/base/vec.h"
+#include "reconciler/base/whole.h"
 #include "reconciler/io/way.h"
 #include "reconciler/pki/digest.h"
 
@@ -77,19 +78,11 @@ static int check_size(uint64_t size, const struct allowance *a, struct error *e)
 
 static int read_whole(int fd, char *to, size_t len, struct error *e)
 {
-    size_t done = 0;
+    ssize_t got = whole_read(fd, to, len);
 
-    while (done < len) {
-        ssize_t got = read(fd, to + done, len - done);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return error_errno(e, ERROR_IO, errno, "cannot read");
-        if (got == 0)
-            break;
-        done += (size_t)got;
-    }
-    return done == len ? 0 : 1;
+    if (got < 0)
+        return error_errno(e, ERROR_IO, errno, "cannot read");
+    return (size_t)got == len ? 0 : 1;
 }
 
 static bool same_state(const struct stat *a, const struct stat *b)

@@ -6,13 +6,13 @@
 #include <unistd.h>
 
 #include "reconciler/base/vec.h"
+#include "reconciler/base/whole.h"
 
 int conf_read(const char *path, struct arena *a, struct str *text, struct error *e)
 {
     char *bytes = arena_alloc(a, CONF_BYTES_MAX + 1);
     int fd = bytes ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY) : -1;
-    size_t len = 0;
-    ssize_t got = -1;
+    ssize_t len;
     int rc = -1;
 
     if (!bytes) {
@@ -23,20 +23,16 @@ int conf_read(const char *path, struct arena *a, struct str *text, struct error 
         error_errno(e, ERROR_USAGE, errno, "cannot open the settings");
         goto out;
     }
-    while (len <= CONF_BYTES_MAX && (got = read(fd, bytes + len, CONF_BYTES_MAX + 1 - len)) != 0) {
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0) {
-            error_errno(e, ERROR_USAGE, errno, "cannot read the settings");
-            goto out;
-        }
-        len += (size_t)got;
+    len = whole_read(fd, bytes, CONF_BYTES_MAX + 1);
+    if (len < 0) {
+        error_errno(e, ERROR_USAGE, errno, "cannot read the settings");
+        goto out;
     }
-    if (len > CONF_BYTES_MAX) {
+    if ((size_t)len > CONF_BYTES_MAX) {
         error_set(e, ERROR_LIMIT, "more than %zu bytes of settings", CONF_BYTES_MAX);
         goto out;
     }
-    *text = (struct str){bytes, len};
+    *text = (struct str){bytes, (size_t)len};
     rc = 0;
 out:
     if (rc)

@@ -11,6 +11,7 @@
 #include "reconciler/base/arena.h"
 #include "reconciler/base/buf.h"
 #include "reconciler/base/vec.h"
+#include "reconciler/base/whole.h"
 #include "conf.h"
 #include "kong_name.h"
 #include "row.h"
@@ -478,12 +479,8 @@ int settings_pack(const struct settings *s, int fd, struct error *e)
         setting_store(s, row, &text);
     if (text.failed)
         rc = error_memory(e);
-    for (size_t done = 0; rc == 0 && done < text.len;) {
-        ssize_t n = pwrite(fd, text.data + done, text.len - done, (off_t)done);
-        if (n < 0 && errno != EINTR)
-            rc = error_errno(e, ERROR_IO, errno, "settings for a child");
-        done += n > 0 ? (size_t)n : 0;
-    }
+    else if (whole_write_at(fd, buf_view(&text), 0))
+        rc = error_errno(e, ERROR_IO, errno, "settings for a child");
     buf_free(&text);
     return rc;
 }
@@ -535,18 +532,15 @@ static int unpack(struct settings *s, struct str text, struct error *e)
 static int read_pack(int fd, struct buf *text, struct error *e)
 {
     struct stat st;
+    ssize_t got;
 
     if (fstat(fd, &st) || st.st_size < 0 || (uint64_t)st.st_size > PACK_BYTES_MAX ||
         !buf_reserve(text, (size_t)st.st_size + 1))
         return error_set(e, ERROR_IO, "settings from the supervisor: cannot be read");
-    while (text->len < (size_t)st.st_size) {
-        ssize_t n =
-            pread(fd, text->data + text->len, (size_t)st.st_size - text->len, (off_t)text->len);
-        if (n > 0)
-            buf_commit(text, (size_t)n);
-        else if (n == 0 || errno != EINTR)
-            return error_set(e, ERROR_IO, "settings from the supervisor: cut short");
-    }
+    got = whole_read_at(fd, text->data, (size_t)st.st_size, 0);
+    if (got != st.st_size)
+        return error_set(e, ERROR_IO, "settings from the supervisor: cut short");
+    buf_commit(text, (size_t)got);
     return 0;
 }
 

@@ -7,6 +7,8 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include "reconciler/base/whole.h"
+
 #define HEADER_COPY (APPEND_LOG_HEADER_SIZE / 2)
 #define WINDOW_SIZE (((size_t)2 << 20) - 4096) /* holds a largest record */
 #define WINDOW_MAX (WINDOW_SIZE + APPEND_LOG_HEAD_SIZE)
@@ -218,11 +220,8 @@ void append_log_scan_fini(struct append_log_scan *s)
 static ssize_t read_at(const struct append_log_scan *s, char *room, size_t want, uint64_t from)
 {
     size_t page = PAGE - (size_t)(from % PAGE);
-    ssize_t got;
+    ssize_t got = whole_read_at(s->fd, room, want, from);
 
-    do {
-        got = pread(s->fd, room, want, (off_t)from);
-    } while (got < 0 && errno == EINTR);
     if (got >= 0 || errno != EIO)
         return got;
     if (want > page)

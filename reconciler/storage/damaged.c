@@ -9,39 +9,24 @@
 #include <unistd.h>
 
 #include "folder.h"
+#include "reconciler/base/whole.h"
 #include "file.h"
-
-static int write_all(int fd, const char *bytes, size_t len)
-{
-    while (len) {
-        ssize_t n = write(fd, bytes, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return -1;
-        bytes += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
 
 static int keep_range(int fd, int log, const struct replay_damage *d)
 {
     char bytes[4096];
     int len = snprintf(bytes, sizeof(bytes), "\n--- %" PRIu64 " bytes at byte %" PRIu64 "\n",
                        d->size, d->at);
-    int rc = write_all(fd, bytes, (size_t)len);
+    int rc = whole_write(fd, (struct str){bytes, (size_t)len});
 
     for (uint64_t done = 0; !rc && done < d->size;) {
         uint64_t left = d->size - done;
         size_t want = left < sizeof(bytes) ? (size_t)left : sizeof(bytes);
-        ssize_t got = pread(log, bytes, want, (off_t)(d->at + done));
-        if (got < 0 && errno == EINTR)
-            continue;
+        ssize_t got = whole_read_at(log, bytes, want, d->at + done);
         /* What the disk does not give back cannot be kept either. */
         if (got <= 0)
             break;
-        rc = write_all(fd, bytes, (size_t)got);
+        rc = whole_write(fd, (struct str){bytes, (size_t)got});
         done += (uint64_t)got;
     }
     explicit_bzero(bytes, sizeof(bytes));

@@ -1,7 +1,5 @@
 #include "reconciler/storage/default_pair.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,23 +104,13 @@ static int load(struct chain_pool *chains, char *certificate, char *key, struct 
     return rc ? error_prefix(e, "%s", setting) : 0;
 }
 
-/* By rename, so that half a file is never found again. */
 static int write_file(int directory, const char *name, struct str text, struct error *e)
 {
-    char temporary[64];
-    int fd, rc = -1;
+    struct folder_file f;
 
-    snprintf(temporary, sizeof(temporary), "%s.new", name);
-    fd = folder_open_file(directory, temporary, O_WRONLY | O_CREAT | O_TRUNC, e);
-    if (fd < 0)
+    if (folder_file_begin(&f, directory, name, e))
         return -1;
-    if (write(fd, text.ptr, text.len) != (ssize_t)text.len || fsync(fd) ||
-        renameat(directory, temporary, directory, name))
-        error_errno(e, ERROR_STORAGE, errno, "cannot write %s", name);
-    else
-        rc = 0;
-    close(fd);
-    return rc;
+    return folder_file_end(&f, folder_file_write(&f, text, e), e);
 }
 
 static int make(int directory, size_t which, int64_t now, struct error *e)

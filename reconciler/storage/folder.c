@@ -2,12 +2,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "reconciler/base/str.h"
+#include "reconciler/base/whole.h"
 
 #define DIRECTORY_MODE 0700
 #define FILE_MODE 0600
@@ -120,4 +121,38 @@ int folder_open_file(int parent, const char *name, int flags, struct error *e)
     }
     close(fd);
     return fail(e, why, "cannot keep others out of file", name);
+}
+
+static int fail_file(const struct folder_file *f, struct error *e)
+{
+    return fail(e, errno, "cannot write file", f->name);
+}
+
+int folder_file_begin(struct folder_file *f, int parent, const char *name, struct error *e)
+{
+    struct stat st;
+
+    *f = (struct folder_file){.parent = parent, .name = name};
+    snprintf(f->beside, sizeof(f->beside), "%s.new", name);
+    f->fd = folder_open_file(parent, f->beside, O_WRONLY | O_CREAT | O_TRUNC, e);
+    if (f->fd < 0)
+        return -1;
+    if (geteuid() == 0 && (fstat(parent, &st) || fchown(f->fd, st.st_uid, st.st_gid)))
+        return folder_file_end(f, fail_file(f, e), e);
+    return 0;
+}
+
+int folder_file_write(struct folder_file *f, struct str bytes, struct error *e)
+{
+    return whole_write(f->fd, bytes) ? fail_file(f, e) : 0;
+}
+
+int folder_file_end(struct folder_file *f, int rc, struct error *e)
+{
+    if (rc == 0 && (fsync(f->fd) || renameat(f->parent, f->beside, f->parent, f->name)))
+        rc = fail_file(f, e);
+    close(f->fd);
+    if (rc)
+        unlinkat(f->parent, f->beside, 0);
+    return rc;
 }

@@ -1,7 +1,5 @@
 #include "reconciler/storage/last_good.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,25 +8,10 @@
 #include "reconciler/storage/folder.h"
 
 #define LAST_GOOD "last_good"
-#define LAST_GOOD_NEW "last_good.new"
 #define LAST_GOOD_MAX ((uint64_t)8 << 30)
 
-static int write_all(int fd, const char *data, size_t len, struct error *e)
-{
-    while (len) {
-        ssize_t done = write(fd, data, len);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return error_errno(e, ERROR_STORAGE, errno, "cannot keep the last good file");
-        data += done;
-        len -= (size_t)done;
-    }
-    return 0;
-}
-
 /* Each file as "NAME_LENGTH DATA_LENGTH LF name data". */
-static int write_set(int fd, const struct source_set *set, struct error *e)
+static int write_set(struct folder_file *to, const struct source_set *set, struct error *e)
 {
     char head[64];
     int rc = 0;
@@ -36,32 +19,25 @@ static int write_set(int fd, const struct source_set *set, struct error *e)
     for (size_t i = 0; rc == 0 && i < set->count; i++) {
         const struct source_file *f = &set->files[i];
         int len = snprintf(head, sizeof(head), "%zu %zu\n", strlen(f->name), f->len);
-        rc = write_all(fd, head, (size_t)len, e);
-        if (rc == 0)
-            rc = write_all(fd, f->name, strlen(f->name), e);
-        if (rc == 0)
-            rc = write_all(fd, f->data, f->len, e);
+
+        if (folder_file_write(to, (struct str){head, (size_t)len}, e) ||
+            folder_file_write(to, str_from(f->name), e) ||
+            folder_file_write(to, (struct str){f->data, f->len}, e))
+            rc = -1;
     }
-    if (rc == 0 && fsync(fd))
-        rc = error_errno(e, ERROR_STORAGE, errno, "cannot keep the last good file");
     return rc;
 }
 
 int last_good_write(const char *prefix, const struct source_set *set, struct error *e)
 {
-    int parent = folder_open(prefix, true, e), fd = -1, rc = -1;
+    int parent = folder_open(prefix, true, e), rc;
+    struct folder_file f;
 
     if (parent < 0)
         return -1;
-    fd = folder_open_file(parent, LAST_GOOD_NEW, O_WRONLY | O_CREAT | O_TRUNC, e);
-    if (fd >= 0)
-        rc = write_set(fd, set, e);
-    if (rc == 0 && renameat(parent, LAST_GOOD_NEW, parent, LAST_GOOD))
-        rc = error_errno(e, ERROR_STORAGE, errno, "cannot keep the last good file");
-    if (rc)
-        unlinkat(parent, LAST_GOOD_NEW, 0);
-    if (fd >= 0)
-        close(fd);
+    rc = folder_file_begin(&f, parent, LAST_GOOD, e);
+    if (rc == 0)
+        rc = folder_file_end(&f, write_set(&f, set, e), e);
     close(parent);
     return rc;
 }

@@ -10,6 +10,7 @@
 #include "packed.h"
 #include "reconciler/base/value.h"
 #include "reconciler/base/vec.h"
+#include "reconciler/base/whole.h"
 
 #define PROBE_RECORD ((size_t)64 << 10)
 
@@ -51,16 +52,8 @@ void ledger_fini(struct ledger *l)
 
 static int write_bytes(struct ledger *l, struct str bytes, struct error *e)
 {
-    size_t done = 0;
-
-    while (done < bytes.len) {
-        ssize_t n = pwrite(l->fd, bytes.ptr + done, bytes.len - done, (off_t)(l->end + done));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return error_errno(e, ERROR_STORAGE, n < 0 ? errno : EIO, "the log cannot be written");
-        done += (size_t)n;
-    }
+    if (whole_write_at(l->fd, bytes, l->end))
+        return error_errno(e, ERROR_STORAGE, errno, "the log cannot be written");
     return 0;
 }
 
@@ -106,11 +99,8 @@ static int glance_matches(void *context, uint64_t offset)
 {
     struct glance *g = context;
     size_t want = APPEND_LOG_HEAD_SIZE + g->key.len + 2 + PACKED_CHAIN_ID;
-    ssize_t got;
+    ssize_t got = whole_read_at(g->ledger->fd, g->bytes, want, offset);
 
-    do {
-        got = pread(g->ledger->fd, g->bytes, want, (off_t)offset);
-    } while (got < 0 && errno == EINTR);
     if (got < 0)
         return -1;
     g->len = (size_t)got;
@@ -443,9 +433,8 @@ static int check_probe(const struct ledger *l, struct str written, struct error 
 
     while (done < written.len) {
         size_t want = written.len - done < sizeof(page) ? written.len - done : sizeof(page);
-        ssize_t got = pread(l->fd, page, want, (off_t)(l->end + done));
-        if (got < 0 && errno == EINTR)
-            continue;
+        ssize_t got = whole_read_at(l->fd, page, want, l->end + done);
+
         if (got <= 0)
             return error_errno(e, ERROR_STORAGE, got < 0 ? errno : EIO, "a probe cannot be read");
         if (memcmp(page, written.ptr + done, (size_t)got) != 0)

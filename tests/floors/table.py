@@ -158,7 +158,7 @@ CRYPTO_PREFIXES = """
  ASN1
 """.split()
 # Of our own base, what a pure floor must not call: time, files, sockets, the log.
-IMPURE = ["happening_", "log_", "clock_now", "clock_steady", "channel_", "descriptor_"]
+IMPURE = ["happening_", "log_", "clock_now", "clock_steady", "channel_", "descriptor_", "whole_"]
 
 # floor -> prefixes of symbols that it must not use though it may include their header.
 KEPT_FROM = {"serve": ["segment_write", "segment_build", "segment_merge"]}

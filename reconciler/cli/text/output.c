@@ -4,21 +4,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "reconciler/base/whole.h"
 #include "reconciler/control/note.h"
 #include "reconciler/core/render.h"
-
-static int write_all(int fd, struct str text)
-{
-    while (text.len > 0) {
-        ssize_t n = write(fd, text.ptr, text.len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -1;
-        text = str_slice(text, (size_t)n, text.len);
-    }
-    return 0;
-}
 
 static int fail(int number, struct error *e)
 {
@@ -31,7 +19,7 @@ static int fail(int number, struct error *e)
 
 static int write_out(struct str text, struct error *e)
 {
-    return write_all(STDOUT_FILENO, text) ? fail(errno, e) : 0;
+    return whole_write(STDOUT_FILENO, text) ? fail(errno, e) : 0;
 }
 
 int output_buf(const struct buf *out, struct error *e)
@@ -54,7 +42,7 @@ int output_close(struct error *e)
 
 void output_aside(struct str text)
 {
-    if (write_all(STDERR_FILENO, text))
+    if (whole_write(STDERR_FILENO, text))
         return; /* there is no third place to tell it */
 }
 
