@@ -37,39 +37,57 @@
 
 static int take_value(void *context, const struct value *v, struct error *e)
 {
-    struct control *c = context;
+    return store_apply(((struct control *)context)->store, v, e);
+}
 
-    heart_beat(&c->heart); /* a million of them take a while */
-    return store_apply(c->store, v, e);
+static void on_loaded(void *context, const struct storage_problems *problems, const struct error *e)
+{
+    struct control *c = context;
+    char text[ERROR_MESSAGE_MAX];
+
+    c->is_loaded = true;
+    c->is_unloadable = e != NULL;
+    if (e)
+        c->load_error = *e;
+    store_loaded(c->store);
+    for (size_t i = 0; i < problems->len; i++)
+        happening_tell_error(HAPPENING_STORAGE_DAMAGED, &problems->items[i], NULL);
+    if (problems->total) {
+        snprintf(text, sizeof(text), "%zu damaged records were passed over; the first: %.400s",
+                 problems->total, problems->items[0].message);
+        condition_set(&c->conditions, CONDITION_STORAGE_DAMAGED, text);
+    }
 }
 
 static int open_storage(struct control *c, struct error *e)
 {
     const struct settings *s = c->options->settings;
     const struct storage_options options = {.kind = STORAGE_FILE, .prefix = s->prefix};
+    const struct storage_face face = {.found = take_value, .loaded = on_loaded, .context = c};
     const struct store_options which = {
         .apart = s->acme_server != NULL, .directory = str_from(s->acme_server), .now = clock_now()};
-    struct storage_problems problems = {0};
-    char text[ERROR_MESSAGE_MAX];
-    int rc = 0;
 
     c->chains = chain_pool_new();
     c->store = c->chains ? store_new(&which, c->chains) : NULL;
     if (!c->store)
         return error_memory(e);
-    c->storage = storage_open(&options, e);
-    if (!c->storage || storage_load(c->storage, take_value, c, &problems, e))
-        rc = -1;
-    store_loaded(c->store);
-    for (size_t i = 0; i < problems.len; i++)
-        happening_tell_error(HAPPENING_STORAGE_DAMAGED, &problems.items[i], NULL);
-    if (problems.total) {
-        snprintf(text, sizeof(text), "%zu damaged records were passed over; the first: %.400s",
-                 problems.total, problems.items[0].message);
-        condition_set(&c->conditions, CONDITION_STORAGE_DAMAGED, text);
-    }
-    storage_problems_free(&problems);
-    return rc;
+    c->storage = storage_open(c->base, &options, &face, e);
+    return c->storage ? 0 : -1;
+}
+
+/*
+ * The loop turns meanwhile, so that we beat, however much there is. What lies under the prefix is
+ * ours, and another process' no more, when it ends.
+ */
+static int await_storage(struct control *c, struct error *e)
+{
+    c->is_lent = true;
+    while (!c->is_loaded)
+        event_base_loop(c->base, EVLOOP_ONCE);
+    c->is_lent = false;
+    if (c->is_unloadable)
+        *e = c->load_error;
+    return c->is_unloadable ? -1 : 0;
 }
 
 static int listen_to(struct control *c, int fd, short what, event_callback_fn call)
@@ -265,8 +283,7 @@ static int open_demands(struct control *c, struct error *e)
 static int open_orders(struct control *c, const struct assembly_calls *calls, struct error *e)
 {
     struct issuance_options issuance = calls->issuance;
-    const struct journal_options journal = {.jobs = c->jobs,
-                                            .storage = c->storage,
+    const struct journal_options journal = {.storage = c->storage,
                                             .store = c->store,
                                             .ready = calls->wake,
                                             .vanished = prefix_vanished,
@@ -339,7 +356,8 @@ int assembly_open(struct control *c, const struct assembly_calls *calls, struct 
         return -1;
     c->jobs = job_start(c->base, e);
     if (!c->jobs || open_client(c, calls, e) || open_publishing(c, calls, e) ||
-        open_orders(c, calls, e) || open_status(c, calls, e) || load_defaults(c, e))
+        open_orders(c, calls, e) || await_storage(c, e) || open_status(c, calls, e) ||
+        load_defaults(c, e))
         return -1;
     c->state.settings = s;
     c->state.environment = c->options->environment;
@@ -367,6 +385,7 @@ int assembly_open(struct control *c, const struct assembly_calls *calls, struct 
 void assembly_close(struct control *c)
 {
     job_stop(c->jobs);
+    storage_close(c->storage);
     reload_fini(&c->reload);
     configuration_plan_free(&c->plan);
     status_free(c->status);
@@ -388,7 +407,6 @@ void assembly_close(struct control *c)
     credential_unref(c->state.defaults[0]);
     credential_unref(c->state.defaults[1]);
     store_free(c->store);
-    storage_close(c->storage);
     chain_pool_free(c->chains);
     demands_free(c->demands);
     for (size_t i = 0; i < c->event_count; i++)

@@ -17,10 +17,11 @@
 
 /* What prefix.c knows. */
 struct prefix_care {
-    bool is_looking; /* the job thread has the rest */
-    bool is_gone;    /* what was found in the last look, or before writing anew */
-    bool is_lost;    /* it could not be written anew */
-    unsigned losses; /* how often in a row */
+    bool is_looking;  /* the job thread has `open` */
+    bool is_checking; /* the storage is asked whether it is there */
+    bool is_gone;     /* what was found before writing anew; `error` says why */
+    bool is_lost;     /* it could not be written anew */
+    unsigned losses;  /* how often in a row */
     bool wants_restore;
     bool has_vanished; /* seen since it was last there */
     struct error error;
@@ -36,6 +37,9 @@ struct control {
     struct event *turn, *due, *storage_retry, *poll;
 
     struct storage *storage;
+    bool is_loaded; /* the store is ours: it has what the storage had */
+    bool is_unloadable;
+    struct error load_error; /* why, of is_unloadable */
     struct chain_pool *chains;
     struct store *store;
     struct index *index;

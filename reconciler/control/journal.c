@@ -6,20 +6,21 @@
 
 #include "reconciler/base/arena.h"
 #include "reconciler/base/happening.h"
-#include "reconciler/io/job.h"
 #include "reconciler/storage/storage.h"
 #include "reconciler/storage/value_json.h"
 #include "reconciler/store/store.h"
 
 /* What an order takes in the log, generously: key, URLs, certificate and chain. */
 #define JOURNAL_BYTES_PER_ORDER ((size_t)4096)
-/* Values that one write takes at most. */
+/* Values that are with the storage at most. */
 #define JOURNAL_WRITE_MAX 1024
 
 struct entry {
     STAILQ_ENTRY(entry) link;
+    struct journal *journal;
     struct arena *arena; /* holds the values; keys among them */
     struct value *values;
+    struct storage_change *changes;
     size_t count;
     size_t probe_room; /* not 0: a probe, without values */
     order_journal_done *done;
@@ -33,11 +34,9 @@ STAILQ_HEAD(entry_list, entry);
 struct journal {
     struct journal_options options;
     struct entry_list waiting;
-    struct entry_list writing; /* the job thread's while is_writing */
+    struct entry_list writing; /* the storage's, in the order of its answers */
     struct entry_list finished;
     struct entry_list parked; /* what the vanished storage did not take */
-    bool is_writing;
-    struct entry *unwritten; /* in `writing`: the first for which the storage is not there */
     struct error vanished;
     bool owes_vanished; /* nobody has been told yet */
 };
@@ -87,85 +86,40 @@ void journal_free(struct journal *j)
     free(j);
 }
 
-/* ---- on the job thread ---- */
-
-static void write_one(struct storage *s, struct entry *x)
-{
-    int rc = x->probe_room ? storage_probe(s, x->probe_room, &x->error)
-                           : storage_put(s, x->values, x->count, &x->error);
-
-    x->failed = rc != 0;
-}
-
-/* All puts of the list as one; -1: nothing was written. */
-static int write_together(struct storage *s, struct entry_list *list)
-{
-    struct value values[JOURNAL_WRITE_MAX];
-    size_t count = 0;
-    struct entry *x;
-    struct error e;
-    int rc;
-
-    STAILQ_FOREACH(x, list, link)
-    {
-        if (!x->probe_room && x->count) {
-            if (count + x->count > JOURNAL_WRITE_MAX)
-                return -1;
-            memcpy(values + count, x->values, x->count * sizeof(*values));
-            count += x->count;
-        }
-    }
-    rc = count ? storage_put(s, values, count, &e) : 0;
-    explicit_bzero(values, count * sizeof(*values));
-    return rc;
-}
-
-static void run(void *context)
-{
-    struct journal *j = context;
-    bool together = write_together(j->options.storage, &j->writing) == 0;
-    struct entry *x;
-
-    /* One value that the storage refuses must not take the others with it. */
-    STAILQ_FOREACH(x, &j->writing, link)
-    {
-        if (x->probe_room || !together)
-            write_one(j->options.storage, x);
-        if (x->failed && storage_check(j->options.storage, &j->vanished)) {
-            j->unwritten = x;
-            return;
-        }
-    }
-}
-
-/* ---- on the loop ---- */
+/* ---- writing ---- */
 
 static void start_writing(struct journal *j);
 
-/* In their order: a later one of the same key must win. */
-static void park_unwritten(struct journal *j)
+/* The first of `writing` has its answer. What the storage did not take keeps its order: a later one
+ * of the same key must win. */
+static void on_written(void *context, enum storage_outcome outcome, const struct error *e)
 {
-    struct entry *x;
+    struct entry *x = context;
+    struct journal *j = x->journal;
 
-    while ((x = STAILQ_FIRST(&j->writing)) && x != j->unwritten) {
-        STAILQ_REMOVE_HEAD(&j->writing, link);
+    STAILQ_REMOVE_HEAD(&j->writing, link);
+    if (outcome == STORAGE_VANISHED) {
+        j->vanished = *e;
+        j->owes_vanished = true;
+        STAILQ_INSERT_TAIL(&j->parked, x, link);
+    } else {
+        x->failed = outcome != STORAGE_OK;
+        if (x->failed)
+            x->error = *e;
         STAILQ_INSERT_TAIL(&j->finished, x, link);
     }
-    STAILQ_CONCAT(&j->parked, &j->writing);
-    j->unwritten = NULL;
-    j->owes_vanished = true;
-}
-
-static void on_written(void *context)
-{
-    struct journal *j = context;
-
-    if (j->unwritten)
-        park_unwritten(j);
-    STAILQ_CONCAT(&j->finished, &j->writing);
-    j->is_writing = false;
+    if (!STAILQ_EMPTY(&j->writing))
+        return;
     start_writing(j);
     j->options.ready(j->options.context);
+}
+
+static int ask(struct entry *x)
+{
+    struct storage *s = x->journal->options.storage;
+
+    return x->probe_room ? storage_probe(s, x->probe_room, on_written, x, &x->error)
+                         : storage_put(s, x->changes, x->count, on_written, x, &x->error);
 }
 
 static void start_writing(struct journal *j)
@@ -173,25 +127,17 @@ static void start_writing(struct journal *j)
     struct entry *x;
     size_t count = 0;
 
-    if (j->is_writing || STAILQ_EMPTY(&j->waiting) || !STAILQ_EMPTY(&j->parked))
+    if (!STAILQ_EMPTY(&j->writing) || !STAILQ_EMPTY(&j->parked))
         return;
     while ((x = STAILQ_FIRST(&j->waiting)) &&
            (count + x->count <= JOURNAL_WRITE_MAX || STAILQ_EMPTY(&j->writing))) {
         STAILQ_REMOVE_HEAD(&j->waiting, link);
-        STAILQ_INSERT_TAIL(&j->writing, x, link);
+        x->failed = ask(x) != 0;
+        STAILQ_INSERT_TAIL(x->failed ? &j->finished : &j->writing, x, link);
         count += x->count;
     }
-    j->is_writing = true;
-    if (job_submit(j->options.jobs, run, on_written, j) == 0)
-        return;
-    STAILQ_FOREACH(x, &j->writing, link)
-    {
-        x->failed = true;
-        error_memory(&x->error);
-    }
-    STAILQ_CONCAT(&j->finished, &j->writing);
-    j->is_writing = false;
-    j->options.ready(j->options.context);
+    if (!STAILQ_EMPTY(&j->finished))
+        j->options.ready(j->options.context);
 }
 
 static struct entry *entry_new(const struct value *values, size_t count)
@@ -199,11 +145,14 @@ static struct entry *entry_new(const struct value *values, size_t count)
     struct entry *x = calloc(1, sizeof(*x));
 
     if (!x || !(x->arena = arena_new(&(struct arena_options){.secret = true})) ||
-        !(x->values = arena_array(x->arena, count + 1, sizeof(*values))))
+        !(x->values = arena_array(x->arena, count + 1, sizeof(*values))) ||
+        !(x->changes = arena_array(x->arena, count + 1, sizeof(*x->changes))))
         goto out;
-    for (; x->count < count; x->count++)
+    for (; x->count < count; x->count++) {
         if (value_copy(&values[x->count], x->arena, &x->values[x->count]))
             goto out;
+        x->changes[x->count].value = &x->values[x->count];
+    }
     return x;
 out:
     entry_free(x);
@@ -215,6 +164,7 @@ static int enqueue(struct journal *j, struct entry *x, order_journal_done *done,
 {
     if (!x)
         return error_memory(e);
+    x->journal = j;
     x->done = done;
     x->context = context;
     STAILQ_INSERT_TAIL(&j->waiting, x, link);
@@ -305,7 +255,7 @@ void journal_go_on(struct journal *j, const struct error *e)
 
 bool journal_is_idle(const struct journal *j)
 {
-    return !j->is_writing && STAILQ_EMPTY(&j->finished) &&
+    return STAILQ_EMPTY(&j->writing) && STAILQ_EMPTY(&j->finished) &&
            (STAILQ_EMPTY(&j->waiting) || !STAILQ_EMPTY(&j->parked));
 }
 

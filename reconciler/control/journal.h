@@ -6,31 +6,28 @@
 #include "reconciler/base/error.h"
 #include "reconciler/issue/order_journal.h"
 
-struct job_thread;
 struct storage;
 struct store;
 
 /*
- * Writes values to the storage on the job thread and applies them to the store on the loop, in that
- * order: durable first, then believed, then told. What comes in while a write is under way goes out
- * together in the next one, with one fsync.
+ * Writes values to the storage and applies them to the store, in that order: durable first, then
+ * believed, then told. What comes in while a write is under way goes out together behind it.
  */
 struct journal;
 
 struct journal_options {
-    struct job_thread *jobs;
     struct storage *storage;
     struct store *store;
     /* Something can be delivered: call journal_deliver when nobody else owns the store. */
     void (*ready)(void *context);
-    /* By journal_deliver: the storage is not there any more (storage_check). What it did not take
-     * and what comes waits, untold, until journal_go_on. */
+    /* By journal_deliver: the storage is not there any more (STORAGE_VANISHED). What it did not
+     * take and what comes waits, untold, until journal_go_on. */
     void (*vanished)(void *context, const struct error *e);
     void *context;
 };
 
 struct journal *journal_new(const struct journal_options *options, struct error *e) MUST_CHECK;
-/* Only when nothing is pending, or the job thread has ended. NULL is fine. */
+/* Only when nothing is pending, or the storage is closed. NULL is fine. */
 void journal_free(struct journal *j);
 
 /*

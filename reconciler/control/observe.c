@@ -6,7 +6,7 @@
 #include "reconciler/base/sent.h"
 #include "reconciler/pki/chain.h"
 #include "reconciler/pki/credential.h"
-#include "reconciler/storage/storage.h"
+#include "reconciler/storage/sync.h"
 #include "reconciler/store/store.h"
 
 /* Was its newOrder, of an order that began at `since`, counted already? */
@@ -111,19 +111,16 @@ int observation_open(const struct settings *s, struct observation *o, struct err
     const struct storage_options options = {
         .kind = STORAGE_FILE, .prefix = s->prefix, .read_only = true};
     struct storage_problems problems = {0};
-    struct storage *storage = NULL;
-    int rc = observation_new(s, o, e);
+    struct storage_sync *storage = NULL;
 
-    if (rc == 0) {
-        storage = storage_open(&options, e);
-        rc = storage ? storage_load(storage, take_value, o, &problems, e) : -1;
-    }
+    if (observation_new(s, o, e) == 0)
+        storage = storage_sync_open(&options, take_value, o, &problems, e);
     o->damaged = problems.total;
     if (problems.len)
         memcpy(o->damage, problems.items[0].message, sizeof(o->damage));
     storage_problems_free(&problems);
-    storage_close(storage);
-    return rc;
+    storage_sync_close(storage);
+    return storage ? 0 : -1;
 }
 
 void observation_close(struct observation *o)

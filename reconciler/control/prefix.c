@@ -96,7 +96,6 @@ static void run_look(void *context)
     struct control *c = context;
     struct buf open = BUF_INIT(sizeof(c->care.open) - 1);
 
-    c->care.is_gone = storage_check(c->storage, &c->care.error) != 0;
     presence_print_open(c->options->settings->prefix, &open);
     snprintf(c->care.open, sizeof(c->care.open), "%.*s", STR_ARG(buf_view(&open)));
     buf_free(&open);
@@ -107,24 +106,35 @@ static void on_looked(void *context)
     struct control *c = context;
 
     c->care.is_looking = false;
-    if (c->care.wants_restore)
-        event_active(c->turn, EV_TIMEOUT, 0);
     if (c->care.open[0])
         condition_set(&c->conditions, CONDITION_PREFIX_OPEN, c->care.open);
     else
         condition_clear(&c->conditions, CONDITION_PREFIX_OPEN);
-    if (c->care.is_gone && !c->storage_error[0])
-        prefix_vanished(c, &c->care.error);
+}
+
+static void on_checked(void *context, enum storage_outcome outcome, const struct error *e)
+{
+    struct control *c = context;
+
+    c->care.is_checking = false;
+    /* Where the state is lent, the next look will tell. */
+    if (outcome != STORAGE_OK && !c->is_lent && !c->storage_error[0])
+        prefix_vanished(c, e);
 }
 
 void prefix_on_look(int fd, short what, void *control)
 {
     struct control *c = control;
+    struct error e;
 
     (void)fd;
     (void)what;
-    if (!c->care.is_looking && !c->is_lent && !c->is_stopping)
+    if (c->is_lent || c->is_stopping)
+        return;
+    if (!c->care.is_looking)
         c->care.is_looking = job_submit(c->jobs, run_look, on_looked, c) == 0;
+    if (!c->care.is_checking)
+        c->care.is_checking = storage_check(c->storage, on_checked, c, &e) == 0;
 }
 
 /* ---- writing anew ---- */
@@ -163,15 +173,6 @@ static int put_all(void *context, storage_each *put, void *to, struct error *e)
     return 0;
 }
 
-static void run_restore(void *context)
-{
-    struct control *c = context;
-
-    c->care.is_gone = storage_check(c->storage, &c->care.error) != 0;
-    c->care.is_lost =
-        c->care.is_gone && storage_restore(c->storage, put_all, c->store, &c->care.error);
-}
-
 /* The folder above may be root's alone: the supervisor can make one there. */
 static void ask_for_folder(const struct control *c)
 {
@@ -182,44 +183,68 @@ static void ask_for_folder(const struct control *c)
         happening_tell_error(HAPPENING_SUPERVISOR_UNREACHABLE, &e, NULL);
 }
 
-static void on_restored(void *context)
+/* It could not be written anew. */
+static void note_loss(struct control *c, const struct error *e)
 {
-    struct control *c = context;
     char text[ERROR_MESSAGE_MAX];
 
-    c->is_lent = false;
-    if (c->care.is_lost) {
-        snprintf(text, sizeof(text), "the prefix vanished, and cannot be written anew: %.400s",
-                 c->care.error.message);
-        tell(c, text);
-        ask_for_folder(c);
-        retry_in(c, c->care.losses ? PREFIX_RESTORE_SECONDS : PREFIX_FIRST_RESTORE_SECONDS);
-        /* What is under way waits for a folder, but not for ever. */
-        if (++c->care.losses >= PREFIX_LOSSES_MAX)
-            journal_go_on(c->journal, &c->care.error);
-        event_active(c->turn, EV_TIMEOUT, 0);
-        return;
-    }
+    snprintf(text, sizeof(text), "the prefix vanished, and cannot be written anew: %.400s",
+             e->message);
+    tell(c, text);
+    ask_for_folder(c);
+    retry_in(c, c->care.losses ? PREFIX_RESTORE_SECONDS : PREFIX_FIRST_RESTORE_SECONDS);
+    /* What is under way waits for a folder, but not for ever. */
+    if (++c->care.losses >= PREFIX_LOSSES_MAX)
+        journal_go_on(c->journal, e);
+}
+
+/* It is there again, and whole. */
+static void go_on(struct control *c)
+{
     journal_go_on(c->journal, NULL);
-    if (c->care.is_gone || c->care.losses || c->care.has_vanished) {
-        c->care.losses = 0;
-        c->care.has_vanished = false;
-        /* It may also have come back by itself. */
-        if (c->care.is_gone)
-            happening_tell(HAPPENING_STORAGE_WRITTEN_ANEW,
-                           FIELDS(field_cstr("because", c->care.error.message)));
-        status_renew_socket(c->status);
-        c->wants_reload = c->is_forced = true; /* the last good file is written with it */
-        probe(c);
-    }
+    if (!c->care.is_gone && !c->care.losses && !c->care.has_vanished)
+        return;
+    c->care.losses = 0;
+    c->care.has_vanished = false;
+    /* It may also have come back by itself. */
+    if (c->care.is_gone)
+        happening_tell(HAPPENING_STORAGE_WRITTEN_ANEW,
+                       FIELDS(field_cstr("because", c->care.error.message)));
+    status_renew_socket(c->status);
+    c->wants_reload = c->is_forced = true; /* the last good file is written with it */
+    probe(c);
+}
+
+static void on_restored(void *context, enum storage_outcome outcome, const struct error *e)
+{
+    struct control *c = context;
+
+    c->is_lent = false;
+    c->care.is_lost = outcome != STORAGE_OK;
+    if (c->care.is_lost)
+        note_loss(c, e);
+    else
+        go_on(c);
     event_active(c->turn, EV_TIMEOUT, 0);
+}
+
+static void on_found_gone(void *context, enum storage_outcome outcome, const struct error *e)
+{
+    struct control *c = context;
+
+    c->care.is_gone = outcome != STORAGE_OK;
+    if (e)
+        c->care.error = *e;
 }
 
 bool prefix_restore(struct control *c)
 {
-    if (!c->care.wants_restore || c->care.is_looking || !journal_is_idle(c->journal))
+    struct error e;
+
+    if (!c->care.wants_restore || !journal_is_idle(c->journal))
         return false;
-    if (job_submit(c->jobs, run_restore, on_restored, c))
+    if (storage_check(c->storage, on_found_gone, c, &e) ||
+        storage_restore(c->storage, put_all, c->store, on_restored, c, &e))
         return false;
     c->care.wants_restore = false;
     c->is_lent = true;

@@ -24,7 +24,7 @@
 #define REWRITE_STEP ((size_t)1 << 20) /* bytes that are written at once */
 
 struct file {
-    struct storage storage;
+    bool read_only;
     struct lock lock; /* LOCK_NONE where we only look */
     int directory;    /* prefix/storage; -1: nothing is there, and we only look */
     struct ledger ledger;
@@ -37,11 +37,6 @@ struct file {
     char *path; /* prefix/storage, for messages */
     char *prefix;
 };
-
-static struct file *file_of(struct storage *s)
-{
-    return (struct file *)s;
-}
 
 static int sync_directory(struct file *f, struct error *e)
 {
@@ -86,7 +81,7 @@ static int read_header(struct file *f, struct error *e)
 /* Opens the log that is there. 0; 1: there is none; -1 with *e. */
 static int open_log(struct file *f, struct error *e)
 {
-    bool writes = !f->storage.read_only;
+    bool writes = !f->read_only;
 
     f->ledger.fd = folder_open_file(f->directory, LOG_NAME, writes ? O_RDWR : O_RDONLY, e);
     if (f->ledger.fd < 0 && writes && (errno == EROFS || errno == EACCES || errno == EPERM)) {
@@ -101,7 +96,7 @@ static int open_log(struct file *f, struct error *e)
 
 static int open_folder(const struct file *f, struct error *e)
 {
-    bool create = !f->storage.read_only;
+    bool create = !f->read_only;
     int parent = folder_open(f->prefix, create, e), folder, why;
 
     if (parent < 0)
@@ -119,11 +114,11 @@ static int open_file(struct file *f, struct error *e)
 
     f->directory = open_folder(f, e);
     if (f->directory < 0)
-        return f->storage.read_only && errno == ENOENT ? 0 : -1;
+        return f->read_only && errno == ENOENT ? 0 : -1;
     found = open_log(f, e);
     if (found < 0)
         return -1;
-    if (f->storage.read_only)
+    if (f->read_only)
         return 0;
     /* Left by a crash; its contents are in the log. */
     (void)unlinkat(f->directory, COMPACTION_NAME, 0);
@@ -134,10 +129,10 @@ static int open_file(struct file *f, struct error *e)
     return create_log(f, e);
 }
 
-static void file_close(struct storage *s)
+void file_close(struct file *f)
 {
-    struct file *f = file_of(s);
-
+    if (!f)
+        return;
     compaction_abort(f->compaction);
     ledger_fini(&f->ledger);
     if (f->directory >= 0)
@@ -154,7 +149,7 @@ static int locate(const struct file *f, struct error *e)
     return e->kind == ERROR_MEMORY ? -1 : error_prefix(e, "%s", f->path);
 }
 
-static struct storage *file_open(const struct storage_options *options, struct error *e)
+struct file *file_open(const char *prefix, bool read_only, struct error *e)
 {
     struct file *f = calloc(1, sizeof(*f));
 
@@ -162,28 +157,22 @@ static struct storage *file_open(const struct storage_options *options, struct e
         error_memory(e);
         return NULL;
     }
-    f->storage = (struct storage){&file_operations, options->read_only};
+    f->read_only = read_only;
     f->lock = LOCK_NONE;
     f->directory = -1;
     f->patience = FILE_GARBAGE_FLOOR;
     ledger_init(&f->ledger);
-    f->prefix = str_dup(str_from(options->prefix));
-    if (!f->prefix || asprintf(&f->path, "%s/" FOLDER_NAME, options->prefix) < 0) {
+    f->prefix = str_dup(str_from(prefix));
+    if (!f->prefix || asprintf(&f->path, "%s/" FOLDER_NAME, prefix) < 0) {
         f->path = NULL;
         error_memory(e);
-        file_close(&f->storage);
-        return NULL;
-    }
-    if (!options->read_only && lock_take(&f->lock, f->prefix, e)) {
-        file_close(&f->storage);
-        return NULL;
-    }
-    if (open_file(f, e)) {
+    } else if (read_only || lock_take(&f->lock, f->prefix, e) == 0) {
+        if (open_file(f, e) == 0)
+            return f;
         locate(f, e);
-        file_close(&f->storage);
-        return NULL;
     }
-    return &f->storage;
+    file_close(f);
+    return NULL;
 }
 
 /* Lets go of a compaction that cannot go on, and waits for twice the garbage before the next. */
@@ -243,7 +232,7 @@ static void repair_if_needed(struct file *f, const struct replay *r, uint64_t si
     struct error problem;
 
     f->ledger.is_uncut = size > r->end;
-    if (f->storage.read_only || f->write_error)
+    if (f->read_only || f->write_error)
         return;
     if (ledger_cut(&f->ledger, &problem))
         storage_problem(problems, &problem);
@@ -255,10 +244,9 @@ static void repair_if_needed(struct file *f, const struct replay *r, uint64_t si
     }
 }
 
-static int file_load(struct storage *s, storage_each *each, void *context,
-                     struct storage_problems *problems, struct error *e)
+int file_load(struct file *f, storage_each *each, void *context, struct storage_problems *problems,
+              struct error *e)
 {
-    struct file *f = file_of(s);
     struct replay r = {0};
     struct error problem;
     struct stat st;
@@ -298,7 +286,7 @@ static struct presence presence_of(const struct file *f)
 }
 
 /* What is wrong is told with its path: lock_check's sentences have it. */
-static int check_place(const struct file *f, struct error *e)
+int file_check(const struct file *f, struct error *e)
 {
     const struct presence presence = presence_of(f);
 
@@ -314,7 +302,7 @@ static int make_ready(struct file *f, struct error *e)
 
     if (!f->is_loaded)
         BUG("a storage is written to that was not loaded");
-    if (check_place(f, e))
+    if (file_check(f, e))
         return -1;
     if (f->write_error) {
         fd = folder_open_file(f->directory, LOG_NAME, O_RDWR, e);
@@ -356,46 +344,132 @@ static int add_value(struct ledger *l, struct ledger_batch *b, const struct valu
     return ledger_finish(l, b, start, e);
 }
 
-static int file_put(struct storage *s, const struct value *values, size_t count, struct error *e)
+/* ---- reading ---- */
+
+int file_get(const struct file *f, struct str key, struct arena *arena, struct value *v,
+             struct storage_version *version, struct error *e)
 {
-    struct file *f = file_of(s);
+    struct append_log_record record;
+    struct append_log_scan scan;
+    struct value read;
+    int found;
+
+    *version = (struct storage_version){0};
+    if (f->ledger.fd < 0)
+        return 0;
+    found = ledger_read(&f->ledger, key, &scan, &record, e);
+    if (found > 0) {
+        version->is_there = true;
+        found = digest_sha256(record.payload, version->bytes)         ? error_memory(e)
+                : replay_unpack(&record, &f->ledger, arena, &read, e) ? -1
+                : value_copy(&read, arena, v)                         ? error_memory(e)
+                                                                      : 0;
+    }
+    append_log_scan_fini(&scan);
+    return found < 0 ? locate(f, e) : 0;
+}
+
+/* Is it asked for, and there? */
+static bool is_listed(const struct file *f, const struct append_log_record *r, struct str prefix,
+                      struct str cursor)
+{
+    return r->kind == APPEND_LOG_PUT && str_starts(r->key, prefix) &&
+           str_compare(r->key, cursor) > 0 && ledger_is_live(&f->ledger, r);
+}
+
+int file_list(const struct file *f, struct str prefix, struct str cursor, struct arena *arena,
+              struct str **keys, size_t *count, struct error *e)
+{
+    size_t most = f->ledger.live.len;
+    struct append_log_record record;
+    struct append_log_scan scan;
+    enum append_log_found found = APPEND_LOG_END;
+
+    *count = 0;
+    *keys = arena_array(arena, most + 1, sizeof(**keys));
+    if (!*keys)
+        return error_memory(e);
+    append_log_scan_init(&scan, f->ledger.fd, f->ledger.marker, APPEND_LOG_HEADER_SIZE,
+                         f->ledger.end);
+    scan.is_checked = true;
+    while (*count < most && (found = append_log_scan_next(&scan, &record, e)) <= APPEND_LOG_DAMAGE) {
+        if (found == APPEND_LOG_DAMAGE || !is_listed(f, &record, prefix, cursor))
+            continue;
+        (*keys)[*count] = arena_str(arena, record.key);
+        if (!(*keys)[(*count)++].ptr) {
+            append_log_scan_fini(&scan);
+            return error_memory(e);
+        }
+    }
+    append_log_scan_fini(&scan);
+    return found == APPEND_LOG_FAILED ? locate(f, e) : 0;
+}
+
+/* ---- writing ---- */
+
+/* 1: the guard holds; 0; -1 with *e. */
+static int holds(const struct file *f, const struct storage_change *change, struct error *e)
+{
+    struct buf key = BUF_INIT(VALUE_LOGICAL_KEY_MAX);
+    struct storage_version version;
+    struct arena *arena;
+    struct value v;
+    int rc;
+
+    if (change->guard == STORAGE_ANY)
+        return 1;
+    arena = arena_new(&(struct arena_options){.secret = true});
+    rc = !arena                              ? error_memory(e)
+         : value_key(change->value, &key, e) ? -1
+                                             : file_get(f, buf_view(&key), arena, &v, &version, e);
+    arena_free(arena);
+    buf_free(&key);
+    return rc ? -1 : storage_holds(change, &version);
+}
+
+/* Writes the batch of `changes`, once every guard has been found to hold. */
+static int write_changes(struct file *f, const struct storage_change *changes, size_t count,
+                         struct error *e)
+{
     struct buf key = BUF_INIT(VALUE_LOGICAL_KEY_MAX * 2);
     struct ledger_batch b;
     size_t written;
-    int rc = -1;
+    int rc = 0;
 
-    if (make_ready(f, e))
-        return -1;
     ledger_batch_init(&f->ledger, &b);
-    for (size_t i = 0; i < count; i++)
-        if (add_value(&f->ledger, &b, &values[i], &key, e))
-            goto out;
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        rc = add_value(&f->ledger, &b, changes[i].value, &key, e);
     written = b.bytes.len;
-    if (ledger_write(&f->ledger, &b, true, e))
-        goto out;
-    compact_if_due(f, written);
-    rc = 0;
-out:
+    if (rc == 0)
+        rc = ledger_write(&f->ledger, &b, true, e);
+    if (rc == 0)
+        compact_if_due(f, written);
     ledger_batch_free(&b);
     buf_free(&key);
     return rc ? locate(f, e) : 0;
 }
 
-static int file_probe(struct storage *s, size_t room, struct error *e)
+enum storage_outcome file_put(struct file *f, const struct storage_change *changes, size_t count,
+                              struct error *e)
 {
-    struct file *f = file_of(s);
+    if (make_ready(f, e))
+        return STORAGE_FAILED;
+    for (size_t i = 0; i < count; i++) {
+        int held = holds(f, &changes[i], e);
+        if (held <= 0)
+            return held ? STORAGE_FAILED : STORAGE_CONFLICT;
+    }
+    return write_changes(f, changes, count, e) ? STORAGE_FAILED : STORAGE_OK;
+}
 
+int file_probe(struct file *f, size_t room, struct error *e)
+{
     if (make_ready(f, e))
         return -1;
     return ledger_probe(&f->ledger, room, e) ? locate(f, e) : 0;
 }
 
 /* ---- writing everything anew ---- */
-
-static int file_check(struct storage *s, struct error *e)
-{
-    return check_place(file_of(s), e);
-}
 
 /* A log that somebody put in the place of ours is not ours to delete. */
 static int set_aside(const struct file *f, struct error *e)
@@ -480,13 +554,14 @@ static int follow_path(struct file *f, struct error *e)
     return set_aside(f, e);
 }
 
-static int file_restore(struct storage *s, storage_all *all, void *context, struct error *e)
+int file_restore(struct file *f, storage_all *all, void *context, struct error *e)
 {
-    struct file *f = file_of(s);
     const struct presence before = presence_of(f);
     struct error ignored;
     int rc;
 
+    if (file_check(f, e) == 0)
+        return 0;
     if (lock_take(&f->lock, f->prefix, e))
         return -1;
     /* It was the lock alone. */
@@ -501,14 +576,3 @@ static int file_restore(struct storage *s, storage_all *all, void *context, stru
     f->write_error = 0;
     return 0;
 }
-
-const struct storage_operations file_operations = {
-    .name = "shm",
-    .open = file_open,
-    .load = file_load,
-    .put = file_put,
-    .probe = file_probe,
-    .check = file_check,
-    .restore = file_restore,
-    .close = file_close,
-};

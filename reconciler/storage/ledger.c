@@ -1,6 +1,7 @@
 #include "ledger.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -257,6 +258,22 @@ int ledger_has(const struct ledger *l, struct str key, struct error *e)
     struct glance g;
 
     return key.len > VALUE_LOGICAL_KEY_MAX ? 0 : find(l, key, &g, &slot, e);
+}
+
+int ledger_read(const struct ledger *l, struct str key, struct append_log_scan *scan,
+                struct append_log_record *record, struct error *e)
+{
+    struct live_slot *slot = NULL;
+    struct glance g;
+    int found = key.len > VALUE_LOGICAL_KEY_MAX ? 0 : find(l, key, &g, &slot, e);
+    uint64_t at = found > 0 ? slot->offset : 0;
+
+    append_log_scan_init(scan, l->fd, l->marker, at, found > 0 ? at + slot->size : 0);
+    if (found <= 0)
+        return found;
+    if (append_log_scan_next(scan, record, e) == APPEND_LOG_RECORD)
+        return 1;
+    return error_set(e, ERROR_STORAGE, "the record at byte %" PRIu64 " of the log is damaged", at);
 }
 
 struct str ledger_chain_bytes(const struct ledger *l, const unsigned char id[32])

@@ -66,6 +66,12 @@ int ledger_note(struct ledger *l, const struct append_log_record *r, struct erro
 bool ledger_is_live(const struct ledger *l, const struct append_log_record *r);
 /* 1, 0, -1 with *e. */
 int ledger_has(const struct ledger *l, struct str key, struct error *e) MUST_CHECK;
+/*
+ * Reads the live record of a key: 1 with *record, views into *scan; 0: it has none; -1 with *e.
+ * append_log_scan_fini ends either.
+ */
+int ledger_read(const struct ledger *l, struct str key, struct append_log_scan *scan,
+                struct append_log_record *record, struct error *e) MUST_CHECK;
 /* The chain's bytes; STR_NONE: they are lost. */
 struct str ledger_chain_bytes(const struct ledger *l, const unsigned char id[32]);
 /* What of the file no longer counts. */

@@ -122,28 +122,23 @@ out:
     return rc;
 }
 
-/* 1: *v is complete; 0: it cannot be used, a problem tells. */
-static int unpack(const struct append_log_record *record, const struct ledger *l,
-                  struct arena *arena, struct value *v, struct storage_problems *problems)
+int replay_unpack(const struct append_log_record *record, const struct ledger *l,
+                  struct arena *arena, struct value *v, struct error *e)
 {
-    struct error problem;
     static const unsigned char none[PACKED_CHAIN_ID];
 
-    if (value_key_parse(record->key, arena, v) != 1 || packed_read(record->payload, v)) {
-        error_set(&problem, ERROR_STORAGE,
-                  "the record at byte %" PRIu64 " of the log is not understood, and left alone",
-                  record->offset);
-        storage_problem(problems, &problem);
-        return 0;
-    }
+    if (value_key_parse(record->key, arena, v) != 1 || packed_read(record->payload, v))
+        return error_set(e, ERROR_STORAGE,
+                         "the record at byte %" PRIu64
+                         " of the log is not understood, and left alone",
+                         record->offset);
     if (v->type != VALUE_CREDENTIAL || memcmp(v->u.credential.chain_id, none, sizeof(none)) == 0)
-        return 1;
+        return 0;
     v->u.credential.chain = ledger_chain_bytes(l, v->u.credential.chain_id);
     if (v->u.credential.chain.ptr)
-        return 1;
-    error_set(&problem, ERROR_STORAGE, "the chain of the certificate is lost");
-    storage_refused(problems, v, &problem);
-    return 0;
+        return 0;
+    error_set(e, ERROR_STORAGE, "the chain of the certificate is lost");
+    return error_prefix(e, "%.*s", STR_ARG(v->subject.name));
 }
 
 /* A value that the taker refuses is told of and passed over; only memory ends the load. */
@@ -176,10 +171,15 @@ int replay_each(const struct replay *r, const struct ledger *l, storage_each *ea
     }
     while ((found = append_log_scan_next(&scan, &record, e)) == APPEND_LOG_RECORD ||
            found == APPEND_LOG_DAMAGE) {
+        struct error problem;
         struct value v;
         if (found == APPEND_LOG_DAMAGE || record.kind != APPEND_LOG_PUT ||
-            (!all_live && !ledger_is_live(l, &record)) || !unpack(&record, l, arena, &v, problems))
+            (!all_live && !ledger_is_live(l, &record)))
             continue;
+        if (replay_unpack(&record, l, arena, &v, &problem)) {
+            storage_problem(problems, &problem);
+            continue;
+        }
         if (hand_out(&v, each, context, problems, e)) {
             found = APPEND_LOG_FAILED;
             break;

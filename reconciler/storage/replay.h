@@ -33,4 +33,7 @@ int replay_note(struct replay *r, struct ledger *l, uint64_t size,
 /* Hands out the live values that replay_note found. */
 int replay_each(const struct replay *r, const struct ledger *l, storage_each *each, void *context,
                 struct storage_problems *problems, struct error *e) MUST_CHECK;
+/* The value of an APPEND_LOG_PUT record, as views into it and into `l`. -1 with *e: not usable. */
+int replay_unpack(const struct append_log_record *record, const struct ledger *l,
+                  struct arena *arena, struct value *v, struct error *e) MUST_CHECK;
 void replay_fini(struct replay *r);

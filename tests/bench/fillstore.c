@@ -12,7 +12,7 @@
 
 #include "leaf.h"
 #include "reconciler/base/value.h"
-#include "reconciler/storage/storage.h"
+#include "reconciler/storage/file.h"
 
 #define BATCH 1024
 #define SCALAR_SIZE 32
@@ -75,7 +75,7 @@ static int pass_over(void *context, const struct value *v, struct error *e)
     return 0;
 }
 
-static int fill(struct storage *s, unsigned count, long due, struct str directory, struct error *e)
+static int fill(struct file *s, unsigned count, long due, struct str directory, struct error *e)
 {
     static struct record records[BATCH];
     static struct value values[BATCH];
@@ -96,7 +96,7 @@ static int fill(struct storage *s, unsigned count, long due, struct str director
         if (!make_value(m, i, &k, chain, directory, &records[pending], &values[pending]))
             rc = -1;
         if (++pending == BATCH || i + 1 == count) {
-            rc = rc || storage_put(s, values, pending, e) ? -1 : 0;
+            rc = rc || file_put_values(s, values, pending, e) ? -1 : 0;
             pending = 0;
         }
     }
@@ -109,7 +109,7 @@ static int fill(struct storage *s, unsigned count, long due, struct str director
 int main(int argc, char **argv)
 {
     struct storage_problems problems = {0};
-    struct storage *s;
+    struct file *s;
     struct error e = {0};
     long due = -1;
     int option, rc;
@@ -118,15 +118,15 @@ int main(int argc, char **argv)
         due = strtol(optarg, NULL, 10);
     if (argc - optind != 3)
         return 64;
-    s = storage_open(&(struct storage_options){.kind = STORAGE_FILE, .prefix = argv[optind]}, &e);
+    s = file_open(argv[optind], false, &e);
     rc = s ? 0 : -1;
     if (rc == 0)
-        rc = storage_load(s, pass_over, NULL, &problems, &e);
+        rc = file_load(s, pass_over, NULL, &problems, &e);
     if (rc == 0)
         rc = fill(s, (unsigned)strtoul(argv[optind + 1], NULL, 10), due, str_from(argv[optind + 2]),
                   &e);
     if (rc)
         fprintf(stderr, "fillstore: %s\n", e.message);
-    storage_close(s);
+    file_close(s);
     return rc ? 1 : 0;
 }

@@ -5,7 +5,8 @@ import shutil
 
 
 def _delete(prefix):
-    shutil.rmtree(prefix)
+    while os.path.lexists(prefix):  # it may be written to meanwhile
+        shutil.rmtree(prefix, ignore_errors=True)
 
 
 def _move(prefix):

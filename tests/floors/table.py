@@ -91,7 +91,12 @@ USES = {
         "libcrypto": None,  # a key is handed through, see SOME_SYMBOLS
     },
     "store": {"libcrypto": None},
-    "storage": {"cJSON": ["reconciler/storage/value_json.c"], "libcrypto": None, "zlib": None},
+    "storage": {
+        "cJSON": ["reconciler/storage/value_json.c"],
+        "libcrypto": None,
+        "libevent": None,
+        "zlib": None,
+    },
     "io": {"libcurl": None, "c-ares": None, "libevent": None, "libcrypto": None},
     "serve": {
         "libssl": None,

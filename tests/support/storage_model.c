@@ -1,6 +1,7 @@
 #include "tests/support/storage_model.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "reconciler/base/buf.h"
@@ -51,15 +52,15 @@ static int take(void *context, const struct value *v, struct error *e)
     return 0;
 }
 
-int storage_model_load(struct storage_model *m, const struct storage_model *order,
-                       struct storage *s, struct storage_problems *problems, struct error *e)
+int storage_model_load(struct storage_model *m, const struct storage_model *order, struct file *s,
+                       struct storage_problems *problems, struct error *e)
 {
     m->count = order->count;
     for (size_t i = 0; i < order->count; i++) {
         memcpy(m->rows[i].key, order->rows[i].key, sizeof(m->rows[i].key));
         m->rows[i].text[0] = '\0';
     }
-    return storage_load(s, take, m, problems, e);
+    return file_load(s, take, m, problems, e);
 }
 
 size_t storage_model_differences(const struct storage_model *a, const struct storage_model *b,
@@ -78,4 +79,18 @@ size_t storage_model_differences(const struct storage_model *a, const struct sto
             *row = i;
     }
     return differences;
+}
+
+int file_put_values(struct file *f, const struct value *values, size_t count, struct error *e)
+{
+    struct storage_change *changes = calloc(count + 1, sizeof(*changes));
+    int rc;
+
+    if (!changes)
+        BUG("out of memory");
+    for (size_t i = 0; i < count; i++)
+        changes[i].value = &values[i];
+    rc = file_put(f, changes, count, e) == STORAGE_OK ? 0 : -1;
+    free(changes);
+    return rc;
 }

@@ -3,7 +3,7 @@
 #include <stddef.h>
 
 #include "reconciler/base/value.h"
-#include "reconciler/storage/storage.h"
+#include "reconciler/storage/file.h"
 
 /* What a storage should hold: logical keys and printed values, a plain table. */
 
@@ -23,8 +23,11 @@ struct storage_model {
 void storage_model_put(struct storage_model *m, const struct value *v);
 /* Fills *m with what a load hands out; -1 with *e as storage_load. `order` lends the rows' places.
  */
-int storage_model_load(struct storage_model *m, const struct storage_model *order,
-                       struct storage *s, struct storage_problems *problems, struct error *e);
+int storage_model_load(struct storage_model *m, const struct storage_model *order, struct file *s,
+                       struct storage_problems *problems, struct error *e);
 /* The number of keys that differ; the last one's row in *row (may be NULL). */
 size_t storage_model_differences(const struct storage_model *a, const struct storage_model *b,
                                  size_t *row);
+
+/* Without guards; 0, or -1 with *e. */
+int file_put_values(struct file *f, const struct value *values, size_t count, struct error *e);

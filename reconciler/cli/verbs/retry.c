@@ -13,7 +13,7 @@
 #include "reconciler/admin/pages.h"
 #include "reconciler/core/render.h"
 #include "reconciler/storage/folder.h"
-#include "reconciler/storage/storage.h"
+#include "reconciler/storage/sync.h"
 #include "reconciler/store/store.h"
 
 /* ---- with a server ---- */
@@ -69,7 +69,7 @@ static int retry_there(const struct command *c, const struct settings *s, struct
 
 /* The storage while no server has it: what is put there, the next one finds. */
 struct shelf {
-    struct storage *storage;
+    struct storage_sync *storage;
     struct observation observation;
 };
 
@@ -96,28 +96,18 @@ static int take(void *context, const struct value *v, struct error *e)
 static int open_shelf(const struct settings *s, struct shelf *shelf, struct error *e)
 {
     const struct storage_options options = {.kind = STORAGE_FILE, .prefix = s->prefix};
-
-    if (become_owner(s->prefix, e))
-        return -1;
-    shelf->storage = storage_open(&options, e);
-    return shelf->storage ? 0 : -1;
-}
-
-static int load_shelf(const struct settings *s, struct shelf *shelf, struct error *e)
-{
     struct storage_problems problems = {0};
-    int rc;
 
-    if (observation_new(s, &shelf->observation, e))
+    if (become_owner(s->prefix, e) || observation_new(s, &shelf->observation, e))
         return -1;
-    rc = storage_load(shelf->storage, take, shelf->observation.store, &problems, e);
+    shelf->storage = storage_sync_open(&options, take, shelf->observation.store, &problems, e);
     storage_problems_free(&problems);
-    return rc;
+    return shelf->storage ? 0 : -1;
 }
 
 static void close_shelf(struct shelf *shelf)
 {
-    storage_close(shelf->storage);
+    storage_sync_close(shelf->storage);
     observation_close(&shelf->observation);
 }
 
@@ -130,7 +120,7 @@ static int waive(struct shelf *shelf, const struct store_name *n, bool is_json, 
     if (!store_failure_value(shelf->observation.store, n, &v))
         return 0;
     v.u.failure.waived = true;
-    if (storage_put(shelf->storage, &v, 1, e))
+    if (storage_sync_put(shelf->storage, &v, e))
         return -1;
     if (is_json) {
         buf_cstr(out, out->len ? ",\n    " : "");
@@ -164,16 +154,16 @@ static int print_waived(const struct buf *lines, bool is_json, struct str name, 
     return rc;
 }
 
-static int retry_here(const struct command *c, const struct settings *s, struct str name,
-                      struct shelf *shelf, struct error *e)
+static int retry_here(const struct command *c, struct str name, struct shelf *shelf,
+                      struct error *e)
 {
     bool is_json = c->options->format == OPTION_FORMAT_JSON;
     struct buf lines = BUF_INIT(STATUS_BODY_MAX);
     struct store_name *const *names;
     size_t count = 0;
-    int rc = load_shelf(s, shelf, e);
+    int rc = 0;
 
-    names = rc ? NULL : store_sorted(shelf->observation.store, &count);
+    names = store_sorted(shelf->observation.store, &count);
     for (size_t i = 0; names && rc == 0 && i < count; i++)
         if (!name.len || str_equal(names[i]->subject.name, name))
             rc = waive(shelf, names[i], is_json, &lines, e);
@@ -193,9 +183,7 @@ static int retry(const struct command *c, const struct settings *s, struct str n
     struct error why;
     int rc;
 
-    if (open_shelf(s, &shelf, &why))
-        return retry_there(c, s, name, e);
-    rc = retry_here(c, s, name, &shelf, e);
+    rc = open_shelf(s, &shelf, &why) ? retry_there(c, s, name, e) : retry_here(c, name, &shelf, e);
     close_shelf(&shelf);
     return rc;
 }

@@ -11,7 +11,7 @@
 
 #include "reconciler/pki/chain.h"
 #include "reconciler/pki/credential.h"
-#include "reconciler/storage/storage.h"
+#include "reconciler/storage/file.h"
 #include "tests/fakes/controlled.h"
 #include "tests/support/suite.h"
 
@@ -133,14 +133,14 @@ static void the_pair_that_is_made(void)
 
 static void held_by_another(void)
 {
-    struct storage *other;
+    struct file *other;
     struct error e;
 
     controlled_open(&c, NULL);
-    other = storage_open(&(struct storage_options){.kind = STORAGE_FILE, .prefix = c.prefix}, &e);
+    other = file_open(c.prefix, false, &e);
     CU_ASSERT_PTR_NOT_NULL_FATAL(other);
     starts_and_ends_with(1);
-    storage_close(other);
+    file_close(other);
     starts_and_ends_with(0);
     controlled_close(&c);
 }

@@ -145,13 +145,13 @@ static int drop_value(void *context, const struct value *v, struct error *e)
     return 0;
 }
 
-static struct storage *open_loaded(const struct place *p, struct error *e)
+static struct file *open_loaded(const struct place *p, struct error *e)
 {
-    struct storage *s = storage_open(&(struct storage_options){STORAGE_FILE, p->prefix, false}, e);
+    struct file *s = file_open(p->prefix, false, e);
     struct storage_problems problems = {0};
 
-    if (s && storage_load(s, drop_value, NULL, &problems, e)) {
-        storage_close(s);
+    if (s && file_load(s, drop_value, NULL, &problems, e)) {
+        file_close(s);
         s = NULL;
     }
     storage_problems_free(&problems);
@@ -174,13 +174,13 @@ static size_t make_step(unsigned i, struct value_sample samples[2], struct value
     return 2;
 }
 
-static int do_step(struct storage *s, unsigned i, struct error *e)
+static int do_step(struct file *s, unsigned i, struct error *e)
 {
     static struct value_sample samples[2];
     struct value values[2];
     size_t count = make_step(i, samples, values);
 
-    return storage_put(s, values, count, e);
+    return file_put_values(s, values, count, e);
 }
 
 static void model_step(struct storage_model *m, unsigned i)
@@ -199,8 +199,7 @@ static bool shows(const struct place *p, const struct storage_model *m, bool rea
     static struct storage_model loaded;
     struct storage_problems problems = {0};
     struct error e;
-    struct storage *s =
-        storage_open(&(struct storage_options){STORAGE_FILE, p->prefix, read_only}, &e);
+    struct file *s = file_open(p->prefix, read_only, &e);
     bool same;
 
     if (!s)
@@ -208,7 +207,7 @@ static bool shows(const struct place *p, const struct storage_model *m, bool rea
     same = storage_model_load(&loaded, m, s, &problems, &e) == 0 && problems.total == 0 &&
            storage_model_differences(&loaded, m, NULL) == 0;
     storage_problems_free(&problems);
-    storage_close(s);
+    file_close(s);
     return same;
 }
 
@@ -228,7 +227,7 @@ static void fail_each_call(int number)
 
     for (unsigned at = 1, done = 0; !done; at++) {
         struct place p;
-        struct storage *s;
+        struct file *s;
         struct error e;
         make_place(&p);
         memset(&m, 0, sizeof(m));
@@ -252,7 +251,7 @@ static void fail_each_call(int number)
         total = plan.calls;
         done = at > total;
         plan.fault = FAULT_NONE;
-        storage_close(s);
+        file_close(s);
         if (!holds(&p, &m)) {
             fprintf(stderr, "call %u failing with %s\n", at, strerror(number));
             CU_FAIL("a failed call left a wrong state");
@@ -279,7 +278,7 @@ static void test_stays_full(void)
 {
     static struct storage_model m;
     struct place p;
-    struct storage *s;
+    struct file *s;
     struct error e;
 
     make_place(&p);
@@ -296,15 +295,15 @@ static void test_stays_full(void)
     plan.for_good = true;
     for (unsigned i = 5; i < 8; i++) {
         CU_ASSERT(do_step(s, i, &e) == -1 && e.kind == ERROR_STORAGE);
-        CU_ASSERT(storage_probe(s, 4096, &e) == -1 && e.kind == ERROR_STORAGE);
+        CU_ASSERT(file_probe(s, 4096, &e) == -1 && e.kind == ERROR_STORAGE);
     }
     plan.fault = FAULT_NONE;
-    CU_ASSERT(storage_probe(s, 4096, &e) == 0);
+    CU_ASSERT(file_probe(s, 4096, &e) == 0);
     for (unsigned i = 8; i < 40; i++) {
         CU_ASSERT(do_step(s, i, &e) == 0);
         model_step(&m, i);
     }
-    storage_close(s);
+    file_close(s);
     CU_ASSERT(holds(&p, &m));
     scratch_remove(p.prefix);
 }
@@ -313,7 +312,7 @@ static void test_short_writes(void)
 {
     static struct storage_model m;
     struct place p;
-    struct storage *s;
+    struct file *s;
     struct error e;
 
     make_place(&p);
@@ -326,7 +325,7 @@ static void test_short_writes(void)
         model_step(&m, i);
     }
     plan.fault = FAULT_NONE;
-    storage_close(s);
+    file_close(s);
     CU_ASSERT(holds(&p, &m));
     scratch_remove(p.prefix);
 }
@@ -336,7 +335,7 @@ static void test_size_limit(void)
 {
     struct rlimit before, small;
     struct place p;
-    struct storage *s;
+    struct file *s;
     struct error e;
 
     make_place(&p);
@@ -348,10 +347,10 @@ static void test_size_limit(void)
     small = (struct rlimit){100000, before.rlim_max};
     CU_ASSERT(setrlimit(RLIMIT_FSIZE, &small) == 0);
     CU_ASSERT(do_step(s, 1, &e) == -1 && e.kind == ERROR_STORAGE);
-    CU_ASSERT(storage_probe(s, 100000, &e) == -1);
+    CU_ASSERT(file_probe(s, 100000, &e) == -1);
     CU_ASSERT(setrlimit(RLIMIT_FSIZE, &before) == 0);
     CU_ASSERT(do_step(s, 1, &e) == 0);
-    storage_close(s);
+    file_close(s);
     scratch_remove(p.prefix);
 }
 
@@ -371,7 +370,7 @@ static bool run_and_crash(const struct place *p, unsigned at, unsigned *done)
     int status = 0;
 
     if (child == 0) {
-        struct storage *s;
+        struct file *s;
         struct error e;
         plan.calls = 0;
         plan.fault = FAULT_CRASH;
@@ -429,7 +428,7 @@ static void test_unreadable(void)
     static struct storage_model m, loaded;
     struct storage_problems problems = {0};
     struct place p;
-    struct storage *s;
+    struct file *s;
     struct error e;
 
     make_place(&p);
@@ -440,16 +439,16 @@ static void test_unreadable(void)
         CU_ASSERT(do_step(s, i, &e) == 0);
         model_step(&m, i);
     }
-    storage_close(s);
+    file_close(s);
     plan.unreadable = 3 * BIG_LEAF / 2;
-    s = storage_open(&(struct storage_options){STORAGE_FILE, p.prefix, false}, &e);
+    s = file_open(p.prefix, false, &e);
     CU_ASSERT_PTR_NOT_NULL_FATAL(s);
     CU_ASSERT(storage_model_load(&loaded, &m, s, &problems, &e) == 0);
     CU_ASSERT(problems.total >= 1);
     CU_ASSERT(storage_model_differences(&loaded, &m, NULL) == 1);
     /* It was rewritten elsewhere: that block is not needed any more. */
     plan.unreadable = 0;
-    storage_close(s);
+    file_close(s);
     CU_ASSERT(holds(&p, &loaded));
     storage_problems_free(&problems);
     scratch_remove(p.prefix);
@@ -464,7 +463,7 @@ static void test_read_only(void)
     static struct storage_model m, loaded;
     struct storage_problems problems = {0};
     struct place p;
-    struct storage *s;
+    struct file *s;
     struct lock lock = LOCK_NONE;
     struct error e;
 
@@ -476,23 +475,23 @@ static void test_read_only(void)
         CU_ASSERT(do_step(s, i, &e) == 0);
         model_step(&m, i);
     }
-    storage_close(s);
+    file_close(s);
     /* With a torn tail that cannot be cut off now. */
     CU_ASSERT(truncate(p.log, (off_t)size_of(p.log) + 5000) == 0);
     plan.read_only = true;
-    s = storage_open(&(struct storage_options){STORAGE_FILE, p.prefix, false}, &e);
+    s = file_open(p.prefix, false, &e);
     CU_ASSERT_PTR_NOT_NULL_FATAL(s);
     CU_ASSERT(lock_take(&lock, p.prefix, &e) == -1 && e.kind == ERROR_IN_USE);
     CU_ASSERT(storage_model_load(&loaded, &m, s, &problems, &e) == 0);
     CU_ASSERT(storage_model_differences(&loaded, &m, NULL) == 0);
-    CU_ASSERT(storage_probe(s, 4096, &e) == -1 && e.kind == ERROR_STORAGE);
+    CU_ASSERT(file_probe(s, 4096, &e) == -1 && e.kind == ERROR_STORAGE);
     CU_ASSERT(do_step(s, 5, &e) == -1 && e.kind == ERROR_STORAGE);
     CU_ASSERT_PTR_NOT_NULL(strstr(e.message, strerror(EROFS)));
     plan.read_only = false;
-    CU_ASSERT(storage_probe(s, 4096, &e) == 0);
+    CU_ASSERT(file_probe(s, 4096, &e) == 0);
     CU_ASSERT(do_step(s, 5, &e) == 0);
     model_step(&m, 5);
-    storage_close(s);
+    file_close(s);
     CU_ASSERT(holds(&p, &m));
     storage_problems_free(&problems);
     scratch_remove(p.prefix);

@@ -140,7 +140,8 @@ static void test_counting(void)
             expect_same_when_read(&b);
     }
     expect_same_when_read(&b);
-    CU_ASSERT(ledger_garbage(&b.ledger) + b.ledger.live_bytes + APPEND_LOG_HEADER_SIZE == b.ledger.end);
+    CU_ASSERT(ledger_garbage(&b.ledger) + b.ledger.live_bytes + APPEND_LOG_HEADER_SIZE ==
+              b.ledger.end);
     end(&b);
 }
 

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "reconciler/storage/storage.h"
+#include "reconciler/storage/file.h"
 #include "tests/support/scratch.h"
 #include "tests/support/storage_model.h"
 #include "tests/support/value_sample.h"
@@ -20,15 +20,15 @@
 struct place {
     char scratch[SCRATCH_PATH_MAX];
     char prefix[PATH_SIZE], folder[PATH_SIZE], log[PATH_SIZE], away[PATH_SIZE];
-    struct storage *storage;
+    struct file *storage;
     struct storage_model model;
     struct value_sample samples[NAMES];
     size_t handed; /* out of memory */
 };
 
-static struct storage *open_at(const struct place *p, bool read_only, struct error *e)
+static struct file *open_at(const struct place *p, bool read_only, struct error *e)
 {
-    return storage_open(&(struct storage_options){STORAGE_FILE, p->prefix, read_only}, e);
+    return file_open(p->prefix, read_only, e);
 }
 
 static void make_place(struct place *p)
@@ -48,14 +48,14 @@ static void make_place(struct place *p)
     CU_ASSERT(storage_model_load(&none, &p->model, p->storage, &problems, &e) == 0);
     for (unsigned i = 0; i < NAMES; i++) {
         value_sample_make(&p->samples[i], VALUE_CREDENTIAL, i + 1, i, 300);
-        CU_ASSERT(storage_put(p->storage, &p->samples[i].v, 1, &e) == 0);
+        CU_ASSERT(file_put_values(p->storage, &p->samples[i].v, 1, &e) == 0);
         storage_model_put(&p->model, &p->samples[i].v);
     }
 }
 
 static void drop_place(struct place *p)
 {
-    storage_close(p->storage);
+    file_close(p->storage);
     scratch_remove(p->scratch);
 }
 
@@ -77,7 +77,7 @@ static bool is_found(struct place *p)
     struct error e;
     bool same;
 
-    storage_close(p->storage);
+    file_close(p->storage);
     p->storage = open_at(p, false, &e);
     same = p->storage && !storage_model_load(&loaded, &p->model, p->storage, &problems, &e) &&
            !problems.total && !storage_model_differences(&loaded, &p->model, NULL);
@@ -184,19 +184,19 @@ static void vanishes(void)
         struct error e;
 
         make_place(&p);
-        CU_ASSERT(storage_check(p.storage, &e) == 0);
+        CU_ASSERT(file_check(p.storage, &e) == 0);
         rows[i].happens(&p);
-        CU_ASSERT(storage_check(p.storage, &e) == -1 && e.kind == ERROR_STORAGE);
+        CU_ASSERT(file_check(p.storage, &e) == -1 && e.kind == ERROR_STORAGE);
         if (!strstr(e.message, rows[i].said))
             CU_FAIL(rows[i].said);
         /* Nothing is written where nobody will look. */
-        CU_ASSERT(storage_probe(p.storage, 1, &e) == -1);
-        CU_ASSERT(storage_put(p.storage, &p.samples[0].v, 1, &e) == -1);
-        CU_ASSERT(storage_restore(p.storage, hand_out, &p, &e) == 0);
+        CU_ASSERT(file_probe(p.storage, 1, &e) == -1);
+        CU_ASSERT(file_put_values(p.storage, &p.samples[0].v, 1, &e) == -1);
+        CU_ASSERT(file_restore(p.storage, hand_out, &p, &e) == 0);
         CU_ASSERT_EQUAL(p.handed, rows[i].handed);
-        CU_ASSERT(storage_check(p.storage, &e) == 0);
+        CU_ASSERT(file_check(p.storage, &e) == 0);
         value_sample_make(&more, VALUE_FAILURE, 9, 9, 300);
-        CU_ASSERT(storage_put(p.storage, &more.v, 1, &e) == 0);
+        CU_ASSERT(file_put_values(p.storage, &more.v, 1, &e) == 0);
         storage_model_put(&p.model, &more.v);
         CU_ASSERT(is_found(&p));
         drop_place(&p);
@@ -207,7 +207,7 @@ static void vanishes(void)
 static void taken(void)
 {
     struct place p;
-    struct storage *second;
+    struct file *second;
     struct error e;
 
     make_place(&p);
@@ -216,11 +216,11 @@ static void taken(void)
     move_all(&p);
     second = open_at(&p, false, &e);
     CU_ASSERT_PTR_NOT_NULL(second);
-    CU_ASSERT(storage_restore(p.storage, hand_out, &p, &e) == -1);
+    CU_ASSERT(file_restore(p.storage, hand_out, &p, &e) == -1);
     CU_ASSERT_EQUAL(e.kind, ERROR_IN_USE);
-    CU_ASSERT(storage_check(p.storage, &e) == -1);
-    storage_close(second);
-    CU_ASSERT(storage_restore(p.storage, hand_out, &p, &e) == 0);
+    CU_ASSERT(file_check(p.storage, &e) == -1);
+    file_close(second);
+    CU_ASSERT(file_restore(p.storage, hand_out, &p, &e) == 0);
     CU_ASSERT(is_found(&p));
     drop_place(&p);
 }
@@ -234,18 +234,18 @@ static void tried_again(void)
     make_place(&p);
     move_all(&p);
     write_text(p.prefix, "a file", O_CREAT);
-    CU_ASSERT(storage_restore(p.storage, hand_out, &p, &e) == -1);
-    CU_ASSERT(storage_check(p.storage, &e) == -1);
+    CU_ASSERT(file_restore(p.storage, hand_out, &p, &e) == -1);
+    CU_ASSERT(file_check(p.storage, &e) == -1);
     CU_ASSERT(unlink(p.prefix) == 0);
-    CU_ASSERT(storage_restore(p.storage, hand_out, &p, &e) == 0);
+    CU_ASSERT(file_restore(p.storage, hand_out, &p, &e) == 0);
     CU_ASSERT(is_found(&p));
     /* It comes back as it was: nothing is to be done. */
     drop_place(&p);
     make_place(&p);
     move_all(&p);
-    CU_ASSERT(storage_check(p.storage, &e) == -1);
+    CU_ASSERT(file_check(p.storage, &e) == -1);
     CU_ASSERT(rename(p.away, p.prefix) == 0);
-    CU_ASSERT(storage_restore(p.storage, hand_out, &p, &e) == 0);
+    CU_ASSERT(file_restore(p.storage, hand_out, &p, &e) == 0);
     CU_ASSERT(is_found(&p));
     drop_place(&p);
 }
@@ -260,7 +260,7 @@ static void kept_aside(void)
 
     make_place(&p);
     replace_log(&p);
-    CU_ASSERT(storage_restore(p.storage, hand_out, &p, &e) == 0);
+    CU_ASSERT(file_restore(p.storage, hand_out, &p, &e) == 0);
     snprintf(path, sizeof(path), "%s.replaced", p.log);
     CU_ASSERT(stat(path, &st) == 0 && st.st_size == (off_t)strlen("somebody's"));
     CU_ASSERT(is_found(&p));

@@ -11,6 +11,7 @@
 #include "reconciler/base/buf.h"
 #include "reconciler/storage/append_log.h"
 #include "tests/support/scratch.h"
+#include "tests/support/storage_model.h"
 #include "tests/support/value_sample.h"
 
 struct place {
@@ -28,9 +29,9 @@ static void make_place(struct place *p)
     memset(&p->e, 0, sizeof(p->e));
 }
 
-static struct storage *open_at(struct place *p, bool read_only)
+static struct file *open_at(struct place *p, bool read_only)
 {
-    return storage_open(&(struct storage_options){STORAGE_FILE, p->prefix, read_only}, &p->e);
+    return file_open(p->prefix, read_only, &p->e);
 }
 
 static int count_value(void *context, const struct value *v, struct error *e)
@@ -42,12 +43,12 @@ static int count_value(void *context, const struct value *v, struct error *e)
 }
 
 /* How many values a load hands out; SIZE_MAX where it fails. */
-static size_t load(struct place *p, struct storage *s, size_t *problems)
+static size_t load(struct place *p, struct file *s, size_t *problems)
 {
     struct storage_problems list = {0};
     size_t count = 0;
 
-    if (storage_load(s, count_value, &count, &list, &p->e))
+    if (file_load(s, count_value, &count, &list, &p->e))
         count = SIZE_MAX;
     if (problems)
         *problems = list.total;
@@ -55,24 +56,24 @@ static size_t load(struct place *p, struct storage *s, size_t *problems)
     return count;
 }
 
-static int put_one(struct place *p, struct storage *s, unsigned name)
+static int put_one(struct place *p, struct file *s, unsigned name)
 {
     struct value_sample sample;
 
     value_sample_make(&sample, VALUE_CREDENTIAL, name, name, 300);
-    return storage_put(s, &sample.v, 1, &p->e);
+    return file_put_values(s, &sample.v, 1, &p->e);
 }
 
 /* A storage with `count` values, closed. */
 static void fill(struct place *p, unsigned count)
 {
-    struct storage *s = open_at(p, false);
+    struct file *s = open_at(p, false);
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(s);
     CU_ASSERT(load(p, s, NULL) != SIZE_MAX);
     for (unsigned i = 1; i <= count; i++)
         CU_ASSERT(put_one(p, s, i) == 0);
-    storage_close(s);
+    file_close(s);
 }
 
 static void patch(const char *path, off_t at, const void *bytes, size_t len)
@@ -85,7 +86,8 @@ static void patch(const char *path, off_t at, const void *bytes, size_t len)
 
 static void test_newer_version(void)
 {
-    unsigned char header[APPEND_LOG_HEADER_SIZE], marker[APPEND_LOG_MARKER_SIZE] = {1, 2, 3, 4, 5, 6, 7, 8};
+    unsigned char header[APPEND_LOG_HEADER_SIZE],
+        marker[APPEND_LOG_MARKER_SIZE] = {1, 2, 3, 4, 5, 6, 7, 8};
     /* The same header, but of version 2: its checksum was computed beforehand. */
     static const struct {
         size_t at;
@@ -122,7 +124,7 @@ static void test_foreign(void)
 
     for (size_t i = 0; i < ARRAY_LENGTH(contents); i++) {
         struct place p;
-        struct storage *s;
+        struct file *s;
         make_place(&p);
         CU_ASSERT(mkdir(p.folder, 0700) == 0);
         patch(p.log, 0, contents[i], strlen(contents[i]));
@@ -130,7 +132,7 @@ static void test_foreign(void)
         /* Only what a crash while writing the header could have left is taken. */
         CU_ASSERT((s != NULL) == (i == 1));
         CU_ASSERT(s || strstr(p.e.message, "does not begin as one of ours"));
-        storage_close(s);
+        file_close(s);
         scratch_remove(p.prefix);
     }
 }
@@ -183,7 +185,7 @@ static void test_link_at_new(void)
 static void test_both_headers_damaged(void)
 {
     size_t problems;
-    struct storage *s;
+    struct file *s;
     struct place p;
 
     make_place(&p);
@@ -193,7 +195,7 @@ static void test_both_headers_damaged(void)
     s = open_at(&p, true);
     CU_ASSERT_PTR_NOT_NULL_FATAL(s);
     CU_ASSERT(load(&p, s, &problems) == 3 && problems == 1);
-    storage_close(s);
+    file_close(s);
     /* With the first record gone as well nobody knows where records begin. */
     patch(p.log, APPEND_LOG_HEADER_SIZE, "?", 1);
     CU_ASSERT_PTR_NULL(open_at(&p, true));
@@ -204,22 +206,22 @@ static void test_both_headers_damaged(void)
 static void test_nothing_there(void)
 {
     char missing[SCRATCH_PATH_MAX + 32];
-    struct storage *s;
+    struct file *s;
     struct place p;
     struct error e;
 
     make_place(&p);
     snprintf(missing, sizeof(missing), "%s/missing", p.prefix);
-    s = storage_open(&(struct storage_options){STORAGE_FILE, missing, true}, &e);
+    s = file_open(missing, true, &e);
     CU_ASSERT_PTR_NOT_NULL_FATAL(s);
     CU_ASSERT(load(&p, s, NULL) == 0);
     CU_ASSERT(put_one(&p, s, 1) == -1 && p.e.kind == ERROR_STORAGE);
-    CU_ASSERT(storage_probe(s, 1, &e) == -1);
-    storage_close(s);
+    CU_ASSERT(file_probe(s, 1, &e) == -1);
+    file_close(s);
     CU_ASSERT(access(missing, F_OK) != 0);
     s = open_at(&p, true);
     CU_ASSERT(s && load(&p, s, NULL) == 0);
-    storage_close(s);
+    file_close(s);
     CU_ASSERT(access(p.folder, F_OK) != 0);
     scratch_remove(p.prefix);
 }
@@ -227,7 +229,7 @@ static void test_nothing_there(void)
 /* `diff` beside a running server: it sees what was complete, and does not disturb. */
 static void test_reader_beside_writer(void)
 {
-    struct storage *writer, *reader;
+    struct file *writer, *reader;
     struct stat before, after;
     struct place p;
 
@@ -245,44 +247,11 @@ static void test_reader_beside_writer(void)
         CU_ASSERT_PTR_NOT_NULL_FATAL(reader);
         CU_ASSERT(load(&p, reader, &problems) == i);
         CU_ASSERT(problems == i % 2);
-        storage_close(reader);
+        file_close(reader);
         CU_ASSERT(stat(p.log, &after) == 0 && after.st_size == before.st_size + i % 2);
         CU_ASSERT(truncate(p.log, before.st_size) == 0);
     }
-    storage_close(writer);
-    scratch_remove(p.prefix);
-}
-
-static void test_limits(void)
-{
-    static char long_text[VALUE_LEAF_MAX + 1];
-    struct value_sample sample;
-    struct storage *s;
-    struct place p;
-
-    make_place(&p);
-    memset(long_text, 'x', sizeof(long_text));
-    s = open_at(&p, false);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(s);
-    CU_ASSERT(load(&p, s, NULL) == 0);
-    value_sample_make(&sample, VALUE_CREDENTIAL, 1, 1, 300);
-    sample.v.u.credential.leaf = (struct str){long_text, VALUE_LEAF_MAX + 1};
-    CU_ASSERT(storage_put(s, &sample.v, 1, &p.e) == -1 && p.e.kind == ERROR_LIMIT);
-    sample.v.u.credential.leaf.len = VALUE_LEAF_MAX;
-    CU_ASSERT(storage_put(s, &sample.v, 1, &p.e) == 0);
-    sample.v.subject.name = (struct str){long_text, VALUE_NAME_MAX + 1};
-    CU_ASSERT(storage_put(s, &sample.v, 1, &p.e) == -1 && p.e.kind == ERROR_LIMIT);
-    sample.v.subject.name = STR("");
-    CU_ASSERT(storage_put(s, &sample.v, 1, &p.e) == -1 && p.e.kind == ERROR_INVALID);
-    sample.v.subject.name = STR("a b");
-    CU_ASSERT(storage_put(s, &sample.v, 1, &p.e) == -1 && p.e.kind == ERROR_INVALID);
-    sample.v.subject.name = STR("ok");
-    CU_ASSERT(storage_put(s, &sample.v, STORAGE_VALUES_MAX + 1, &p.e) == -1 &&
-              p.e.kind == ERROR_LIMIT);
-    storage_close(s);
-    s = open_at(&p, true);
-    CU_ASSERT(s && load(&p, s, NULL) == 1);
-    storage_close(s);
+    file_close(writer);
     scratch_remove(p.prefix);
 }
 
@@ -293,7 +262,7 @@ static void test_forged_record(void)
     unsigned char marker[APPEND_LOG_MARKER_SIZE] = {1, 9, 9, 9, 9, 9, 9, 9};
     struct value_sample sample;
     size_t start, problems;
-    struct storage *s;
+    struct file *s;
     struct stat st;
     struct place p;
 
@@ -306,13 +275,13 @@ static void test_forged_record(void)
     sample.v.u.failure.text = buf_view(&forged);
     s = open_at(&p, false);
     CU_ASSERT(s && load(&p, s, NULL) == 1);
-    CU_ASSERT(storage_put(s, &sample.v, 1, &p.e) == 0);
+    CU_ASSERT(file_put_values(s, &sample.v, 1, &p.e) == 0);
     CU_ASSERT(put_one(&p, s, 4) == 0);
-    storage_close(s);
+    file_close(s);
     patch(p.log, st.st_size + 1, "?", 1);
     s = open_at(&p, true);
     CU_ASSERT(s && load(&p, s, &problems) == 2 && problems == 1);
-    storage_close(s);
+    file_close(s);
     buf_free(&forged);
     scratch_remove(p.prefix);
 }
@@ -321,7 +290,7 @@ static void test_probe(void)
 {
     static const size_t rooms[] = {0, 1, 4096, 100000, STORAGE_PROBE_MAX, SIZE_MAX};
     struct stat before, after;
-    struct storage *s;
+    struct file *s;
     struct place p;
 
     make_place(&p);
@@ -330,13 +299,13 @@ static void test_probe(void)
     CU_ASSERT(s && load(&p, s, NULL) == 2);
     CU_ASSERT(stat(p.log, &before) == 0);
     for (size_t i = 0; i < ARRAY_LENGTH(rooms); i++)
-        CU_ASSERT(storage_probe(s, rooms[i], &p.e) == 0);
+        CU_ASSERT(file_probe(s, rooms[i], &p.e) == 0);
     CU_ASSERT(stat(p.log, &after) == 0 && after.st_size == before.st_size);
     CU_ASSERT(put_one(&p, s, 3) == 0);
-    storage_close(s);
+    file_close(s);
     s = open_at(&p, true);
     CU_ASSERT(s && load(&p, s, NULL) == 3);
-    storage_close(s);
+    file_close(s);
     scratch_remove(p.prefix);
 }
 
@@ -354,7 +323,6 @@ int main(void)
     CU_add_test(suite, "both headers damaged", test_both_headers_damaged);
     CU_add_test(suite, "nothing there", test_nothing_there);
     CU_add_test(suite, "reader beside writer", test_reader_beside_writer);
-    CU_add_test(suite, "limits", test_limits);
     CU_add_test(suite, "forged record", test_forged_record);
     CU_add_test(suite, "probe", test_probe);
     CU_basic_set_mode(CU_BRM_NORMAL);
