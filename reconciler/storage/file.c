@@ -392,7 +392,8 @@ int file_list(const struct file *f, struct str prefix, struct str cursor, struct
     append_log_scan_init(&scan, f->ledger.fd, f->ledger.marker, APPEND_LOG_HEADER_SIZE,
                          f->ledger.end);
     scan.is_checked = true;
-    while (*count < most && (found = append_log_scan_next(&scan, &record, e)) <= APPEND_LOG_DAMAGE) {
+    while (*count < most &&
+           (found = append_log_scan_next(&scan, &record, e)) <= APPEND_LOG_DAMAGE) {
         if (found == APPEND_LOG_DAMAGE || !is_listed(f, &record, prefix, cursor))
             continue;
         (*keys)[*count] = arena_str(arena, record.key);
@@ -466,6 +467,7 @@ int file_probe(struct file *f, size_t room, struct error *e)
 {
     if (make_ready(f, e))
         return -1;
+    room = room < STORAGE_PROBE_MAX ? room : STORAGE_PROBE_MAX;
     return ledger_probe(&f->ledger, room, e) ? locate(f, e) : 0;
 }
 

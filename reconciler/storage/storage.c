@@ -159,7 +159,7 @@ int storage_probe(struct storage *s, size_t room, storage_done *done, void *cont
 
     if (!ask)
         return -1;
-    ask->u.room = room < STORAGE_PROBE_MAX ? room : STORAGE_PROBE_MAX;
+    ask->u.room = room;
     s->operations->ask(s, ask);
     return 0;
 }

@@ -8,192 +8,11 @@
 
 #include "reconciler/base/buf.h"
 #include "tests/support/storage_model.h"
+#include "tests/support/storage_side.h"
 #include "tests/support/value_sample.h"
-
-#define TURNS 200 /* of a loop in which nothing may be answered */
 
 static const struct contract_adapter *adapter;
 static struct event_base *base;
-
-/* One who has the storage open, and what was heard. */
-struct side {
-    struct storage *storage;
-    struct storage_model *model; /* what was found */
-    bool is_loaded;
-    size_t problems, found;
-    struct error error;      /* of `loaded`; kind ERROR_NONE */
-    enum error_kind refuses; /* found says so of orders; ERROR_NONE: it takes all */
-    int away, back;
-};
-
-/* What came of one question. */
-struct heard {
-    size_t count;
-    enum storage_outcome outcome;
-    struct error error;
-    bool is_there;
-    struct storage_version version;
-    struct buf text; /* of the value that was got */
-    char keys[8][64];
-    size_t key_count;
-    bool is_whole;
-};
-
-static int on_found(void *context, const struct value *v, struct error *e)
-{
-    struct side *s = context;
-
-    if (v->type == VALUE_ORDER && s->refuses)
-        return error_set(e, s->refuses, "not this one");
-    s->found++;
-    storage_model_put(s->model, v);
-    return 0;
-}
-
-static void on_loaded(void *context, const struct storage_problems *problems, const struct error *e)
-{
-    struct side *s = context;
-
-    CU_ASSERT_FALSE(s->is_loaded);
-    s->is_loaded = true;
-    s->problems = problems->total;
-    s->error = e ? *e : (struct error){.kind = ERROR_NONE};
-}
-
-static void on_health(void *context, const struct error *e)
-{
-    struct side *s = context;
-
-    s->away += e != NULL;
-    s->back += e == NULL;
-}
-
-static void on_done(void *context, enum storage_outcome outcome, const struct error *e)
-{
-    struct heard *h = context;
-
-    CU_ASSERT_EQUAL(e != NULL, outcome == STORAGE_FAILED || outcome == STORAGE_VANISHED);
-    h->count++;
-    h->outcome = outcome;
-    if (e)
-        h->error = *e;
-}
-
-static void on_got(void *context, const struct value *v, const struct storage_version *version,
-                   const struct error *e)
-{
-    struct heard *h = context;
-
-    on_done(h, e ? STORAGE_FAILED : STORAGE_OK, e);
-    CU_ASSERT_EQUAL(v != NULL, version->is_there);
-    h->is_there = v != NULL;
-    h->version = *version;
-    h->text = BUF_INIT(4096);
-    if (v)
-        value_sample_print(v, &h->text);
-}
-
-static void on_listed(void *context, const struct str *keys, size_t count, bool is_whole,
-                      const struct error *e)
-{
-    struct heard *h = context;
-
-    on_done(h, e ? STORAGE_FAILED : STORAGE_OK, e);
-    CU_ASSERT_FATAL(count <= ARRAY_LENGTH(h->keys));
-    for (size_t i = 0; i < count; i++)
-        snprintf(h->keys[i], sizeof(h->keys[i]), "%.*s", STR_ARG(keys[i]));
-    h->key_count = count;
-    h->is_whole = is_whole;
-}
-
-/* ---- steps ---- */
-
-static void open_loading(const struct storage_options *options, struct side *s)
-{
-    const struct storage_face face = {
-        .found = on_found, .loaded = on_loaded, .health = on_health, .context = s};
-    struct error e;
-
-    s->model = calloc(1, sizeof(*s->model));
-    CU_ASSERT_PTR_NOT_NULL_FATAL(s->model);
-    s->storage = storage_open(base, options, &face, &e);
-    CU_ASSERT_PTR_NOT_NULL_FATAL(s->storage);
-    CU_ASSERT_FALSE(s->is_loaded); /* never during the call */
-}
-
-static void open_side(const struct storage_options *options, struct side *s)
-{
-    *s = (struct side){0};
-    open_loading(options, s);
-    while (!s->is_loaded)
-        event_base_loop(base, EVLOOP_ONCE);
-    CU_ASSERT_EQUAL(s->error.kind, ERROR_NONE);
-}
-
-static void close_side(struct side *s)
-{
-    storage_close(s->storage);
-    free(s->model);
-}
-
-static void await(const struct heard *h, size_t count)
-{
-    while (h->count < count)
-        event_base_loop(base, EVLOOP_ONCE);
-}
-
-static void idle(void)
-{
-    for (int i = 0; i < TURNS; i++)
-        event_base_loop(base, EVLOOP_NONBLOCK);
-}
-
-static struct heard put(struct side *s, const struct storage_change *changes, size_t count)
-{
-    struct heard h = {0};
-    struct error e;
-
-    CU_ASSERT_EQUAL(storage_put(s->storage, changes, count, on_done, &h, &e), 0);
-    CU_ASSERT_EQUAL(h.count, 0);
-    await(&h, 1);
-    return h;
-}
-
-static struct heard put_value(struct side *s, const struct value *v)
-{
-    return put(s, &(struct storage_change){.value = v}, 1);
-}
-
-static struct heard get(struct side *s, const struct value *which)
-{
-    struct heard h = {0};
-    struct error e;
-
-    CU_ASSERT_EQUAL(storage_get(s->storage, which, on_got, &h, &e), 0);
-    await(&h, 1);
-    return h;
-}
-
-static bool holds(struct side *s, const struct value *v)
-{
-    struct buf text = BUF_INIT(4096);
-    struct heard h = get(s, v);
-    bool same;
-
-    value_sample_print(v, &text);
-    same = h.is_there && str_equal(buf_view(&text), buf_view(&h.text));
-    buf_free(&text);
-    buf_free(&h.text);
-    return same;
-}
-
-static bool lacks(struct side *s, const struct value *v)
-{
-    struct heard h = get(s, v);
-
-    buf_free(&h.text);
-    return h.outcome == STORAGE_OK && !h.is_there;
-}
 
 struct bench {
     struct storage_options options;
@@ -201,18 +20,26 @@ struct bench {
     struct side a;
 };
 
+static void open_ready(const struct storage_options *options, struct side *s)
+{
+    *s = (struct side){0};
+    side_open(s, base, options);
+    side_await_loaded(s);
+    CU_ASSERT_EQUAL(s->error.kind, ERROR_NONE);
+}
+
 static void begin(struct bench *b)
 {
     *b = (struct bench){0};
     base = event_base_new();
     CU_ASSERT_PTR_NOT_NULL_FATAL(base);
     b->place = adapter->make(&b->options);
-    open_side(&b->options, &b->a);
+    open_ready(&b->options, &b->a);
 }
 
 static void end(struct bench *b)
 {
-    close_side(&b->a);
+    side_close(&b->a);
     adapter->destroy(b->place);
     event_base_free(base);
 }
@@ -231,18 +58,17 @@ static void test_against_model(void)
     for (unsigned i = 0; i < 400; i++) {
         value_sample_make(&sample, (enum value_type)(1 + i % 5), i * 7 % 8, i, 100);
         sample.v.gone = i % 6 == 5;
-        CU_ASSERT_EQUAL(put_value(&b.a, &sample.v).outcome, STORAGE_OK);
+        CU_ASSERT_EQUAL(side_put_value(&b.a, &sample.v).outcome, STORAGE_OK);
         storage_model_put(&model, &sample.v);
         if (i % 100 != 99)
             continue;
-        close_side(&b.a);
+        side_close(&b.a);
         b.a = (struct side){0};
-        open_loading(&b.options, &b.a);
+        side_open(&b.a, base, &b.options);
         for (size_t row = 0; row < model.count; row++) /* the same rows at the same places */
             memcpy(b.a.model->rows[row].key, model.rows[row].key, sizeof(model.rows[row].key));
         b.a.model->count = model.count;
-        while (!b.a.is_loaded)
-            event_base_loop(base, EVLOOP_ONCE);
+        side_await_loaded(&b.a);
         CU_ASSERT_EQUAL(storage_model_differences(b.a.model, &model, NULL), 0);
         CU_ASSERT_EQUAL(b.a.problems, 0);
     }
@@ -259,16 +85,16 @@ static void test_get(void)
     for (int type = VALUE_ACCOUNT; type < VALUE_TYPE_COUNT; type++) {
         value_sample_make(&one, (enum value_type)type, 1, 1, 100);
         value_sample_make(&other, (enum value_type)type, 1, 2, 100);
-        CU_ASSERT(lacks(&b.a, &one.v));
-        CU_ASSERT_EQUAL(put_value(&b.a, &one.v).outcome, STORAGE_OK);
-        CU_ASSERT(holds(&b.a, &one.v));
-        CU_ASSERT_EQUAL(put_value(&b.a, &other.v).outcome, STORAGE_OK);
-        CU_ASSERT(holds(&b.a, &other.v));
+        CU_ASSERT(side_lacks(&b.a, &one.v));
+        CU_ASSERT_EQUAL(side_put_value(&b.a, &one.v).outcome, STORAGE_OK);
+        CU_ASSERT(side_holds(&b.a, &one.v));
+        CU_ASSERT_EQUAL(side_put_value(&b.a, &other.v).outcome, STORAGE_OK);
+        CU_ASSERT(side_holds(&b.a, &other.v));
         other.v.gone = true;
-        CU_ASSERT_EQUAL(put_value(&b.a, &other.v).outcome, STORAGE_OK);
-        CU_ASSERT(lacks(&b.a, &other.v));
+        CU_ASSERT_EQUAL(side_put_value(&b.a, &other.v).outcome, STORAGE_OK);
+        CU_ASSERT(side_lacks(&b.a, &other.v));
     }
-    h = get(&b.a, &one.v);
+    h = side_get(&b.a, &one.v);
     CU_ASSERT_FALSE(h.version.is_there);
     buf_free(&h.text);
     end(&b);
@@ -287,22 +113,22 @@ static void test_guards(void)
     value_sample_make(&second, VALUE_ORDER, 1, 2, 0);
     value_sample_make(&third, VALUE_ORDER, 1, 3, 0);
     change.value = &first.v;
-    CU_ASSERT_EQUAL(put(&b.a, &change, 1).outcome, STORAGE_OK);
-    CU_ASSERT_EQUAL(put(&b.a, &change, 1).outcome, STORAGE_CONFLICT);
-    h = get(&b.a, &first.v);
+    CU_ASSERT_EQUAL(side_put(&b.a, &change, 1).outcome, STORAGE_OK);
+    CU_ASSERT_EQUAL(side_put(&b.a, &change, 1).outcome, STORAGE_CONFLICT);
+    h = side_get(&b.a, &first.v);
     buf_free(&h.text);
     change = (struct storage_change){&second.v, STORAGE_UNCHANGED, h.version, 0};
-    CU_ASSERT_EQUAL(put(&b.a, &change, 1).outcome, STORAGE_OK);
+    CU_ASSERT_EQUAL(side_put(&b.a, &change, 1).outcome, STORAGE_OK);
     change.value = &third.v;
-    CU_ASSERT_EQUAL(put(&b.a, &change, 1).outcome, STORAGE_CONFLICT);
-    CU_ASSERT(holds(&b.a, &second.v));
+    CU_ASSERT_EQUAL(side_put(&b.a, &change, 1).outcome, STORAGE_CONFLICT);
+    CU_ASSERT(side_holds(&b.a, &second.v));
     second.v.gone = true;
-    CU_ASSERT_EQUAL(put_value(&b.a, &second.v).outcome, STORAGE_OK);
-    CU_ASSERT_EQUAL(put(&b.a, &change, 1).outcome, STORAGE_CONFLICT);
+    CU_ASSERT_EQUAL(side_put_value(&b.a, &second.v).outcome, STORAGE_OK);
+    CU_ASSERT_EQUAL(side_put(&b.a, &change, 1).outcome, STORAGE_CONFLICT);
     /* What was not there when it was read. */
     change.version = (struct storage_version){0};
-    CU_ASSERT_EQUAL(put(&b.a, &change, 1).outcome, STORAGE_OK);
-    CU_ASSERT(holds(&b.a, &third.v));
+    CU_ASSERT_EQUAL(side_put(&b.a, &change, 1).outcome, STORAGE_OK);
+    CU_ASSERT(side_holds(&b.a, &third.v));
     end(&b);
 }
 
@@ -315,18 +141,18 @@ static void test_order(void)
 
     begin(&b);
     value_sample_make(&there, VALUE_DEMAND, 9, 9, 0);
-    CU_ASSERT_EQUAL(put_value(&b.a, &there.v).outcome, STORAGE_OK);
+    CU_ASSERT_EQUAL(side_put_value(&b.a, &there.v).outcome, STORAGE_OK);
     for (unsigned i = 0; i < ARRAY_LENGTH(samples); i++) {
         value_sample_make(&samples[i], VALUE_FAILURE, i, i, 0);
         changes[i] = (struct storage_change){.value = &samples[i].v};
     }
     changes[1] = (struct storage_change){.value = &there.v, .guard = STORAGE_ABSENT};
-    CU_ASSERT_EQUAL(put(&b.a, changes, 3).outcome, STORAGE_CONFLICT);
-    CU_ASSERT_EQUAL(lacks(&b.a, &samples[0].v), storage_is_atomic(b.a.storage));
-    CU_ASSERT(lacks(&b.a, &samples[2].v));
+    CU_ASSERT_EQUAL(side_put(&b.a, changes, 3).outcome, STORAGE_CONFLICT);
+    CU_ASSERT_EQUAL(side_lacks(&b.a, &samples[0].v), storage_is_atomic(b.a.storage));
+    CU_ASSERT(side_lacks(&b.a, &samples[2].v));
     changes[1].guard = STORAGE_ANY;
-    CU_ASSERT_EQUAL(put(&b.a, changes, 3).outcome, STORAGE_OK);
-    CU_ASSERT(holds(&b.a, &samples[0].v) && holds(&b.a, &samples[2].v));
+    CU_ASSERT_EQUAL(side_put(&b.a, changes, 3).outcome, STORAGE_OK);
+    CU_ASSERT(side_holds(&b.a, &samples[0].v) && side_holds(&b.a, &samples[2].v));
     end(&b);
 }
 
@@ -342,15 +168,15 @@ static void test_list(void)
     for (unsigned i = 0; i < 5; i++) {
         value_sample_make(&sample, VALUE_DEMAND, i, i, 0);
         sample.v.apart = false;
-        CU_ASSERT_EQUAL(put_value(&b.a, &sample.v).outcome, STORAGE_OK);
+        CU_ASSERT_EQUAL(side_put_value(&b.a, &sample.v).outcome, STORAGE_OK);
         value_sample_make(&sample, VALUE_BACKOFF, i, i, 0);
-        CU_ASSERT_EQUAL(put_value(&b.a, &sample.v).outcome, STORAGE_OK);
+        CU_ASSERT_EQUAL(side_put_value(&b.a, &sample.v).outcome, STORAGE_OK);
     }
     for (size_t page = 0; page < 3; page++) {
         CU_ASSERT_EQUAL(storage_list(b.a.storage, STR("reconcert:demand:"), str_from(cursor), 2,
-                                     on_listed, &h, &e),
+                                     side_on_listed, &h, &e),
                         0);
-        await(&h, page + 1);
+        side_await(&b.a, &h, page + 1);
         CU_ASSERT_EQUAL(h.key_count, page < 2 ? 2 : 1);
         CU_ASSERT_EQUAL(h.is_whole, page == 2);
         for (size_t i = 0; i < h.key_count; i++) {
@@ -373,18 +199,18 @@ static void test_failing(void)
     begin(&b);
     value_sample_make(&old, VALUE_ORDER, 1, 1, 0);
     value_sample_make(&new, VALUE_ORDER, 1, 2, 0);
-    CU_ASSERT_EQUAL(put_value(&b.a, &old.v).outcome, STORAGE_OK);
+    CU_ASSERT_EQUAL(side_put_value(&b.a, &old.v).outcome, STORAGE_OK);
     adapter->fail_next(b.place);
-    h = put_value(&b.a, &new.v);
+    h = side_put_value(&b.a, &new.v);
     CU_ASSERT(h.outcome == STORAGE_FAILED && h.error.kind == ERROR_STORAGE);
-    CU_ASSERT(holds(&b.a, &old.v));
+    CU_ASSERT(side_holds(&b.a, &old.v));
     adapter->fail_next(b.place);
     h.count = 0;
-    CU_ASSERT_EQUAL(storage_probe(b.a.storage, 4096, on_done, &h, &e), 0);
-    await(&h, 1);
+    CU_ASSERT_EQUAL(storage_probe(b.a.storage, 4096, side_on_done, &h, &e), 0);
+    side_await(&b.a, &h, 1);
     CU_ASSERT_EQUAL(h.outcome, STORAGE_FAILED);
-    CU_ASSERT_EQUAL(put_value(&b.a, &new.v).outcome, STORAGE_OK);
-    CU_ASSERT(holds(&b.a, &new.v));
+    CU_ASSERT_EQUAL(side_put_value(&b.a, &new.v).outcome, STORAGE_OK);
+    CU_ASSERT(side_holds(&b.a, &new.v));
     end(&b);
 }
 
@@ -402,19 +228,19 @@ static void test_delay(void)
     for (unsigned i = 0; i < ARRAY_LENGTH(samples); i++) {
         value_sample_make(&samples[i], VALUE_SENT, i, i, 0);
         changes[i] = (struct storage_change){.value = &samples[i].v};
-        CU_ASSERT_EQUAL(storage_put(b.a.storage, &changes[i], 1, on_done, &heard[i], &e), 0);
-        idle();
+        CU_ASSERT_EQUAL(storage_put(b.a.storage, &changes[i], 1, side_on_done, &heard[i], &e), 0);
+        side_idle(&b.a);
         CU_ASSERT_EQUAL(heard[i].count, 0);
     }
     adapter->hold(b.place, false);
     for (size_t i = 0; i < ARRAY_LENGTH(samples); i++) {
-        await(&heard[i], 1);
+        side_await(&b.a, &heard[i], 1);
         CU_ASSERT_EQUAL(heard[i].outcome, STORAGE_OK);
         CU_ASSERT(i == 0 || heard[i - 1].count == 1);
     }
     /* What is not answered when it is closed is not told. */
     heard[0].count = 0;
-    CU_ASSERT_EQUAL(storage_put(b.a.storage, changes, 1, on_done, &heard[0], &e), 0);
+    CU_ASSERT_EQUAL(storage_put(b.a.storage, changes, 1, side_on_done, &heard[0], &e), 0);
     end(&b);
     CU_ASSERT_EQUAL(heard[0].count, 0);
 }
@@ -435,19 +261,22 @@ static void test_limits(void)
     for (size_t i = 0; i < ARRAY_LENGTH(changes); i++)
         changes[i] = (struct storage_change){.value = &sample.v};
     sample.v.u.credential.leaf = (struct str){long_text, VALUE_LEAF_MAX + 1};
-    CU_ASSERT(storage_put(b.a.storage, changes, 1, on_done, &h, &e) == -1 && e.kind == ERROR_LIMIT);
+    CU_ASSERT(storage_put(b.a.storage, changes, 1, side_on_done, &h, &e) == -1 &&
+              e.kind == ERROR_LIMIT);
     sample.v.u.credential.leaf.len = VALUE_LEAF_MAX;
-    CU_ASSERT_EQUAL(put(&b.a, changes, 1).outcome, STORAGE_OK);
+    CU_ASSERT_EQUAL(side_put(&b.a, changes, 1).outcome, STORAGE_OK);
     sample.v.subject.name = (struct str){long_text, VALUE_NAME_MAX + 1};
-    CU_ASSERT(storage_put(b.a.storage, changes, 1, on_done, &h, &e) == -1 && e.kind == ERROR_LIMIT);
+    CU_ASSERT(storage_put(b.a.storage, changes, 1, side_on_done, &h, &e) == -1 &&
+              e.kind == ERROR_LIMIT);
     sample.v.subject.name = STR("");
-    CU_ASSERT(storage_put(b.a.storage, changes, 1, on_done, &h, &e) == -1 &&
+    CU_ASSERT(storage_put(b.a.storage, changes, 1, side_on_done, &h, &e) == -1 &&
               e.kind == ERROR_INVALID);
     sample.v.subject.name = STR("a b");
-    CU_ASSERT(storage_put(b.a.storage, changes, 1, on_done, &h, &e) == -1 &&
+    CU_ASSERT(storage_put(b.a.storage, changes, 1, side_on_done, &h, &e) == -1 &&
               e.kind == ERROR_INVALID);
     sample.v.subject.name = STR("ok");
-    CU_ASSERT(storage_put(b.a.storage, changes, STORAGE_VALUES_MAX + 1, on_done, &h, &e) == -1 &&
+    CU_ASSERT(storage_put(b.a.storage, changes, STORAGE_VALUES_MAX + 1, side_on_done, &h, &e) ==
+                  -1 &&
               e.kind == ERROR_LIMIT);
     CU_ASSERT_EQUAL(h.count, 0);
     end(&b);
@@ -462,19 +291,17 @@ static void test_refused_by_taker(void)
     begin(&b);
     for (int type = VALUE_CREDENTIAL; type <= VALUE_FAILURE; type++) {
         value_sample_make(&sample, (enum value_type)type, 1, 1, 100);
-        CU_ASSERT_EQUAL(put_value(&b.a, &sample.v).outcome, STORAGE_OK);
+        CU_ASSERT_EQUAL(side_put_value(&b.a, &sample.v).outcome, STORAGE_OK);
     }
-    close_side(&b.a);
+    side_close(&b.a);
     b.a = (struct side){.refuses = ERROR_CRYPTO};
-    open_loading(&b.options, &b.a);
-    while (!b.a.is_loaded)
-        event_base_loop(base, EVLOOP_ONCE);
+    side_open(&b.a, base, &b.options);
+    side_await_loaded(&b.a);
     CU_ASSERT(b.a.error.kind == ERROR_NONE && b.a.problems == 1 && b.a.found == 2);
-    close_side(&b.a);
+    side_close(&b.a);
     b.a = (struct side){.refuses = ERROR_MEMORY};
-    open_loading(&b.options, &b.a);
-    while (!b.a.is_loaded)
-        event_base_loop(base, EVLOOP_ONCE);
+    side_open(&b.a, base, &b.options);
+    side_await_loaded(&b.a);
     CU_ASSERT_EQUAL(b.a.error.kind, ERROR_MEMORY);
     end(&b);
 }
@@ -490,13 +317,13 @@ static void test_read_only(void)
 
     begin(&b);
     value_sample_make(&sample, VALUE_ORDER, 1, 1, 0);
-    CU_ASSERT_EQUAL(put_value(&b.a, &sample.v).outcome, STORAGE_OK);
+    CU_ASSERT_EQUAL(side_put_value(&b.a, &sample.v).outcome, STORAGE_OK);
     b.options.read_only = true;
-    open_side(&b.options, &reader);
-    CU_ASSERT(reader.found == 1 && holds(&reader, &sample.v));
-    CU_ASSERT(storage_put(reader.storage, &change, 1, on_done, &h, &e) == -1);
-    CU_ASSERT(storage_probe(reader.storage, 1, on_done, &h, &e) == -1 && h.count == 0);
-    close_side(&reader);
+    open_ready(&b.options, &reader);
+    CU_ASSERT(reader.found == 1 && side_holds(&reader, &sample.v));
+    CU_ASSERT(storage_put(reader.storage, &change, 1, side_on_done, &h, &e) == -1);
+    CU_ASSERT(storage_probe(reader.storage, 1, side_on_done, &h, &e) == -1 && h.count == 0);
+    side_close(&reader);
     end(&b);
 }
 
@@ -509,30 +336,29 @@ static void test_another(void)
 
     begin(&b);
     if (!adapter->is_shared) {
-        open_loading(&b.options, &other);
-        while (!other.is_loaded)
-            event_base_loop(base, EVLOOP_ONCE);
+        side_open(&other, base, &b.options);
+        side_await_loaded(&other);
         CU_ASSERT_EQUAL(other.error.kind, ERROR_IN_USE);
-        close_side(&other);
+        side_close(&other);
         end(&b);
         return;
     }
-    open_side(&b.options, &other);
+    open_ready(&b.options, &other);
     value_sample_make(&sample, VALUE_CREDENTIAL, 1, 1, 100);
     value_sample_make(&newer, VALUE_CREDENTIAL, 1, 2, 100);
-    CU_ASSERT_EQUAL(put_value(&b.a, &sample.v).outcome, STORAGE_OK);
-    CU_ASSERT_EQUAL(put_value(&b.a, &newer.v).outcome, STORAGE_OK);
+    CU_ASSERT_EQUAL(side_put_value(&b.a, &sample.v).outcome, STORAGE_OK);
+    CU_ASSERT_EQUAL(side_put_value(&b.a, &newer.v).outcome, STORAGE_OK);
     while (other.found < 2)
         event_base_loop(base, EVLOOP_ONCE);
-    CU_ASSERT(b.a.found == 0 && holds(&other, &newer.v));
+    CU_ASSERT(b.a.found == 0 && side_holds(&other, &newer.v));
     storage_model_put(b.a.model, &newer.v);
     CU_ASSERT_EQUAL(storage_model_differences(b.a.model, other.model, NULL), 0);
     newer.v.gone = true;
-    CU_ASSERT_EQUAL(put_value(&b.a, &newer.v).outcome, STORAGE_OK);
+    CU_ASSERT_EQUAL(side_put_value(&b.a, &newer.v).outcome, STORAGE_OK);
     while (other.found < 3)
         event_base_loop(base, EVLOOP_ONCE);
     CU_ASSERT_STRING_EQUAL(other.model->rows[0].text, "");
-    close_side(&other);
+    side_close(&other);
     end(&b);
 }
 
@@ -546,10 +372,10 @@ static void test_health(void)
     begin(&b);
     value_sample_make(&sample, VALUE_DEMAND, 1, 1, 100);
     adapter->away(b.place, true);
-    CU_ASSERT_EQUAL(put_value(&b.a, &sample.v).outcome, STORAGE_FAILED);
+    CU_ASSERT_EQUAL(side_put_value(&b.a, &sample.v).outcome, STORAGE_FAILED);
     CU_ASSERT(b.a.away == 1 && b.a.back == 0);
     adapter->away(b.place, false);
-    CU_ASSERT_EQUAL(put_value(&b.a, &sample.v).outcome, STORAGE_OK);
+    CU_ASSERT_EQUAL(side_put_value(&b.a, &sample.v).outcome, STORAGE_OK);
     CU_ASSERT(b.a.away == 1 && b.a.back == 1);
     end(&b);
 }
@@ -574,22 +400,22 @@ static void test_vanished(void)
     begin(&b);
     for (unsigned i = 0; i < ARRAY_LENGTH(samples); i++) {
         value_sample_make(&samples[i], VALUE_ORDER, i, i, 0);
-        CU_ASSERT_EQUAL(put_value(&b.a, &samples[i].v).outcome, STORAGE_OK);
+        CU_ASSERT_EQUAL(side_put_value(&b.a, &samples[i].v).outcome, STORAGE_OK);
     }
-    CU_ASSERT_EQUAL(storage_check(b.a.storage, on_done, &h[0], &e), 0);
-    await(&h[0], 1);
+    CU_ASSERT_EQUAL(storage_check(b.a.storage, side_on_done, &h[0], &e), 0);
+    side_await(&b.a, &h[0], 1);
     CU_ASSERT_EQUAL(h[0].outcome, STORAGE_OK);
     adapter->vanish(b.place);
-    CU_ASSERT_EQUAL(put_value(&b.a, &samples[0].v).outcome, STORAGE_VANISHED);
-    CU_ASSERT_EQUAL(storage_check(b.a.storage, on_done, &h[1], &e), 0);
-    CU_ASSERT_EQUAL(storage_probe(b.a.storage, 1, on_done, &h[2], &e), 0);
-    CU_ASSERT_EQUAL(storage_restore(b.a.storage, hand_out, samples, on_done, &h[3], &e), 0);
-    await(&h[3], 1);
+    CU_ASSERT_EQUAL(side_put_value(&b.a, &samples[0].v).outcome, STORAGE_VANISHED);
+    CU_ASSERT_EQUAL(storage_check(b.a.storage, side_on_done, &h[1], &e), 0);
+    CU_ASSERT_EQUAL(storage_probe(b.a.storage, 1, side_on_done, &h[2], &e), 0);
+    CU_ASSERT_EQUAL(storage_restore(b.a.storage, hand_out, samples, side_on_done, &h[3], &e), 0);
+    side_await(&b.a, &h[3], 1);
     CU_ASSERT(h[1].outcome == STORAGE_VANISHED && h[2].outcome == STORAGE_VANISHED);
     CU_ASSERT_EQUAL(h[3].outcome, STORAGE_OK);
-    close_side(&b.a);
-    open_side(&b.options, &b.a);
-    CU_ASSERT(b.a.found == 2 && holds(&b.a, &samples[1].v));
+    side_close(&b.a);
+    open_ready(&b.options, &b.a);
+    CU_ASSERT(b.a.found == 2 && side_holds(&b.a, &samples[1].v));
     end(&b);
 }
 
