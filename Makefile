@@ -86,7 +86,8 @@ $(addprefix $(BUILD)/tests/unit/feed/,test_workers test_workers_fault): \
   $(addprefix $(BUILD)/tests/fakes/,fed.o fake_time.o)
 $(addprefix $(BUILD)/tests/unit/issue/,test_authority test_issuance): \
   $(addprefix $(BUILD)/tests/fakes/,issuing.o fake_time.o)
-$(addprefix $(BUILD)/tests/unit/control/test_,announce approval control outcome pass prefix start visit): \
+$(addprefix $(BUILD)/tests/unit/control/test_,announce approval control families outcome pass prefix \
+  start visit): \
   $(addprefix $(BUILD)/tests/fakes/,controlled.o fake_time.o)
 
 unit-programs: $(UNIT_PROGRAMS)

@@ -115,7 +115,8 @@ static bool is_asked(const struct desired_name *d)
 static void print_unasked(const struct pages *p, const struct store_name *n, int64_t now,
                           struct json_out *j)
 {
-    bool may_retire = p->may_wait_to_retire && n->credential && n->managed.active;
+    bool may_wait = p->may_wait_to_retire || n->subject.family != FAMILY_FIRST;
+    bool may_retire = may_wait && n->credential && n->managed.active;
     const struct desired_name *desired = NULL;
     struct desired_name room;
 
@@ -273,8 +274,8 @@ unsigned pages_print_failed(const struct pages *p, struct str name, int64_t now,
     json_out_object(&j);
     json_out_member_int(&j, "format", PAGES_FORMAT);
     json_out_member_array(&j, "certificates");
-    if (p->desired && name.len)
-        print_known(p, subject_first(name), now, &j);
+    for (int family = FAMILY_FIRST; p->desired && name.len && family < FAMILY_COUNT; family++)
+        print_known(p, (struct subject){name, (enum key_family)family}, now, &j);
     names = p->desired && !name.len ? store_sorted(p->store, &count) : NULL;
     for (size_t i = 0; names && i < count; i++)
         if (names[i]->failure)

@@ -304,7 +304,7 @@ struct action configuration_decide(const struct configuration_state *state,
         .storage_usable = !storage_error || !storage_error[0]};
 
     if (!name->desired)
-        name->desired = desired_find_left_alone(g->desired, name->observed->subject.name);
+        name->desired = desired_find_beside(g->desired, name->observed->subject);
     return reconcile_name(&rules, name->desired, name->observed, &name->room, now);
 }
 

@@ -45,6 +45,13 @@ static void observe_order(const struct store_name *n, const struct observe_optio
     out->sent_directory = n->sent->directory;
 }
 
+static int64_t end_of_first(const struct store_name *n)
+{
+    bool is_used = n && n->credential && n->managed.active && !n->managed.revoked;
+
+    return is_used ? n->credential->facts.not_after : 0;
+}
+
 void observe_name(const struct store_name *n, const struct observe_options *options,
                   struct observed_name *out)
 {
@@ -60,6 +67,9 @@ void observe_name(const struct store_name *n, const struct observe_options *opti
         out->failure = n->failure->failure;
         out->failure_directory = n->failure->directory;
     }
+    if (n->subject.family != FAMILY_FIRST && options->store)
+        out->first_ends_at =
+            end_of_first(store_find(options->store, subject_first(n->subject.name)));
     out->limited_until = n->limited_until;
     observe_order(n, options, out);
 }

@@ -11,7 +11,7 @@ struct chain_pool;
 /* What exists, as core wants to see it. */
 
 struct observe_options {
-    struct store *store;       /* for observe_source alone */
+    struct store *store;       /* for observe_source, and further key families */
     const char *storage_error; /* "" or NULL: usable */
     /*
      * Since when an order for the name is being worked on; 0: none is. NULL: a journaled one counts

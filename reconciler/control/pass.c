@@ -65,6 +65,18 @@ static void due_now(struct pass *p, struct subject subject)
         happening_tell_of(HAPPENING_DUE_FAILED, subject.name);
 }
 
+/* What stood in for a first certificate need not any more. */
+static void decide_further(struct pass *p, struct subject first)
+{
+    struct subject further = first;
+
+    for (int family = FAMILY_FIRST + 1; family < FAMILY_COUNT; family++) {
+        further.family = (enum key_family)family;
+        if (store_find(p->state->store, further))
+            pass_name(p, further, clock_now());
+    }
+}
+
 /* What was to be recorded is durable, or is not: either way the subject is decided again. */
 static void on_recorded(void *context, const struct error *e)
 {
@@ -85,6 +97,8 @@ static void on_recorded(void *context, const struct error *e)
         due_now(x->pass, subject);
     else
         pass_name(x->pass, subject, clock_now());
+    if (x->is_stored && !e)
+        decide_further(x->pass, subject);
     if (!had_overridden && index_overrides(x->pass->state->index, subject.name))
         happening_tell_of(HAPPENING_DECLARED_CERTIFICATE_OVERRIDDEN, subject.name);
     free(x);
@@ -130,8 +144,9 @@ static void set_active(struct pass *p, const struct action *a, bool active, int6
         return;
     v.u.credential.managed.active = active;
     plan_reason_print(a, now, &why);
-    happening_tell(active ? HAPPENING_CERTIFICATE_ADOPTED : HAPPENING_CERTIFICATE_RETIRED,
-                   FIELDS(field_str("name", a->subject.name), field_str("because", buf_view(&why))));
+    happening_tell(
+        active ? HAPPENING_CERTIFICATE_ADOPTED : HAPPENING_CERTIFICATE_RETIRED,
+        FIELDS(field_str("name", a->subject.name), field_str("because", buf_view(&why))));
     buf_free(&why);
     record(p, &v, 1, errand_new(p, a->subject));
 }
@@ -353,7 +368,7 @@ static void act_on(struct pass *p, const struct decided *d, struct subject subje
     if (d->action.action != PLAN_NOTHING)
         carry_out(p, &d->action, now);
     else if (p->generation)
-        visit_forget(p, subject.name, now);
+        visit_forget(p, subject, now);
 }
 
 void pass_name(struct pass *p, struct subject subject, int64_t now)
@@ -565,13 +580,14 @@ static void waive(struct pass *p, const struct store_name *n)
 
 void pass_retry(struct pass *p, struct str name)
 {
-    const struct store_name *n = name.len ? store_find(p->state->store, subject_first(name)) : NULL;
     struct store_name *const *names;
+    const struct store_name *n;
     size_t count = 0;
 
     issuance_retry(p->issuance);
-    if (n)
-        waive(p, n);
+    for (int family = FAMILY_FIRST; name.len && family < FAMILY_COUNT; family++)
+        if ((n = store_find(p->state->store, (struct subject){name, (enum key_family)family})))
+            waive(p, n);
     names = name.len ? NULL : store_sorted(p->state->store, &count);
     for (size_t i = 0; names && i < count; i++)
         waive(p, names[i]);

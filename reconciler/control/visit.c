@@ -97,12 +97,12 @@ void visit_review(struct pass *p, int64_t now)
     vec_free(&ended);
 }
 
-void visit_forget(struct pass *p, struct str name, int64_t now)
+void visit_forget(struct pass *p, struct subject subject, int64_t now)
 {
     static bool (*const kinds[])(const struct store *, const struct store_name *,
                                  struct value *) = {store_order_value, store_failure_value,
                                                     store_demand_value};
-    struct store_name *n = store_find(p->state->store, subject_first(name));
+    struct store_name *n = store_find(p->state->store, subject);
     struct value gone[ARRAY_LENGTH(kinds)];
     size_t count = 0;
 
@@ -110,13 +110,13 @@ void visit_forget(struct pass *p, struct str name, int64_t now)
         return;
     if (now < observe_demanded_until(n)) {
         if (pass_set_date(p->state, n, 0))
-            happening_tell_of(HAPPENING_DUE_FAILED, name);
+            happening_tell_of(HAPPENING_DUE_FAILED, subject.name);
         return;
     }
     for (size_t i = 0; i < ARRAY_LENGTH(kinds); i++)
         if (kinds[i](p->state->store, n, &gone[count]))
             gone[count++].gone = true;
-    happening_tell_of(HAPPENING_DEMAND_FORGOTTEN, name);
-    demands_end(p->demands, name);
+    happening_tell_of(HAPPENING_DEMAND_FORGOTTEN, subject.name);
+    demands_end(p->demands, subject.name);
     pass_record(p, gone, count);
 }

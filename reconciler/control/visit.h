@@ -2,7 +2,7 @@
 
 #include <stdint.h>
 
-#include "reconciler/base/str.h"
+#include "reconciler/base/subject.h"
 
 /* Between pass.demands and the state: what visitors ask for becomes a record, and a name to order.
  */
@@ -18,4 +18,4 @@ void visit_review(struct pass *p, int64_t now);
  * Nothing is to be done for the name. What visitors asked for, in vain and long ago, leaves nothing
  * behind, neither here nor in storage.
  */
-void visit_forget(struct pass *p, struct str name, int64_t now);
+void visit_forget(struct pass *p, struct subject subject, int64_t now);

@@ -53,6 +53,15 @@ const struct desired_name *desired_find_left_alone(const struct desired *desired
                         sizeof(*desired->left_alone), subject_first(name));
 }
 
+const struct desired_name *desired_find_beside(const struct desired *desired,
+                                               struct subject subject)
+{
+    const struct desired_name *first =
+        subject.family == FAMILY_FIRST ? NULL : desired_find(desired, subject_first(subject.name));
+
+    return first ? first : desired_find_left_alone(desired, subject.name);
+}
+
 bool desired_passes(const struct desired *desired, struct str host)
 {
     const struct desired_name *name = desired_find(desired, subject_first(host));

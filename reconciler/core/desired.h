@@ -111,6 +111,12 @@ int desired_make(const struct model *model, const struct desired_options *option
 const struct desired_name *desired_find(const struct desired *desired, struct subject subject);
 /* The same among the names that acme:off takes out. */
 const struct desired_name *desired_find_left_alone(const struct desired *desired, struct str name);
+/*
+ * What stands beside a subject that is not desired itself: its name's first family, or that it is
+ * left alone. NULL: the name is not asked for.
+ */
+const struct desired_name *desired_find_beside(const struct desired *desired,
+                                               struct subject subject);
 
 /* Kong's gate for a name; closed when `acme` is NULL. `host` is lower case without a port. */
 bool desired_passes(const struct desired *desired, struct str host);

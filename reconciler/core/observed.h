@@ -25,6 +25,9 @@ struct observed_name {
     struct failure failure;
     struct str failure_directory; /* of the CA that it failed at; "" = unknown */
 
+    /* Of a further family: the end of the first one's certificate, which is in use; 0: none is. */
+    int64_t first_ends_at;
+
     int64_t next_at; /* the next certificate is in hand and begins then; 0 = there is none */
     int64_t next_ends_at;
     struct str next_directory; /* that it came from */

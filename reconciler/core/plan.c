@@ -305,6 +305,21 @@ static void decide_desired(struct action *a, const struct policy *policy, bool s
     a->overrides = a->desired->overrides && a->action != PLAN_BLOCK && !(good && o->managed.active);
 }
 
+/*
+ * Nothing asks for it any more. A further key family of a name that is asked for is served on while
+ * there is no first one that is.
+ */
+static void retire(struct action *a, const struct desired_name *beside, const struct policy *policy,
+                   int64_t now)
+{
+    const struct observed_name *o = a->observed;
+    bool is_left_alone = beside && beside->is_left_alone;
+
+    settle(a, PLAN_RETIRE, is_left_alone ? REASON_LEFT_ALONE : REASON_NOT_DECLARED, now);
+    if (beside && !is_left_alone && now > o->first_ends_at && plan_is_good(o, policy, now))
+        put_off(a, REASON_STANDS_IN, o->facts.not_after + 1);
+}
+
 /* Nothing that depends on what time it is, and nothing is ordered, put in or taken out. */
 static void stand_still(struct action *a, int64_t now)
 {
@@ -319,9 +334,11 @@ static void stand_still(struct action *a, int64_t now)
 struct action plan_decide(const struct desired_name *desired, const struct observed_name *observed,
                           const struct policy *policy, bool storage_usable, int64_t now)
 {
-    struct action a = {.subject = desired ? desired->subject : observed->subject,
-                       .desired = desired && !desired->is_left_alone ? desired : NULL,
+    struct action a = {.subject = observed ? observed->subject : desired->subject,
                        .observed = observed};
+
+    if (desired && !desired->is_left_alone && desired->subject.family == a.subject.family)
+        a.desired = desired;
 
     if (observed && observed->has_certificate)
         a.renew_at =
@@ -333,7 +350,7 @@ struct action plan_decide(const struct desired_name *desired, const struct obser
     if (a.desired)
         decide_desired(&a, policy, storage_usable, now);
     else if (observed->managed.active && observed->has_certificate)
-        settle(&a, PLAN_RETIRE, desired ? REASON_LEFT_ALONE : REASON_NOT_DECLARED, now);
+        retire(&a, desired, policy, now);
     else
         settle(&a, PLAN_NOTHING, REASON_NOT_DECLARED, 0);
     if (policy_is_clock_wrong(policy, now))
@@ -397,7 +414,7 @@ int plan_make(const struct desired *desired, const struct observed *observed,
         d += dn != NULL;
         o += on != NULL;
         if (!dn)
-            dn = desired_find_left_alone(desired, on->subject.name);
+            dn = desired_find_beside(desired, on->subject);
         append(p, items, plan_decide(dn, on, policy, observed->storage_usable, now));
     }
     *plan = p;

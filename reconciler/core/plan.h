@@ -50,6 +50,7 @@ enum plan_reason {
     REASON_STORAGE,         /* wait: the storage cannot be written */
     REASON_BUDGET,          /* wait: would not fit the CA's limits */
     REASON_APPROVAL,        /* wait: nobody has approved it (saved.h) */
+    REASON_STANDS_IN,       /* wait: nothing else of its name is there to be served */
     REASON_NOT_PUBLIC,      /* block ... */
     REASON_NO_ACCOUNT_KEY,
     REASON_NO_CA_CERTIFICATE,
@@ -116,8 +117,10 @@ bool plan_is_forgiven(const struct observed_name *observed, const struct policy 
 /* Fills policy->account_limited_...: what was said to any name, and not been waived. */
 void plan_heed_account(struct policy *policy, const struct observed *observed, int64_t now);
 
-/* The decision for one name; either pointer may be NULL, not both. Used by passes that look at what
- * is due. */
+/*
+ * The decision for one name; either pointer may be NULL, not both; `desired` may be what stands
+ * beside it (desired_find_beside). Used by passes that look at what is due.
+ */
 struct action plan_decide(const struct desired_name *desired, const struct observed_name *observed,
                           const struct policy *policy, bool storage_usable, int64_t now);
 

@@ -30,6 +30,7 @@ static const char *const ids[REASON_COUNT] = {
     [REASON_STORAGE] = "storage",
     [REASON_BUDGET] = "budget",
     [REASON_APPROVAL] = "approval",
+    [REASON_STANDS_IN] = "stands_in",
     [REASON_NOT_PUBLIC] = "not_public",
     [REASON_NO_ACCOUNT_KEY] = "no_account_key",
     [REASON_NO_CA_CERTIFICATE] = "no_ca_certificate",
@@ -57,6 +58,7 @@ static const char *const sentences[REASON_COUNT] = {
     [REASON_APPROVAL] =
         "nobody has approved it yet: save the plan with diff --out, and apply it or "
         "put it where run --approve looks",
+    [REASON_STANDS_IN] = "it is served until there is one with the key that the file asks for",
     [REASON_NO_ACCOUNT_KEY] =
         "config.account_key names a key that the file does not hold: declare it "
         "under keys, or take account_key out",

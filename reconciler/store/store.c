@@ -385,8 +385,9 @@ static int apply_name(struct store *s, const struct value *v, struct error *e)
 
 int store_apply(struct store *s, const struct value *v, struct error *e)
 {
-    /* What only Kong nodes read says nothing new. */
-    if (v->type == VALUE_BACKOFF || v->type == VALUE_RENEW_CONFIG)
+    /* What only Kong nodes read says nothing new; visitors ask for a name, whatever its key. */
+    if (v->type == VALUE_BACKOFF || v->type == VALUE_RENEW_CONFIG ||
+        (v->type == VALUE_DEMAND && v->subject.family != FAMILY_FIRST))
         return 0;
     if (!is_ours(s, v->apart, v->directory) &&
         (v->gone || (v->type != VALUE_CREDENTIAL && v->type != VALUE_DEMAND)))

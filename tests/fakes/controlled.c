@@ -336,10 +336,10 @@ void controlled_write(struct controlled *c, const char *config)
                "_format_version: \"3.0\"\n"
                "plugins:\n- name: acme\n"
                "  config: {account_email: a@example.com, tos_accepted: true, storage: shm,\n"
-               "           cert_type: ecc, account_key: {key_id: own, key_set: own}, %s}\n"
+               "           %s account_key: {key_id: own, key_set: own}, %s}\n"
                "key_sets: [{name: own}]\n"
                "keys: [{name: own, kid: own, set: own, pem: {private_key: ",
-               config);
+               strstr(config, "cert_type") ? "" : "cert_type: ecc,", config);
     quote(&text, buf_view(&c->account_pem));
     buf_cstr(&text, "}}]\n");
     buf_str(&text, buf_view(&c->declared));

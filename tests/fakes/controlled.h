@@ -57,7 +57,8 @@ struct controlled {
 void controlled_open(struct controlled *c, const char *more);
 void controlled_close(struct controlled *c); /* and what still runs */
 
-/* Writes kong.yaml: an acme plugin with these members of its config, in YAML's flow form. */
+/* Writes kong.yaml: an acme plugin with these members of its config, in YAML's flow form; its keys
+ * are ECDSA unless they say. */
 void controlled_write(struct controlled *c, const char *config);
 /* Of files that controlled_write writes from now on: they declare this certificate, too. */
 void controlled_declare(struct controlled *c, const char *sni, struct str certificate,

@@ -7,47 +7,54 @@
 
 #define PAGE_FORMAT 1
 
+struct named {
+    const struct document_node *entry;
+    struct subject subject;
+};
+
 struct certificates_page {
     struct reading reading;
-    const struct document_node **entries; /* sorted by name, each once */
+    struct named *entries; /* sorted, each once */
     size_t count;
     struct str config; /* hash of what the server runs with */
 };
 
-struct named {
-    const struct document_node *entry;
-    struct str name;
-};
-
+/* Those of one name as the page has them. */
 static int by_name(const void *left, const void *right)
 {
     const struct named *a = left, *b = right;
+    int order = str_compare(a->subject.name, b->subject.name);
 
-    return str_compare(a->name, b->name);
+    return order ? order : (a->entry > b->entry) - (a->entry < b->entry);
 }
 
-/* A page that says something twice is not one of ours: the first one counts. */
+/*
+ * Of one name the first family comes first, then others, told apart by their keys. A page that says
+ * something twice is not one of ours: the first one counts.
+ */
 static int sort_entries(struct certificates_page *p, const struct document_node *items,
                         size_t count, struct error *e)
 {
-    struct named *named = calloc(count + 1, sizeof(*named));
+    struct named *all = p->entries = calloc(count + 1, sizeof(*p->entries));
     size_t kept = 0;
 
-    p->entries = calloc(count + 1, sizeof(*p->entries));
-    if (!named || !p->entries) {
-        free(named);
+    if (!all)
         return error_memory(e);
-    }
     for (size_t i = 0; i < count; i++) {
         struct str name = reading_text(&p->reading, &items[i], "name");
         if (name.len && name.len <= HOSTNAME_MAX)
-            named[kept++] = (struct named){&items[i], name};
+            all[kept++] = (struct named){&items[i], subject_first(name)};
     }
-    qsort(named, kept, sizeof(*named), by_name);
-    for (size_t i = 0; i < kept; i++)
-        if (!i || !str_equal(named[i].name, named[i - 1].name))
-            p->entries[p->count++] = named[i].entry;
-    free(named);
+    qsort(all, kept, sizeof(*all), by_name);
+    for (size_t i = 0; i < kept; i++) {
+        struct named x = all[i];
+
+        if (p->count && str_equal(x.subject.name, all[p->count - 1].subject.name))
+            x.subject.family =
+                subject_family(key_type_from(reading_text(&p->reading, x.entry, "key_type")));
+        if (!p->count || subject_compare(&all[p->count - 1].subject, &x.subject) < 0)
+            all[p->count++] = x;
+    }
     return 0;
 }
 
@@ -100,13 +107,13 @@ int certificates_page_demands(const struct certificates_page *p, int64_t now, st
     options->demands = demands;
     options->demand_count = 0;
     for (size_t i = 0; i < p->count; i++) {
-        const struct document_node *next = reading_get(&p->reading, p->entries[i], "next");
+        const struct document_node *next = reading_get(&p->reading, p->entries[i].entry, "next");
         size_t places;
 
-        reading_list(&p->reading, p->entries[i], "declared_at", &places);
+        reading_list(&p->reading, p->entries[i].entry, "declared_at", &places);
         if (!places && !is_to_retire(&p->reading, next))
-            demands[options->demand_count++] = (struct desired_demand){
-                .name = reading_text(&p->reading, p->entries[i], "name"), .last_seen_at = now};
+            demands[options->demand_count++] =
+                (struct desired_demand){.name = p->entries[i].subject.name, .last_seen_at = now};
     }
     return 0;
 }
@@ -146,16 +153,17 @@ static void read_failures(const struct certificates_page *p, const struct docume
     }
 }
 
-static void observe_entry(const struct certificates_page *p, const struct document_node *entry,
+static void observe_entry(const struct certificates_page *p, const struct named *named,
                           const struct policy *policy, struct observed_name *o)
 {
+    const struct document_node *entry = named->entry;
     const struct reading *r = &p->reading;
     struct str state = reading_text(r, entry, "state");
     const struct document_node *next = reading_get(r, entry, "next");
     struct str reason = reading_text(r, reading_get(r, next, "because"), "reason");
 
     *o = (struct observed_name){
-        .subject.name = reading_text(r, entry, "name"),
+        .subject = named->subject,
         .facts.not_before = reading_time(r, entry, "not_before"),
         .facts.not_after = reading_time(r, entry, "not_after"),
         .managed.issuer = reading_text(r, entry, "issuer"),
@@ -183,11 +191,17 @@ int certificates_page_observe(const struct certificates_page *p, const struct po
 {
     struct observed *o = arena_alloc(arena, sizeof(*o));
     struct observed_name *names = arena_array(arena, p->count, sizeof(*names));
+    const struct observed_name *first = names; /* what comes first of a name is of that family */
 
     if (!o || !names)
         return error_memory(e);
-    for (size_t i = 0; i < p->count; i++)
-        observe_entry(p, p->entries[i], policy, &names[i]);
+    for (size_t i = 0; i < p->count; i++) {
+        observe_entry(p, &p->entries[i], policy, &names[i]);
+        if (names[i].subject.family == FAMILY_FIRST)
+            first = &names[i];
+        else if (first->managed.active && !first->managed.revoked)
+            names[i].first_ends_at = first->facts.not_after;
+    }
     o->names = names;
     o->count = p->count;
     o->storage_usable = true;

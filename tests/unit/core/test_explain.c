@@ -100,6 +100,7 @@ static void families(struct scene *s)
     kept(s);
     s->further = issued(20);
     s->further.facts.key_type = KEY_RSA_2048;
+    s->further.first_ends_at = s->there.facts.not_after;
 }
 
 /* What is served is the further one; of the first, and of it, the last try failed. */
@@ -111,6 +112,7 @@ static void further_alone(struct scene *s)
                                                   .kind = ERROR_CHALLENGE,
                                                   .text = STR("no route to host")}};
     s->further.failure = s->there.failure;
+    s->further.first_ends_at = 0;
 }
 
 static void due(struct scene *s)

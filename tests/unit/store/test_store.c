@@ -224,6 +224,9 @@ static void test_families(void)
     s.v.gone = true; /* the last one: ECDSA of n1.test */
     CU_ASSERT(store_apply(b.store, &s.v, &e) == 0);
     CU_ASSERT(store_find(b.store, s.v.subject) == NULL && store_count(b.store) == 5);
+    make(&s, VALUE_DEMAND, 1, 1); /* visitors ask for the name */
+    s.v.subject.family = FAMILY_ECDSA;
+    CU_ASSERT(store_apply(b.store, &s.v, &e) == 0 && store_count(b.store) == 5);
     end(&b);
 }
 
