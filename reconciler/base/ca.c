@@ -19,6 +19,15 @@ static struct str *text_of(const struct ca *ca, size_t i)
     return (struct str *)((char *)ca + texts[i]);
 }
 
+bool ca_has_issued(const struct ca *ca, struct str directory)
+{
+    bool is_told = directory.len && ca && ca->directory.len;
+
+    while (is_told && ca && !str_equal(ca->directory, directory))
+        ca = ca->fallback;
+    return !is_told || ca;
+}
+
 bool ca_is_same_account(const struct ca *a, const struct ca *b)
 {
     for (size_t i = 0; i < ACCOUNT_TEXTS; i++)
@@ -32,6 +41,8 @@ int ca_copy(const struct ca *ca, struct ca *copy)
     bool failed = false;
 
     *copy = *ca;
+    copy->limits = NULL;
+    copy->fallback = NULL;
     for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
         struct str *text = text_of(copy, i);
 

@@ -38,12 +38,12 @@ static struct reconcile_options options_of(const struct configuration_state *sta
     const struct settings *s = state->settings;
 
     return (struct reconcile_options){.model = loaded->model,
-                                      .acme_server = str_from(s->acme_server),
-                                      .block = loaded->block,
+                                      .asked = {.acme_server = str_from(s->acme_server),
+                                                .block = loaded->block,
+                                                .limits = s->acme_limits,
+                                                .limit_count = s->acme_limit_count},
                                       .config = str_from(loaded->sha256),
                                       .built_at = clock_built_at(),
-                                      .limits = s->acme_limits,
-                                      .limit_count = s->acme_limit_count,
                                       .approved = state->approved,
                                       .breaker = state->breaker,
                                       .now = now};
@@ -299,6 +299,7 @@ struct action configuration_decide(const struct configuration_state *state,
     const char *storage_error = state->observe.storage_error;
     const struct reconcile_rules rules = {
         .policy = g->policy,
+        .ca = &g->desired->ca,
         .approved = state->approved,
         .stopped_until = state->breaker ? breaker_stopped_until(state->breaker, now) : 0,
         .storage_usable = !storage_error || !storage_error[0]};
@@ -344,7 +345,6 @@ static int decide_all(const struct configuration_state *state, const struct conf
     rc = reconcile_make(&options, &source, p->arena, &all, e);
     p->plan = all.plan;
     p->policy = all.rules.policy;
-    p->policy.directory = g->policy.directory; /* it outlives the plan */
     p->budget = all.budget;
     return rc ? -1 : list_orders(p, e);
 }

@@ -78,13 +78,14 @@ struct value outcome_value(const struct pass *p, const struct issuance_result *r
 
     if (n)
         observe_name(n, &(struct observe_options){0}, &o);
-    v.u.failure = (struct failure){.count = plan_is_forgiven(&o, policy) ? 1 : o.failure.count + 1,
-                                   .failed_at = now,
-                                   .retry_at = e->retry_at,
-                                   .kind = e->kind,
-                                   .permanent = e->permanent,
-                                   .text = str_from(e->message),
-                                   .config = policy->config};
+    v.u.failure =
+        (struct failure){.count = plan_is_forgiven(&o, r->ca, policy) ? 1 : o.failure.count + 1,
+                         .failed_at = now,
+                         .retry_at = e->retry_at,
+                         .kind = e->kind,
+                         .permanent = e->permanent,
+                         .text = str_from(e->message),
+                         .config = policy->config};
     return v;
 }
 

@@ -176,8 +176,7 @@ static void put_off(struct pass *p, struct subject subject, int64_t at)
  */
 static bool fits(struct pass *p, const struct action *a, int64_t now)
 {
-    struct str directory = p->generation->desired->ca.directory;
-    const struct budget_request request = budget_request_of(a, directory, now);
+    const struct budget_request request = budget_request_of(a, now);
     struct store_name *n = store_find(p->state->store, a->subject);
     struct error e;
     int64_t at;
@@ -211,7 +210,7 @@ static void order(struct pass *p, const struct action *a, int64_t now)
                                        .urgency = budget_plan_urgency_of(a)};
     struct error e;
 
-    if (a->observed && plan_is_forgiven(a->observed, &p->generation->policy))
+    if (a->observed && plan_is_forgiven(a->observed, a->desired->ca, &p->generation->policy))
         breaker_explain(&p->breaker, now, now);
     if (!fits(p, a, now))
         return;

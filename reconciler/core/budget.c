@@ -366,14 +366,14 @@ static size_t events_max(const struct observed_name *o)
     return 3 + (sent > 0 ? (size_t)sent : 0);
 }
 
-int budget_record_observed(struct budget *b, const struct observed *observed, struct str directory,
+int budget_record_observed(struct budget *b, const struct observed *observed, const struct ca *ca,
                            int64_t now, struct error *e)
 {
     int64_t window = longest_window(&b->limits);
     struct gathering g = {.since = now - WINDOWS_KEPT * window,
                           .now = now,
                           .until = now + window,
-                          .directory = directory};
+                          .directory = ca->directory};
     size_t room = 0;
     int rc;
 
@@ -389,11 +389,11 @@ int budget_record_observed(struct budget *b, const struct observed *observed, st
     return rc;
 }
 
-struct budget_request budget_request_of(const struct action *a, struct str directory, int64_t now)
+struct budget_request budget_request_of(const struct action *a, int64_t now)
 {
     const struct observed_name *o = a->observed;
-    bool is_theirs =
-        o && o->has_certificate && (!o->directory.len || str_equal(o->directory, directory));
+    bool is_theirs = o && o->has_certificate &&
+                     (!o->directory.len || str_equal(o->directory, a->desired->ca->directory));
 
     return (struct budget_request){.name = a->subject.name,
                                    .renewal = is_theirs,

@@ -77,16 +77,16 @@ int budget_record(struct budget *b, struct budget_event *events, size_t count,
 
 /*
  * History from what is observed: of each name all newOrders that were sent, its last issuance and
- * its last failure. Only what came from `directory`. What seems to lie ahead, since a clock was
+ * its last failure. Only what came from `ca`. What seems to lie ahead, since a clock was
  * wrong, counts as of now; by more than the longest window, not at all.
  */
-int budget_record_observed(struct budget *b, const struct observed *observed, struct str directory,
+int budget_record_observed(struct budget *b, const struct observed *observed, const struct ca *ca,
                            int64_t now, struct error *e) MUST_CHECK;
 
 /* An order that is under way has drawn already, though its newOrder is still to be sent. -1:
  * memory.
  */
-int budget_draw_open(struct budget *b, const struct plan *plan, struct str directory, int64_t now,
+int budget_draw_open(struct budget *b, const struct plan *plan, int64_t now,
                      struct error *e) MUST_CHECK;
 
 /* An order that is to be sent. */
@@ -97,7 +97,7 @@ struct budget_request {
 };
 
 /* What `a` would ask for when it is an issue or a renewal. */
-struct budget_request budget_request_of(const struct action *a, struct str directory, int64_t now);
+struct budget_request budget_request_of(const struct action *a, int64_t now);
 
 /* Draws on the limits at `at`; call in order of time. 0, or -1 (memory). */
 int budget_take(struct budget *b, const struct budget_request *r, int64_t at,
@@ -146,8 +146,8 @@ struct budget_note {
  * orders too: it is for this one plan. `plan` itself is returned if nothing in it orders. 0, or -1
  * (memory).
  */
-int budget_plan(struct budget *b, const struct plan *plan, struct str directory, int64_t now,
-                struct arena *arena, const struct plan **fitting, struct error *e) MUST_CHECK;
+int budget_plan(struct budget *b, const struct plan *plan, int64_t now, struct arena *arena,
+                const struct plan **fitting, struct error *e) MUST_CHECK;
 
 /*
  * How urgent an order of a desired name is. What visitors ask for is no renewal once its

@@ -261,8 +261,7 @@ static void make_lanes(struct staggering *s)
     }
 }
 
-int budget_draw_open(struct budget *b, const struct plan *plan, struct str directory, int64_t now,
-                     struct error *e)
+int budget_draw_open(struct budget *b, const struct plan *plan, int64_t now, struct error *e)
 {
     for (size_t i = 0; i < plan->count; i++) {
         const struct action *a = &plan->items[i];
@@ -271,7 +270,7 @@ int budget_draw_open(struct budget *b, const struct plan *plan, struct str direc
         if (a->action != PLAN_WAIT || a->reason != REASON_ORDER_OPEN ||
             (a->observed && a->observed->order_sent))
             continue;
-        r = budget_request_of(a, directory, now);
+        r = budget_request_of(a, now);
         if (budget_take(b, &r, now, e))
             return -1;
     }
@@ -300,24 +299,11 @@ static struct plan *copy_plan(const struct plan *plan, struct arena *arena, stru
     if (!copy || !*items)
         return NULL;
     memcpy(*items, plan->items, plan->count * sizeof(**items));
-    *copy = (struct plan){.items = *items, .count = plan->count};
+    copy->items = *items;
     return copy;
 }
 
-static void count_again(struct plan *plan)
-{
-    for (size_t i = 0; i < plan->count; i++) {
-        const struct action *a = &plan->items[i];
-
-        plan->counts[a->action]++;
-        plan->override_count += a->overrides;
-        if (a->at && (!plan->next_at || a->at < plan->next_at))
-            plan->next_at = a->at;
-    }
-}
-
-static int prepare(struct staggering *s, size_t orders, struct action *items, size_t count,
-                   struct str directory)
+static int prepare(struct staggering *s, size_t orders, struct action *items, size_t count)
 {
     s->candidates = calloc(orders, sizeof(*s->candidates));
     s->lanes = calloc(orders, sizeof(*s->lanes));
@@ -328,12 +314,12 @@ static int prepare(struct staggering *s, size_t orders, struct action *items, si
     for (size_t i = 0; i < count; i++)
         if (plan_is_order(&items[i]))
             s->candidates[s->count++] = (struct candidate){
-                .action = &items[i], .request = budget_request_of(&items[i], directory, s->now)};
+                .action = &items[i], .request = budget_request_of(&items[i], s->now)};
     return 0;
 }
 
-int budget_plan(struct budget *b, const struct plan *plan, struct str directory, int64_t now,
-                struct arena *arena, const struct plan **fitting, struct error *e)
+int budget_plan(struct budget *b, const struct plan *plan, int64_t now, struct arena *arena,
+                const struct plan **fitting, struct error *e)
 {
     struct staggering s = {.budget = b, .limits = budget_limits_in(b), .now = now};
     size_t orders = plan->counts[PLAN_ISSUE] + plan->counts[PLAN_RENEW];
@@ -346,9 +332,9 @@ int budget_plan(struct budget *b, const struct plan *plan, struct str directory,
         return 0;
     }
     copy = copy_plan(plan, arena, &items);
-    if (!copy || prepare(&s, orders, items, plan->count, directory))
+    if (!copy || prepare(&s, orders, items, plan->count))
         error_memory(e);
-    else if (budget_draw_open(b, plan, directory, now, e) == 0)
+    else if (budget_draw_open(b, plan, now, e) == 0)
         rc = stagger(&s, arena, e);
     free(s.candidates);
     free(s.lanes);
@@ -356,7 +342,8 @@ int budget_plan(struct budget *b, const struct plan *plan, struct str directory,
     free(s.by_rank.items);
     if (rc)
         return -1;
-    count_again(copy);
+    for (size_t i = 0; i < plan->count; i++)
+        plan_append(copy, items, &items[i]);
     *fitting = copy;
     return 0;
 }

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "reconciler/core/budget.h"
 #include "reconciler/core/gate.h"
 #include "reconciler/core/name_sort.h"
 #include "reconciler/core/public_ca.h"
@@ -281,6 +282,7 @@ static void note_ungated(struct builder *b, const struct desired_name *n, size_t
 static void take_group(struct builder *b, size_t first, size_t last)
 {
     struct desired_name n = {.subject.name = {b->items[first].name, b->items[first].len},
+                             .ca = &b->out->ca,
                              .key_type = b->out->key_type,
                              .block = b->block,
                              .places = b->places};
@@ -368,11 +370,13 @@ struct ca desired_ca(const struct acme *acme, struct str acme_server, struct are
 static int build(struct builder *b, const struct model *model,
                  const struct desired_options *options)
 {
+    struct budget_limits *room = arena_alloc(b->arena, sizeof(*room));
     struct desired *out = b->out;
 
     out->ca = desired_ca(b->acme, options->acme_server, b->arena);
-    if (!out->ca.directory.ptr)
+    if (!room || !out->ca.directory.ptr)
         return -1;
+    out->ca.limits = budget_find(options->limits, options->limit_count, out->ca.directory, room);
     out->key_type = key_type_of(b->acme);
     if (!b->acme->enabled)
         return 0;
@@ -400,6 +404,7 @@ bool desired_on_demand(const struct desired *desired, const struct desired_deman
         desired_find_left_alone(desired, demand->name))
         return false;
     *room = (struct desired_name){.subject = subject_first(demand->name),
+                                  .ca = &desired->ca,
                                   .key_type = desired->key_type,
                                   .origins = DESIRED_ON_DEMAND,
                                   .block = desired->block,

@@ -42,6 +42,7 @@ struct gate; /* gate.h: the wildcard entries of `domains`, prepared for look-ups
 
 struct desired_name {
     struct subject subject;
+    const struct ca *ca;    /* that it is ordered at; the configuration's */
     enum key_type key_type; /* of its next key */
     unsigned origins;       /* enum desired_origin bits */
     enum desired_block block;
@@ -65,6 +66,8 @@ struct desired_options {
         *demands; /* those still within their time; passing the gate is checked here */
     size_t demand_count;
     enum desired_block block; /* what the shell knows to be in the way of every name */
+    char *const *limits;      /* rows of acme_limits: they go before those that are known */
+    size_t limit_count;
 };
 
 #define DESIRED_UNGATED_KEPT 5
@@ -86,7 +89,7 @@ struct desired {
      */
     struct desired_name ungated[DESIRED_UNGATED_KEPT];
     size_t ungated_count;
-    struct ca ca;           /* that all of them are ordered at; its texts are the model's */
+    struct ca ca;           /* of all of them; its texts are the model's */
     enum key_type key_type; /* of new certificate keys, from cert_type and rsa_key_size */
     const struct acme
         *acme; /* NULL: no plugin, or a disabled one: nothing is managed, count is 0 */

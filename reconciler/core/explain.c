@@ -47,16 +47,16 @@ static void turn_to(struct explain_subject *s, enum key_family family)
 static void choose(struct explain_subject *s)
 {
     const struct explain_options *o = s->options;
-    struct explain_choice further = {.served = SERVED_DEFAULT};
+    struct explain_choice choice;
+    bool is_managed = false;
 
     for (int family = FAMILY_COUNT - 1; family >= FAMILY_FIRST; family--) {
         turn_to(s, (enum key_family)family);
-        s->choice = explain_choose(o->model, s->name, s->observed, o->policy, o->now);
-        if (family != FAMILY_FIRST && s->choice.served == SERVED_MANAGED)
-            further = s->choice;
+        choice = explain_choose(o->model, s->name, s->observed, o->policy, o->now);
+        if (!is_managed)
+            s->choice = choice;
+        is_managed |= choice.served == SERVED_MANAGED;
     }
-    if (further.served == SERVED_MANAGED)
-        s->choice = further;
 }
 
 /* Looks everything up; -1 when memory is out. */
@@ -78,14 +78,12 @@ static int look(struct explain_subject *s, struct str name)
     return 0;
 }
 
-/* The first family with all that is to be said of the name; of further ones what is their own. */
 static void say(struct explain_subject *s)
 {
-    explain_chain_say(s);
-    for (int family = FAMILY_FIRST + 1; family < FAMILY_COUNT; family++) {
+    for (int family = FAMILY_FIRST; family < FAMILY_COUNT; family++) {
         turn_to(s, (enum key_family)family);
-        if (s->observed || s->desired)
-            explain_chain_say_further(s);
+        if (family == FAMILY_FIRST || s->observed || s->desired)
+            explain_chain_say(s, (enum key_family)family);
     }
     turn_to(s, FAMILY_FIRST);
 }

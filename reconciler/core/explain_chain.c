@@ -264,18 +264,17 @@ static void say_certificate(struct explain_subject *s)
 /* A preferred chain that was not to be had. */
 static void say_chain(struct explain_subject *s)
 {
-    const struct acme *acme = s->options->desired ? s->options->desired->acme : NULL;
+    struct str preferred = s->desired ? s->desired->ca->preferred_chain : STR_NONE;
     const struct observed_name *o = s->observed;
     struct buf *out;
 
-    if (!s->desired || !acme || !acme->preferred_chain.len || !has_certificate(s) ||
-        str_equal(acme->preferred_chain, o->top_issuer))
+    if (!preferred.len || !has_certificate(s) || str_equal(preferred, o->top_issuer))
         return;
     out = explanation_begin(&s->chain, "chain");
     buf_printf(out,
                "it ends under \"%.*s\" and not under the preferred \"%.*s\", which the CA did "
                "not offer, or was not asked for yet",
-               STR_ARG(o->top_issuer), STR_ARG(acme->preferred_chain));
+               STR_ARG(o->top_issuer), STR_ARG(preferred));
 }
 
 static void write_why_not_managed(const struct explain_subject *s, struct buf *out)
@@ -365,7 +364,7 @@ static void say_failures(struct explain_subject *s)
         print_time(out, "; the CA asks to wait until ", o->failure.retry_at);
     if (o->failure.waived)
         buf_cstr(out, "; somebody asked for another try at once (reconcert retry)");
-    if (plan_is_forgiven(o, s->options->policy))
+    if (plan_is_forgiven(o, s->desired ? s->desired->ca : NULL, s->options->policy))
         buf_cstr(out, "; the file has changed since, which brings another try at once");
 }
 
@@ -541,24 +540,22 @@ static void say_next(struct explain_subject *s)
     }
 }
 
-void explain_chain_say(struct explain_subject *s)
+void explain_chain_say(struct explain_subject *s, enum key_family family)
 {
-    say_declared(s);
-    say_gate(s);
-    if (!s->desired)
-        say_unmanaged(s);
-    say_certificate(s);
-    say_chain(s);
-    say_served(s);
-    say_override(s);
-    say_failures(s);
-    say_next(s);
-}
+    bool is_first = family == FAMILY_FIRST;
 
-void explain_chain_say_further(struct explain_subject *s)
-{
+    if (is_first) {
+        say_declared(s);
+        say_gate(s);
+        if (!s->desired)
+            say_unmanaged(s);
+    }
     say_certificate(s);
     say_chain(s);
+    if (is_first) {
+        say_served(s);
+        say_override(s);
+    }
     say_failures(s);
     say_next(s);
 }

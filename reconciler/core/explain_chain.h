@@ -24,7 +24,8 @@ struct explain_subject {
     struct explanation chain;
 };
 
-/* Fills s->chain; what fails on the way shows when the chain is printed. */
-void explain_chain_say(struct explain_subject *s);
-/* The same of a further key family, behind it: its certificate, and what becomes of it. */
-void explain_chain_say_further(struct explain_subject *s);
+/*
+ * Fills s->chain: with the first family what is to be said of the name, with others their own
+ * certificates. What fails on the way shows when the chain is printed.
+ */
+void explain_chain_say(struct explain_subject *s, enum key_family family);

@@ -43,11 +43,8 @@ void explanation_write_places(struct explanation *x, size_t from)
     size_t shown = count < PLACES_SHOWN ? count : PLACES_SHOWN;
 
     for (size_t i = from; i < from + shown; i++) {
-        struct place place = link->places.items[i];
-        const char *file = place.file < x->model->file_count ? x->model->files[place.file] : "?";
-
-        buf_printf(&link->text, "%s%s:%u:%u", i > from ? ", " : " (", file, place.line,
-                   place.column);
+        buf_cstr(&link->text, i > from ? ", " : " (");
+        render_place_raw(x->model, link->places.items[i], &link->text);
     }
     if (count > shown)
         buf_printf(&link->text, " and %zu more", count - shown);
@@ -90,11 +87,8 @@ static void json_places(const struct explanation *x, const struct explanation_li
 
     json_out_member_array(j, "declared_at");
     for (size_t i = 0; i < link->places.len; i++) {
-        struct place place = link->places.items[i];
-        const char *file = place.file < x->model->file_count ? x->model->files[place.file] : "?";
-
         buf_clear(&text);
-        buf_printf(&text, "%s:%u:%u", file, place.line, place.column);
+        render_place_raw(x->model, link->places.items[i], &text);
         json_out_str(j, buf_view(&text));
     }
     json_out_end(j);

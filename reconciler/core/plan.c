@@ -26,9 +26,7 @@ enum plan_action plan_action_from(struct str name)
 struct policy plan_policy(const struct desired *desired, int64_t built_at)
 {
     const struct acme *acme = desired->acme;
-    struct policy policy = {.directory = desired->ca.directory,
-                            .jitter_part = POLICY_JITTER_PART,
-                            .built_at = built_at};
+    struct policy policy = {.jitter_part = POLICY_JITTER_PART, .built_at = built_at};
 
     if (acme) {
         policy.threshold_is_stated = acme->renew_threshold_is_stated;
@@ -67,29 +65,36 @@ bool plan_is_good(const struct observed_name *o, const struct policy *policy, in
  * Issued by another CA than the one in use: the file's api_uri was changed, from staging to
  * production, say, or acme_server came or went. Such a certificate is drift: it is never adopted or
  * renewed, a new one is ordered at once. One that is in the index stays there until then, because a
- * move between two good CAs must not take a site down. Unknown origin, as in keys that Kong wrote,
- * counts as ours: Kong's keys hold only what the file's api_uri issued.
+ * move between two good CAs must not take a site down.
  */
-static bool is_foreign(struct str directory, const struct policy *policy)
+static bool is_foreign(const struct action *a)
 {
-    return directory.len && policy->directory.len && !str_equal(directory, policy->directory);
+    return !ca_has_issued(a->desired->ca, a->observed->directory);
 }
 
-bool plan_is_forgiven(const struct observed_name *o, const struct policy *policy)
+/* A client would take the one that is there, and it is no drift. */
+static bool is_good_here(const struct action *a, const struct policy *policy, int64_t now)
+{
+    return plan_is_good(a->observed, policy, now) && !is_foreign(a);
+}
+
+bool plan_is_forgiven(const struct observed_name *o, const struct ca *ca,
+                      const struct policy *policy)
 {
     const struct failure *f = &o->failure;
 
     if (!f->count)
         return false;
-    return is_foreign(o->failure_directory, policy) ||
+    return !ca_has_issued(ca, o->failure_directory) ||
            (f->permanent && f->config.len && policy->config.len &&
             !str_equal(f->config, policy->config));
 }
 
 /* Do its failures hold it back at all? */
-static bool has_to_wait(const struct observed_name *o, const struct policy *policy)
+static bool has_to_wait(const struct observed_name *o, const struct ca *ca,
+                        const struct policy *policy)
 {
-    return o && !o->failure.waived && !plan_is_forgiven(o, policy);
+    return o && !o->failure.waived && !plan_is_forgiven(o, ca, policy);
 }
 
 enum plan_reason plan_block_reason(enum desired_block block)
@@ -125,7 +130,7 @@ static void want(struct action *a, const struct policy *policy, int64_t now)
 
     if (!o || !o->has_certificate)
         settle(a, PLAN_ISSUE, REASON_MISSING, now);
-    else if (is_foreign(o->directory, policy))
+    else if (is_foreign(a))
         settle(a, PLAN_ISSUE, REASON_OTHER_DIRECTORY, now);
     else if (o->managed.revoked)
         settle(a, again, REASON_REVOKED, now);
@@ -165,14 +170,14 @@ static int64_t ladder_until(const struct observed_name *o, const struct policy *
 }
 
 /* What the CA asks for is obeyed while that leaves room to renew in. */
-static int64_t hold_retry(const struct observed_name *o, const struct policy *policy, int64_t ours,
+static int64_t hold_retry(const struct action *a, const struct policy *policy, int64_t ours,
                           int64_t now)
 {
-    bool good = plan_is_good(o, policy, now) && !is_foreign(o->directory, policy);
+    const struct observed_name *o = a->observed;
 
-    return policy_hold_retry(o->failure.retry_at,
-                             o->failure.failed_at < now ? o->failure.failed_at : now, ours,
-                             o->facts.not_before, good ? o->facts.not_after : 0, policy);
+    return policy_hold_retry(
+        o->failure.retry_at, o->failure.failed_at < now ? o->failure.failed_at : now, ours,
+        o->facts.not_before, is_good_here(a, policy, now) ? o->facts.not_after : 0, policy);
 }
 
 /* Puts off the order in `a` while the last failures say so. */
@@ -183,7 +188,7 @@ static void respect_failures(struct action *a, const struct policy *policy, int6
 
     if (o->failure.retry_at &&
         (o->failure.failed_at <= now || o->failure.retry_at <= now + RETRY_AT_MAX))
-        at = hold_retry(o, policy, ours, now);
+        at = hold_retry(a, policy, ours, now);
     if (now >= at)
         return;
     a->asked_at = o->failure.retry_at > at ? o->failure.retry_at : 0;
@@ -199,7 +204,7 @@ static void respect_failures(struct action *a, const struct policy *policy, int6
 static void respect_account(struct action *a, const struct policy *policy, int64_t now)
 {
     const struct observed_name *o = a->observed;
-    bool good = plan_is_good(o, policy, now) && !is_foreign(o->directory, policy);
+    bool good = is_good_here(a, policy, now);
     int64_t until = policy->account_limited_until, at;
 
     at = policy_hold_retry(until, policy->account_limited_at, now, good ? o->facts.not_before : 0,
@@ -211,9 +216,11 @@ static void respect_account(struct action *a, const struct policy *policy, int64
 }
 
 /* There is no good one, but the one that is there begins soon. */
-static bool begins_soon(const struct observed_name *o, const struct policy *policy, int64_t now)
+static bool begins_soon(const struct action *a, const struct policy *policy, int64_t now)
 {
-    return o && o->has_certificate && !o->managed.revoked && !is_foreign(o->directory, policy) &&
+    const struct observed_name *o = a->observed;
+
+    return o && o->has_certificate && !o->managed.revoked && !is_foreign(a) &&
            plan_is_early(o, policy, now) && o->facts.not_before <= now + PLAN_EARLY_SECONDS;
 }
 
@@ -223,11 +230,11 @@ static void hold_back(struct action *a, const struct policy *policy, bool storag
 {
     if (a->observed && a->observed->order_open)
         put_off(a, REASON_ORDER_OPEN, 0);
-    else if (begins_soon(a->observed, policy, now))
+    else if (begins_soon(a, policy, now))
         put_off(a, REASON_NOT_YET_VALID, a->observed->facts.not_before);
     else if (!storage_usable)
         put_off(a, REASON_STORAGE, now + POLICY_STORAGE_RETRY_SECONDS);
-    else if (has_to_wait(a->observed, policy))
+    else if (has_to_wait(a->observed, a->desired->ca, policy))
         respect_failures(a, policy, now);
     if (plan_is_order(a) && !(a->observed && a->observed->failure.waived))
         respect_account(a, policy, now);
@@ -258,7 +265,7 @@ static bool await_next(struct action *a, const struct policy *policy, bool good,
     int64_t latest = good ? o->facts.not_after + 1 : now + PLAN_EARLY_SECONDS;
 
     if (!o || !o->next_at || o->next_at > latest || now > o->next_ends_at ||
-        is_foreign(o->next_directory, policy))
+        !ca_has_issued(a->desired->ca, o->next_directory))
         return false;
     settle(a, o->managed.active ? PLAN_RENEW : PLAN_ISSUE, REASON_NEXT_BEGINS, now);
     if (o->next_at > now && good)
@@ -276,7 +283,7 @@ static void seek(struct action *a, const struct policy *policy, bool good, bool 
 {
     if (await_next(a, policy, good, storage_usable, now))
         return;
-    if (good && !is_foreign(a->observed->directory, policy) && now < a->renew_at) {
+    if (good && !is_foreign(a) && now < a->renew_at) {
         keep(a);
         return;
     }
@@ -290,7 +297,7 @@ static void decide_desired(struct action *a, const struct policy *policy, bool s
     const struct observed_name *o = a->observed;
     bool good = plan_is_good(o, policy, now);
 
-    if (good && !o->managed.active && !is_foreign(o->directory, policy)) {
+    if (good && !o->managed.active && !is_foreign(a)) {
         settle(a, PLAN_ADOPT, REASON_FOUND_VALID, now);
     } else if (is_blocked(a->desired, good)) {
         /* Said at once, not only when the certificate that is there is due: then it may be too
@@ -299,7 +306,7 @@ static void decide_desired(struct action *a, const struct policy *policy, bool s
     } else {
         seek(a, policy, good, storage_usable, now);
     }
-    a->replaces = o && o->has_certificate && is_foreign(o->directory, policy) &&
+    a->replaces = o && o->has_certificate && is_foreign(a) &&
                   (a->wanted == PLAN_ISSUE || a->wanted == PLAN_RENEW);
     /* A managed certificate that is served now has replaced the declared one already. */
     a->overrides = a->desired->overrides && a->action != PLAN_BLOCK && !(good && o->managed.active);
@@ -366,25 +373,26 @@ enum key_type plan_key_type(const struct action *a)
     return a->desired ? a->desired->key_type : KEY_NONE;
 }
 
-static void append(struct plan *plan, struct action *items, struct action a)
+void plan_append(struct plan *plan, struct action *items, const struct action *a)
 {
-    if (a.action == PLAN_NOTHING)
+    if (a->action == PLAN_NOTHING)
         return;
-    items[plan->count++] = a;
-    plan->counts[a.action]++;
-    plan->override_count += a.overrides;
-    if (a.at && (!plan->next_at || a.at < plan->next_at))
-        plan->next_at = a.at;
+    items[plan->count++] = *a;
+    plan->counts[a->action]++;
+    plan->override_count += a->overrides;
+    if (a->at && (!plan->next_at || a->at < plan->next_at))
+        plan->next_at = a->at;
 }
 
-void plan_heed_account(struct policy *policy, const struct observed *observed, int64_t now)
+void plan_heed_account(struct policy *policy, const struct ca *ca, const struct observed *observed,
+                       int64_t now)
 {
     policy->account_limited_at = policy->account_limited_until = 0;
     for (size_t i = 0; i < observed->count; i++) {
         const struct observed_name *o = &observed->names[i];
 
         if (!o->failure.count || o->failure.kind != ERROR_ACCOUNT_LIMIT ||
-            !has_to_wait(o, policy) || o->failure.retry_at <= now ||
+            !has_to_wait(o, ca, policy) || o->failure.retry_at <= now ||
             o->failure.retry_at <= policy->account_limited_until)
             continue;
         policy->account_limited_at = o->failure.failed_at;
@@ -408,6 +416,7 @@ int plan_make(const struct desired *desired, const struct observed *observed,
         const struct desired_name *dn = d < desired->count ? &desired->names[d] : NULL;
         const struct observed_name *on = o < observed->count ? &observed->names[o] : NULL;
         int order = !dn ? 1 : !on ? -1 : subject_compare(&dn->subject, &on->subject);
+        struct action a;
 
         dn = order <= 0 ? dn : NULL;
         on = order >= 0 ? on : NULL;
@@ -415,7 +424,8 @@ int plan_make(const struct desired *desired, const struct observed *observed,
         o += on != NULL;
         if (!dn)
             dn = desired_find_beside(desired, on->subject);
-        append(p, items, plan_decide(dn, on, policy, observed->storage_usable, now));
+        a = plan_decide(dn, on, policy, observed->storage_usable, now);
+        plan_append(p, items, &a);
     }
     *plan = p;
     return 0;

@@ -99,8 +99,7 @@ struct plan {
 /* What `diff --exit-code` answers (design 6). */
 enum plan_exit { PLAN_EXIT_NOTHING = 0, PLAN_EXIT_CHANGES = 2, PLAN_EXIT_STUCK = 4 };
 
-/* The policy that the file asks for, by desired->acme, directory and key type; policy.h: built_at.
- */
+/* The policy that the file asks for, by desired->acme; policy.h: built_at. */
 struct policy plan_policy(const struct desired *desired, int64_t built_at);
 
 /* There is a certificate that a client would take now, as far as dates and revocation tell. */
@@ -109,13 +108,15 @@ bool plan_is_good(const struct observed_name *observed, const struct policy *pol
 bool plan_is_early(const struct observed_name *observed, const struct policy *policy, int64_t now);
 
 /*
- * What a new file forgives: what the CA refused for good, under another one; at another CA, all. It
- * is tried as if it had never failed.
+ * What a new file forgives: what the CA refused for good, under another one; at another CA than
+ * `ca`, all. It is tried as if it had never failed.
  */
-bool plan_is_forgiven(const struct observed_name *observed, const struct policy *policy);
+bool plan_is_forgiven(const struct observed_name *observed, const struct ca *ca,
+                      const struct policy *policy);
 
-/* Fills policy->account_limited_...: what was said to any name, and not been waived. */
-void plan_heed_account(struct policy *policy, const struct observed *observed, int64_t now);
+/* Fills policy->account_limited_...: what `ca` said to any name, and has not been waived. */
+void plan_heed_account(struct policy *policy, const struct ca *ca, const struct observed *observed,
+                       int64_t now);
 
 /*
  * The decision for one name; either pointer may be NULL, not both; `desired` may be what stands
@@ -128,6 +129,9 @@ struct action plan_decide(const struct desired_name *desired, const struct obser
 int plan_make(const struct desired *desired, const struct observed *observed,
               const struct policy *policy, int64_t now, struct arena *arena, struct plan **plan,
               struct error *e) MUST_CHECK;
+
+/* The next one of its items, counted; PLAN_NOTHING is none. */
+void plan_append(struct plan *plan, struct action *items, const struct action *a);
 
 /* The action of `subject` by binary search, or NULL. */
 const struct action *plan_find(const struct plan *plan, struct subject subject);

@@ -26,7 +26,6 @@ struct policy {
     bool backoff_is_stated;
     double backoff_minutes; /* fail_backoff_minutes: a floor when stated */
     struct str config;      /* the configuration's hash; "" = not told */
-    struct str directory;   /* the one in use: a certificate of another one is drift */
     uint64_t jitter_seed;   /* 0 but in a simulation: every reader finds the same dates */
     int64_t jitter_part; /* of the lifetime is the most that renewals are moved forward; 0: none */
     /* The CA wants no more orders of the account: when it said so, and until when; 0: it does not.

@@ -5,8 +5,7 @@
 int reconcile_desire(const struct reconcile_options *options, const struct reconcile_source *source,
                      struct arena *arena, struct desired **desired, struct error *e)
 {
-    struct desired_options how = {.acme_server = options->acme_server,
-                                  .block = options->block};
+    struct desired_options how = options->asked;
 
     if (source->demands(source->context, options->now, arena, &how, e))
         return -1;
@@ -29,6 +28,7 @@ static struct saved_guard guard_of(const struct reconcile_rules *rules, int64_t 
 {
     return (struct saved_guard){.approved = rules->approved,
                                 .policy = &rules->policy,
+                                .ca = rules->ca,
                                 .storage_usable = rules->storage_usable,
                                 .now = now};
 }
@@ -50,21 +50,18 @@ struct action reconcile_name(const struct reconcile_rules *rules,
 static int open_budget(const struct reconcile_options *options, struct arena *arena,
                        struct reconciliation *r, struct error *e)
 {
-    struct str directory = r->desired->ca.directory;
-    struct budget_limits room;
-    const struct budget_limits *limits =
-        budget_find(options->limits, options->limit_count, directory, &room);
+    const struct ca *ca = &r->desired->ca;
 
-    if (!limits)
+    if (!ca->limits)
         return 0;
-    r->budget = budget_new(limits);
+    r->budget = budget_new(ca->limits);
     if (!r->budget)
         return error_memory(e);
-    if (budget_record_observed(r->budget, r->observed, directory, options->now, e))
+    if (budget_record_observed(r->budget, r->observed, ca, options->now, e))
         return -1;
     if (!options->is_foretold)
-        return budget_draw_open(r->budget, r->plan, directory, options->now, e);
-    return budget_plan(r->budget, r->plan, directory, options->now, arena, &r->plan, e);
+        return budget_draw_open(r->budget, r->plan, options->now, e);
+    return budget_plan(r->budget, r->plan, options->now, arena, &r->plan, e);
 }
 
 int reconcile_make(const struct reconcile_options *options, const struct reconcile_source *source,
@@ -82,6 +79,7 @@ int reconcile_make(const struct reconcile_options *options, const struct reconci
     }
     r->rules = (struct reconcile_rules){
         .policy = plan_policy(r->desired, options->built_at),
+        .ca = &r->desired->ca,
         .approved = options->approved,
         .stopped_until =
             options->breaker ? breaker_stopped_until(options->breaker, options->now) : 0,
@@ -90,7 +88,7 @@ int reconcile_make(const struct reconcile_options *options, const struct reconci
     if (source->observe(source->context, &r->rules.policy, arena, &r->observed, e))
         return -1;
     r->rules.storage_usable = r->observed->storage_usable;
-    plan_heed_account(&r->rules.policy, r->observed, options->now);
+    plan_heed_account(&r->rules.policy, r->rules.ca, r->observed, options->now);
     guard = guard_of(&r->rules, options->now);
     if (plan_make(r->desired, r->observed, &r->rules.policy, options->now, arena, &plan, e) ||
         saved_hold_plan(&guard, plan, arena, &r->plan, e))

@@ -24,6 +24,7 @@ struct reconcile_source {
 /* What decides about a name, besides what is desired and what is observed of it. */
 struct reconcile_rules {
     struct policy policy;
+    const struct ca *ca;               /* the configuration's */
     const struct saved_plan *approved; /* NULL: nothing needs approval */
     int64_t stopped_until;             /* nothing is ordered before, by the breaker; 0: it is */
     bool storage_usable;
@@ -32,12 +33,9 @@ struct reconcile_rules {
 struct reconcile_options {
     const struct model *model;
     const struct desired *desired; /* NULL, or what reconcile_desire has made of the model */
-    struct str acme_server;        /* as desired_options has it; block too */
-    enum desired_block block;
-    struct str config;   /* the configuration's hash */
-    int64_t built_at;    /* of this program; 0: any clock is right */
-    char *const *limits; /* rows of acme_limits: they go before those that are known */
-    size_t limit_count;
+    struct desired_options asked;  /* all but the demands */
+    struct str config;             /* the configuration's hash */
+    int64_t built_at;              /* of this program; 0: any clock is right */
     const struct saved_plan *approved;
     const struct breaker *breaker; /* NULL: there is none */
     /*

@@ -53,6 +53,13 @@ void render_outside(struct str text, struct buf *out)
     }
 }
 
+void render_place_raw(const struct model *model, struct place place, struct buf *out)
+{
+    const char *file = place.file < model->file_count ? model->files[place.file] : "?";
+
+    buf_printf(out, "%s:%u:%u", file, place.line, place.column);
+}
+
 void render_place(const struct model *model, struct place place, struct buf *out)
 {
     const char *file = place.file < model->file_count ? model->files[place.file] : "?";
@@ -327,11 +334,8 @@ int render_plan_markdown(const struct plan *plan, const struct render_options *o
 /* "kong.yaml:12:9" as a JSON string, which needs no escapes but JSON's own. */
 static void json_place(struct json_out *j, struct place place, struct sheet *s)
 {
-    const struct model *model = s->options->model;
-    const char *file = place.file < model->file_count ? model->files[place.file] : "?";
-
     buf_clear(&s->sentence);
-    buf_printf(&s->sentence, "%s:%u:%u", file, place.line, place.column);
+    render_place_raw(s->options->model, place, &s->sentence);
     json_out_str(j, buf_view(&s->sentence));
 }
 
@@ -368,9 +372,9 @@ static void json_overrides(struct json_out *j, const struct action *a, struct sh
     json_out_end(j);
 }
 
-static void json_ca(struct json_out *j, const struct action *a, const struct render_options *o)
+static void json_ca(struct json_out *j, const struct action *a)
 {
-    struct str ca = a->desired ? o->desired->ca.directory : a->observed->directory;
+    struct str ca = a->desired ? a->desired->ca->directory : a->observed->directory;
 
     json_out_member_str(j, "ca", ca.len ? ca : STR_NONE);
 }
@@ -417,7 +421,7 @@ static void json_action(struct sheet *s, const struct action *a)
     json_because(&j, s, a);
     json_declared_at(&j, a->desired, s);
     json_overrides(&j, a, s);
-    json_ca(&j, a, s->options);
+    json_ca(&j, a);
     json_key_type(&j, a);
     json_not_after(&j, a);
     json_out_member_time(&j, "at", a->at);

@@ -57,7 +57,8 @@ int render_plan_markdown(const struct plan *plan, const struct render_options *o
 void render_certificate_json(const struct action *a, const struct render_options *options,
                              struct json_out *j);
 
-/* "kong.yaml:12:9". The file's name is escaped. */
+/* "kong.yaml:12:9", as it is; and with the file's name escaped. */
+void render_place_raw(const struct model *model, struct place place, struct buf *out);
 void render_place(const struct model *model, struct place place, struct buf *out);
 
 /* Text from outside on a line for people: as buf_escaped, but quotes stay as they are. */

@@ -94,15 +94,6 @@ static int refuse(const struct saved_action *first, const struct action *fresh, 
     return -1;
 }
 
-static void append(struct plan *plan, struct action *items, const struct action *a)
-{
-    items[plan->count++] = *a;
-    plan->counts[a->action]++;
-    plan->override_count += a->overrides;
-    if (a->at && (!plan->next_at || a->at < plan->next_at))
-        plan->next_at = a->at;
-}
-
 static void append_deed(struct plan *plan, struct action *items, enum plan_action action,
                         const struct action *fresh)
 {
@@ -110,7 +101,7 @@ static void append_deed(struct plan *plan, struct action *items, enum plan_actio
 
     deed.action = action;
     if (plan_is_deed(action))
-        append(plan, items, &deed);
+        plan_append(plan, items, &deed);
 }
 
 int saved_compare(const struct saved_plan *saved, const struct plan *fresh, int64_t now,
@@ -201,8 +192,9 @@ static struct action stay(const struct saved_guard *g, const struct action *a,
 {
     struct action would = {.action = PLAN_KEEP};
 
-    *room = (struct desired_name){.subject = a->subject, .key_type = a->observed->facts.key_type};
-    if (g->policy->directory.len) /* else there is no CA to renew it */
+    *room = (struct desired_name){
+        .subject = a->subject, .ca = g->ca, .key_type = a->observed->facts.key_type};
+    if (g->ca->directory.len) /* else there is no CA to renew it */
         would = plan_decide(room, a->observed, g->policy, g->storage_usable, g->now);
     return would;
 }
@@ -237,7 +229,7 @@ static struct plan *hold_all(const struct saved_guard *g, const struct plan *pla
         struct action held = saved_hold(g, &plan->items[i], rooms);
 
         rooms += plan->items[i].action == PLAN_RETIRE;
-        append(made, items, &held);
+        plan_append(made, items, &held);
     }
     return made;
 }

@@ -60,6 +60,7 @@ bool saved_covers(const struct saved_plan *saved, const struct action *a);
 struct saved_guard {
     const struct saved_plan *approved; /* NULL: nothing needs approval */
     const struct policy *policy;
+    const struct ca *ca; /* that renews what waits for its retirement */
     bool storage_usable;
     int64_t now;
 };

@@ -111,7 +111,7 @@ static int succeed(struct run *r, struct actor *actor, const struct action *a, i
 {
     const struct observed_name *o = &actor->there;
     unsigned failures = o->failure.count;
-    struct budget_request request = budget_request_of(a, r->rules.policy.directory, now);
+    struct budget_request request = budget_request_of(a, now);
 
     if (r->budget && !o->order_sent && budget_take(r->budget, &request, now, e))
         return -1;
@@ -122,7 +122,7 @@ static int succeed(struct run *r, struct actor *actor, const struct action *a, i
                                           .facts.not_after = now + next_lifetime(r, actor) - 1,
                                           .managed.issued_at = now,
                                           .managed.renewed = o->has_certificate,
-                                          .directory = r->rules.policy.directory,
+                                          .directory = a->desired->ca->directory,
                                           .facts.key_type = a->desired->key_type,
                                           .managed.active = true};
     if (policy_is_needless(decide(r, actor, now).renew_at, now)) {
@@ -178,7 +178,7 @@ static int step(struct run *r, struct actor *actor, struct error *e)
         look_at(r, actor, a.at);
         return 0;
     }
-    request = budget_request_of(&a, r->rules.policy.directory, now);
+    request = budget_request_of(&a, now);
     fits_at =
         r->budget && !actor->there.order_sent ? budget_promise(r->budget, &request, now) : now;
     if (fits_at == now && order(r, actor, &a, now, e))
@@ -193,19 +193,17 @@ static void cast(struct run *r)
 {
     const struct desired *desired = r->options->desired;
     const struct observed *observed = r->options->observed;
-    size_t o = 0;
 
     for (size_t i = 0; i < desired->count; i++) {
         struct actor *actor = &r->actors[i];
+        const struct observed_name *known;
 
         actor->desired = &desired->names[i];
         actor->there.subject = desired->names[i].subject;
-        while (o < observed->count &&
-               subject_compare(&observed->names[o].subject, &actor->there.subject) < 0)
-            o++;
-        if (o < observed->count &&
-            subject_compare(&observed->names[o].subject, &actor->there.subject) == 0)
-            actor->there = observed->names[o];
+        known =
+            subject_find(observed->names, observed->count, sizeof(*known), actor->there.subject);
+        if (known)
+            actor->there = *known;
         /* An order that is under way ends at once, one way or the other, and has drawn already. */
         actor->there.order_sent = actor->there.order_open;
         actor->there.order_open = false;
@@ -253,21 +251,21 @@ static int sum_up(struct run *r, struct arena *arena)
 static int prepare(struct run *r, struct arena *arena, struct error *e)
 {
     const struct simulate_options *options = r->options;
+    const struct ca *ca = &options->desired->ca;
 
     r->out = arena_alloc(arena, sizeof(*r->out));
     r->by_day = arena_array(arena, options->days, sizeof(*r->by_day));
     r->actors = calloc(options->desired->count + 1, sizeof(*r->actors));
     r->queue = (struct heap){.items = calloc(options->desired->count + 1, sizeof(void *)),
                              .before = before};
-    r->budget = options->limits ? budget_new(options->limits) : NULL;
-    if (!r->out || !r->by_day || !r->actors || !r->queue.items || (options->limits && !r->budget))
+    r->budget = ca->limits ? budget_new(ca->limits) : NULL;
+    if (!r->out || !r->by_day || !r->actors || !r->queue.items || (ca->limits && !r->budget))
         return error_memory(e);
     *r->out = (struct simulation){.days = options->days,
                                   .start = options->now,
                                   .by_day = r->by_day,
                                   .names = options->desired->count};
-    if (r->budget && budget_record_observed(r->budget, options->observed, r->rules.policy.directory,
-                                            options->now, e))
+    if (r->budget && budget_record_observed(r->budget, options->observed, ca, options->now, e))
         return -1;
     cast(r);
     for (size_t i = 0; i < r->count; i++)

@@ -21,7 +21,6 @@ struct simulate_options {
     const struct desired *desired;
     const struct observed *observed;     /* how things stand at the beginning */
     const struct reconcile_rules *rules; /* the policy's jitter seed decides what chance decides */
-    const struct budget_limits *limits;  /* NULL: none */
     int64_t now;                         /* the beginning */
     unsigned days;                       /* 1 to SIMULATE_DAYS_MAX */
     int64_t lifetime;                    /* of new certificates, seconds; 0 = SIMULATE_LIFETIME */

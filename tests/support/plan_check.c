@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct policy plan_check_policy = {.directory = STR_INIT("https://ca.test/directory")};
+const struct policy plan_check_policy = {0};
+const struct ca plan_check_ca = {.directory = STR_INIT("https://ca.test/directory")};
+
 /* A certificate of 90 days from our CA, of which `age` days have passed, served. */
 struct observed_name plan_check_aged(int age)
 {
@@ -12,13 +14,15 @@ struct observed_name plan_check_aged(int age)
                                   .has_certificate = true,
                                   .facts.not_before = NOW - age * DAY,
                                   .facts.not_after = NOW - age * DAY + 90 * DAY - 1,
-                                  .directory = STR("https://ca.test/directory"),
+                                  .directory = plan_check_ca.directory,
                                   .facts.key_type = KEY_P256,
                                   .managed.active = true};
 }
 
-const struct desired_name plan_check_wanted = {
-    .subject.name = STR_INIT("a.test"), .key_type = KEY_P256, .origins = DESIRED_DOMAIN};
+const struct desired_name plan_check_wanted = {.subject.name = STR_INIT("a.test"),
+                                               .ca = &plan_check_ca,
+                                               .key_type = KEY_P256,
+                                               .origins = DESIRED_DOMAIN};
 
 struct action plan_check_decide(const struct desired_name *desired,
                                 const struct observed_name *observed)

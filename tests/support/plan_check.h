@@ -8,6 +8,7 @@
 #define NOW ((int64_t)1800000000)
 
 extern const struct policy plan_check_policy;
+extern const struct ca plan_check_ca;
 extern const struct desired_name plan_check_wanted; /* a.test, by the plugin's domains */
 
 /* A certificate of a.test, served, of whose 90 days `age` have passed. */

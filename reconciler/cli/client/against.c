@@ -144,7 +144,7 @@ static int observe(void *context, const struct policy *policy, struct arena *are
                                        .has_certificate = true,
                                        .facts.not_before = a->now,
                                        .facts.not_after = a->now + AGAINST_LIFETIME_SECONDS - 1,
-                                       .directory = a->desired->ca.directory,
+                                       .directory = a->desired->names[i].ca->directory,
                                        .facts.key_type = a->desired->key_type,
                                        .managed.active = true};
     o->names = names;

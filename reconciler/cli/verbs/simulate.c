@@ -97,7 +97,6 @@ static int simulate(const struct dry_run *d, const struct command *c, struct sim
     s->desired = d->seen.desired;
     s->observed = d->seen.observed;
     s->rules = &d->seen.rules;
-    s->limits = d->seen.budget ? budget_limits_in(d->seen.budget) : NULL;
     s->now = d->now;
     if (option_seen(c->options, OPTION_VERBOSE)) {
         s->ordered = on_order;

@@ -76,7 +76,8 @@ static void families(void)
 {
     static const struct observed_name ecdsa = {.facts.key_type = KEY_P256},
                                       rsa = {.facts.key_type = KEY_RSA_2048};
-    static const struct desired_name asked;
+    static const struct ca ca = {.directory = STR_INIT("https://ca.test/")};
+    static const struct desired_name asked = {.ca = &ca};
     static const struct action of_a[] = {
         {.subject.name = STR_INIT("a.test"),
          .action = PLAN_KEEP,

@@ -13,8 +13,11 @@
 #define HOUR ((int64_t)3600)
 #define DAY ((int64_t)86400)
 #define NOW ((int64_t)1800000000)
-#define PRODUCTION STR("https://acme-v02.api.letsencrypt.org/directory")
+#define PRODUCTION production.directory
 #define ORDERS_MAX 400
+
+static const struct ca production = {
+    .directory = STR_INIT("https://acme-v02.api.letsencrypt.org/directory")};
 
 /* ---- plans ---- */
 
@@ -50,7 +53,8 @@ static void add(struct world *w, const char *name, int days)
     struct action *a = &w->items[i];
 
     snprintf(w->names[i], sizeof(w->names[i]), "%s", name);
-    w->desired[i] = (struct desired_name){.subject.name = str_from(w->names[i]), .place_count = 1};
+    w->desired[i] = (struct desired_name){
+        .subject.name = str_from(w->names[i]), .ca = &production, .place_count = 1};
     *a = (struct action){.action = days ? PLAN_RENEW : PLAN_ISSUE,
                          .wanted = days ? PLAN_RENEW : PLAN_ISSUE,
                          .subject.name = w->desired[i].subject.name,
@@ -71,7 +75,7 @@ static const struct plan *fit(struct world *w, struct budget *b)
     const struct plan *fitting = NULL;
     struct error e;
 
-    CU_ASSERT_EQUAL_FATAL(budget_plan(b, &w->plan, PRODUCTION, NOW, w->arena, &fitting, &e), 0);
+    CU_ASSERT_EQUAL_FATAL(budget_plan(b, &w->plan, NOW, w->arena, &fitting, &e), 0);
     return fitting;
 }
 
@@ -226,7 +230,7 @@ static void impossible_history(void)
                                    .failure.count = i % 2 ? 1 : 0,
                                    .failure.failed_at = INT64_MIN + i};
     }
-    CU_ASSERT_EQUAL(budget_record_observed(b, &observed, PRODUCTION, NOW, &e), 0);
+    CU_ASSERT_EQUAL(budget_record_observed(b, &observed, &production, NOW, &e), 0);
     add(w, "new.example.com", 0);
     CU_ASSERT(at_of(fit(w, b), "new.example.com") > 11000);
     CU_ASSERT(at_of(fit(w, b), "new.example.com") <= 2 * 12096);
@@ -239,7 +243,7 @@ static void impossible_history(void)
     }
     b = budget_new(budget_known(PRODUCTION));
     CU_ASSERT_PTR_NOT_NULL_FATAL(b);
-    CU_ASSERT_EQUAL(budget_record_observed(b, &observed, PRODUCTION, NOW, &e), 0);
+    CU_ASSERT_EQUAL(budget_record_observed(b, &observed, &production, NOW, &e), 0);
     CU_ASSERT_EQUAL(at_of(fit(w, b), "new.example.com"), 0);
     budget_free(b);
     world_free(w);
@@ -258,7 +262,7 @@ static uint32_t left_of(const struct observed_name *o, size_t count)
     struct error e;
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(b);
-    CU_ASSERT_EQUAL(budget_record_observed(b, &observed, PRODUCTION, NOW, &e), 0);
+    CU_ASSERT_EQUAL(budget_record_observed(b, &observed, &production, NOW, &e), 0);
     left = budget_bucket_left(budget_bucket_of(b, BUDGET_ORDERS, o->subject.name),
                               &limits.scopes[0], NOW);
     for (int scope = BUDGET_DOMAIN; scope <= BUDGET_SET; scope++) {
@@ -310,25 +314,27 @@ static void exemptions(void)
                               .has_certificate = true,
                               .directory = PRODUCTION,
                               .ari_at = NOW};
-    struct action a = {.action = PLAN_RENEW, .subject.name = STR("a.com"), .observed = &o};
+    const struct desired_name asked = {.ca = &production};
+    struct action a = {
+        .action = PLAN_RENEW, .subject.name = STR("a.com"), .desired = &asked, .observed = &o};
     const struct budget_limits *limits = budget_known(PRODUCTION);
-    struct budget_request r = budget_request_of(&a, PRODUCTION, NOW);
+    struct budget_request r = budget_request_of(&a, NOW);
 
     CU_ASSERT(r.renewal && r.ari);
     for (int scope = 0; scope < BUDGET_SCOPE_COUNT; scope++)
         CU_ASSERT_FALSE(budget_draws_on(limits, &r, (enum budget_scope)scope));
-    r = budget_request_of(&a, PRODUCTION, NOW - 1);
+    r = budget_request_of(&a, NOW - 1);
     CU_ASSERT(r.renewal && !r.ari);
     CU_ASSERT_FALSE(budget_draws_on(limits, &r, BUDGET_ORDERS));
     CU_ASSERT_FALSE(budget_draws_on(limits, &r, BUDGET_DOMAIN));
     CU_ASSERT(budget_draws_on(limits, &r, BUDGET_SET));
     o.directory = STR("https://other.test/");
-    r = budget_request_of(&a, PRODUCTION, NOW);
+    r = budget_request_of(&a, NOW);
     CU_ASSERT(!r.renewal && !r.ari && budget_draws_on(limits, &r, BUDGET_ORDERS));
     o.directory = STR("");
-    CU_ASSERT(budget_request_of(&a, PRODUCTION, NOW).renewal);
+    CU_ASSERT(budget_request_of(&a, NOW).renewal);
     a.observed = NULL;
-    CU_ASSERT_FALSE(budget_request_of(&a, PRODUCTION, NOW).renewal);
+    CU_ASSERT_FALSE(budget_request_of(&a, NOW).renewal);
 }
 
 /* ---- against a CA that counts in its own way ---- */
@@ -488,7 +494,7 @@ static void memory_runs_out(void)
 
         CU_ASSERT_PTR_NOT_NULL_FATAL(b);
         arena_fail_after(w->arena, n);
-        rc = budget_plan(b, &w->plan, PRODUCTION, NOW, w->arena, &fitting, &e);
+        rc = budget_plan(b, &w->plan, NOW, w->arena, &fitting, &e);
         CU_ASSERT(rc == 0 || e.kind == ERROR_MEMORY);
         CU_ASSERT(n > 2 || rc == -1);
         budget_free(b);
@@ -520,14 +526,13 @@ static void rendered(void)
     for (int i = 0; i < 49; i++)
         events[i] = (struct budget_event){STR("old.shop.com"), NOW - 10, BUDGET_SENT, .ari = false};
     CU_ASSERT_EQUAL(budget_record(b, events, 49, &e), 0);
-    CU_ASSERT_EQUAL_FATAL(desired_make(&builder->model,
-                                       &(struct desired_options){0},
-                                       builder->arena, &desired, &e),
-                          0);
+    CU_ASSERT_EQUAL_FATAL(
+        desired_make(&builder->model, &(struct desired_options){0}, builder->arena, &desired, &e),
+        0);
     policy = plan_policy(desired, 0);
     CU_ASSERT_EQUAL_FATAL(plan_make(desired, &observed, &policy, NOW, builder->arena, &plan, &e),
                           0);
-    CU_ASSERT_EQUAL_FATAL(budget_plan(b, plan, PRODUCTION, NOW, builder->arena, &fitting, &e), 0);
+    CU_ASSERT_EQUAL_FATAL(budget_plan(b, plan, NOW, builder->arena, &fitting, &e), 0);
     options = (struct render_options){.model = &builder->model,
                                       .desired = desired,
                                       .sha256 = "00",

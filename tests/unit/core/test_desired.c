@@ -246,6 +246,8 @@ static void single_demands(void)
         CU_ASSERT_EQUAL(room.block, found->block);
         CU_ASSERT_EQUAL(room.origins, found->origins);
         CU_ASSERT_EQUAL(room.last_seen_at, found->last_seen_at);
+        CU_ASSERT(room.ca == &desired->ca && found->ca == &whole->ca);
+        CU_ASSERT(found->ca->limits && !found->ca->fallback);
     }
     model_builder_free(b);
 }

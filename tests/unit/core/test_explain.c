@@ -511,10 +511,10 @@ static int explain(const char *name, void (*set)(struct scene *s), bool as_json,
         known[there.observed.count++] = s.further;
     source = fake_source(&there);
     const struct reconcile_options options = {.model = &s.b->model,
-                                              .block = s.storage_unsupported ? DESIRED_STORAGE
-                                                                             : DESIRED_FREE,
-                                              .limits = &s.limits,
-                                              .limit_count = s.limits != NULL,
+                                              .asked.block = s.storage_unsupported ? DESIRED_STORAGE
+                                                                                   : DESIRED_FREE,
+                                              .asked.limits = &s.limits,
+                                              .asked.limit_count = s.limits != NULL,
                                               .approved = s.needs_approval ? &nothing : NULL,
                                               .is_foretold = true,
                                               .now = NOW};

@@ -370,6 +370,7 @@ static void make_world(struct random_world *w, uint64_t *s)
         if (where & 1)
             w->desired_names[w->desired.count++] = (struct desired_name){
                 .subject.name = name,
+                .ca = &plan_check_ca,
                 .key_type = KEY_P256,
                 .block = next(s, 5) ? DESIRED_FREE : (enum desired_block)next(s, 6),
                 .overrides = next(s, 3) ? NULL : &declared};
@@ -497,13 +498,11 @@ static void policy_of_a_file(void)
                         .renew_threshold_is_stated = true,
                         .fail_backoff_minutes = 5,
                         .fail_backoff_is_stated = false};
-    struct desired desired = {
-        .ca.directory = STR("https://ca.test/"), .key_type = KEY_RSA_2048, .acme = &acme};
+    struct desired desired = {.key_type = KEY_RSA_2048, .acme = &acme};
     struct policy p = plan_policy(&desired, 9);
 
     CU_ASSERT(p.threshold_is_stated && p.threshold_days == 14 && !p.backoff_is_stated);
     CU_ASSERT(p.built_at == 9 && p.jitter_part == POLICY_JITTER_PART);
-    CU_ASSERT(str_equal_cstr(p.directory, "https://ca.test/"));
     desired.acme = NULL;
     CU_ASSERT_FALSE(plan_policy(&desired, 9).threshold_is_stated);
 }

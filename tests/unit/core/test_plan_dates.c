@@ -60,7 +60,7 @@ static void account_limited(void)
     struct observed_name o = plan_check_aged(60);
     const struct observed observed = {.names = &met, .count = 1};
 
-    plan_heed_account(&p, &observed, NOW);
+    plan_heed_account(&p, &plan_check_ca, &observed, NOW);
     plan_check(plan_decide(&plan_check_wanted, NULL, &p, true, NOW), PLAN_WAIT, PLAN_ISSUE,
                REASON_ACCOUNT_LIMITED, NOW + 3600, "pending");
     plan_check(plan_decide(&plan_check_wanted, &o, &p, true, NOW), PLAN_WAIT, PLAN_RENEW,
@@ -68,21 +68,21 @@ static void account_limited(void)
     plan_check(plan_decide(&plan_check_wanted, &o, &p, true, NOW + 3600), PLAN_RENEW, PLAN_RENEW,
                REASON_RENEWAL_DUE, NOW + 3600, "due");
     met.failure.retry_at = NOW + 3650 * DAY;
-    plan_heed_account(&p, &observed, NOW);
+    plan_heed_account(&p, &plan_check_ca, &observed, NOW);
     CU_ASSERT(plan_decide(&plan_check_wanted, &o, &p, true, NOW).at < o.facts.not_after - DAY);
     CU_ASSERT_EQUAL(plan_decide(&plan_check_wanted, &o, &p, true, NOW).asked_at,
                     met.failure.retry_at);
     CU_ASSERT_EQUAL(plan_decide(&plan_check_wanted, NULL, &p, true, NOW).at, NOW - 60 + DAY);
     /* Taken off by hand, of another kind, over: nobody waits. */
     met.failure.waived = true;
-    plan_heed_account(&p, &observed, NOW);
+    plan_heed_account(&p, &plan_check_ca, &observed, NOW);
     CU_ASSERT_EQUAL(p.account_limited_until, 0);
     met.failure.waived = false;
     met.failure.kind = ERROR_RATE_LIMIT;
-    plan_heed_account(&p, &observed, NOW);
+    plan_heed_account(&p, &plan_check_ca, &observed, NOW);
     CU_ASSERT_EQUAL(p.account_limited_until, 0);
     met.failure.kind = ERROR_ACCOUNT_LIMIT;
-    plan_heed_account(&p, &observed, met.failure.retry_at);
+    plan_heed_account(&p, &plan_check_ca, &observed, met.failure.retry_at);
     CU_ASSERT_EQUAL(p.account_limited_until, 0);
 }
 
@@ -144,7 +144,7 @@ static void next_in_hand(void)
 
     o.next_at = NOW + 3600;
     o.next_ends_at = NOW + 90 * DAY;
-    o.next_directory = plan_check_policy.directory;
+    o.next_directory = plan_check_ca.directory;
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_KEEP, PLAN_KEEP, REASON_NEXT_IN_HAND,
                NOW + 3600, "valid");
     o.next_at = NOW;
@@ -171,7 +171,7 @@ static void next_in_hand(void)
     o.directory = STR("https://other.test/");
     o.next_at = NOW + 5 * DAY;
     o.next_ends_at = NOW + 90 * DAY;
-    o.next_directory = plan_check_policy.directory;
+    o.next_directory = plan_check_ca.directory;
     plan_check(plan_check_decide(&plan_check_wanted, &o), PLAN_KEEP, PLAN_KEEP, REASON_NEXT_IN_HAND,
                NOW + 5 * DAY, "valid");
     o = plan_check_aged(91); /* nothing good is there any more */
@@ -211,7 +211,7 @@ static void forgiven(void)
                               .failure.failed_at = NOW - 1,
                               .failure.permanent = true,
                               .failure.config = STR("one"),
-                              .failure_directory = policy.directory};
+                              .failure_directory = plan_check_ca.directory};
     const struct {
         const char *config, *failed_under, *failed_at; /* failed_at NULL: at the CA in use */
         bool permanent, waits;
@@ -228,13 +228,14 @@ static void forgiven(void)
         policy.config = str_from(rows[i].config);
         o.failure.permanent = rows[i].permanent;
         o.failure.config = str_from(rows[i].failed_under);
-        o.failure_directory = rows[i].failed_at ? str_from(rows[i].failed_at) : policy.directory;
-        CU_ASSERT_EQUAL(plan_is_forgiven(&o, &policy), !rows[i].waits);
+        o.failure_directory =
+            rows[i].failed_at ? str_from(rows[i].failed_at) : plan_check_ca.directory;
+        CU_ASSERT_EQUAL(plan_is_forgiven(&o, &plan_check_ca, &policy), !rows[i].waits);
         a = plan_decide(&plan_check_wanted, &o, &policy, true, NOW);
         CU_ASSERT_EQUAL(a.action == PLAN_ISSUE, !rows[i].waits);
     }
     o.failure.count = 0;
-    CU_ASSERT_FALSE(plan_is_forgiven(&o, &policy));
+    CU_ASSERT_FALSE(plan_is_forgiven(&o, &plan_check_ca, &policy));
 }
 
 /* What another CA said of the account says nothing of this one's. */
@@ -247,10 +248,10 @@ static void account_of_another(void)
                               .failure.retry_at = NOW + DAY};
     const struct observed observed = {.names = &o, .count = 1};
 
-    plan_heed_account(&policy, &observed, NOW);
+    plan_heed_account(&policy, &plan_check_ca, &observed, NOW);
     CU_ASSERT_EQUAL(policy.account_limited_until, NOW + DAY);
     o.failure_directory = STR("https://other.test/");
-    plan_heed_account(&policy, &observed, NOW);
+    plan_heed_account(&policy, &plan_check_ca, &observed, NOW);
     CU_ASSERT_EQUAL(policy.account_limited_until, 0);
 }
 

@@ -28,8 +28,7 @@ static void set_up(struct scene *s)
     model_builder_domain(s->b, "b.shop.com", 2);
     model_builder_domain(s->b, "c.shop.com", 3);
     s->source.observed = (struct observed){.names = s->names, .storage_usable = true};
-    s->options = (struct reconcile_options){
-        .model = &s->b->model, .is_foretold = true, .now = NOW};
+    s->options = (struct reconcile_options){.model = &s->b->model, .is_foretold = true, .now = NOW};
 }
 
 static struct observed_name *observe(struct scene *s, const char *name)
@@ -68,8 +67,8 @@ static void set_limits(struct scene *s, char *row)
     static char *rows[1];
 
     rows[0] = row;
-    s->options.limits = rows;
-    s->options.limit_count = 1;
+    s->options.asked.limits = rows;
+    s->options.asked.limit_count = 1;
 }
 
 /* Nobody has approved two of them: what is left of the limits is the third one's. */
@@ -150,9 +149,11 @@ static void one_by_one(void)
 /* What was found in its way before stays there until its date. */
 static void put_off(void)
 {
-    struct desired_name room, wanted = {.subject.name = STR_INIT("a.shop.com"), .place_count = 1};
+    const struct ca ca = {.directory = CA};
+    struct desired_name room,
+        wanted = {.subject.name = STR_INIT("a.shop.com"), .ca = &ca, .place_count = 1};
     struct observed_name there = {.subject = wanted.subject, .limited_until = NOW + 60};
-    struct reconcile_rules rules = {.policy.directory = CA, .storage_usable = true};
+    struct reconcile_rules rules = {.ca = &ca, .storage_usable = true};
     struct action a = reconcile_name(&rules, &wanted, &there, &room, NOW);
 
     CU_ASSERT(a.action == PLAN_WAIT && a.wanted == PLAN_ISSUE && a.reason == REASON_BUDGET);

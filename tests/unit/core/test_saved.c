@@ -272,7 +272,8 @@ static void approved_waits(void)
 
 #define DAY ((int64_t)86400)
 
-static const struct policy policy = {.directory = STR_INIT("https://ca.test/dir")};
+static const struct policy policy;
+static const struct ca ca = {.directory = STR_INIT("https://ca.test/dir")}, nobody = {0};
 
 /* Of a name that the file asks for no more, `age` days old of 90. */
 static struct observed_name observe(int64_t age)
@@ -287,7 +288,7 @@ static struct observed_name observe(int64_t age)
 static void holds(void)
 {
     const struct saved_guard guard = {
-        .approved = &saved_plan, .policy = &policy, .storage_usable = true, .now = NOW};
+        .approved = &saved_plan, .policy = &policy, .ca = &ca, .storage_usable = true, .now = NOW};
     static const struct {
         struct action a;
         bool is_held;
@@ -333,9 +334,8 @@ static void holds(void)
 /* Until somebody approves it, a name that is to be retired lives on, renewals and all. */
 static void holds_retirements(void)
 {
-    struct policy nowhere = {0};
     struct saved_guard guard = {
-        .approved = &saved_plan, .policy = &policy, .storage_usable = true, .now = NOW};
+        .approved = &saved_plan, .policy = &policy, .ca = &ca, .storage_usable = true, .now = NOW};
     struct observed_name o = observe(10);
     struct action a = {.action = PLAN_RETIRE,
                        .wanted = PLAN_RETIRE,
@@ -355,7 +355,7 @@ static void holds_retirements(void)
     held = saved_hold(&guard, &a, &room);
     CU_ASSERT(held.action == PLAN_WAIT && held.wanted == PLAN_RENEW);
     CU_ASSERT_EQUAL(held.reason, REASON_BACKOFF);
-    guard.policy = &nowhere; /* the plugin is gone too: who would renew it? */
+    guard.ca = &nobody; /* the plugin is gone too: who would renew it? */
     held = saved_hold(&guard, &a, &room);
     CU_ASSERT(held.action == PLAN_WAIT && held.wanted == PLAN_RETIRE && held.at == 0);
 }
@@ -374,7 +374,7 @@ static void holds_plans(void)
     };
     const struct plan plan = {
         .items = items, .count = 4, .counts = {[PLAN_ISSUE] = 2, [PLAN_RETIRE] = 2}};
-    struct saved_guard guard = {.policy = &policy, .storage_usable = true, .now = NOW};
+    struct saved_guard guard = {.policy = &policy, .ca = &ca, .storage_usable = true, .now = NOW};
     struct arena *arena = arena_new(NULL);
     const struct plan *held = NULL;
     struct error e;

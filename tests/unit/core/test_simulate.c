@@ -51,11 +51,13 @@ static struct world *world_new(size_t count)
         BUG("out of memory in a test");
     w->desired = (struct desired){.names = w->desired_names, .count = count, .ca.directory = CA};
     w->observed = (struct observed){.names = w->observed_names, .storage_usable = true};
-    w->rules.policy = (struct policy){.directory = CA};
+    w->rules.ca = &w->desired.ca;
     for (size_t i = 0; i < count; i++) {
         snprintf(w->text[i], sizeof(w->text[i]), "n%05zu.example.com", i);
-        w->desired_names[i] = (struct desired_name){
-            .subject.name = str_from(w->text[i]), .key_type = KEY_P256, .place_count = 1};
+        w->desired_names[i] = (struct desired_name){.subject.name = str_from(w->text[i]),
+                                                    .ca = &w->desired.ca,
+                                                    .key_type = KEY_P256,
+                                                    .place_count = 1};
     }
     w->options = (struct simulate_options){.desired = &w->desired,
                                            .observed = &w->observed,
@@ -198,7 +200,7 @@ static void under_limits(void)
     struct world *w = world_new(700);
     struct simulation *s;
 
-    w->options.limits = budget_known(STR("https://acme-v02.api.letsencrypt.org/directory"));
+    w->desired.ca.limits = budget_known(STR("https://acme-v02.api.letsencrypt.org/directory"));
     w->options.days = 80;
     s = run(w);
     CU_ASSERT(s->by_day[0].orders >= 50 + 6 && s->by_day[0].orders <= 50 + 8);
@@ -219,7 +221,7 @@ static void account_limit(void)
     struct world *w = world_new(NAMES_MAX);
     size_t wrong = 0;
 
-    w->options.limits = &limits;
+    w->desired.ca.limits = &limits;
     w->options.days = 5;
     CU_ASSERT_EQUAL(run(w)->orders, NAMES_MAX);
     for (size_t i = 0; i < w->sent_count; i++)
@@ -306,7 +308,7 @@ static size_t sweep(struct world *w, size_t count, struct observed_name *states,
                                             (o->has_certificate
                                                  ? o->facts.not_after - o->facts.not_before + 1
                                                  : SIMULATE_LIFETIME),
-                                        .directory = w->rules.policy.directory,
+                                        .directory = w->desired.ca.directory,
                                         .facts.key_type = w->desired_names[0].key_type,
                                         .managed.active = true};
         }
