@@ -15,7 +15,8 @@
 #include "reconciler/base/clock.h"
 #include "reconciler/base/happening.h"
 #include "reconciler/base/json_out.h"
-#include "reconciler/net/http1.h"
+#include "reconciler/net/exchange.h"
+#include "reconciler/net/http_head.h"
 #include "reconciler/net/http_conn.h"
 #include "reconciler/net/http_listener.h"
 
@@ -32,7 +33,7 @@ static const char *const paths[STATUS_PAGE_COUNT] = {
 };
 
 struct waiting {
-    struct http_conn *conn;
+    struct exchange *exchange;
     enum status_page page;
     bool is_begun; /* what is to be done for it has been asked for */
     char name[STATUS_NAME_MAX + 1];
@@ -42,7 +43,7 @@ struct waiting {
 struct printing {
     LIST_ENTRY(printing) all;
     struct status *status;
-    struct http_conn *conn;
+    struct exchange *exchange;
     struct pages_cursor cursor;
     bool is_late; /* it waits for the source */
 };
@@ -61,7 +62,7 @@ struct status {
 
 /* ---- answers ---- */
 
-static void reply_json(struct http_conn *conn, unsigned status, struct str body, const char *allow)
+static void reply_json(struct exchange *x, unsigned status, struct str body, const char *allow)
 {
     struct http_response r = {
         .status = status, .content_type = STR("application/json; charset=utf-8"), .body = body};
@@ -69,10 +70,10 @@ static void reply_json(struct http_conn *conn, unsigned status, struct str body,
     if (allow)
         r.fields[r.field_count++] =
             (struct http_response_field){.name = "Allow", .value = str_from(allow)};
-    http_conn_reply(conn, &r);
+    exchange_reply(x, &r);
 }
 
-static void reply_message(struct http_conn *conn, unsigned status, const char *message,
+static void reply_message(struct exchange *x, unsigned status, const char *message,
                           const char *allow)
 {
     struct buf body = BUF_INIT(1024);
@@ -81,7 +82,7 @@ static void reply_message(struct http_conn *conn, unsigned status, const char *m
     json_out_object(&j);
     json_out_member_cstr(&j, "message", message);
     json_out_end(&j);
-    reply_json(conn, status, buf_view(&body), allow);
+    reply_json(x, status, buf_view(&body), allow);
     buf_free(&body);
 }
 
@@ -128,15 +129,15 @@ static void answer_long(struct status *s, const struct waiting *w)
     const struct http_source source = {x, print_more, end_printing};
 
     if (!x) {
-        reply_message(w->conn, 500, "out of memory", NULL);
+        reply_message(w->exchange, 500, "out of memory", NULL);
         return;
     }
     x->status = s;
-    x->conn = w->conn;
+    x->exchange = w->exchange;
     pages_begin(&x->cursor, w->page);
     LIST_INSERT_HEAD(&s->printings, x, all);
     r.source = &source;
-    http_conn_reply(w->conn, &r);
+    exchange_reply(w->exchange, &r);
 }
 
 static bool is_long(enum status_page page)
@@ -151,7 +152,7 @@ static void answer(struct status *s, const struct waiting *w)
     unsigned status;
 
     if (w->page == STATUS_PAGE_READY && s->is_draining) {
-        reply_message(w->conn, 503, "draining", NULL);
+        reply_message(w->exchange, 503, "draining", NULL);
         return;
     }
     if (is_long(w->page)) {
@@ -163,20 +164,36 @@ static void answer(struct status *s, const struct waiting *w)
                  ? pages_print_failed(&pages, str_from(w->name), clock_now(), &body)
                  : pages_print(&pages, w->page, &body);
     if (body.failed)
-        reply_message(w->conn, 500, "An unexpected error occurred", NULL);
+        reply_message(w->exchange, 500, "An unexpected error occurred", NULL);
     else
-        reply_json(w->conn, status, buf_view(&body), NULL);
+        reply_json(w->exchange, status, buf_view(&body), NULL);
     buf_free(&body);
 }
+
+/* Who asked has gone. */
+static void forget(void *context, struct exchange *x, enum exchange_failure why)
+{
+    struct status *s = context;
+    size_t i = 0;
+
+    (void)why;
+    while (s->waiting[i].exchange != x)
+        i++;
+    s->waiting[i] = s->waiting[--s->waiting_count];
+}
+
+static const struct exchange_events waiting = {.on_abort = forget};
 
 static void answer_soon(struct status *s, struct waiting *w)
 {
     if (is_ready(s, w))
         answer(s, w);
     else if (s->waiting_count == STATUS_WAITING_MAX)
-        reply_message(w->conn, 503, "busy", NULL);
-    else
+        reply_message(w->exchange, 503, "busy", NULL);
+    else {
         s->waiting[s->waiting_count++] = *w;
+        exchange_listen(w->exchange, &waiting, s);
+    }
 }
 
 /* ---- requests ---- */
@@ -194,24 +211,24 @@ static bool find_page(struct str path, enum status_page *page)
 }
 
 /* Kong's drain switch: status=draining as form or JSON. */
-static void post_ready(struct status *s, struct http_conn *conn, struct str body)
+static void post_ready(struct status *s, struct exchange *x, struct str body)
 {
     struct http_response r = {.status = 204};
 
     if (!memmem(body.ptr ? body.ptr : "", body.len, "draining", 8)) {
-        reply_message(conn, 400, "status: expected one of: draining", NULL);
+        reply_message(x, 400, "status: expected one of: draining", NULL);
         return;
     }
     s->is_draining = true;
-    http_conn_reply(conn, &r);
+    exchange_reply(x, &r);
 }
 
-static void post_retry(struct status *s, struct http_conn *conn, struct str name)
+static void post_retry(struct status *s, struct exchange *x, struct str name)
 {
-    struct waiting w = {.conn = conn, .page = STATUS_PAGE_RETRY};
+    struct waiting w = {.exchange = x, .page = STATUS_PAGE_RETRY};
 
     if (name.len > STATUS_NAME_MAX) {
-        reply_message(conn, 400, "the name is too long", NULL);
+        reply_message(x, 400, "the name is too long", NULL);
         return;
     }
     if (name.len)
@@ -224,7 +241,7 @@ static const char *const allowed[STATUS_PAGE_COUNT] = {
     [STATUS_PAGE_RETRY] = "POST",
 };
 
-static void handle(void *context, struct http_conn *conn, const struct http_head *request)
+static void handle(void *context, struct exchange *x, const struct http_head *request)
 {
     struct status *s = context;
     bool is_get = str_equal(request->method, STR("GET")) || request->is_head;
@@ -232,35 +249,24 @@ static void handle(void *context, struct http_conn *conn, const struct http_head
     enum status_page page;
 
     if (!find_page(request->path, &page) ||
-        (page == STATUS_PAGE_RETRY && http_conn_peer(conn)->sa_family != AF_UNIX))
-        reply_message(conn, 404, "Not found", NULL);
+        (page == STATUS_PAGE_RETRY && http_conn_peer(x->conn)->sa_family != AF_UNIX))
+        reply_message(x, 404, "Not found", NULL);
     else if (page == STATUS_PAGE_READY && is_post)
-        post_ready(s, conn, request->body);
+        post_ready(s, x, request->body);
     else if (page == STATUS_PAGE_RETRY && is_post)
-        post_retry(s, conn, request->body);
+        post_retry(s, x, request->body);
     else if (!is_get || page == STATUS_PAGE_RETRY)
-        reply_message(conn, 405, "Method not allowed", allowed[page] ? allowed[page] : "GET, HEAD");
+        reply_message(x, 405, "Method not allowed", allowed[page] ? allowed[page] : "GET, HEAD");
     else
-        answer_soon(s, &(struct waiting){.conn = conn, .page = page});
+        answer_soon(s, &(struct waiting){.exchange = x, .page = page});
 }
 
-static void refuse(void *context, struct http_conn *conn, unsigned status, const char *message,
+static void refuse(void *context, struct exchange *x, unsigned status, const char *message,
                    const struct http_head *request)
 {
     (void)context;
     (void)request;
-    reply_message(conn, status, message, NULL);
-}
-
-static void closed(void *context, struct http_conn *conn)
-{
-    struct status *s = context;
-
-    for (size_t i = 0; i < s->waiting_count; i++)
-        if (s->waiting[i].conn == conn) {
-            s->waiting[i] = s->waiting[--s->waiting_count];
-            return;
-        }
+    reply_message(x, status, message, NULL);
 }
 
 /* All that waits for the source; each may go, and wait again. */
@@ -271,7 +277,7 @@ static void go_on_printing(struct status *s)
     for (x = LIST_FIRST(&s->printings); x; x = next) {
         next = LIST_NEXT(x, all);
         if (x->is_late)
-            http_conn_resume(x->conn);
+            exchange_resume(x->exchange);
     }
 }
 
@@ -415,8 +421,7 @@ struct status *status_new(const struct status_options *options, struct error *e)
         .crowded = crowded,
         .context = s,
         .handle = handle,
-        .refuse = refuse,
-        .closed = closed});
+        .refuse = refuse});
     rc = s->listeners && s->server ? 0 : error_memory(e);
     if (rc == 0 && options->prefix)
         rc = listen_on_socket(s, e);

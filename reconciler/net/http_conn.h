@@ -16,18 +16,18 @@
  */
 struct event_base;
 struct ssl_st;
+struct exchange;
 struct http_head;
 struct http_conn;
 struct http_server;
 
 #define HTTP_CONN_OUTPUT_MAX (64 << 10)    /* unsent bytes above which no request is taken */
 #define HTTP_CONN_RESPONSE_MAX (256 << 20) /* one response */
+#define HTTP_CONN_READ_SIZE 16384          /* of a body, at once: a TLS record */
 #define HTTP_CONN_PROGRESS_MIN (8 << 10)   /* bytes that a peer takes in limits.write_ms, or else */
 #define HTTP_CONN_SLOW_MS 1000             /* who waits this long may have to make room */
 #define HTTP_CONN_CROWDED_MS 60000         /* between two calls of `crowded` */
-#define HTTP_CONN_PIECE_MAX (4 << 20)      /* of a body that is made while it is sent */
 #define HTTP_CONN_PIECES_MAX 4             /* pieces of one connection in one turn of the loop */
-#define HTTP_CONN_FIELDS_MAX 8             /* a response's own header lines */
 #define HTTP_CONN_TURN_MAX 32              /* requests of one connection in one turn of the loop */
 
 /* 0 in any of them takes the default in brackets. */
@@ -38,12 +38,14 @@ struct http_limits {
     unsigned handshake_ms; /* TLS handshake and PROXY header (10000) */
     unsigned head_ms;      /* a request's head, from its first byte to its last (10000) */
     unsigned idle_ms;      /* between requests (60000) */
-    unsigned body_ms;      /* a request's body (30000) */
+    unsigned body_ms;      /* without HTTP_CONN_PROGRESS_MIN of a request's body (30000) */
     unsigned write_ms;     /* without HTTP_CONN_PROGRESS_MIN in sending (30000) */
     unsigned linger_ms;    /* for the peer to stop sending after a refusal (2000) */
     unsigned drain_ms;     /* http_server_drain: a new connection may still send a request (2000) */
-    size_t body_discard;   /* bytes of a body that are read and dropped; more closes (1 MiB) */
-    size_t body_keep;      /* bytes of a body that are kept for the handler; more: 413 (0) */
+    size_t body_discard;   /* bytes of a body that nobody takes are read and dropped; more closes
+                              (1 MiB) */
+    size_t body_keep;      /* bodies are gathered for the handler; more than that: 413. 0: they are
+                              told as they come (0) */
 };
 
 struct http_server_options {
@@ -52,58 +54,25 @@ struct http_server_options {
     const char *product; /* Server header; kept as a pointer */
     void *context;       /* given to each function */
     /*
-     * A request, its body read. Answer with http_conn_reply, now or later; `request` is gone when
-     * this returns. The connection takes no further request until it is answered.
+     * A request, its body to come (exchange_listen), or gathered where limits.body_keep says so.
+     * Answer it now or later; who answers later listens to on_abort. `request` is gone when this
+     * returns. An HTTP/1 connection takes no further request until it is answered.
      */
-    void (*handle)(void *context, struct http_conn *conn, const struct http_head *request);
+    void (*handle)(void *context, struct exchange *x, const struct http_head *request);
     /*
-     * A request that the server refuses by itself: must call http_conn_reply before it returns,
+     * A request that the server refuses by itself: must call exchange_reply before it returns,
      * with `status`; the connection is closed behind it whatever the response says. `request` is
      * NULL where the head did not parse. NULL = the message as plain text.
      */
-    void (*refuse)(void *context, struct http_conn *conn, unsigned status, const char *message,
+    void (*refuse)(void *context, struct exchange *x, unsigned status, const char *message,
                    const struct http_head *request);
     /* TLS only: the handshake is over, well or not. May be NULL. */
     void (*handshaken)(void *context, struct http_conn *conn, struct ssl_st *ssl, bool ok);
     /* At limits.connections: `closed` of them had to go, or were not let in, since the last call. May
      * be NULL. */
     void (*crowded)(void *context, size_t closed);
-    /* The connection is about to be freed; a handler that answers later forgets it here. May be
-     * NULL. */
+    /* The connection is about to be freed. May be NULL. */
     void (*closed)(void *context, struct http_conn *conn);
-};
-
-/* A header line of a response. Content-Length, Content-Type, Connection, Date, Server are not the
- * handler's. */
-struct http_response_field {
-    const char *name;
-    struct str value;
-};
-
-/* A body that is made while it is sent: no more of it than a piece and a window is ever held. */
-enum http_more {
-    HTTP_MORE,  /* a piece was appended, and there is more */
-    HTTP_LATER, /* nothing was: call http_conn_resume when there is something */
-    HTTP_END,   /* the last piece was appended; it may be empty */
-    HTTP_BROKEN /* it cannot be ended: the client gets to see that */
-};
-
-struct http_source {
-    void *context;
-    /* Appends a piece of at most HTTP_CONN_PIECE_MAX. Must not call into the connection. */
-    enum http_more (*more)(void *context, struct buf *out);
-    /* Called once, when no more will be asked for, however that came. */
-    void (*done)(void *context);
-};
-
-struct http_response {
-    unsigned status;
-    struct str content_type; /* STR_NONE sends no Content-Type */
-    struct str body; /* copied, may quote the request; not sent to HEAD, nor with 204 and 304 */
-    struct http_response_field fields[HTTP_CONN_FIELDS_MAX];
-    size_t field_count;
-    const struct http_source *source; /* instead of `body`; copied. NULL = none */
-    bool close;                       /* close the connection behind it */
 };
 
 /* NULL when memory is out. */
@@ -135,15 +104,6 @@ struct http_conn_options {
  * then.
  */
 int http_conn_open(struct http_server *server, const struct http_conn_options *options) MUST_CHECK;
-
-/*
- * Answers the request that `handle` was given; exactly once. The connection may be gone when this
- * returns: do not touch it afterwards.
- */
-void http_conn_reply(struct http_conn *conn, const struct http_response *response);
-
-/* A source that said HTTP_LATER has something. The connection may be gone when this returns. */
-void http_conn_resume(struct http_conn *conn);
 
 void *http_conn_tag(const struct http_conn *conn);
 bool http_conn_is_tls(const struct http_conn *conn);

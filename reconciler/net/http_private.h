@@ -4,12 +4,13 @@
 #include <sys/queue.h>
 
 #include "reconciler/net/http1.h"
-#include "reconciler/net/http1_body.h"
+#include "reconciler/net/exchange.h"
+#include "reconciler/net/http1_flow.h"
 #include "reconciler/net/http_conn.h"
 #include "reconciler/net/http_print.h"
 #include "reconciler/net/stream.h"
 
-/* What http_server.c and http_conn.c share. Nobody else includes it. */
+/* What http_server.c, http_conn.c and http_exchange.c share. Nobody else includes it. */
 struct address_count;
 struct address_peer;
 
@@ -30,12 +31,10 @@ enum http_state {
     HTTP_STATE_PROXY,     /* a PROXY header is to come */
     HTTP_STATE_HANDSHAKE, /* TLS */
     HTTP_STATE_HEAD,      /* a request's head, or nothing yet */
-    HTTP_STATE_BODY,
-    HTTP_STATE_HANDLER, /* the handler has the request */
-    HTTP_STATE_STREAM,  /* a response's body is being made */
-    HTTP_STATE_FLUSH,   /* the last response is on its way */
-    HTTP_STATE_LINGER,  /* all is sent; what still comes is dropped */
-    HTTP_STATE_GONE,    /* to be freed */
+    HTTP_STATE_EXCHANGE,  /* a handler has the request, or what of it is dropped still comes */
+    HTTP_STATE_FLUSH,     /* the last response is on its way */
+    HTTP_STATE_LINGER,    /* all is sent; what still comes is dropped */
+    HTTP_STATE_GONE,      /* to be freed */
     HTTP_STATE_COUNT
 };
 
@@ -49,22 +48,28 @@ struct http_conn {
     enum http_state state;
     enum http_deadline deadline;
     int64_t deadline_at_ms;
-    struct buf in;    /* the head and what follows it; body bytes leave at once */
-    struct buf kept;  /* the body, where it is kept */
-    size_t head_size; /* of the request being read; 0 = its head is not whole */
+    struct exchange exchange;
+    struct http1_inflow inflow;
+    struct http1_outflow outflow;
+    enum http1_flow flow; /* what the body on its way in waits for */
+    struct buf in;        /* what was read and not used: a head, or what of a body was not taken */
+    struct buf kept;      /* a head with its body, where it is gathered; or an answer held back */
+    size_t kept_head;     /* bytes of kept that are the head */
+    size_t head_size;     /* of the request being begun */
     struct http1_scan scan;
-    struct http1_body body;
-    uint64_t body_seen;
-    uint64_t progress; /* bytes that had been sent when its deadline began */
-    size_t dropped;    /* bytes while lingering */
+    uint64_t discarded; /* bytes of a body that nobody took */
+    uint64_t progress;  /* bytes that had moved when its deadline began */
+    size_t dropped;     /* bytes while lingering */
     int64_t began_ms;
-    unsigned turn;   /* requests taken in this turn */
-    bool is_running; /* http_conn_run is on the stack */
-    bool is_again;   /* in the server's list */
-    bool is_head;    /* the request's method is HEAD */
-    bool keep_alive; /* the client wants it */
-    bool is_old;     /* the request is of HTTP/1.0: no chunks */
-    bool must_close; /* behind the response being made */
+    unsigned turn;        /* what it did in this turn: requests, reads, pieces */
+    bool is_running;      /* http_conn_run is on the stack */
+    bool is_again;        /* in the server's list */
+    bool is_head;         /* the request's method is HEAD */
+    bool keep_alive;      /* the client wants it */
+    bool is_old;          /* the request is of HTTP/1.0: no chunks */
+    bool awaits_continue; /* before it sends its body */
+    bool is_late;         /* the source has nothing yet */
+    bool must_close;      /* behind the response being made */
     bool must_linger;
     bool is_used;              /* a request has been answered */
     bool renews;               /* its deadline begins anew */
@@ -104,6 +109,25 @@ void http_conn_run(struct http_conn *conn);
 void http_conn_expire(struct http_conn *conn);
 /* Takes it out of everything and frees it. */
 void http_conn_free(struct http_conn *conn);
+/* Nothing more is read or answered: what is written is sent, then it is closed. */
+void http_conn_finish(struct http_conn *conn);
+/* More bytes into `in`: > 0; 0 none now; -1 the peer is done. */
+long http_conn_fill(struct http_conn *conn, size_t size);
+/* Are no more than `max` bytes unsent, now that what can be sent is? */
+bool http_conn_drains(struct http_conn *conn, size_t max);
+/* It waits for its socket no more. */
+void http_conn_unplug(struct http_conn *conn);
+
+/* A request: views of `head`, its bytes. */
+void http_exchange_begin(struct http_conn *conn, const struct http_head *request, struct str head);
+void http_exchange_refuse(struct http_conn *conn, unsigned status, const char *message,
+                          const struct http_head *request);
+/* Goes on both ways; false: it can do no more now. */
+bool http_exchange_step(struct http_conn *conn);
+/* It is over: the next request may come. */
+void http_exchange_next(struct http_conn *conn);
+/* It will not be ended; who has the request is told. */
+void http_exchange_forsake(struct http_conn *conn, enum exchange_failure why);
 
 /* What it waits for as it stands. */
 enum http_deadline http_server_deadline(const struct http_conn *conn);

@@ -234,8 +234,8 @@ enum http_deadline http_server_deadline(const struct http_conn *conn)
         if (conn->server->is_draining)
             return HTTP_DEADLINE_DRAIN;
         return conn->is_used ? HTTP_DEADLINE_IDLE : HTTP_DEADLINE_HEAD;
-    case HTTP_STATE_BODY:
-        return HTTP_DEADLINE_BODY;
+    case HTTP_STATE_EXCHANGE:
+        return conn->flow == HTTP1_FLOW_WANTS ? HTTP_DEADLINE_BODY : HTTP_DEADLINE_NONE;
     case HTTP_STATE_LINGER:
         return HTTP_DEADLINE_LINGER;
     default:
@@ -286,11 +286,18 @@ bool http_server_make_room(struct http_server *server)
     return conn != NULL;
 }
 
-/* Does it still wait in the same queue, for a peer that takes next to nothing? */
+/* Bytes that moved so far, of what this deadline is about. */
+static uint64_t progress(const struct http_conn *conn, enum http_deadline deadline)
+{
+    return deadline == HTTP_DEADLINE_BODY ? conn->inflow.seen : conn->stream.taken;
+}
+
+/* Does it still wait in the same queue, for a peer that gives or takes next to nothing? */
 static bool is_crawling(const struct http_conn *conn, enum http_deadline deadline)
 {
-    return deadline == HTTP_DEADLINE_WRITE && conn->deadline == deadline &&
-           conn->stream.taken - conn->progress < HTTP_CONN_PROGRESS_MIN;
+    return (deadline == HTTP_DEADLINE_WRITE || deadline == HTTP_DEADLINE_BODY) &&
+           conn->deadline == deadline &&
+           progress(conn, deadline) - conn->progress < HTTP_CONN_PROGRESS_MIN;
 }
 
 void http_server_wait(struct http_server *server, struct http_conn *conn,
@@ -298,7 +305,7 @@ void http_server_wait(struct http_server *server, struct http_conn *conn,
 {
     if (is_crawling(conn, deadline))
         return;
-    conn->progress = conn->stream.taken;
+    conn->progress = progress(conn, deadline);
     if (conn->deadline != HTTP_DEADLINE_NONE)
         TAILQ_REMOVE(&server->deadlines[conn->deadline], conn, queued);
     conn->deadline = deadline;

@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define RELAX_SIZE 16384 /* bytes sent, that are not worth a move before */
+
 static long take_early(struct stream *s, char *to, size_t size)
 {
     size_t part = s->early.len < size ? s->early.len : size;
@@ -115,7 +117,6 @@ int stream_init(struct stream *s, int fd, SSL *ssl, BIO_METHOD *method, size_t m
     BIO_set_data(bio, s);
     BIO_set_init(bio, 1);
     SSL_set_bio(ssl, bio, bio);
-    SSL_set_accept_state(ssl);
     return 0;
 }
 
@@ -125,6 +126,16 @@ void stream_fini(struct stream *s)
     buf_free(&s->wire);
     buf_free(&s->early);
     close(s->fd);
+}
+
+void stream_move(struct stream *to, struct stream *s)
+{
+    *to = *s;
+    if (to->ssl) {
+        BIO_set_data(SSL_get_rbio(to->ssl), to);
+        SSL_set_app_data(to->ssl, NULL);
+    }
+    *s = (struct stream){.fd = -1};
 }
 
 void stream_wake(struct stream *s)
@@ -196,6 +207,15 @@ void stream_end(struct stream *s)
         ERR_clear_error();
 }
 
+/* Who never takes all would have all kept that he ever took. */
+static void forget_sent(struct stream *s)
+{
+    if (s->sent < RELAX_SIZE || s->sent < s->wire.len / 2)
+        return;
+    buf_consume(&s->wire, s->sent);
+    s->sent = 0;
+}
+
 int stream_flush(struct stream *s, bool *moved)
 {
     *moved = false;
@@ -213,6 +233,7 @@ int stream_flush(struct stream *s, bool *moved)
         s->sent += (size_t)put;
         s->taken += (size_t)put;
         *moved = true;
+        forget_sent(s);
     }
     s->sent = 0;
     buf_clear(&s->wire);

@@ -32,12 +32,14 @@ struct bio_method_st *stream_method_new(void) MUST_CHECK;
 void stream_method_free(struct bio_method_st *method); /* NULL is fine */
 
 /*
- * Takes `fd` and `ssl` (server side, no BIO yet). `s` must not move. `max` bounds the wire. -1 when
+ * Takes `fd` and `ssl` (its side set, no BIO yet). `s` must not move. `max` bounds the wire. -1 when
  * memory is out: both are the caller's then, and there is nothing to release.
  */
 int stream_init(struct stream *s, int fd, struct ssl_st *ssl, struct bio_method_st *method,
                 size_t max) MUST_CHECK;
 void stream_fini(struct stream *s); /* closes the descriptor */
+/* Gives all of it to `to`, uninitialised; `s` is then nobody's. */
+void stream_move(struct stream *to, struct stream *s);
 
 /* To be called when the socket may have more to read. */
 void stream_wake(struct stream *s);

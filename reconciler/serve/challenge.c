@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "reconciler/net/exchange.h"
 #include "reconciler/net/http1.h"
 #include "recent.h"
 #include "reconciler/base/channel.h"
@@ -16,6 +17,7 @@
 #define PREFIX STR("/.well-known/acme-challenge/")
 
 struct waiter {
+    struct challenge *challenge;
     TAILQ_ENTRY(waiter) link;
     struct challenge_request request;
     int64_t until_ms;
@@ -53,10 +55,10 @@ static void set_deadline(struct challenge *c)
 
 /* ---- answers ---- */
 
-static void answer(struct challenge *c, struct http_conn *conn, struct str text)
+static void answer(struct challenge *c, struct exchange *x, struct str text)
 {
     counters_add(&c->options.counters->challenges_answered, 1);
-    reply_text(conn, 200, text);
+    reply_text(x, 200, text);
 }
 
 /* No token of ours: Kong's 404, or a route's affair. */
@@ -66,7 +68,7 @@ static void miss(struct challenge *c, const struct challenge_request *request, b
     if (is_kept)
         c->options.fall_through(c->options.context, request);
     else
-        reply_error(c->options.reply, request->conn, 404, "Not found", request->type);
+        reply_error(c->options.reply, request->exchange, 404, "Not found", request->type);
 }
 
 static void remove_waiter(struct challenge *c, struct waiter *w)
@@ -80,11 +82,24 @@ static void finish(struct challenge *c, struct waiter *w, struct str text)
 {
     remove_waiter(c, w);
     if (text.len)
-        answer(c, w->request.conn, text);
+        answer(c, w->request.exchange, text);
     else
         miss(c, &w->request, w->is_kept);
     free(w);
 }
+
+/* Who asked has gone. */
+static void forget(void *context, struct exchange *x, enum exchange_failure why)
+{
+    struct waiter *w = context;
+
+    (void)x;
+    (void)why;
+    remove_waiter(w->challenge, w);
+    free(w);
+}
+
+static const struct exchange_events waiting = {.on_abort = forget};
 
 static void on_deadline(evutil_socket_t fd, short what, void *context)
 {
@@ -153,6 +168,7 @@ static bool wait_for(struct challenge *c, const struct challenge_request *reques
         free(w);
         return false;
     }
+    w->challenge = c;
     w->request = *request;
     w->until_ms = now + c->options.wait_ms;
     w->is_kept = is_kept;
@@ -160,6 +176,7 @@ static bool wait_for(struct challenge *c, const struct challenge_request *reques
     memcpy(w->token, token.ptr, token.len);
     TAILQ_INSERT_TAIL(&c->waiters, w, link);
     c->count++;
+    exchange_listen(request->exchange, &waiting, w);
     if (c->count == 1)
         set_deadline(c);
     return true;
@@ -173,7 +190,7 @@ static bool take_unknown(struct challenge *c, const struct challenge_request *re
     bool is_probe = str_equal(rest, STR("x"));
 
     if (is_probe && !is_kept) {
-        reply_text(request->conn, 404, STR("Not found\n"));
+        reply_text(request->exchange, 404, STR("Not found\n"));
         return true;
     }
     if (!is_probe && is_token && wait_for(c, request, rest, is_kept))
@@ -193,7 +210,7 @@ bool challenge_take(struct challenge *c, const struct view *view,
     if (!str_starts(http->path, PREFIX) || !rest.len)
         return false;
     if (is_token && view_find_token(view, rest, &text)) {
-        answer(c, request->conn, text);
+        answer(c, request->exchange, text);
         return true;
     }
     if (!view_gate(view, (struct str){request->host, request->host_len}))
@@ -230,18 +247,6 @@ void challenge_renew(struct challenge *c, const struct view *view)
             finish(c, w, text);
     }
     set_deadline(c);
-}
-
-void challenge_forget(struct challenge *c, const struct http_conn *conn)
-{
-    struct waiter *w;
-
-    TAILQ_FOREACH(w, &c->waiters, link)
-    if (w->request.conn == conn) {
-        remove_waiter(c, w);
-        free(w);
-        return;
-    }
 }
 
 size_t challenge_waiting(const struct challenge *c)

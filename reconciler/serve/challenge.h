@@ -17,7 +17,7 @@
  */
 struct challenge;
 struct event_base;
-struct http_conn;
+struct exchange;
 struct http_head;
 struct reply;
 struct view;
@@ -30,7 +30,7 @@ struct view;
 
 /* A request as it is answered: what of it outlives its bytes. */
 struct challenge_request {
-    struct http_conn *conn;
+    struct exchange *exchange;
     char host[256]; /* lower case, no port */
     size_t host_len;
     uint16_t port; /* of the Host field, else the listener's */
@@ -51,7 +51,8 @@ struct challenge_options {
 
 /* NULL when memory is out. */
 struct challenge *challenge_new(const struct challenge_options *options) MUST_CHECK;
-void challenge_free(struct challenge *c); /* waiters are not answered; NULL is fine */
+void challenge_free(
+    struct challenge *c); /* behind the server that its exchanges are of; NULL is fine */
 
 /*
  * Looks at a request of a plain listener. True: it is answered, or will be. False: it is none of
@@ -64,6 +65,4 @@ bool challenge_take(struct challenge *c, const struct view *view,
 void challenge_answer(struct challenge *c, struct str token, struct str answer);
 /* A new view: it may have brought what is waited for. */
 void challenge_renew(struct challenge *c, const struct view *view);
-/* The connection is gone. */
-void challenge_forget(struct challenge *c, const struct http_conn *conn);
 size_t challenge_waiting(const struct challenge *c);

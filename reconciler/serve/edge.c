@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "challenge.h"
+#include "reconciler/net/exchange.h"
 #include "reconciler/net/http1.h"
 #include "reconciler/net/http_conn.h"
 #include "reconciler/net/http_listener.h"
@@ -58,9 +59,9 @@ static void answer_by_routes(struct edge *edge, const struct challenge_request *
 
     /* Until requests are proxied, what a route claims has no service that could be reached. */
     if (view_claims_host(edge->view, host, r->port))
-        reply_error(edge->reply, r->conn, 503, "no Service found with those values", r->type);
+        reply_error(edge->reply, r->exchange, 503, "no Service found with those values", r->type);
     else
-        reply_error(edge->reply, r->conn, 404, "no Route matched with those values", r->type);
+        reply_error(edge->reply, r->exchange, 404, "no Route matched with those values", r->type);
 }
 
 static void fall_through(void *context, const struct challenge_request *request)
@@ -68,28 +69,28 @@ static void fall_through(void *context, const struct challenge_request *request)
     answer_by_routes(context, request);
 }
 
-static void handle(void *context, struct http_conn *conn, const struct http_head *http)
+static void handle(void *context, struct exchange *x, const struct http_head *http)
 {
     struct edge *edge = context;
-    const struct door *door = http_conn_tag(conn);
+    const struct door *door = http_conn_tag(x->conn);
     struct challenge_request r;
 
     counters_add(&edge->options.counters->requests, 1);
-    r.conn = conn;
+    r.exchange = x;
     r.host_len = http1_host(http, r.host, &r.port).len;
     r.port = r.port ? r.port : door->listener->port;
     r.type = reply_type(http, false);
-    if (http_conn_is_tls(conn) || !challenge_take(edge->challenge, edge->view, &r, http))
+    if (http_conn_is_tls(x->conn) || !challenge_take(edge->challenge, edge->view, &r, http))
         answer_by_routes(edge, &r);
 }
 
-static void refuse(void *context, struct http_conn *conn, unsigned status, const char *message,
+static void refuse(void *context, struct exchange *x, unsigned status, const char *message,
                    const struct http_head *request)
 {
     struct edge *edge = context;
 
     counters_add(&edge->options.counters->bad_requests, 1);
-    reply_error(edge->reply, conn, status, message, reply_type(request, true));
+    reply_error(edge->reply, x, status, message, reply_type(request, true));
 }
 
 /* ---- connections ---- */
@@ -135,7 +136,7 @@ static void closed(void *context, struct http_conn *conn)
 {
     struct edge *edge = context;
 
-    challenge_forget(edge->challenge, conn);
+    (void)conn;
     counters_sub(&edge->options.counters->connections_active, 1);
     counters_add(&edge->options.counters->connections_handled, 1);
 }

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <sys/random.h>
 
-#include "reconciler/net/http1.h"
+#include "reconciler/net/exchange.h"
+#include "reconciler/net/http_head.h"
 #include "reconciler/net/http_conn.h"
 #include "reconciler/base/buf.h"
 #include "reconciler/base/clock.h"
@@ -62,12 +63,12 @@ enum answer_type reply_type(const struct http_head *request, bool by_nginx)
     return answer_negotiate(accepts, count, by_nginx ? ANSWER_PLAIN : ANSWER_JSON);
 }
 
-void reply_error(struct reply *r, struct http_conn *conn, unsigned status, const char *message,
+void reply_error(struct reply *r, struct exchange *x, unsigned status, const char *message,
                  enum answer_type type)
 {
     struct http_response response = {.status = status, .content_type = answer_content_type(type)};
     char id[ANSWER_ID_SIZE], latency[24];
-    int64_t began = http_conn_began_ms(conn);
+    int64_t began = http_conn_began_ms(x->conn);
 
     answer_id(next_id(r), id);
     buf_clear(&r->body);
@@ -77,13 +78,13 @@ void reply_error(struct reply *r, struct http_conn *conn, unsigned status, const
     response.fields[0] = (struct http_response_field){"X-Kong-Response-Latency", str_from(latency)};
     response.fields[1] = (struct http_response_field){"X-Kong-Request-Id", str_from(id)};
     response.field_count = 2;
-    http_conn_reply(conn, &response);
+    exchange_reply(x, &response);
 }
 
-void reply_text(struct http_conn *conn, unsigned status, struct str text)
+void reply_text(struct exchange *x, unsigned status, struct str text)
 {
     struct http_response response = {
         .status = status, .content_type = STR("text/plain; charset=utf-8"), .body = text};
 
-    http_conn_reply(conn, &response);
+    exchange_reply(x, &response);
 }

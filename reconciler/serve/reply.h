@@ -4,8 +4,8 @@
 #include "reconciler/base/str.h"
 #include "reconciler/serve/answer.h"
 
-/* Kong's answers on a connection: error bodies with their headers and a request id. */
-struct http_conn;
+/* Kong's answers: error bodies with their headers and a request id. */
+struct exchange;
 struct http_head;
 struct reply;
 
@@ -19,8 +19,8 @@ void reply_free(struct reply *r);         /* NULL is fine */
  * in Kong (`by_nginx`) go by the request's Content-Type too, and are plain text at last.
  */
 enum answer_type reply_type(const struct http_head *request, bool by_nginx);
-/* Kong's error: status, message, X-Kong-* headers. The connection may be gone when it returns. */
-void reply_error(struct reply *r, struct http_conn *conn, unsigned status, const char *message,
+/* Kong's error: status, message, X-Kong-* headers. The exchange may be gone when it returns. */
+void reply_error(struct reply *r, struct exchange *x, unsigned status, const char *message,
                  enum answer_type type);
 /* A plain text of exactly these bytes. The same. */
-void reply_text(struct http_conn *conn, unsigned status, struct str text);
+void reply_text(struct exchange *x, unsigned status, struct str text);

@@ -6,20 +6,37 @@
 
 #include "reconciler/net/http1.h"
 
-void http_rig_reply(struct http_conn *conn, struct str body)
+void http_rig_reply(struct exchange *x, struct str body)
 {
     struct http_response response = {
         .status = 200, .content_type = STR("text/plain"), .body = body};
 
     response.fields[response.field_count++] = (struct http_response_field){"X-A", STR("b")};
-    http_conn_reply(conn, &response);
+    exchange_reply(x, &response);
 }
 
-static void handle(void *context, struct http_conn *conn, const struct http_head *request)
+static void forget(void *context, struct exchange *x, enum exchange_failure why)
+{
+    struct http_rig *rig = context;
+
+    (void)x;
+    (void)why;
+    rig->waiting = NULL;
+}
+
+static void wait_for_test(struct http_rig *rig, struct exchange *x)
+{
+    static const struct exchange_events events = {.on_abort = forget};
+
+    rig->waiting = x;
+    exchange_listen(x, &events, rig);
+}
+
+static void handle(void *context, struct exchange *x, const struct http_head *request)
 {
     static const char big[HTTP_RIG_BIG_SIZE];
     struct http_rig *rig = context;
-    const struct sockaddr *peer = http_conn_peer(conn);
+    const struct sockaddr *peer = http_conn_peer(x->conn);
 
     rig->handled++;
     buf_str(&rig->bodies, request->body);
@@ -27,9 +44,9 @@ static void handle(void *context, struct http_conn *conn, const struct http_head
         inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)peer)->sin_addr, rig->peer,
                   sizeof(rig->peer));
     if (rig->mode == HTTP_RIG_LATER)
-        rig->waiting = conn;
+        wait_for_test(rig, x);
     else
-        http_rig_reply(conn,
+        http_rig_reply(x,
                        rig->mode == HTTP_RIG_BIG ? (struct str){big, sizeof(big)} : request->path);
 }
 
@@ -37,9 +54,8 @@ static void closed(void *context, struct http_conn *conn)
 {
     struct http_rig *rig = context;
 
+    (void)conn;
     rig->closed++;
-    if (rig->waiting == conn)
-        rig->waiting = NULL;
 }
 
 static void crowded(void *context, size_t closed_for_room)

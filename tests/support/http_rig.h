@@ -6,6 +6,7 @@
 
 #include "http_client.h"
 #include "reconciler/base/buf.h"
+#include "reconciler/net/exchange.h"
 #include "reconciler/net/http_conn.h"
 
 /* A server of plain connections whose one client is the test. */
@@ -20,7 +21,7 @@ struct http_rig {
     struct http_server *server;
     struct http_client client;
     enum http_rig_mode mode;
-    struct http_conn *waiting; /* in mode LATER */
+    struct exchange *waiting; /* in mode LATER */
     size_t handled, closed, drained, crowded;
     struct buf bodies;           /* of all requests */
     char peer[INET6_ADDRSTRLEN]; /* of the last one, if IPv4 */
@@ -37,7 +38,7 @@ int http_rig_connect(struct http_rig *rig, struct http_conn_options options,
                      struct http_client *client);
 void http_rig_drain(struct http_rig *rig);
 /* Answers with this body. */
-void http_rig_reply(struct http_conn *conn, struct str body);
+void http_rig_reply(struct exchange *x, struct str body);
 
 /* http_client.h's, with the rig's own client. */
 void http_rig_say(struct http_rig *rig, const char *text);

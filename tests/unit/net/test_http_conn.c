@@ -184,7 +184,8 @@ static void test_body_discard_limit(void)
         http_rig_say(rig, requests[i]);
         CU_ASSERT_EQUAL(rig->handled, 1);
         CU_ASSERT_TRUE(http_rig_got(rig, "HTTP/1.1 200 OK\r\n"));
-        CU_ASSERT_TRUE(http_rig_got(rig, "Connection: close\r\n"));
+        /* Of chunks nobody knows it ahead. */
+        CU_ASSERT_EQUAL(http_rig_got(rig, "Connection: close\r\n"), i != 1);
         http_client_pump_to_end(&rig->client);
         http_rig_free(rig);
     }
@@ -196,11 +197,12 @@ static void test_refusals(void)
 {
     static const struct {
         const char *request, *line;
+        size_t handled; /* what of it was right */
     } cases[] = {
-        {"GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n"},
-        {"\x16\x03\x01", "HTTP/1.1 400 Bad Request\r\n"},
-        {POST("Expect: x\r\n"), "HTTP/1.1 417 Expectation Failed\r\n"},
-        {POST("Transfer-Encoding: chunked\r\n") "x\r\n", "HTTP/1.1 400 Bad Request\r\n"},
+        {"GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n", 0},
+        {"\x16\x03\x01", "HTTP/1.1 400 Bad Request\r\n", 0},
+        {POST("Expect: x\r\n"), "HTTP/1.1 417 Expectation Failed\r\n", 0},
+        {POST("Transfer-Encoding: chunked\r\n") "x\r\n", "HTTP/1.1 400 Bad Request\r\n", 1},
     };
 
     for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
@@ -208,9 +210,9 @@ static void test_refusals(void)
         http_rig_say(rig, cases[i].request);
         CU_ASSERT_TRUE(http_rig_got(rig, cases[i].line));
         CU_ASSERT_TRUE(http_rig_got(rig, "Connection: close\r\n"));
-        CU_ASSERT_EQUAL(rig->handled, 0);
+        CU_ASSERT_EQUAL(rig->handled, cases[i].handled);
         http_rig_say(rig, GET("/smuggled"));
-        CU_ASSERT_EQUAL(rig->handled, 0);
+        CU_ASSERT_EQUAL(rig->handled, cases[i].handled);
         http_client_pump_to_end(&rig->client);
         http_rig_free(rig);
     }

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "reconciler/base/attr.h"
-#include "reconciler/net/http_conn.h"
+#include "reconciler/net/exchange.h"
 
 static void test_date(void)
 {

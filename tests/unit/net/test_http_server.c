@@ -173,6 +173,7 @@ static void test_room(void)
         CU_ASSERT_TRUE(idle[i].is_closed);
     }
     CU_ASSERT_EQUAL(rig->crowded, 1); /* said once a minute */
+    http_client_close(&idle[0]);
     CU_ASSERT_EQUAL(http_rig_connect(rig, (struct http_conn_options){0}, &idle[0]), -1);
     http_client_say(&more[1], GET("/served"));
     CU_ASSERT_TRUE(http_client_got(&more[1], "\r\n\r\n/served"));

@@ -48,7 +48,7 @@ static struct http_rig *asked(const char *request, size_t pieces, enum http_more
     CU_ASSERT_TRUE(send(rig->client.fd, request, strlen(request), MSG_NOSIGNAL) > 0);
     while (!rig->waiting)
         event_base_loop(rig->base, EVLOOP_ONCE);
-    http_conn_reply(rig->waiting, &response);
+    exchange_reply(rig->waiting, &response);
     return rig;
 }
 
@@ -124,17 +124,17 @@ static void client_goes(void)
 static void later_and_broken(void)
 {
     struct http_rig *rig = asked(GET, 1, HTTP_LATER);
-    struct http_conn *conn;
+    struct exchange *x;
 
     http_rig_pump(rig);
     CU_ASSERT_EQUAL(source.asked, 2);
-    conn = rig->waiting;
+    x = rig->waiting;
     source.pieces = 3; /* there is more */
-    http_conn_resume(conn);
+    exchange_resume(x);
     http_rig_pump(rig);
     CU_ASSERT_EQUAL(source.ended, 0);
     source.last = HTTP_BROKEN;
-    http_conn_resume(conn);
+    exchange_resume(x);
     http_rig_pump(rig);
     CU_ASSERT_TRUE(rig->client.is_closed);
     CU_ASSERT_EQUAL(http_client_count(&rig->client, "\r\n0\r\n\r\n"), 0); /* it has no end */

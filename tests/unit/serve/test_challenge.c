@@ -8,6 +8,7 @@
 
 #include "reconciler/base/channel.h"
 #include "reconciler/base/clock.h"
+#include "reconciler/net/exchange.h"
 #include "reconciler/net/http1.h"
 #include "reconciler/net/http_conn.h"
 #include "reconciler/serve/reply.h"
@@ -35,7 +36,7 @@ struct rig {
 static void route(void *context, const struct challenge_request *request)
 {
     (void)context;
-    reply_text(request->conn, 200, STR("a route"));
+    reply_text(request->exchange, 200, STR("a route"));
 }
 
 static bool ask(void *context, struct str host, struct str token)
@@ -50,21 +51,14 @@ static bool ask(void *context, struct str host, struct str token)
     return true;
 }
 
-static void handle(void *context, struct http_conn *conn, const struct http_head *http)
+static void handle(void *context, struct exchange *x, const struct http_head *http)
 {
     struct rig *rig = context;
-    struct challenge_request r = {.conn = conn, .type = reply_type(http, false)};
+    struct challenge_request r = {.exchange = x, .type = reply_type(http, false)};
 
     r.host_len = http1_host(http, r.host, &r.port).len;
     if (!challenge_take(rig->challenge, rig->view, &r, http))
         route(rig, &r);
-}
-
-static void closed(void *context, struct http_conn *conn)
-{
-    struct rig *rig = context;
-
-    challenge_forget(rig->challenge, conn);
 }
 
 /* Domains gate.test and *.gate.test are gated; `kept` is a prefix that a route names, or NULL. */
@@ -87,7 +81,7 @@ static struct view *make_view(uint64_t generation, const char *token, const char
 static struct rig *rig_new(const char *kept, unsigned wait_ms)
 {
     struct rig *rig = calloc(1, sizeof(*rig));
-    struct http_server_options server = {.context = rig, .handle = handle, .closed = closed};
+    struct http_server_options server = {.context = rig, .handle = handle};
     struct challenge_options options = {.counters = &rig->counters,
                                         .wait_ms = wait_ms,
                                         .context = rig,
