@@ -11,6 +11,7 @@
 #include "reconciler/acme/retry.h"
 #include "reconciler/acme/session_internal.h"
 #include "reconciler/acme/url.h"
+#include "reconciler/base/ca.h"
 #include "reconciler/pki/jwk.h"
 #include "reconciler/pki/jws.h"
 
@@ -51,16 +52,17 @@ static int copy_options(struct acme_client *s, const struct acme_client_options 
     a->state = o->account_url.len ? ACME_ACCOUNT_READY
                : o->key_is_new    ? ACME_ACCOUNT_CREATE
                                   : ACME_ACCOUNT_FIND;
-    if (str_keep(&s->directory_url, o->directory_url) || str_keep(&a->url, o->account_url) ||
-        str_keep(&a->email, o->email))
+    if (str_keep(&s->directory_url, o->ca->directory) || str_keep(&a->url, o->account_url) ||
+        str_keep(&a->email, o->ca->email))
         return -1;
-    return str_keep(&a->eab_kid, o->eab_kid) || str_keep(&a->eab_hmac_key, o->eab_hmac_key) ? -1
-                                                                                            : 0;
+    return str_keep(&a->eab_kid, o->ca->eab_kid) || str_keep(&a->eab_hmac_key, o->ca->eab_hmac_key)
+               ? -1
+               : 0;
 }
 
 static int check_options(const struct acme_client_options *o, struct error *e)
 {
-    if (!acme_url_is_usable(o->directory_url))
+    if (!acme_url_is_usable(o->ca->directory))
         return error_set(e, ERROR_INVALID, "the directory has to be an https URL");
     if (o->account_url.len && !acme_url_is_usable(o->account_url))
         return error_set(e, ERROR_INVALID, "the stored account URL is not an https URL");

@@ -16,19 +16,18 @@
  * (§7.3). Lives as long as the daemon; orders borrow it.
  */
 struct acme_client;
+struct ca;
 
 #define ACME_DIRECTORY_AGE_MS 86400000 /* read again after that */
 /* An account that is refused for a rate limit, without a time, orders nothing for so long. */
 #define ACME_LIMIT_SECONDS 60
 
 struct acme_client_options {
-    struct str directory_url; /* https */
-    struct str account_url;   /* as stored; STR_NONE = not known */
-    EVP_PKEY *account_key;    /* P-256, P-384 or RSA; the session takes a reference of its own */
-    bool key_is_new;          /* just made: the CA cannot know it */
-    struct str email;         /* contact; STR_NONE or empty = none */
+    const struct ca *ca;    /* where (https), with whose e-mail and binding, if any */
+    struct str account_url; /* as stored; STR_NONE = not known */
+    EVP_PKEY *account_key;  /* P-256, P-384 or RSA; the session takes a reference of its own */
+    bool key_is_new;        /* just made: the CA cannot know it */
     bool terms_agreed;
-    struct str eab_kid, eab_hmac_key; /* external account binding; STR_NONE = none */
 };
 
 /* Copies everything. NULL with *e: a URL that is not https, an unfit key, memory. */

@@ -7,6 +7,7 @@
 #include "reconciler/acme/client.h"
 #include "reconciler/acme/session_internal.h"
 #include "reconciler/acme/url.h"
+#include "reconciler/base/ca.h"
 #include "reconciler/pki/key.h"
 
 /* ---- making ---- */
@@ -18,7 +19,8 @@ static int copy_options(struct acme_order *o, const struct acme_order_options *o
     o->key_type = options->key_type;
     o->key = BUF_SECRET(KEY_PACKED_MAX);
     if (str_keep(&o->name, options->name) ||
-        str_keep(&o->preferred_chain, options->preferred_chain) || buf_str(&o->key, options->key))
+        str_keep(&o->preferred_chain, options->ca->preferred_chain) ||
+        buf_str(&o->key, options->key))
         return -1;
     /* A stored URL that nobody should ask is as good as none. */
     if (!acme_url_is_usable(options->resume)) {

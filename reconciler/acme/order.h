@@ -12,6 +12,7 @@
 #include "reconciler/base/str.h"
 
 struct acme_client;
+struct ca;
 
 /*
  * One order for one name from newOrder to the certificate (RFC 8555 §7.4, §7.5), http-01 only.
@@ -36,11 +37,11 @@ enum acme_phase {
 
 struct acme_order_options {
     struct acme_client *session; /* outlives the order */
-    struct str name;              /* host name or IP literal (RFC 8738) */
-    enum key_type key_type;       /* of the certificate's key */
-    struct str key;               /* packed (pki/key.h) */
-    struct str resume;            /* order URL of an earlier life; STR_NONE = a new order */
-    struct str preferred_chain;   /* issuer CN of the chain's last certificate; STR_NONE = any */
+    struct str name;             /* host name or IP literal (RFC 8738) */
+    enum key_type key_type;      /* of the certificate's key */
+    struct str key;              /* packed (pki/key.h) */
+    struct str resume;           /* order URL of an earlier life; STR_NONE = a new order */
+    const struct ca *ca;         /* whose preferred chain is taken where it is offered */
     bool is_demanded; /* by a visitor: a refusal is the account's only where the CA says so */
 };
 

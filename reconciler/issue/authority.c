@@ -78,14 +78,11 @@ static void open_session(struct authority *a)
     struct error e;
     EVP_PKEY *key = key_parse_text(buf_view(&a->key), &e);
     const struct acme_client_options options = {
-        .directory_url = a->options.ca.directory,
+        .ca = &a->options.ca,
         .account_url = str_from(a->account_url),
         .account_key = key,
         .key_is_new = a->key_is_new,
-        .email = a->options.ca.email,
         .terms_agreed = true, /* where it matters, plan has blocked what the file did not accept */
-        .eab_kid = a->options.ca.eab_kid,
-        .eab_hmac_key = a->options.ca.eab_hmac_key,
     };
 
     if (key)
@@ -175,7 +172,7 @@ static int begin(struct authority *a, struct error *e)
 {
     const struct authority_options *o = &a->options;
     const struct ca *ca = &o->ca;
-    const struct store_account *stored = store_find_account(o->store, ca->directory, ca->email);
+    const struct store_account *stored = store_find_account(o->store, ca);
 
     if (stored && (!ca->account_key.ptr || str_equal(stored->account.key, ca->account_key))) {
         a->created_at = stored->account.created_at;

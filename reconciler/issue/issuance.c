@@ -128,7 +128,7 @@ static void admit(struct issuance *i, size_t most)
         t->state = TASK_BUSY;
         batch_join(b, t);
         tasks[count++] = t;
-        task_take_up(t, i->options.store, task_ca(t)->directory, clock_now());
+        task_take_up(t, i->options.store, task_ca(t), clock_now());
         log_begun(t);
     }
     i->progress_ms = clock_steady_ms();

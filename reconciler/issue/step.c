@@ -170,7 +170,7 @@ static int open_order(struct task *t, struct error *e)
         .key_type = t->key_type,
         .key = buf_view(&t->key),
         .resume = str_from(t->url),
-        .preferred_chain = task_ca(t)->preferred_chain,
+        .ca = task_ca(t),
         .is_demanded = t->urgency.kind == URGENCY_DEMANDED,
     };
 

@@ -64,13 +64,13 @@ static void keep_sent(struct task *t, struct str times)
             sent_append(&t->sent, &s);
 }
 
-static void take_sent(struct task *t, const struct store_name *n, struct str directory)
+static void take_sent(struct task *t, const struct store_name *n, const struct ca *ca)
 {
-    bool is_known = n->sent && str_equal(n->sent->directory, directory);
+    bool is_known = n->sent && str_equal(n->sent->directory, ca->directory);
     struct str rest = is_known ? n->sent->sent.times : STR_NONE;
     struct sent first;
 
-    t->is_theirs = n->credential && str_equal(n->directory, directory);
+    t->is_theirs = n->credential && str_equal(n->directory, ca->directory);
     if (t->is_theirs && n->managed.issued_at > t->wanted_at - SENT_SECONDS &&
         (sent_next(&rest, &first) != 1 || n->managed.issued_at < first.at))
         sent_append(&t->sent, &(struct sent){n->managed.issued_at, n->managed.renewed});
@@ -93,13 +93,13 @@ static void resume(struct task *t, const struct value_order *order)
     t->chain = order->chain.len ? str_dup(order->chain) : NULL;
 }
 
-void task_take_up(struct task *t, const struct store *store, struct str directory, int64_t now)
+void task_take_up(struct task *t, const struct store *store, const struct ca *ca, int64_t now)
 {
     const struct store_name *n = store_find(store, t->subject);
 
     if (n)
-        take_sent(t, n, directory);
-    if (n && store_order_is_open(n, now) && str_equal(n->order->directory, directory))
+        take_sent(t, n, ca);
+    if (n && store_order_is_open(n, now) && str_equal(n->order->directory, ca->directory))
         resume(t, &n->order->order);
     t->is_drawn = !t->url;
 }

@@ -69,11 +69,11 @@ void task_free(struct task *t); /* wipes the key; NULL is fine */
 const struct ca *task_ca(const struct task *t);
 
 /*
- * Takes over what the store knows of the name at this directory: when newOrders were sent, and the
+ * Takes over what the store knows of the name at this CA: when newOrders were sent, and the
  * order that it has journaled, its key, and its URL or what it has brought. An issuance that those
  * times do not tell of is put among them: the next one will hide it.
  */
-void task_take_up(struct task *t, const struct store *store, struct str directory, int64_t now);
+void task_take_up(struct task *t, const struct store *store, const struct ca *ca, int64_t now);
 
 /* Makes the key; for the job thread. The outcome is in t->failed. */
 void task_make_key(struct task *t);

@@ -5,6 +5,7 @@
 
 #include "due.h"
 #include "phrase.h"
+#include "reconciler/base/ca.h"
 #include "reconciler/base/map.h"
 #include "reconciler/base/record.h"
 #include "reconciler/base/vec.h"
@@ -344,12 +345,11 @@ static int apply_account(struct store *s, const struct value *v, struct error *e
     return 0;
 }
 
-const struct store_account *store_find_account(const struct store *s, struct str directory,
-                                               struct str email)
+const struct store_account *store_find_account(const struct store *s, const struct ca *ca)
 {
     for (size_t i = 0; i < s->accounts.len; i++)
-        if (str_equal(s->accounts.items[i]->directory, directory) &&
-            str_equal(s->accounts.items[i]->account.email, email))
+        if (str_equal(s->accounts.items[i]->directory, ca->directory) &&
+            str_equal(s->accounts.items[i]->account.email, ca->email))
             return s->accounts.items[i];
     return NULL;
 }

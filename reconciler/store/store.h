@@ -13,6 +13,7 @@
  * storage: a value is applied after it has become durable. One thread owns a store.
  */
 struct store;
+struct ca;
 struct credential;
 struct chain_pool;
 
@@ -99,9 +100,8 @@ size_t store_count(const struct store *s);
  * Costs what changed since the last call.
  */
 struct store_name *const *store_sorted(struct store *s, size_t *count) MUST_CHECK;
-/* The account of a directory and e-mail, or NULL. */
-const struct store_account *store_find_account(const struct store *s, struct str directory,
-                                               struct str email);
+/* The account at this CA with its e-mail, or NULL. */
+const struct store_account *store_find_account(const struct store *s, const struct ca *ca);
 
 /*
  * The values behind a name, as views into the store, to be changed and put again (to retire, to

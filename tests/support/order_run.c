@@ -6,14 +6,16 @@
 
 #define TURNS_MAX 5000
 
+const struct ca order_run_ca = {.directory = STR_INIT(FAKE_CA_DIRECTORY),
+                                .email = STR_INIT("a@example.com")};
+
 void order_run_start(struct order_run *r, EVP_PKEY *account_key,
                      const struct fake_ca_options *given)
 {
     struct fake_ca_options options = *given;
     struct acme_client_options session = {
-        .directory_url = STR(FAKE_CA_DIRECTORY),
+        .ca = &order_run_ca,
         .account_key = account_key,
-        .email = STR("a@example.com"),
         .terms_agreed = true,
     };
     struct error e;
@@ -32,19 +34,21 @@ void order_run_start(struct order_run *r, EVP_PKEY *account_key,
 void order_run_order(struct order_run *r, const char *name, const char *resume,
                      const char *preferred_chain)
 {
+    struct ca ca = order_run_ca;
     const struct acme_order_options options = {
         .session = r->session,
         .name = str_from(name),
         .key_type = KEY_P256,
         .key = buf_view(&r->key),
         .resume = str_from(resume),
-        .preferred_chain = str_from(preferred_chain),
+        .ca = &ca,
         .is_demanded = r->is_demanded,
     };
     struct error e;
 
     acme_order_free(r->order);
     r->announcements = 0;
+    ca.preferred_chain = str_from(preferred_chain);
     r->order = acme_order_new(&options, &e);
     CU_ASSERT_PTR_NOT_NULL_FATAL(r->order);
 }

@@ -7,9 +7,12 @@
 #include "reconciler/acme/order.h"
 #include "reconciler/acme/client.h"
 #include "reconciler/base/buf.h"
+#include "reconciler/base/ca.h"
 #include "tests/support/fake_ca.h"
 
 #define ORDER_RUN_NOW_MS (INT64_C(1800000000) * 1000)
+
+extern const struct ca order_run_ca;
 
 /* One order at the fake CA, and the clock that it waits by. */
 struct order_run {
@@ -17,7 +20,7 @@ struct order_run {
     struct fake_ca *ca;
     struct acme_client *session;
     struct acme_order *order;
-    struct buf key; /* of the certificate, packed */
+    struct buf key;   /* of the certificate, packed */
     bool is_demanded; /* of orders made from now on */
     int64_t now_ms, waited_ms;
     unsigned announcements; /* of newOrders that are about to be sent */

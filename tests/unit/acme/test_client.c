@@ -12,8 +12,7 @@
 static EVP_PKEY *account_key;
 
 static const struct acme_client_options usual = {
-    .directory_url = STR_INIT(FAKE_CA_DIRECTORY),
-    .email = STR_INIT("a@example.com"),
+    .ca = &order_run_ca,
     .terms_agreed = true,
 };
 
@@ -37,6 +36,15 @@ static void finish(struct order_run *r)
     acme_client_free(r->session);
     fake_ca_free(r->ca);
 }
+
+static const struct ca bound = {.directory = STR_INIT(FAKE_CA_DIRECTORY),
+                                .email = STR_INIT("a@example.com"),
+                                .eab_kid = STR_INIT("kid-1"),
+                                .eab_hmac_key = STR_INIT("c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0")};
+static const struct ca misbound = {.directory = STR_INIT(FAKE_CA_DIRECTORY),
+                                   .email = STR_INIT("a@example.com"),
+                                   .eab_kid = STR_INIT("kid-1"),
+                                   .eab_hmac_key = STR_INIT("not base64!")};
 
 /* How an account comes about, and what is asked for it. */
 static void accounts(void)
@@ -70,9 +78,7 @@ static void accounts(void)
          .log = "GET /dir\n"},
         {.what = "EAB wanted and given",
          .ca = {.eab_required = true},
-         .options = {.key_is_new = true,
-                     .eab_kid = STR_INIT("kid-1"),
-                     .eab_hmac_key = STR_INIT("c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0")},
+         .options = {.key_is_new = true, .ca = &bound},
          .log = "GET /dir\nHEAD /nonce\nPOST /account\n",
          .is_new = true,
          .saves = 1},
@@ -87,9 +93,7 @@ static void accounts(void)
          .saves = 1},
         {.what = "a broken EAB key",
          .ca = {.eab_required = true},
-         .options = {.key_is_new = true,
-                     .eab_kid = STR_INIT("kid-1"),
-                     .eab_hmac_key = STR_INIT("not base64!")},
+         .options = {.key_is_new = true, .ca = &misbound},
          .log = "GET /dir\n",
          .error = "HMAC key"},
         {.what = "terms that nobody agreed to",
@@ -110,8 +114,7 @@ static void accounts(void)
         struct order_run r;
         enum acme_next end;
 
-        options.directory_url = usual.directory_url;
-        options.email = usual.email;
+        options.ca = options.ca ? options.ca : usual.ca;
         start(&r, &options, &rows[i].ca);
         CU_ASSERT_FALSE(acme_client_is_ready(r.session));
         end = order_run_session(&r);
@@ -420,6 +423,7 @@ static void make_crowd(struct crowd *c, const struct fake_ca_options *options)
         char name[40];
         const struct acme_order_options order = {
             .session = c->run.session,
+            .ca = &order_run_ca,
             .name = {name, (size_t)snprintf(name, sizeof(name), "n%d.test", i)},
             .key_type = KEY_P256,
             .key = buf_view(&c->run.key)};
@@ -510,6 +514,7 @@ static void crowd_shares_nonces(void)
 
 static void refuses_options(void)
 {
+    const struct ca plain = {.directory = STR("http://ca.test/dir")};
     struct acme_client_options options = usual;
     EVP_PKEY *weak = EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)1024);
     struct error e;
@@ -519,10 +524,10 @@ static void refuses_options(void)
     CU_ASSERT_EQUAL(e.kind, ERROR_CRYPTO);
     EVP_PKEY_free(weak);
     options.account_key = account_key;
-    options.directory_url = STR("http://ca.test/dir");
+    options.ca = &plain;
     CU_ASSERT_PTR_NULL(acme_client_new(&options, &e));
     CU_ASSERT_EQUAL(e.kind, ERROR_INVALID);
-    options.directory_url = usual.directory_url;
+    options.ca = usual.ca;
     options.account_url = STR("gopher://ca.test/1");
     CU_ASSERT_PTR_NULL(acme_client_new(&options, &e));
     CU_ASSERT_EQUAL(e.kind, ERROR_INVALID);

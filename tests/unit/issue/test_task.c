@@ -14,6 +14,9 @@
 #define DIRECTORY STR("https://ca.test/dir")
 #define NAME STR("a.test")
 
+static const struct ca ca = {.directory = STR_INIT("https://ca.test/dir")},
+                       other = {.directory = STR_INIT("https://other.test/")};
+
 static struct chain_pool *chains;
 static struct store *store;
 
@@ -64,7 +67,7 @@ static int written(const struct task *t, struct buf *times)
     struct value v;
 
     buf_clear(times);
-    CU_ASSERT_EQUAL(task_sent_value(t, &(struct ca){.directory = DIRECTORY}, times, &v), 0);
+    CU_ASSERT_EQUAL(task_sent_value(t, &ca, times, &v), 0);
     CU_ASSERT_EQUAL(v.gone, times->len == 0);
     return v.gone ? -1 : sent_count(v.u.sent.times);
 }
@@ -77,7 +80,7 @@ static void counted_and_sent(void)
 
     begin();
     CU_ASSERT_PTR_NOT_NULL_FATAL(t);
-    task_take_up(t, store, DIRECTORY, clock_now());
+    task_take_up(t, store, &ca, clock_now());
     CU_ASSERT_TRUE(t->is_drawn);
     CU_ASSERT_EQUAL(written(t, &times), -1);
     t->is_counted = true;
@@ -112,14 +115,14 @@ static void earlier_lives(void)
         sent_append(&known, &(struct sent){.at = now - 100 + i});
     apply_sent(DIRECTORY, buf_view(&known));
     apply_order(STR(""));
-    task_take_up(t, store, DIRECTORY, clock_now());
+    task_take_up(t, store, &ca, clock_now());
     CU_ASSERT(t->key.len > 0 && !t->url && t->is_drawn);
     CU_ASSERT_EQUAL(written(t, &times), 8);
     task_free(t);
     /* Those of another CA are none of ours. */
     t = task_new(NULL, &(struct issuance_wish){.subject.name = NAME, .key_type = KEY_P256});
     CU_ASSERT_PTR_NOT_NULL_FATAL(t);
-    task_take_up(t, store, STR("https://other.test/"), clock_now());
+    task_take_up(t, store, &other, clock_now());
     CU_ASSERT_EQUAL(written(t, &times), -1);
     CU_ASSERT_EQUAL(t->key.len, 0);
     task_free(t);
@@ -141,7 +144,7 @@ static void bounded(void)
             task_new(NULL, &(struct issuance_wish){.subject.name = NAME, .key_type = KEY_P256});
 
         CU_ASSERT_PTR_NOT_NULL_FATAL(t);
-        task_take_up(t, store, DIRECTORY, clock_now());
+        task_take_up(t, store, &ca, clock_now());
         t->is_counted = true;
         t->sent_at = t->wanted_at - 1000 + i;
         CU_ASSERT(written(t, &times) > 0);
@@ -167,7 +170,7 @@ static void older_log(void)
     begin();
     CU_ASSERT_PTR_NOT_NULL_FATAL(t);
     apply_order(STR("https://ca.test/order/1"));
-    task_take_up(t, store, DIRECTORY, clock_now());
+    task_take_up(t, store, &ca, clock_now());
     CU_ASSERT_STRING_EQUAL_FATAL(t->url, "https://ca.test/order/1");
     CU_ASSERT_FALSE(t->is_drawn); /* a newOrder after all would be one more */
     CU_ASSERT_EQUAL(written(t, &times), -1);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "reconciler/base/buf.h"
+#include "reconciler/base/ca.h"
 #include "reconciler/base/value.h"
 #include "reconciler/pki/chain.h"
 #include "reconciler/pki/credential.h"
@@ -348,6 +349,13 @@ static void test_elsewhere_demanded(void)
     end(&b);
 }
 
+static const struct store_account *find_account(const struct bench *b, const char *directory,
+                                                const char *email)
+{
+    return store_find_account(
+        b->store, &(struct ca){.directory = str_from(directory), .email = str_from(email)});
+}
+
 static void test_accounts(void)
 {
     static struct value_sample s;
@@ -361,19 +369,19 @@ static void test_accounts(void)
     make(&s, VALUE_ACCOUNT, 2, 2);
     s.v.directory = STR("https://other.test/");
     CU_ASSERT(store_apply(b.store, &s.v, &e) == 0);
-    a = store_find_account(b.store, STR("https://ca.test/directory"), STR("me@n1.test"));
+    a = find_account(&b, "https://ca.test/directory", "me@n1.test");
     CU_ASSERT_FATAL(a != NULL);
     CU_ASSERT(str_equal_cstr(a->account.url, "https://ca.test/order/1"));
     make(&s, VALUE_ACCOUNT, 1, 3);
     CU_ASSERT(store_apply(b.store, &s.v, &e) == 0);
-    a = store_find_account(b.store, STR("https://ca.test/directory"), STR("me@n1.test"));
+    a = find_account(&b, "https://ca.test/directory", "me@n1.test");
     CU_ASSERT(a && str_equal_cstr(a->account.url, "https://ca.test/order/3"));
-    CU_ASSERT(!store_find_account(b.store, STR("https://ca.test/directory"), STR("me@n2.test")));
+    CU_ASSERT(!find_account(&b, "https://ca.test/directory", "me@n2.test"));
     s.v.gone = true;
     CU_ASSERT(store_apply(b.store, &s.v, &e) == 0);
     CU_ASSERT(store_apply(b.store, &s.v, &e) == 0);
-    CU_ASSERT(!store_find_account(b.store, STR("https://ca.test/directory"), STR("me@n1.test")));
-    CU_ASSERT(store_find_account(b.store, STR("https://other.test/"), STR("me@n2.test")) != NULL);
+    CU_ASSERT(!find_account(&b, "https://ca.test/directory", "me@n1.test"));
+    CU_ASSERT(find_account(&b, "https://other.test/", "me@n2.test") != NULL);
     end(&b);
 }
 
