@@ -18,6 +18,7 @@ struct managed_facts {
     struct str issuer; /* common name of the issuer */
     struct str order_url;
     int64_t issued_at; /* by our own clock; 0 = unknown (written by somebody else) */
+    int64_t fence;     /* of the lease that it was ordered under; 0 = none */
     bool active;       /* in the index and renewed; false: retired, or found and not adopted yet */
     bool revoked;
     bool renewed; /* it took the place of another one of this name and CA */

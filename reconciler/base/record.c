@@ -43,6 +43,7 @@ static const struct field credential_fields[] = {
     {MANAGED(active), .kind = FIELD_FLAG, .flag = RECORD_ACTIVE},
     {MANAGED(revoked), .kind = FIELD_FLAG, .flag = RECORD_REVOKED},
     {MANAGED(renewed), .kind = FIELD_FLAG, .flag = RECORD_RENEWED, .is_late = true},
+    {MANAGED(fence), .kind = FIELD_NUMBER, .flag = RECORD_LEASED},
 };
 
 static const struct field order_fields[] = {
@@ -55,6 +56,9 @@ static const struct field order_fields[] = {
     {AT(struct value_order, chain), .kind = FIELD_TEXT, .max = VALUE_PEM_MAX, .flag = RECORD_NEXT},
     {AT(struct value_order, begins_at), .kind = FIELD_NUMBER, .flag = RECORD_NEXT},
     {AT(struct value_order, ends_at), .kind = FIELD_NUMBER, .flag = RECORD_NEXT},
+    {AT(struct value_order, owner), .kind = FIELD_TEXT, .max = VALUE_OWNER_MAX,
+     .flag = RECORD_LEASED},
+    {AT(struct value_order, fence), .kind = FIELD_NUMBER, .flag = RECORD_LEASED},
 };
 
 static const struct field failure_fields[] = {
@@ -123,6 +127,9 @@ unsigned record_flags(const struct value *v)
 
     if (v->type == VALUE_FAILURE && v->u.failure.config.len)
         flags |= RECORD_CONFIG;
+    if ((v->type == VALUE_ORDER && v->u.order.fence) ||
+        (v->type == VALUE_CREDENTIAL && v->u.credential.managed.fence))
+        flags |= RECORD_LEASED;
     for (size_t i = 0; i < r->count; i++)
         if (r->fields[i].kind == FIELD_FLAG &&
             *(const bool *)((const char *)&v->u + r->fields[i].offset))

@@ -33,6 +33,7 @@ enum record_flag {
     RECORD_REVOKED = 1 << 1,
     RECORD_CHAIN = 1 << 2, /* the id of a credential's chain comes first */
     RECORD_PERMANENT = 1 << 3,
+    RECORD_LEASED = 1 << 3, /* an order or a credential with its fence */
     RECORD_RENEWED = 1 << 4,
     RECORD_WAIVED = 1 << 5,
     RECORD_NEXT = 1 << 6,  /* an order with what it brought */

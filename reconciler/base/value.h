@@ -25,6 +25,7 @@
 #define VALUE_PEM_MAX ((size_t)512 << 10)   /* leaf and chain of an order */
 #define VALUE_TEXT_MAX 2048
 #define VALUE_HASH_MAX 64
+#define VALUE_OWNER_MAX 64
 #define VALUE_JSON_MAX ((size_t)1 << 20)
 #define VALUE_JSON_DEPTH_MAX 8
 #define VALUE_LOGICAL_KEY_MAX 4096
@@ -77,6 +78,10 @@ struct value_order {
     /* What it brought, PEM, where that begins too late to be used at once; "" = nothing yet. */
     struct str chain;
     int64_t begins_at, ends_at;
+    /* Who orders it where several may, and under which lease: the later one has the greater fence;
+     * "" and 0 where the storage is one machine's. */
+    struct str owner;
+    int64_t fence;
 };
 
 struct value_demand {

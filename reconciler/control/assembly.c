@@ -37,7 +37,7 @@
 
 static int take_value(void *context, const struct value *v, struct error *e)
 {
-    return store_apply(((struct control *)context)->store, v, e);
+    return store_meet(((struct control *)context)->store, v, STR_NONE, clock_now(), e);
 }
 
 static void on_loaded(void *context, const struct storage_problems *problems, const struct error *e)
@@ -49,7 +49,6 @@ static void on_loaded(void *context, const struct storage_problems *problems, co
     c->is_unloadable = e != NULL;
     if (e)
         c->load_error = *e;
-    store_loaded(c->store);
     for (size_t i = 0; i < problems->len; i++)
         happening_tell_error(HAPPENING_STORAGE_DAMAGED, &problems->items[i], NULL);
     if (problems->total) {
@@ -64,8 +63,8 @@ static int open_storage(struct control *c, struct error *e)
     const struct settings *s = c->options->settings;
     const struct storage_options options = {.kind = STORAGE_FILE, .prefix = s->prefix};
     const struct storage_face face = {.found = take_value, .loaded = on_loaded, .context = c};
-    const struct store_options which = {
-        .apart = s->acme_server != NULL, .directory = str_from(s->acme_server), .now = clock_now()};
+    const struct store_options which = {.apart = s->acme_server != NULL,
+                                        .directory = str_from(s->acme_server)};
 
     c->chains = chain_pool_new();
     c->store = c->chains ? store_new(&which, c->chains) : NULL;

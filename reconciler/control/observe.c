@@ -102,13 +102,13 @@ static int take_value(void *context, const struct value *v, struct error *e)
     struct observation *o = context;
 
     o->is_present = true;
-    return store_apply(o->store, v, e);
+    return store_meet(o->store, v, STR_NONE, clock_now(), e);
 }
 
 int observation_new(const struct settings *s, struct observation *o, struct error *e)
 {
-    const struct store_options which = {
-        .apart = s->acme_server != NULL, .directory = str_from(s->acme_server), .now = clock_now()};
+    const struct store_options which = {.apart = s->acme_server != NULL,
+                                        .directory = str_from(s->acme_server)};
 
     *o = (struct observation){.chains = chain_pool_new()};
     if (o->chains)

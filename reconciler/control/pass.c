@@ -438,6 +438,12 @@ static struct value credential_value(const struct issuance_result *r, const stru
     return v;
 }
 
+/* Of the lease that the order under way was made under. */
+static int64_t fence_of(const struct store_name *n)
+{
+    return n && n->order ? n->order->order.fence : 0;
+}
+
 /*
  * The credential, and with it the ends of its order and of earlier failures: one durable step.
  * Where it came `in_vain`, that is written down as a failure is.
@@ -458,6 +464,7 @@ static void record_credential(struct pass *p, const struct issuance_result *r,
     values[0] = credential_value(r, c, view.issuer_cn.ptr ? view.issuer_cn : STR(""), now);
     values[0].u.credential.managed.renewed =
         n && n->credential && str_equal(n->directory, r->ca->directory);
+    values[0].u.credential.managed.fence = fence_of(n);
     values[1] = gone_value(VALUE_ORDER, r);
     values[2] = gone_value(VALUE_FAILURE, r);
     if (in_vain->kind)

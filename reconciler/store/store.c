@@ -17,7 +17,6 @@
 struct store {
     bool apart;
     char *directory;
-    int64_t now;
     struct chain_pool *chains; /* the caller's */
     struct map names;
     struct roster roster;
@@ -52,7 +51,6 @@ struct store *store_new(const struct store_options *options, struct chain_pool *
     if (!s)
         return NULL;
     s->apart = options->apart;
-    s->now = options->now;
     s->chains = chains;
     s->directory = str_dup(options->directory);
     s->names = MAP_INIT(key_of, (uint64_t)(uintptr_t)s);
@@ -228,37 +226,77 @@ static bool is_ours(const struct store *s, bool apart, struct str directory)
     return apart == s->apart && (!apart || str_equal_cstr(directory, s->directory));
 }
 
-/* What counts most about a certificate where a name has several: that it can be used, then whose it
- * is. */
-static int worth(const struct store *s, const struct certificate_facts *facts,
-                 const struct managed_facts *managed, bool ours)
+/* One of two certificates of a name; see store_meet. */
+struct rival {
+    const struct certificate_facts *facts;
+    const struct managed_facts *managed;
+    struct str directory;
+    bool is_ours;
+};
+
+/* What was found: by whom it has to be better. */
+struct meeting {
+    struct str directory; /* the file's */
+    int64_t now;
+};
+
+static int compare_numbers(int64_t a, int64_t b)
 {
-    return (!managed->revoked && facts->not_after >= s->now ? 2 : 0) + ours;
+    return a < b ? -1 : a > b;
 }
 
-/* Is what the name has better than `v`, a certificate from elsewhere? */
-static bool is_better(const struct store *s, const struct store_name *n, const struct value *v)
+static bool is_usable(const struct rival *r, int64_t now)
+{
+    return !r->managed->revoked && r->facts->not_after >= now;
+}
+
+static bool names_another(const struct rival *r, struct str directory)
+{
+    return r->directory.len && directory.len && !str_equal(r->directory, directory);
+}
+
+/* More than 0: `a` is better. */
+static int compare(const struct rival *a, const struct rival *b, const struct meeting *m)
+{
+    const int64_t ranks[][2] = {
+        {is_usable(a, m->now), is_usable(b, m->now)},
+        {a->managed->fence, b->managed->fence},
+        {a->is_ours, b->is_ours},
+        {names_another(b, m->directory), names_another(a, m->directory)},
+        {a->facts->not_before, b->facts->not_before},
+        {a->facts->not_after, b->facts->not_after},
+    };
+
+    for (size_t i = 0; i < ARRAY_LENGTH(ranks); i++)
+        if (ranks[i][0] != ranks[i][1])
+            return compare_numbers(ranks[i][0], ranks[i][1]);
+    return memcmp(a->facts->fingerprint, b->facts->fingerprint, sizeof(a->facts->fingerprint));
+}
+
+/* Is what the name has better than the certificate `v` that was found? */
+static bool is_better(const struct store *s, const struct store_name *n, const struct value *v,
+                      const struct meeting *m)
 {
     const struct value_credential *c = &v->u.credential;
-    bool same = n->apart == v->apart && (!v->apart || str_equal(n->directory, v->directory));
-    int here, there;
+    const struct rival there = {&c->facts, &c->managed, v->directory,
+                                is_ours(s, v->apart, v->directory)};
+    struct rival here;
 
-    if (!n->credential || same)
+    if (!m || !n->credential)
         return false;
-    here = worth(s, &n->credential->facts, &n->managed, is_ours(s, n->apart, n->directory));
-    there = worth(s, &c->facts, &c->managed, is_ours(s, v->apart, v->directory));
-    return here != there ? here > there : n->credential->facts.not_before >= c->facts.not_before;
+    here = (struct rival){&n->credential->facts, &n->managed, n->directory,
+                          is_ours(s, n->apart, n->directory)};
+    return compare(&here, &there, m) > 0;
 }
 
 static int apply_credential(struct store *s, struct store_name *n, const struct value *v,
-                            struct error *e)
+                            const struct meeting *m, struct error *e)
 {
     const struct value_credential *from = &v->u.credential;
     struct store_name made = {.managed = from->managed};
 
-    if (is_better(s, n, v))
+    if (is_better(s, n, v, m))
         return 0;
-
     made.managed.issuer = phrase_hold(&s->phrases, from->managed.issuer);
     made.directory = phrase_hold(&s->phrases, v->directory);
     made.managed.order_url = copy_text(from->managed.order_url);
@@ -278,12 +316,13 @@ static int apply_credential(struct store *s, struct store_name *n, const struct 
     return 0;
 }
 
-static int apply_to(struct store *s, struct store_name *n, const struct value *v, struct error *e)
+static int apply_to(struct store *s, struct store_name *n, const struct value *v,
+                    const struct meeting *m, struct error *e)
 {
     void *kept;
 
     if (v->type == VALUE_CREDENTIAL)
-        return apply_credential(s, n, v, e);
+        return apply_credential(s, n, v, m, e);
     if (v->type == VALUE_DEMAND) {
         if (is_ours(s, v->apart, v->directory) || n->last_seen_at < v->u.demand.last_seen_at)
             n->last_seen_at = v->u.demand.last_seen_at;
@@ -367,7 +406,8 @@ static void apply_gone(struct store *s, const struct value *v)
         drop(s, n);
 }
 
-static int apply_name(struct store *s, const struct value *v, struct error *e)
+static int apply_name(struct store *s, const struct value *v, const struct meeting *m,
+                      struct error *e)
 {
     struct store_name *n = store_find(s, v->subject);
     bool is_new = !n;
@@ -376,14 +416,14 @@ static int apply_name(struct store *s, const struct value *v, struct error *e)
         n = make_name(s, v->subject);
     if (!n)
         return error_memory(e);
-    if (!apply_to(s, n, v, e))
+    if (!apply_to(s, n, v, m, e))
         return 0;
     if (is_new)
         drop(s, n);
     return -1;
 }
 
-int store_apply(struct store *s, const struct value *v, struct error *e)
+static int apply(struct store *s, const struct value *v, const struct meeting *m, struct error *e)
 {
     /* What only Kong nodes read says nothing new; visitors ask for a name, whatever its key. */
     if (v->type == VALUE_BACKOFF || v->type == VALUE_RENEW_CONFIG ||
@@ -395,14 +435,20 @@ int store_apply(struct store *s, const struct value *v, struct error *e)
     if (v->type == VALUE_ACCOUNT)
         return apply_account(s, v, e);
     if (!v->gone)
-        return apply_name(s, v, e);
+        return apply_name(s, v, m, e);
     apply_gone(s, v);
     return 0;
 }
 
-void store_loaded(struct store *s)
+int store_apply(struct store *s, const struct value *v, struct error *e)
 {
-    s->now = 0;
+    return apply(s, v, NULL, e);
+}
+
+int store_meet(struct store *s, const struct value *v, struct str directory, int64_t now,
+               struct error *e)
+{
+    return apply(s, v, &(struct meeting){directory, now}, e);
 }
 
 static void begin_value(const struct store *s, const struct store_name *n, enum value_type type,

@@ -70,7 +70,6 @@ struct store_account {
 struct store_options {
     bool apart;           /* the settings name the directory (acme_server) ... */
     struct str directory; /* ... this one; copied */
-    int64_t now;          /* tells which of those that are loaded have ended */
 };
 
 /*
@@ -80,12 +79,20 @@ struct store_options {
 struct store *store_new(const struct store_options *options, struct chain_pool *chains) MUST_CHECK;
 void store_free(struct store *s); /* NULL is fine */
 
-/* Takes over what `v` says (copied); v->gone takes it away. 0, or -1 with *e and nothing changed.
+/*
+ * Takes over what we have put ourselves (copied): what the storage holds now; v->gone takes it
+ * away. 0, or -1 with *e and nothing changed.
  */
 int store_apply(struct store *s, const struct value *v, struct error *e) MUST_CHECK;
-
-/* All that the storage holds has been applied: what comes now is newer, whatever the clock said. */
-void store_loaded(struct store *s);
+/*
+ * The same of what was found in the storage, whoever wrote it, however late it comes. Of two
+ * certificates of a name one stays, the same in whatever order they are found: one that can be used
+ * now; of those the one of the greater fence, then one of our own scope; then one that names
+ * `directory` (the file's; STR_NONE: not known yet) or none before one that names another; then by
+ * notBefore, notAfter and fingerprint the greater.
+ */
+int store_meet(struct store *s, const struct value *v, struct str directory, int64_t now,
+               struct error *e) MUST_CHECK;
 
 /* NULL: nothing is known of it. Valid until the store changes. */
 struct store_name *store_find(const struct store *s, struct subject subject);

@@ -47,6 +47,8 @@ static void make_credential(struct value_sample *s, uint64_t seed, size_t size)
     c->managed.active = seed & 1;
     c->managed.revoked = seed & 2;
     c->managed.renewed = seed & 4;
+    if (seed & 32)
+        c->managed.fence = (int64_t)next(&seed);
 }
 
 static void make_fields(struct value_sample *s, uint64_t seed, size_t size)
@@ -72,6 +74,10 @@ static void make_fields(struct value_sample *s, uint64_t seed, size_t size)
             v->u.order.chain = str_from(s->text);
         if (seed & 1)
             v->u.order.begins_at = v->u.order.ends_at = (int64_t)next(&seed);
+        if (seed & 32)
+            v->u.order.fence = 1 + (int64_t)next(&seed) % 100;
+        if (v->u.order.fence)
+            v->u.order.owner = STR("replica-7");
         break;
     case VALUE_FAILURE:
         v->u.failure = (struct failure){.count = (unsigned)next(&seed) % 100,
@@ -175,6 +181,8 @@ void value_sample_print(const struct value *v, struct buf *out)
         print_text(out, "chain", o->chain);
         buf_printf(out, " state=%d started=%lld begins=%lld-%lld", o->state,
                    (long long)o->started_at, (long long)o->begins_at, (long long)o->ends_at);
+        if (o->fence)
+            buf_printf(out, " owner=%.*s fence=%lld", STR_ARG(o->owner), (long long)o->fence);
         break;
     case VALUE_FAILURE:
         print_text(out, "text", f->text);

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "reconciler/base/clock.h"
 #include "reconciler/cli/client/ask.h"
 #include "reconciler/cli/input.h"
 #include "reconciler/cli/text/output.h"
@@ -89,7 +90,7 @@ static int become_owner(const char *prefix, struct error *e)
 
 static int take(void *context, const struct value *v, struct error *e)
 {
-    return store_apply(context, v, e);
+    return store_meet(context, v, STR_NONE, clock_now(), e);
 }
 
 /* Fails where a server has it. */

@@ -247,7 +247,7 @@ static void test_scope(void)
     struct error e;
 
     for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
-        store = store_new(&(struct store_options){true, STR("https://a.test/"), 0}, chains);
+        store = store_new(&(struct store_options){true, STR("https://a.test/")}, chains);
         CU_ASSERT_PTR_NOT_NULL_FATAL(store);
         make(&s, VALUE_FAILURE, 1, 1);
         s.v.apart = rows[i].apart;
@@ -257,7 +257,7 @@ static void test_scope(void)
         store_free(store);
     }
     /* Kong's own keys hold certificates of any directory. */
-    store = store_new(&(struct store_options){false, STR(""), 0}, chains);
+    store = store_new(&(struct store_options){false, STR("")}, chains);
     make(&s, VALUE_CREDENTIAL, 1, 1);
     CU_ASSERT(store_apply(store, &s.v, &e) == 0 && store_count(store) == 1);
     make(&s, VALUE_BACKOFF, 2, 1);
@@ -266,67 +266,110 @@ static void test_scope(void)
     chain_pool_free(chains);
 }
 
-/* A certificate in the storage, by whose state it is: the file's, or of a directory that the
- * settings name or have named. */
+/* A certificate in the storage: in the file's state, or in that of a directory that the settings
+ * name or have named. */
 struct stored {
-    const char *directory; /* NULL: the file's state */
+    const char *directory; /* that it is of */
+    bool apart;
     int64_t from, to;
     bool revoked;
+    int64_t fence;
+    unsigned char fingerprint;
 };
 
-static void load_stored(struct store *store, const struct stored *c)
+static void make_stored(struct value_sample *s, const struct stored *c)
+{
+    make(s, VALUE_CREDENTIAL, 1, 3);
+    s->v.apart = c->apart;
+    s->v.directory = str_from(c->directory);
+    s->v.u.credential.facts.not_before = c->from;
+    s->v.u.credential.facts.not_after = c->to;
+    s->v.u.credential.facts.fingerprint[0] = c->fingerprint;
+    s->v.u.credential.managed.revoked = c->revoked;
+    s->v.u.credential.managed.fence = c->fence;
+}
+
+static void find_stored(struct store *store, const struct stored *c, struct str directory)
 {
     static struct value_sample s;
     struct error e;
 
-    make(&s, VALUE_CREDENTIAL, 1, 3);
-    s.v.apart = c->directory != NULL;
-    s.v.directory = str_from(c->directory ? c->directory : "https://file.test/");
-    s.v.u.credential.facts.not_before = c->from;
-    s.v.u.credential.facts.not_after = c->to;
-    s.v.u.credential.managed.revoked = c->revoked;
-    CU_ASSERT(store_apply(store, &s.v, &e) == 0);
+    make_stored(&s, c);
+    CU_ASSERT(store_meet(store, &s.v, directory, 100, &e) == 0);
 }
 
-/* Of several certificates of a name one stays, in whatever order they come: at 100, at a.test. */
-static void test_elsewhere(void)
+#define A "https://a.test/"
+#define B "https://b.test/"
+
+/* Of several certificates of a name one stays, in whatever order they are found: at 100, the file's
+ * directory being A. */
+static void test_found(void)
 {
-    static const char a[] = "https://a.test/", b[] = "https://b.test/";
     static const struct {
+        bool apart;               /* the settings name A */
         struct stored one, other; /* the first one is to stay */
     } rows[] = {
-        {{a, 10, 200, false}, {NULL, 50, 300, false}},
-        {{a, 10, 200, false}, {b, 50, 300, false}},
-        {{NULL, 10, 200, false}, {a, 50, 99, false}},
-        {{NULL, 10, 200, false}, {a, 50, 300, true}},
-        {{a, 10, 90, false}, {NULL, 50, 99, false}},
-        {{b, 50, 200, false}, {NULL, 10, 300, false}},
-        {{NULL, 50, 200, false}, {b, 10, 300, false}},
+        /* one that can be used, */
+        {true, {B, false, 10, 200, false, 0, 1}, {A, true, 50, 99, false, 7, 2}},
+        {true, {B, false, 10, 200, false, 0, 1}, {A, true, 50, 300, true, 7, 2}},
+        {false, {A, false, 10, 100, false, 1, 1}, {A, false, 50, 99, false, 2, 2}},
+        /* the greater fence, however late it comes, */
+        {false, {B, false, 10, 200, false, 2, 1}, {A, false, 50, 300, false, 1, 2}},
+        {false, {"", false, 10, 200, false, 1, 1}, {A, false, 50, 300, false, 0, 2}},
+        {false, {A, false, 10, 50, false, 2, 1}, {A, false, 10, 99, false, 1, 2}},
+        /* our own scope, */
+        {true, {A, true, 10, 200, false, 0, 1}, {B, false, 50, 300, false, 0, 2}},
+        {true, {A, true, 10, 200, false, 0, 1}, {B, true, 50, 300, false, 0, 2}},
+        {true, {A, true, 10, 90, false, 0, 1}, {B, false, 50, 99, false, 0, 2}},
+        /* the file's directory, or none, */
+        {false, {A, false, 10, 200, false, 3, 1}, {B, false, 50, 300, false, 3, 2}},
+        {false, {"", false, 10, 200, false, 0, 1}, {B, false, 50, 300, false, 0, 2}},
+        {false, {"", false, 50, 200, false, 0, 1}, {A, false, 10, 300, false, 0, 2}},
+        /* the dates, and what else tells two apart */
+        {true, {B, true, 50, 200, false, 0, 1}, {"https://c.test/", false, 10, 300, false, 0, 2}},
+        {true, {"", false, 50, 200, false, 0, 1}, {"", false, 10, 300, false, 0, 2}},
+        {false, {A, false, 50, 300, false, 0, 1}, {A, false, 50, 200, false, 0, 2}},
+        {false, {A, false, 50, 200, false, 0, 2}, {A, false, 50, 200, false, 0, 1}},
     };
-    const struct store_options options = {true, str_from(a), 100};
     struct chain_pool *chains = chain_pool_new();
 
     for (size_t i = 0; i < 2 * ARRAY_LENGTH(rows); i++) {
         const struct stored *one = &rows[i / 2].one, *other = &rows[i / 2].other;
+        const struct store_options options = {rows[i / 2].apart, STR(A)};
         struct store *store = store_new(&options, chains);
         const struct store_name *n;
+        struct value_sample s;
         struct value v;
+        struct error e;
         CU_ASSERT_PTR_NOT_NULL_FATAL(store);
-        load_stored(store, i % 2 ? one : other);
-        load_stored(store, i % 2 ? other : one);
+        find_stored(store, i % 2 ? one : other, STR(A));
+        find_stored(store, i % 2 ? other : one, STR(A));
         n = store_find(store, subject_first(STR("n1.test")));
         CU_ASSERT_PTR_NOT_NULL_FATAL(n);
-        CU_ASSERT(n->credential->facts.not_before == one->from);
-        CU_ASSERT(n->credential->facts.not_after == one->to);
+        CU_ASSERT_EQUAL(n->credential->facts.fingerprint[0], one->fingerprint);
         /* Whoever writes it again finds its own key. */
-        CU_ASSERT(store_credential_value(store, n, &v) && v.apart == (one->directory != NULL));
-        /* What is put behind the load takes its place. */
-        store_loaded(store);
-        load_stored(store, &(struct stored){a, 20, 40, false});
-        CU_ASSERT(n->credential->facts.not_after == 40 && n->apart);
+        CU_ASSERT(store_credential_value(store, n, &v) && v.apart == one->apart &&
+                  v.u.credential.managed.fence == one->fence);
+        /* What we have put ourselves is what the storage holds now. */
+        make_stored(&s, &(struct stored){A, options.apart, 20, 40, false, 0, 0});
+        CU_ASSERT(store_apply(store, &s.v, &e) == 0);
+        CU_ASSERT(n->credential->facts.not_after == 40 && n->apart == options.apart);
         store_free(store);
     }
     chain_pool_free(chains);
+}
+
+/* Before the file is known, no directory is another. */
+static void test_found_without_file(void)
+{
+    struct bench b;
+
+    begin(&b);
+    find_stored(b.store, &(struct stored){A, false, 10, 200, false, 0, 1}, STR_NONE);
+    find_stored(b.store, &(struct stored){B, false, 50, 200, false, 0, 2}, STR_NONE);
+    CU_ASSERT_EQUAL(
+        store_find(b.store, subject_first(STR("n1.test")))->credential->facts.fingerprint[0], 2);
+    end(&b);
 }
 
 /* Who came on demand is still asked for when the settings name another directory. */
@@ -533,7 +576,8 @@ int main(void)
     CU_add_test(suite, "empty", test_empty);
     CU_add_test(suite, "families", test_families);
     CU_add_test(suite, "scope", test_scope);
-    CU_add_test(suite, "certificates of elsewhere", test_elsewhere);
+    CU_add_test(suite, "found", test_found);
+    CU_add_test(suite, "found without a file", test_found_without_file);
     CU_add_test(suite, "demand of elsewhere", test_elsewhere_demanded);
     CU_add_test(suite, "accounts", test_accounts);
     CU_add_test(suite, "applying its own value", test_apply_own_value);
