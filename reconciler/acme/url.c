@@ -122,10 +122,8 @@ char *acme_url_resolve(struct str reference, struct str base, const char *what, 
         url = str_dup(reference);
     else
         url = join(base, reference);
-    if (!url) {
-        error_memory(e);
-        return NULL;
-    }
+    if (!url)
+        return error_no_memory(e);
     if (acme_url_check(str_from(url), what, e)) {
         free(url);
         return NULL;

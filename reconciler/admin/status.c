@@ -407,10 +407,8 @@ struct status *status_new(const struct status_options *options, struct error *e)
     struct status *s = calloc(1, sizeof(*s));
     int rc;
 
-    if (!s) {
-        error_memory(e);
-        return NULL;
-    }
+    if (!s)
+        return error_no_memory(e);
     s->options = *options;
     s->prefix = s->socket = -1;
     s->listeners = calloc(options->listener_count + 1, sizeof(struct http_listener *));

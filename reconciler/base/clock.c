@@ -67,8 +67,10 @@ static void put_digits(char *out, int count, int value)
         out[--count] = (char)('0' + value % 10);
 }
 
-const char *clock_print(int64_t seconds, char *out)
+struct clock_text clock_text(int64_t seconds)
 {
+    struct clock_text made;
+    char *out = made.text;
     int64_t year, days, rest;
     int month, day;
 
@@ -94,7 +96,7 @@ const char *clock_print(int64_t seconds, char *out)
     put_digits(out + 14, 2, (int)(rest / 60 % 60));
     put_digits(out + 17, 2, (int)(rest % 60));
     memcpy(out + 19, "Z", 2);
-    return out;
+    return made;
 }
 
 /* `count` digits at *at; -1 where they are not all digits. */

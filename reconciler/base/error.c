@@ -64,6 +64,12 @@ int error_memory(struct error *e)
     return error_set(e, ERROR_MEMORY, "out of memory");
 }
 
+void *error_no_memory(struct error *e)
+{
+    error_memory(e);
+    return NULL;
+}
+
 int error_prefix(struct error *e, const char *format, ...)
 {
     char text[ERROR_MESSAGE_MAX];

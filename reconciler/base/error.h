@@ -60,6 +60,7 @@ int error_errno(struct error *e, enum error_kind kind, int number, const char *f
     PRINTF_LIKE(4, 5);
 /* ERROR_MEMORY. */
 int error_memory(struct error *e);
+void *error_no_memory(struct error *e); /* the same, for who returns a pointer: NULL */
 /* Puts "text: " in front of the message. Returns -1. */
 int error_prefix(struct error *e, const char *format, ...) PRINTF_LIKE(2, 3);
 /* The same behind it; what is there already is kept. */

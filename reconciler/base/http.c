@@ -47,7 +47,7 @@ static bool scan_date(const char *text, struct http_date *d)
 static int parse_http_date(struct str text, int64_t *seconds)
 {
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    char copy[40], iso[CLOCK_TEXT_SIZE * 2];
+    char copy[40], iso[128];
     struct http_date d;
     const char *hit;
 

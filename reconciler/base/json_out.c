@@ -219,11 +219,10 @@ void json_out_member_bool(struct json_out *j, const char *key, bool b)
 
 void json_out_member_time(struct json_out *j, const char *key, int64_t seconds)
 {
-    char text[CLOCK_TEXT_SIZE];
 
     json_out_key(j, key);
     if (seconds)
-        json_out_cstr(j, clock_print(seconds, text));
+        json_out_cstr(j, clock_text(seconds).text);
     else
         json_out_null(j);
 }

@@ -77,9 +77,8 @@ static void print_text_field(struct buf *line, const struct field *f)
 
 static void print_text(struct buf *line, const struct happening *h)
 {
-    char when[CLOCK_TEXT_SIZE];
 
-    buf_printf(line, "%s %s %s", clock_print(h->at, when), level_names[h->level],
+    buf_printf(line, "%s %s %s", clock_text(h->at).text, level_names[h->level],
                happening_word(h->name));
     print_text_field(line, &(struct field){.key = "process", .text = str_from(state.process)});
     for (size_t i = 0; i < ARRAY_LENGTH(h->fields); i++)
@@ -103,10 +102,9 @@ static void print_json_fields(struct json_out *j, const struct field *fields)
 static void print_json(struct buf *line, const struct happening *h)
 {
     struct json_out j = json_out_compact(line);
-    char when[CLOCK_TEXT_SIZE];
 
     json_out_object(&j);
-    json_out_member_cstr(&j, "time", clock_print(h->at, when));
+    json_out_member_cstr(&j, "time", clock_text(h->at).text);
     json_out_member_cstr(&j, "level", level_names[h->level]);
     json_out_member_cstr(&j, "event", happening_word(h->name));
     json_out_member_cstr(&j, "process", state.process);

@@ -20,13 +20,10 @@ static const struct field *find_field(const struct happening *h, struct str key)
 /* Of a time near now the time of day, else the date. */
 static void print_time(struct buf *out, int64_t at, int64_t now)
 {
-    char text[CLOCK_TEXT_SIZE];
-
-    clock_print(at, text);
     if (at - now < FAR_SECONDS && now - at < FAR_SECONDS)
-        buf_printf(out, "at %.8s", text + strlen("2026-11-24T"));
+        buf_printf(out, "at %.8s", clock_text(at).text + strlen("2026-11-24T"));
     else
-        buf_printf(out, "%.10s", text);
+        buf_printf(out, "%.10s", clock_text(at).text);
 }
 
 static void print_value(struct buf *out, const struct field *f, int64_t now)
@@ -82,10 +79,8 @@ void log_sentence_print(struct buf *out, const struct happening *h)
 {
     const struct field *name = find_field(h, STR("name"));
     const char *sentence = happening_sentence(h->name);
-    char text[CLOCK_TEXT_SIZE];
 
-    clock_print(h->at, text);
-    buf_printf(out, "%.8s %s", text + strlen("2026-11-24T"),
+    buf_printf(out, "%.8s %s", clock_text(h->at).text + strlen("2026-11-24T"),
                h->level >= LOG_ERROR  ? "error: "
                : h->level == LOG_WARN ? "warning: "
                                       : "");

@@ -53,15 +53,15 @@ static const char *who(size_t index, char room[WHO_SIZE])
 static void check_dates(const struct inspection *x, const struct inspected *s,
                         const struct certificate_view *view, size_t index)
 {
-    char room[WHO_SIZE], text[CLOCK_TEXT_SIZE];
+    char room[WHO_SIZE];
 
     if (view->not_after < x->now)
         catalog_problem(x->catalog, s->ref, PROBLEM_WARNING, s->place, s->field, "%s expired at %s",
-                        who(index, room), clock_print(view->not_after, text));
+                        who(index, room), clock_text(view->not_after).text);
     else if (view->not_before > x->now)
         catalog_problem(x->catalog, s->ref, PROBLEM_WARNING, s->place, s->field,
                         "%s is not valid before %s", who(index, room),
-                        clock_print(view->not_before, text));
+                        clock_text(view->not_before).text);
 }
 
 /* Key ids speak before names: those may be written in several ways (RFC 5280 §7.1). */

@@ -27,7 +27,7 @@ static void heed_jump(struct control *c)
 static void heed_time(struct control *c)
 {
     int64_t now = clock_now();
-    char text[ERROR_MESSAGE_MAX], built[CLOCK_TEXT_SIZE];
+    char text[ERROR_MESSAGE_MAX];
 
     if (!breaker_stopped_until(&c->pass.breaker, now))
         condition_clear(&c->conditions, CONDITION_BREAKER);
@@ -37,7 +37,7 @@ static void heed_time(struct control *c)
         snprintf(text, sizeof(text),
                  "the system clock is wrong: it is before %s, when this program was not there yet; "
                  "nothing is ordered, retired or taken for expired until it is set",
-                 clock_print(clock_built_at(), built));
+                 clock_text(clock_built_at()).text);
         condition_set(&c->conditions, CONDITION_CLOCK, text);
     }
     /* Names that nothing is known of have no date of their own: the sweep that clears it. */
@@ -64,7 +64,7 @@ int64_t heed_breaker(struct pass *p, int64_t now)
     size_t desired = p->generation->desired->count, known = store_count(p->state->store);
     bool was_stopped = breaker_stopped_until(&p->breaker, now) != 0;
     int64_t at = breaker_ask(&p->breaker, desired > known ? desired : known, now);
-    char text[ERROR_MESSAGE_MAX], until[CLOCK_TEXT_SIZE];
+    char text[ERROR_MESSAGE_MAX];
 
     if (at == now || was_stopped)
         return at;
@@ -72,7 +72,7 @@ int64_t heed_breaker(struct pass *p, int64_t now)
              "%llu orders within an hour, and names and failures explain %llu: nothing is ordered "
              "before %s, or a new start",
              (unsigned long long)p->breaker.count, (unsigned long long)p->breaker.bound,
-             clock_print(at, until));
+             clock_text(at).text);
     condition_set(p->conditions, CONDITION_BREAKER, text);
     return at;
 }

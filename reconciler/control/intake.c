@@ -231,14 +231,13 @@ static void tell_of_expired(struct control *c, int64_t now)
         bool is_alt_later = x->cert_alt.value.ptr && x->valid_alt.to > x->valid.to;
         int64_t end = is_alt_later ? x->valid_alt.to : x->valid.to;
         struct buf at = BUF_INIT(ERROR_PATH_MAX);
-        char text[CLOCK_TEXT_SIZE];
 
         if (end >= now || end < c->declared_until || x->unresolved.ptr)
             continue;
         render_place(m, x->entity.place, &at);
-        happening_tell(HAPPENING_DECLARED_CERTIFICATE_EXPIRED,
-                       FIELDS(field_str("at", buf_view(&at)),
-                              field_cstr("not_after", clock_print(end, text))));
+        happening_tell(
+            HAPPENING_DECLARED_CERTIFICATE_EXPIRED,
+            FIELDS(field_str("at", buf_view(&at)), field_cstr("not_after", clock_text(end).text)));
         buf_free(&at);
     }
     c->declared_until = now;

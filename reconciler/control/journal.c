@@ -53,10 +53,8 @@ struct journal *journal_new(const struct journal_options *options, struct error 
 {
     struct journal *j = calloc(1, sizeof(*j));
 
-    if (!j) {
-        error_memory(e);
-        return NULL;
-    }
+    if (!j)
+        return error_no_memory(e);
     j->options = *options;
     STAILQ_INIT(&j->waiting);
     STAILQ_INIT(&j->writing);

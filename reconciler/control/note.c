@@ -102,7 +102,6 @@ static void end_first(size_t count, struct buf *out)
 size_t note_invalid(const struct model *m, const struct policy *policy, int64_t now,
                     struct buf *out)
 {
-    char at[CLOCK_TEXT_SIZE];
     size_t count = 0;
 
     for (size_t i = 0; i < m->certificate_count; i++) {
@@ -113,7 +112,7 @@ size_t note_invalid(const struct model *m, const struct policy *policy, int64_t 
             continue;
         if (begin_first(m, c->entity.place, count++, out))
             buf_printf(out, "%s %s", is_early ? "is not valid before" : "expired at",
-                       clock_print(is_early ? c->valid.from : c->valid.to, at));
+                       clock_text(is_early ? c->valid.from : c->valid.to).text);
     }
     end_first(count, out);
     return count;

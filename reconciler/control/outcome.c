@@ -40,25 +40,23 @@ enum outcome outcome_judge(const struct certificate_facts *issued, struct str na
                            const struct store_name *n, const struct policy *policy, int64_t now,
                            struct error *vain)
 {
-    char from[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE];
     int64_t end = end_of_good(n, policy, now);
 
     *vain = (struct error){0};
-    clock_print(issued->not_before, from);
-    clock_print(issued->not_after, to);
     if (issued->not_after < now) {
         error_set(vain, ERROR_NEEDLESS, "the CA issued a certificate that has expired already, %s",
-                  to);
+                  clock_text(issued->not_after).text);
         return OUTCOME_REFUSE;
     }
     if (issued->not_before > (end ? end + 1 : now + PLAN_EARLY_SECONDS))
         error_set(vain, ERROR_NEEDLESS,
-                  "the CA issued a certificate that is not valid before %s, too late", from);
+                  "the CA issued a certificate that is not valid before %s, too late",
+                  clock_text(issued->not_before).text);
     else if (policy_is_needless(outcome_renewal(issued, name, policy), now))
         error_set(vain, ERROR_NEEDLESS,
                   "the CA issued a certificate, valid from %s to %s, that was due for renewal "
                   "already",
-                  from, to);
+                  clock_text(issued->not_before).text, clock_text(issued->not_after).text);
     return issued->not_before > now && end ? OUTCOME_KEEP : OUTCOME_SERVE;
 }
 
@@ -115,20 +113,21 @@ static int64_t next_attempt(const struct pass *p, const struct value *v, int64_t
 void outcome_tell(struct pass *p, const struct value *v, const struct error *e, int64_t now)
 {
     int64_t at = next_attempt(p, v, now);
-    char next[CLOCK_TEXT_SIZE] = "none", text[ERROR_MESSAGE_MAX];
+    struct clock_text next = {"none"};
+    char text[ERROR_MESSAGE_MAX];
     bool in_vain = e->kind == ERROR_NEEDLESS;
 
     if (at) {
-        clock_print(at, next);
+        next = clock_text(at);
         breaker_explain(&p->breaker, at, now);
     }
     happening_tell_error(in_vain ? HAPPENING_CERTIFICATE_NEEDLESS : HAPPENING_CERTIFICATE_FAILED, e,
                          FIELDS(field_str("name", v->subject.name),
                                 field_int("failures", v->u.failure.count),
-                                field_cstr("next_attempt", next)));
+                                field_cstr("next_attempt", next.text)));
     if (in_vain) {
         snprintf(text, sizeof(text), "%.100s: %.300s; next try at %s", v->subject.name.ptr,
-                 e->message, next);
+                 e->message, next.text);
         condition_set(p->conditions, CONDITION_NEEDLESS, text);
     }
     p->has_news |= in_vain || e->retry_at;
@@ -137,7 +136,7 @@ void outcome_tell(struct pass *p, const struct value *v, const struct error *e, 
 bool outcome_is_of_account(struct pass *p, struct policy *policy, const struct issuance_result *r,
                            const struct error *e, int64_t now)
 {
-    char text[ERROR_MESSAGE_MAX], until[CLOCK_TEXT_SIZE], name[SUBJECT_NAME_MAX];
+    char text[ERROR_MESSAGE_MAX], name[SUBJECT_NAME_MAX];
     struct subject subject = {{name, r->subject.name.len}, r->subject.family};
 
     if (e->kind != ERROR_ACCOUNT_LIMIT)
@@ -148,7 +147,7 @@ bool outcome_is_of_account(struct pass *p, struct policy *policy, const struct i
         issuance_unwant_all(p->issuance);
         p->has_news = true;
         snprintf(text, sizeof(text), "nothing is ordered before %s: %.400s",
-                 clock_print(e->retry_at, until), e->message);
+                 clock_text(e->retry_at).text, e->message);
         condition_set(p->conditions, CONDITION_ACCOUNT_LIMITED, text);
         return false;
     }

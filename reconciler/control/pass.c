@@ -47,14 +47,13 @@ static struct errand *errand_new(struct pass *p, struct subject subject)
 static void log_stored(const struct pass *p, struct subject subject)
 {
     const struct store_name *n = store_find(p->state->store, subject);
-    char until[CLOCK_TEXT_SIZE];
 
     if (!n || !n->credential)
         return;
     happening_tell(
         HAPPENING_CERTIFICATE_STORED,
         FIELDS(field_str("name", subject.name), field_str("issuer", n->managed.issuer),
-               field_cstr("not_after", clock_print(n->credential->facts.not_after, until))));
+               field_cstr("not_after", clock_text(n->credential->facts.not_after).text)));
 }
 
 static void due_now(struct pass *p, struct subject subject)
@@ -483,7 +482,6 @@ static void record_next(struct pass *p, const struct issuance_result *r, const s
     const struct store_name *n = store_find(p->state->store, r->subject);
     struct errand *x = errand_new(p, r->subject);
     struct value values[2];
-    char from[CLOCK_TEXT_SIZE];
 
     if (!n || !store_order_value(p->state->store, n, &values[0])) {
         record_credential(p, r, c, in_vain, now); /* not journaled: better than to lose it */
@@ -499,7 +497,7 @@ static void record_next(struct pass *p, const struct issuance_result *r, const s
         values[1] = outcome_value(p, r, in_vain, now);
     happening_tell(HAPPENING_CERTIFICATE_EARLY,
                    FIELDS(field_str("name", r->subject.name),
-                          field_cstr("not_before", clock_print(c->facts.not_before, from))));
+                          field_cstr("not_before", clock_text(c->facts.not_before).text)));
     if (x)
         x->closes_order = true;
     record(p, values, ARRAY_LENGTH(values), x);

@@ -8,10 +8,9 @@
 
 static void print_time(struct buf *out, const char *before, int64_t at)
 {
-    char text[CLOCK_TEXT_SIZE];
 
     buf_cstr(out, before);
-    buf_cstr(out, clock_print(at, text));
+    buf_cstr(out, clock_text(at).text);
 }
 
 static bool has_certificate(const struct explain_subject *s)

@@ -94,10 +94,9 @@ const char *plan_reason_sentence(enum plan_reason reason)
 
 static void print_time(struct buf *out, const char *before, int64_t at)
 {
-    char text[CLOCK_TEXT_SIZE];
 
     buf_cstr(out, before);
-    buf_cstr(out, clock_print(at, text));
+    buf_cstr(out, clock_text(at).text);
 }
 
 static void print_clamp(const struct action *a, struct buf *out)

@@ -169,7 +169,6 @@ static bool has_brackets(const struct plan *plan)
 
 static void print_summary(const struct plan *plan, int64_t now, struct buf *out)
 {
-    char text[CLOCK_TEXT_SIZE];
 
     if (plan->counts[PLAN_KEEP] == plan->count)
         buf_cstr(out, "Nothing to do.\n");
@@ -183,7 +182,7 @@ static void print_summary(const struct plan *plan, int64_t now, struct buf *out)
         buf_cstr(out, "In brackets: what is left of each limit of the CA, of how much.\n");
     if (plan->next_at)
         buf_printf(out, "Next: %s\n",
-                   plan->next_at <= now ? "now" : clock_print(plan->next_at, text));
+                   plan->next_at <= now ? "now" : clock_text(plan->next_at).text);
 }
 
 int render_plan_text(const struct plan *plan, const struct render_options *options, struct buf *out)
@@ -297,12 +296,11 @@ static void markdown_title(const struct plan *plan, struct buf *out)
 
 static void markdown_end(const struct plan *plan, struct sheet *s)
 {
-    char text[CLOCK_TEXT_SIZE];
 
     buf_printf(s->out, "\nConfiguration %s, against ", s->options->sha256);
     markdown(s->options->against, s);
     if (plan->next_at)
-        buf_printf(s->out, ", next at %s", clock_print(plan->next_at, text));
+        buf_printf(s->out, ", next at %s", clock_text(plan->next_at).text);
     if (s->options->hash)
         buf_printf(s->out, ", saved as plan %s", s->options->hash);
     buf_cstr(s->out, ".\n");

@@ -76,15 +76,13 @@ static void print_slack(const struct simulation *s, struct buf *out)
 static void print_risks(const struct simulation *s, struct buf *out)
 {
     size_t shown = s->risk_count < SIMULATE_REPORT_RISKS ? s->risk_count : SIMULATE_REPORT_RISKS;
-    char since[CLOCK_TEXT_SIZE];
 
     buf_printf(out, "At risk: %zu of %zu name%s\n", s->risk_count, s->names,
                s->names == 1 ? "" : "s");
     for (size_t i = 0; i < shown; i++) {
         const struct simulate_risk *risk = &s->risks[i];
 
-        buf_printf(out, "  %-8s since %s  ", fault_word(risk->fault),
-                   clock_print(risk->since, since));
+        buf_printf(out, "  %-8s since %s  ", fault_word(risk->fault), clock_text(risk->since).text);
         buf_escaped(out, risk->name);
         buf_printf(out, " (%s)\n", plan_reason_id(risk->reason));
     }
@@ -99,14 +97,13 @@ static const char *order_word(const struct simulate_order *order)
 
 static void print_sequence(const struct simulation *s, struct buf *out)
 {
-    char at[CLOCK_TEXT_SIZE];
 
     if (s->sequence)
         buf_cstr(out, "\nOne by one:\n");
     for (size_t i = 0; s->sequence && i < s->orders; i++) {
         const struct simulate_order *order = &s->sequence[i];
 
-        buf_printf(out, "  %s  %s ", clock_print(order->at, at), order_word(order));
+        buf_printf(out, "  %s  %s ", clock_text(order->at).text, order_word(order));
         buf_escaped(out, order->name);
         buf_cstr(out, order->failed ? ", fails\n" : "\n");
     }
@@ -114,15 +111,14 @@ static void print_sequence(const struct simulation *s, struct buf *out)
 
 int simulate_report_text(const struct simulation *s, struct buf *out)
 {
-    char text[CLOCK_TEXT_SIZE];
 
     buf_printf(out, "%u day%s from %s, %zu name%s\n\n", s->days, s->days == 1 ? "" : "s",
-               clock_print(s->start, text), s->names, s->names == 1 ? "" : "s");
+               clock_text(s->start).text, s->names, s->names == 1 ? "" : "s");
     print_table(s, out);
     buf_printf(out, "\nOrders: %llu, %llu failed; at most %u a day, on day %u (%.10s)\n",
                (unsigned long long)s->orders, (unsigned long long)s->failed,
                s->by_day[s->peak_day].orders, s->peak_day,
-               clock_print(s->start + s->peak_day * DAY, text));
+               clock_text(s->start + s->peak_day * DAY).text);
     print_slack(s, out);
     print_risks(s, out);
     print_sequence(s, out);
@@ -131,14 +127,12 @@ int simulate_report_text(const struct simulation *s, struct buf *out)
 
 static void json_days(const struct simulation *s, struct json_out *j)
 {
-    char text[CLOCK_TEXT_SIZE];
-
     json_out_member_array(j, "days");
     for (unsigned day = 0; day < s->days; day++) {
         json_out_object(j);
         json_out_member_int(j, "day", day);
-        clock_print(s->start + day * DAY, text);
-        json_out_member_str(j, "date", str_slice(str_from(text), 0, 10));
+        json_out_member_str(j, "date",
+                            str_slice(str_from(clock_text(s->start + day * DAY).text), 0, 10));
         json_out_member_int(j, "orders", s->by_day[day].orders);
         json_out_member_int(j, "failed", s->by_day[day].failed);
         json_out_end(j);

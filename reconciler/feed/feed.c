@@ -194,10 +194,8 @@ struct feed *feed_new(struct event_base *base, int tickets, struct error *e)
     const struct timeval second = {1, 0};
     struct feed *f = calloc(1, sizeof(*f));
 
-    if (!f) {
-        error_memory(e);
-        return NULL;
-    }
+    if (!f)
+        return error_no_memory(e);
     f->state.segments = f->segments;
     f->tickets = tickets_new(tickets, e);
     if (!f->tickets)

@@ -76,10 +76,8 @@ struct tickets *tickets_new(int fd, struct error *e)
     struct tickets *t = calloc(1, sizeof(*t));
     int flags = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
 
-    if (!t) {
-        error_memory(e);
-        return NULL;
-    }
+    if (!t)
+        return error_no_memory(e);
     t->page = mmap(NULL, DESCRIPTOR_TICKETS_SIZE, PROT_READ | PROT_WRITE, flags, fd, 0);
     if (t->page == MAP_FAILED) {
         error_errno(e, ERROR_IO, errno, "ticket keys");

@@ -351,10 +351,8 @@ struct workers *workers_new(const struct workers_options *options, struct error 
     struct workers *w = calloc(1, sizeof(*w));
     int rc = -1;
 
-    if (!w) {
-        error_memory(e);
-        return NULL;
-    }
+    if (!w)
+        return error_no_memory(e);
     w->options = *options;
     /* Sessions of a control that died must not come again. */
     w->next_session = (uint64_t)clock_now_ms() << 16;

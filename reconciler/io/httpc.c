@@ -385,7 +385,8 @@ static void launch(struct transfer *t, const char *addresses)
     char *host = NULL, *port = NULL;
     struct error e;
 
-    if (destination_connect_to(t->url, t->proxy, &host, &port, &e) || pin(t, host, port, addresses)) {
+    if (destination_connect_to(t->url, t->proxy, &host, &port, &e) ||
+        pin(t, host, port, addresses)) {
         error_memory(&e);
         fail(t, &e);
     } else {
@@ -536,10 +537,8 @@ struct httpc *httpc_new(const struct httpc_options *options, struct error *e)
 {
     struct httpc *h = calloc(1, sizeof(*h));
 
-    if (!h) {
-        error_memory(e);
-        return NULL;
-    }
+    if (!h)
+        return error_no_memory(e);
     h->options = *options;
     TAILQ_INIT(&h->running);
     TAILQ_INIT(&h->finished);
@@ -553,8 +552,7 @@ struct httpc *httpc_new(const struct httpc_options *options, struct error *e)
     if (!h->multi || !h->timer || !h->ready || !h->user_agent ||
         (options->trusted_certificate && !h->trusted_certificate)) {
         httpc_free(h);
-        error_memory(e);
-        return NULL;
+        return error_no_memory(e);
     }
     curl_multi_setopt(h->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
     curl_multi_setopt(h->multi, CURLMOPT_SOCKETDATA, h);

@@ -109,10 +109,8 @@ struct job_thread *job_start(struct event_base *base, struct error *e)
     struct job_thread *t = calloc(1, sizeof(*t));
     int rc;
 
-    if (!t) {
-        error_memory(e);
-        return NULL;
-    }
+    if (!t)
+        return error_no_memory(e);
     STAILQ_INIT(&t->waiting);
     STAILQ_INIT(&t->slow);
     STAILQ_INIT(&t->finished);

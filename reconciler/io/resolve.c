@@ -115,10 +115,8 @@ struct resolver *resolver_new(struct event_base *base, const struct resolve_opti
     struct resolver *r = calloc(1, sizeof(*r));
     int rc;
 
-    if (!r) {
-        error_memory(e);
-        return NULL;
-    }
+    if (!r)
+        return error_no_memory(e);
     r->base = base;
     LIST_INIT(&r->sockets);
     with.sock_state_cb_data = r;

@@ -29,18 +29,15 @@ struct watch *watch_new(struct event_base *base, int fd, void (*look)(void *cont
 {
     struct watch *w = calloc(1, sizeof(*w));
 
-    if (!w) {
-        error_memory(e);
-        return NULL;
-    }
+    if (!w)
+        return error_no_memory(e);
     evutil_make_socket_nonblocking(fd);
     w->look = look;
     w->context = context;
     w->event = event_new(base, fd, EV_READ | EV_PERSIST, on_readable, w);
     if (!w->event || event_add(w->event, NULL)) {
         watch_free(w);
-        error_memory(e);
-        return NULL;
+        return error_no_memory(e);
     }
     return w;
 }

@@ -201,10 +201,8 @@ struct authority *authority_new(const struct authority_options *options, struct 
 {
     struct authority *a = calloc(1, sizeof(*a));
 
-    if (!a) {
-        error_memory(e);
-        return NULL;
-    }
+    if (!a)
+        return error_no_memory(e);
     a->key = BUF_SECRET(VALUE_KEY_MAX);
     a->options = *options;
     if (ca_copy(&options->ca, &a->options.ca)) {

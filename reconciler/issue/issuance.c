@@ -255,8 +255,7 @@ struct issuance *issuance_new(const struct issuance_options *options, struct err
 
     if (!i || !(i->turn = evtimer_new(options->base, look, i))) {
         free(i);
-        error_memory(e);
-        return NULL;
+        return error_no_memory(e);
     }
     i->options = *options;
     step_set_clock(i);

@@ -58,13 +58,12 @@ void http_print_date(int64_t seconds, char out[HTTP_PRINT_DATE_SIZE])
 {
     static const char days[] = "ThuFriSatSunMonTueWed", /* 1970-01-01 was a Thursday */
         months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    char text[CLOCK_TEXT_SIZE];
-    unsigned month;
+    const struct clock_text when = clock_text(seconds);
+    const char *text = when.text;
+    unsigned month = (unsigned)(text[5] - '0') * 10 + (unsigned)(text[6] - '0') - 1;
     int64_t day = seconds / 86400 - (seconds % 86400 < 0);
     int weekday = (int)((day % 7 + 7) % 7);
 
-    clock_print(seconds, text);
-    month = (unsigned)(text[5] - '0') * 10 + (unsigned)(text[6] - '0') - 1;
     snprintf(out, HTTP_PRINT_DATE_SIZE, "%.3s, %.2s %.3s %.4s %.8s GMT", days + weekday * 3,
              text + 8, months + month * 3, text, text + 11);
 }

@@ -52,10 +52,8 @@ struct credential *credential_new_raw(struct chain_pool *pool, const struct cred
 {
     struct credential *c = calloc(1, sizeof(*c));
 
-    if (!c) {
-        error_memory(e);
-        return NULL;
-    }
+    if (!c)
+        return error_no_memory(e);
     *c = (struct credential){
         .facts = raw->facts, .leaf = raw->leaf, .key = raw->key, .references = 1};
     c->chain = chain_intern(pool, raw->chain, e);

@@ -36,8 +36,7 @@ struct publisher *publisher_new(const struct publisher_options *options, struct 
         p->stack = stack_new(first);
     if (!p || !p->stack) {
         free(p);
-        error_memory(e);
-        return NULL;
+        return error_no_memory(e);
     }
     p->options = *options;
     p->first = p->generation = first;

@@ -273,10 +273,8 @@ struct edge *edge_new(const struct edge_options *options, struct error *e)
     struct edge *edge = calloc(1, sizeof(*edge));
     const struct worker_options *worker = options->worker;
 
-    if (!edge) {
-        error_memory(e);
-        return NULL;
-    }
+    if (!edge)
+        return error_no_memory(e);
     edge->options = *options;
     edge->door_count = worker->listener_count;
     for (size_t i = 0; i < edge->door_count; i++)

@@ -111,10 +111,8 @@ static struct chain_entry *chain_take(struct parsed_cache *c, struct str bytes, 
         return chain;
     }
     chain = malloc(sizeof(*chain) + bytes.len);
-    if (!chain) {
-        error_memory(e);
-        return NULL;
-    }
+    if (!chain)
+        return error_no_memory(e);
     *chain = (struct chain_entry){.hash = hash, .references = 1, .size = bytes.len};
     memcpy(chain->bytes, bytes.ptr, bytes.len);
     chain->certificates = parse_chain(bytes, e);

@@ -264,10 +264,8 @@ struct tls *tls_new(const struct tls_options *options, struct error *e)
 {
     struct tls *t = calloc(1, sizeof(*t));
 
-    if (!t) {
-        error_memory(e);
-        return NULL;
-    }
+    if (!t)
+        return error_no_memory(e);
     t->options = *options;
     t->key_count = 1;
     t->context = SSL_CTX_new(TLS_server_method());

@@ -217,8 +217,7 @@ struct segment *segment_map(int fd, bool *locked, struct error *e)
         base = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
     if (base == MAP_FAILED) {
         free(s);
-        error_memory(e);
-        return NULL;
+        return error_no_memory(e);
     }
     s->base = base;
     s->size = (size_t)st.st_size;

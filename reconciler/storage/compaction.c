@@ -21,10 +21,8 @@ struct compaction *compaction_begin(const struct ledger *from, int directory, st
 {
     struct compaction *c = calloc(1, sizeof(*c));
 
-    if (!c) {
-        error_memory(e);
-        return NULL;
-    }
+    if (!c)
+        return error_no_memory(e);
     c->directory = directory;
     c->began_at = from->end;
     ledger_init(&c->to);

@@ -63,12 +63,10 @@ static void print_when(struct str time, int64_t now, struct buf *out)
         render_outside(time, out);
         return;
     }
-    char text[CLOCK_TEXT_SIZE];
-    clock_print(at, text);
     if (at - now < NEAR_SECONDS && now - at < NEAR_SECONDS)
-        buf_printf(out, "%.5sZ ", text + strlen("2026-11-24T"));
+        buf_printf(out, "%.5sZ ", clock_text(at).text + strlen("2026-11-24T"));
     else
-        buf_printf(out, "%.10s ", text);
+        buf_printf(out, "%.10s ", clock_text(at).text);
     print_distance(at - now, out);
 }
 

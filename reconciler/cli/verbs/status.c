@@ -119,10 +119,9 @@ static int watch(const struct command *c, const struct settings *s)
     while (code == VERB_DONE) {
         const struct screen screen = find_screen();
         struct buf out = BUF_INIT(2 * STATUS_BODY_MAX);
-        char now[CLOCK_TEXT_SIZE];
 
         buf_printf(&out, "%s%s, every %d s, until Ctrl-C\n\n", screen.height ? REDRAW : "",
-                   clock_print(clock_now(), now), STATUS_WATCH_MS / 1000);
+                   clock_text(clock_now()).text, STATUS_WATCH_MS / 1000);
         if (look(c, s, &screen, &out, &unused, &e)) {
             note_error(&e, &out);
             buf_char(&out, '\n');
