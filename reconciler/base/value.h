@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ca.h"
 #include "certificate_facts.h"
 #include "failure.h"
 #include "str.h"
@@ -117,3 +118,11 @@ struct value {
         struct value_renew_config renew_config;
     } u;
 };
+
+/* A record of what is done at `ca`; what it says is the caller's to fill in. */
+static inline struct value value_at(const struct ca *ca, enum value_type type,
+                                    struct subject subject)
+{
+    return (struct value){
+        .type = type, .apart = ca->apart, .directory = ca->directory, .subject = subject};
+}

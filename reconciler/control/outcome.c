@@ -62,8 +62,7 @@ enum outcome outcome_judge(const struct certificate_facts *issued, struct str na
 
 struct value outcome_record(enum value_type type, const struct issuance_result *r)
 {
-    return (struct value){
-        .type = type, .apart = r->ca->apart, .directory = r->ca->directory, .subject = r->subject};
+    return value_at(r->ca, type, r->subject);
 }
 
 struct value outcome_value(const struct pass *p, const struct issuance_result *r,

@@ -29,11 +29,7 @@ static void hear(struct pass *p, struct str name, int64_t now)
     const struct store_name *n = store_find(p->state->store, subject_first(name));
     static const struct ca none = {0};
     const struct ca *ca = p->generation ? &p->generation->desired->ca : &none;
-    const struct value v = {.type = VALUE_DEMAND,
-                            .apart = ca->apart,
-                            .directory = ca->directory,
-                            .subject = subject_first(name),
-                            .u.demand = {.last_seen_at = now}};
+    struct value v = value_at(ca, VALUE_DEMAND, subject_first(name));
     bool is_known = n && n->last_seen_at > now - RENEW_SECONDS;
 
     if (!is_on_demand(p, name, now) || (is_known && n->credential)) {
@@ -44,6 +40,7 @@ static void hear(struct pass *p, struct str name, int64_t now)
         return;
     if (!n || !n->last_seen_at)
         happening_tell_of(HAPPENING_NAME_DEMANDED, name);
+    v.u.demand.last_seen_at = now;
     pass_record(p, &v, 1);
 }
 

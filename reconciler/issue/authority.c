@@ -94,16 +94,15 @@ static void open_session(struct authority *a)
 
 static struct value account_value(const struct authority *a)
 {
-    return (struct value){
-        .type = VALUE_ACCOUNT,
-        .apart = a->options.ca.apart,
-        .directory = a->options.ca.directory,
-        .u.account = {.api_uri = a->options.ca.api_uri,
-                      .email = a->options.ca.email,
-                      .key = buf_view(&a->key),
-                      .url = a->account_url ? str_from(a->account_url) : STR(""),
-                      .created_at = a->created_at},
-    };
+    const struct ca *ca = &a->options.ca;
+    struct value v = value_at(ca, VALUE_ACCOUNT, (struct subject){0});
+
+    v.u.account = (struct value_account){.api_uri = ca->api_uri,
+                                         .email = ca->email,
+                                         .key = buf_view(&a->key),
+                                         .url = a->account_url ? str_from(a->account_url) : STR(""),
+                                         .created_at = a->created_at};
+    return v;
 }
 
 /* True when the authority was given up meanwhile, and is gone now. */

@@ -116,16 +116,11 @@ int task_value(const struct task *t, const struct ca *ca, struct buf *pem, struc
 {
     if (key_print_packed(t->key_type, buf_view(&t->key), STR_NONE, pem, e))
         return -1;
-    *v = (struct value){
-        .type = VALUE_ORDER,
-        .apart = ca->apart,
-        .directory = ca->directory,
-        .subject = t->subject,
-        .u.order = {.key = buf_view(pem),
-                    .url = t->url ? str_from(t->url) : STR(""),
-                    .state = t->url ? VALUE_ORDER_CREATED : VALUE_ORDER_KEY_MADE,
-                    .started_at = t->started_at},
-    };
+    *v = value_at(ca, VALUE_ORDER, t->subject);
+    v->u.order = (struct value_order){.key = buf_view(pem),
+                                      .url = t->url ? str_from(t->url) : STR(""),
+                                      .state = t->url ? VALUE_ORDER_CREATED : VALUE_ORDER_KEY_MADE,
+                                      .started_at = t->started_at};
     return 0;
 }
 
@@ -141,11 +136,8 @@ int task_sent_value(const struct task *t, const struct ca *ca, struct buf *times
     buf_str(times, buf_view(&t->sent));
     if (t->is_counted)
         sent_append(times, &(struct sent){t->sent_at, t->is_theirs});
-    *v = (struct value){.type = VALUE_SENT,
-                        .gone = !times->len,
-                        .apart = ca->apart,
-                        .directory = ca->directory,
-                        .subject = t->subject,
-                        .u.sent.times = buf_view(times)};
+    *v = value_at(ca, VALUE_SENT, t->subject);
+    v->gone = !times->len;
+    v->u.sent.times = buf_view(times);
     return t->sent.failed || times->failed ? -1 : 0;
 }
