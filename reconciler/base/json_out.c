@@ -219,7 +219,6 @@ void json_out_member_bool(struct json_out *j, const char *key, bool b)
 
 void json_out_member_time(struct json_out *j, const char *key, int64_t seconds)
 {
-
     json_out_key(j, key);
     if (seconds)
         json_out_cstr(j, clock_text(seconds).text);

@@ -77,7 +77,6 @@ static void print_text_field(struct buf *line, const struct field *f)
 
 static void print_text(struct buf *line, const struct happening *h)
 {
-
     buf_printf(line, "%s %s %s", clock_text(h->at).text, level_names[h->level],
                happening_word(h->name));
     print_text_field(line, &(struct field){.key = "process", .text = str_from(state.process)});

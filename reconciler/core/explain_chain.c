@@ -3,15 +3,7 @@
 #include <string.h>
 
 #include "reconciler/base/attr.h"
-#include "reconciler/base/clock.h"
 #include "reconciler/core/span.h"
-
-static void print_time(struct buf *out, const char *before, int64_t at)
-{
-
-    buf_cstr(out, before);
-    buf_cstr(out, clock_text(at).text);
-}
 
 static bool has_certificate(const struct explain_subject *s)
 {
@@ -95,7 +87,7 @@ static void say_declared(struct explain_subject *s)
     }
     if (s->desired && s->desired->origins & DESIRED_ON_DEMAND) {
         out = explanation_begin(&s->chain, "declared");
-        print_time(out, "asked for on demand, last at ", s->desired->last_seen_at);
+        span_print_time(out, "asked for on demand, last at ", s->desired->last_seen_at);
     }
     if (s->chain.count == before)
         buf_cstr(explanation_begin(&s->chain, "declared"), "nowhere in the file");
@@ -196,8 +188,8 @@ static void write_dates(const struct explain_subject *s, const char *before, con
     if (explain_is_valid(sni->certificate, s->options->policy, s->options->now))
         return;
     buf_cstr(out, before);
-    print_time(out, valid->from > s->options->now ? " is not valid before " : " expired at ",
-               valid->from > s->options->now ? valid->from : valid->to);
+    span_print_time(out, valid->from > s->options->now ? " is not valid before " : " expired at ",
+                    valid->from > s->options->now ? valid->from : valid->to);
 }
 
 /* The declared certificate that a handshake gets: "*.example.com" and where. */
@@ -248,8 +240,8 @@ static void say_certificate(struct explain_subject *s)
     }
     buf_printf(out, "%s, of ", key_type_name(o->facts.key_type));
     span_print(out, policy_lifetime(o->facts.not_before, o->facts.not_after), SPAN_EXACT);
-    print_time(out, ", from ", o->facts.not_before);
-    print_time(out, " to ", o->facts.not_after);
+    span_print_time(out, ", from ", o->facts.not_before);
+    span_print_time(out, " to ", o->facts.not_after);
     if (o->managed.issuer.len) {
         buf_cstr(out, ", issuer ");
         buf_str(out, o->managed.issuer);
@@ -289,7 +281,7 @@ static void write_why_not_managed(const struct explain_subject *s, struct buf *o
     else if (o->facts.not_after < s->options->now)
         buf_cstr(out, ", because the managed one has expired");
     else if (plan_is_early(o, s->options->policy, s->options->now))
-        print_time(out, ", because the managed one is not valid before ", o->facts.not_before);
+        span_print_time(out, ", because the managed one is not valid before ", o->facts.not_before);
     else if (!o->managed.active)
         buf_cstr(out, ", because the stored one is not in use");
 }
@@ -305,7 +297,7 @@ static void say_served(struct explain_subject *s)
     case SERVED_MANAGED_STALE:
         buf_cstr(out, "the managed certificate, although it ");
         if (plan_is_early(s->observed, s->options->policy, s->options->now))
-            print_time(out, "is not valid before ", s->observed->facts.not_before);
+            span_print_time(out, "is not valid before ", s->observed->facts.not_before);
         else
             buf_cstr(out, s->observed->managed.revoked ? "was revoked" : "has expired");
         buf_cstr(out, ": nothing declared covers the name");
@@ -350,8 +342,8 @@ static void say_failures(struct explain_subject *s)
     if (!o || !o->failure.count)
         return;
     out = explanation_begin(&s->chain, "last try");
-    print_time(out, o->failure.kind == ERROR_NEEDLESS ? "in vain at " : "failed at ",
-               o->failure.failed_at);
+    span_print_time(out, o->failure.kind == ERROR_NEEDLESS ? "in vain at " : "failed at ",
+                    o->failure.failed_at);
     if (o->failure.count > 1)
         buf_printf(out, ", %u in a row", o->failure.count);
     buf_printf(out, " (%s)", error_kind_name(o->failure.kind));
@@ -360,7 +352,7 @@ static void say_failures(struct explain_subject *s)
         buf_str(out, o->failure.text);
     }
     if (o->failure.retry_at)
-        print_time(out, "; the CA asks to wait until ", o->failure.retry_at);
+        span_print_time(out, "; the CA asks to wait until ", o->failure.retry_at);
     if (o->failure.waived)
         buf_cstr(out, "; somebody asked for another try at once (reconcert retry)");
     if (plan_is_forgiven(o, s->desired ? s->desired->ca : NULL, s->options->policy))
@@ -463,7 +455,7 @@ static void write_unlisted(const struct explain_subject *s, struct buf *out)
         buf_cstr(
             out,
             "; the stored certificate is taken up again if the file asks for the name before ");
-        print_time(out, "", o->facts.not_after);
+        span_print_time(out, "", o->facts.not_after);
     }
 }
 
@@ -473,7 +465,7 @@ static void write_kept(const struct explain_subject *s, struct buf *out)
         plan_reason_print(&s->action, s->options->now, out);
         return;
     }
-    print_time(out, "renew at ", s->action.at);
+    span_print_time(out, "renew at ", s->action.at);
     buf_cstr(out, ": ");
     write_why_then(s, out);
     if (s->action.reason == REASON_OTHER_KEY_TYPE)
@@ -489,7 +481,7 @@ static void write_verb(const struct action *a, struct buf *out)
     if (!is_held)
         buf_cstr(out, " now");
     else if (a->at)
-        print_time(out, a->action == PLAN_BLOCK ? " before " : " not before ", a->at);
+        span_print_time(out, a->action == PLAN_BLOCK ? " before " : " not before ", a->at);
     buf_cstr(out, ": ");
 }
 
@@ -503,8 +495,8 @@ static void write_reason(struct explain_subject *s, struct buf *out)
         return;
     case REASON_RATE_LIMITED:
         if (s->action.asked_at)
-            print_time(out, "the CA asked to wait longer than can be waited, until ",
-                       s->action.asked_at);
+            span_print_time(out, "the CA asked to wait longer than can be waited, until ",
+                            s->action.asked_at);
         else
             buf_cstr(out,
                      "the CA asked to wait until then (of several limits it names the one that "

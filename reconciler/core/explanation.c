@@ -5,8 +5,6 @@
 #include "reconciler/core/render.h"
 
 #define TOPIC_WIDTH 11
-/* In the sentence; the JSON list has all. */
-#define PLACES_SHOWN 3
 
 void explanation_fini(struct explanation *x)
 {
@@ -39,17 +37,12 @@ void explanation_add_place(struct explanation *x, struct place place)
 void explanation_write_places(struct explanation *x, size_t from)
 {
     struct explanation_link *link = last_link(x);
-    size_t count = link->places.len - from;
-    size_t shown = count < PLACES_SHOWN ? count : PLACES_SHOWN;
 
-    for (size_t i = from; i < from + shown; i++) {
-        buf_cstr(&link->text, i > from ? ", " : " (");
-        render_place_raw(x->model, link->places.items[i], &link->text);
-    }
-    if (count > shown)
-        buf_printf(&link->text, " and %zu more", count - shown);
-    if (shown)
-        buf_char(&link->text, ')');
+    if (link->places.len == from)
+        return;
+    buf_cstr(&link->text, " (");
+    render_places_raw(x->model, link->places.items + from, link->places.len - from, &link->text);
+    buf_char(&link->text, ')');
 }
 
 void explanation_at(struct explanation *x, struct place place)

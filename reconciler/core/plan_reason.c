@@ -1,6 +1,5 @@
 #include "reconciler/core/plan.h"
 
-#include "reconciler/base/clock.h"
 #include "reconciler/base/hostname.h"
 #include "reconciler/core/budget.h"
 #include "reconciler/core/public_ca.h"
@@ -92,13 +91,6 @@ const char *plan_reason_sentence(enum plan_reason reason)
     return reason < REASON_COUNT ? sentences[reason] : NULL;
 }
 
-static void print_time(struct buf *out, const char *before, int64_t at)
-{
-
-    buf_cstr(out, before);
-    buf_cstr(out, clock_text(at).text);
-}
-
 static void print_clamp(const struct action *a, struct buf *out)
 {
     if (a->clamp == POLICY_CLAMPED_LOW)
@@ -123,29 +115,30 @@ static void print_certificate(const struct action *a, struct buf *out)
 
     switch (a->reason) {
     case REASON_EXPIRED:
-        print_time(out, "the certificate expired at ", o->facts.not_after);
+        span_print_time(out, "the certificate expired at ", o->facts.not_after);
         return;
     case REASON_REVOKED:
         buf_cstr(out, "the certificate was revoked");
         return;
     case REASON_FOUND_VALID:
-        print_time(out, "a certificate in the storage is valid until ", o->facts.not_after);
+        span_print_time(out, "a certificate in the storage is valid until ", o->facts.not_after);
         return;
     case REASON_NOT_YET_VALID:
-        print_time(out, "the certificate that is there is not valid before ", o->facts.not_before);
+        span_print_time(out, "the certificate that is there is not valid before ",
+                        o->facts.not_before);
         return;
     case REASON_NEXT_IN_HAND:
-        print_time(out, "the next certificate has been issued, and is not valid before ",
-                   o->next_at);
+        span_print_time(out, "the next certificate has been issued, and is not valid before ",
+                        o->next_at);
         return;
     case REASON_RENEWAL_DUE:
-        print_time(out, "renewal is due since ", a->renew_at);
-        print_time(out, ", the certificate ends at ", o->facts.not_after);
+        span_print_time(out, "renewal is due since ", a->renew_at);
+        span_print_time(out, ", the certificate ends at ", o->facts.not_after);
         print_clamp(a, out);
         return;
     default:
-        print_time(out, "valid until ", o->facts.not_after);
-        print_time(out, ", renewal at ", a->renew_at);
+        span_print_time(out, "valid until ", o->facts.not_after);
+        span_print_time(out, ", renewal at ", a->renew_at);
         if (a->reason == REASON_OTHER_KEY_TYPE)
             buf_printf(out, ", with the key type that the file asks for instead of %s",
                        key_type_name(o->facts.key_type));
@@ -161,15 +154,15 @@ static void print_try(const struct action *a, struct buf *out)
     if (a->reason == REASON_REFUSED_BY_CA) {
         buf_cstr(out, "the CA refuses for good");
     } else if (a->reason == REASON_RATE_LIMITED) {
-        print_time(out, "the CA does not want another try before ",
-                   a->asked_at ? a->asked_at : a->at);
+        span_print_time(out, "the CA does not want another try before ",
+                        a->asked_at ? a->asked_at : a->at);
     } else if (a->reason == REASON_NEEDLESS) {
         buf_cstr(out, "what the CA issues is due for renewal at once");
         if (o->failure.count > 1)
             buf_printf(out, ", %u times in a row", o->failure.count);
     } else {
-        print_time(out, o->failure.count == 1 ? "the try at " : "the last try at ",
-                   o->failure.failed_at);
+        span_print_time(out, o->failure.count == 1 ? "the try at " : "the last try at ",
+                        o->failure.failed_at);
         buf_cstr(out, " failed");
         if (o->failure.count > 1)
             buf_printf(out, ", %u in a row", o->failure.count);
@@ -178,7 +171,7 @@ static void print_try(const struct action *a, struct buf *out)
     if (a->asked_at)
         buf_cstr(out, ", which is too long to wait");
     if (a->reason != REASON_RATE_LIMITED || a->asked_at)
-        print_time(out, "; next try at ", a->at);
+        span_print_time(out, "; next try at ", a->at);
     if (a->reason == REASON_REFUSED_BY_CA)
         buf_cstr(out, ", or when the file changes");
 }
@@ -188,7 +181,7 @@ static void print_limit(const struct action *a, struct buf *out)
 {
     const struct budget_draw *last = NULL;
 
-    print_time(out, "it does not fit the CA's limits before ", a->at);
+    span_print_time(out, "it does not fit the CA's limits before ", a->at);
     for (size_t i = 0; a->budget && i < a->budget->count; i++)
         if (!last || a->budget->draws[i].fits_at > last->fits_at)
             last = &a->budget->draws[i];
@@ -215,7 +208,7 @@ static void print_replaced(const struct action *a, int64_t now, struct buf *out)
     if (o->managed.revoked)
         buf_cstr(out, ", which was revoked");
     else if (o->facts.not_after < now)
-        print_time(out, ", which expired at ", o->facts.not_after);
+        span_print_time(out, ", which expired at ", o->facts.not_after);
     else if (o->managed.active)
         buf_cstr(out, ", which is served until then");
 }
@@ -232,16 +225,17 @@ static void print_reason(const struct action *a, int64_t now, struct buf *out)
     case REASON_OTHER_DIRECTORY:
         return;
     case REASON_BREAKER:
-        print_time(out,
-                   "more was ordered within an hour than names and failures explain: nothing is "
-                   "ordered before ",
-                   a->at);
+        span_print_time(
+            out,
+            "more was ordered within an hour than names and failures explain: nothing is "
+            "ordered before ",
+            a->at);
         return;
     case REASON_ACCOUNT_LIMITED:
-        print_time(out, "the CA does not want another order of this account before ",
-                   a->asked_at ? a->asked_at : a->at);
+        span_print_time(out, "the CA does not want another order of this account before ",
+                        a->asked_at ? a->asked_at : a->at);
         if (a->asked_at)
-            print_time(out, ", which is too long to wait; next try at ", a->at);
+            span_print_time(out, ", which is too long to wait; next try at ", a->at);
         return;
     case REASON_BACKOFF:
     case REASON_NEEDLESS:
@@ -270,8 +264,8 @@ static void print_reason(const struct action *a, int64_t now, struct buf *out)
                             ", so that one is served"
                           : "the file no longer asks for it");
         if (a->observed->facts.not_after > now)
-            print_time(out, "; the stored certificate stays, valid until ",
-                       a->observed->facts.not_after);
+            span_print_time(out, "; the stored certificate stays, valid until ",
+                            a->observed->facts.not_after);
         return;
     default:
         print_certificate(a, out);

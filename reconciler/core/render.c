@@ -60,6 +60,17 @@ void render_place_raw(const struct model *model, struct place place, struct buf 
     buf_printf(out, "%s:%u:%u", file, place.line, place.column);
 }
 
+void render_places_raw(const struct model *model, const struct place *places, size_t count,
+                       struct buf *out)
+{
+    for (size_t i = 0; i < count && i < PLACES_SHOWN; i++) {
+        buf_cstr(out, i ? ", " : "");
+        render_place_raw(model, places[i], out);
+    }
+    if (count > PLACES_SHOWN)
+        buf_printf(out, " and %zu more", count - PLACES_SHOWN);
+}
+
 void render_place(const struct model *model, struct place place, struct buf *out)
 {
     const char *file = place.file < model->file_count ? model->files[place.file] : "?";
@@ -85,20 +96,21 @@ static struct str sentence(struct sheet *s, const struct action *a)
     return buf_view(&s->sentence);
 }
 
+/* Where it is declared; valid until the next call. */
+static struct str places(struct sheet *s, const struct desired_name *name)
+{
+    buf_clear(&s->sentence);
+    if (name->place_count)
+        render_places_raw(s->options->model, name->places, name->place_count, &s->sentence);
+    else
+        buf_cstr(&s->sentence, "on demand");
+    return buf_view(&s->sentence);
+}
+
 static void print_places(const struct desired_name *name, struct sheet *s)
 {
-    size_t shown = name->place_count < PLACES_SHOWN ? name->place_count : PLACES_SHOWN;
-
-    if (!name->place_count) {
-        buf_cstr(s->out, " (on demand)");
-        return;
-    }
-    for (size_t i = 0; i < shown; i++) {
-        buf_cstr(s->out, i ? ", " : " (");
-        render_place(s->options->model, name->places[i], s->out);
-    }
-    if (name->place_count > shown)
-        buf_printf(s->out, " and %zu more", name->place_count - shown);
+    buf_cstr(s->out, " (");
+    buf_escaped(s->out, places(s, name));
     buf_char(s->out, ')');
 }
 
@@ -169,7 +181,6 @@ static bool has_brackets(const struct plan *plan)
 
 static void print_summary(const struct plan *plan, int64_t now, struct buf *out)
 {
-
     if (plan->counts[PLAN_KEEP] == plan->count)
         buf_cstr(out, "Nothing to do.\n");
     buf_cstr(out, plan->count ? "Summary:\n" : "");
@@ -220,22 +231,6 @@ static void markdown(struct str text, struct sheet *s)
     }
 }
 
-static void markdown_places(const struct desired_name *name, struct sheet *s)
-{
-    size_t shown = name->place_count < PLACES_SHOWN ? name->place_count : PLACES_SHOWN;
-
-    if (!name->place_count)
-        buf_cstr(s->out, "on demand");
-    for (size_t i = 0; i < shown; i++) {
-        buf_cstr(s->out, i ? ", " : "");
-        buf_clear(&s->sentence);
-        render_place(s->options->model, name->places[i], &s->sentence);
-        markdown(buf_view(&s->sentence), s);
-    }
-    if (name->place_count > shown)
-        buf_printf(s->out, " and %zu more", name->place_count - shown);
-}
-
 static void markdown_row(const struct action *a, struct sheet *s)
 {
     buf_printf(s->out, "| %s | ", plan_action_name(a->action));
@@ -251,7 +246,7 @@ static void markdown_row(const struct action *a, struct sheet *s)
     markdown(buf_view(&s->sentence), s);
     buf_cstr(s->out, " | ");
     if (a->desired)
-        markdown_places(a->desired, s);
+        markdown(places(s, a->desired), s);
     buf_cstr(s->out, " |\n");
 }
 
@@ -296,7 +291,6 @@ static void markdown_title(const struct plan *plan, struct buf *out)
 
 static void markdown_end(const struct plan *plan, struct sheet *s)
 {
-
     buf_printf(s->out, "\nConfiguration %s, against ", s->options->sha256);
     markdown(s->options->against, s);
     if (plan->next_at)

@@ -60,6 +60,9 @@ void render_certificate_json(const struct action *a, const struct render_options
 /* "kong.yaml:12:9", as it is; and with the file's name escaped. */
 void render_place_raw(const struct model *model, struct place place, struct buf *out);
 void render_place(const struct model *model, struct place place, struct buf *out);
+/* "kong.yaml:12:9, kong.yaml:14:9 and 2 more", as they are. */
+void render_places_raw(const struct model *model, const struct place *places, size_t count,
+                       struct buf *out);
 
 /* Text from outside on a line for people: as buf_escaped, but quotes stay as they are. */
 void render_outside(struct str text, struct buf *out);

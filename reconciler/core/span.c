@@ -1,5 +1,7 @@
 #include "reconciler/core/span.h"
 
+#include "reconciler/base/clock.h"
+
 #include "reconciler/base/attr.h"
 
 #define MINUTE 60
@@ -21,4 +23,10 @@ void span_print(struct buf *out, int64_t seconds, int64_t enough)
             return;
         }
     }
+}
+
+void span_print_time(struct buf *out, const char *before, int64_t at)
+{
+    buf_cstr(out, before);
+    buf_cstr(out, clock_text(at).text);
 }

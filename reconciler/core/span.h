@@ -13,3 +13,5 @@
  * `enough` to be rounded.
  */
 void span_print(struct buf *out, int64_t seconds, int64_t enough);
+/* `before`, and an instant. */
+void span_print_time(struct buf *out, const char *before, int64_t at);

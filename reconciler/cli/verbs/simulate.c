@@ -4,7 +4,7 @@
 #include "reconciler/cli/dry_run.h"
 #include "reconciler/cli/text/output.h"
 #include "reconciler/cli/verb.h"
-#include "reconciler/core/simulate_report.h"
+#include "reconciler/cli/text/simulate_text.h"
 
 #define SIMULATE_DAYS_DEFAULT 90
 /* Every name may be at risk. */
@@ -79,8 +79,8 @@ static void on_order(void *context, int64_t at, const struct action *a, bool suc
 static int report(const struct simulation *simulation, enum option_format format, struct error *e)
 {
     struct buf out = BUF_INIT(SIMULATE_OUTPUT_MAX);
-    int rc = format == OPTION_FORMAT_JSON ? simulate_report_json(simulation, &out)
-                                          : simulate_report_text(simulation, &out);
+    int rc = format == OPTION_FORMAT_JSON ? simulate_text_print_json(simulation, &out)
+                                          : simulate_text_print(simulation, &out);
 
     rc = rc ? error_memory(e) : output_buf(&out, e);
     buf_free(&out);

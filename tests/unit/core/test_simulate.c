@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "reconciler/base/attr.h"
-#include "reconciler/core/simulate_report.h"
+#include "reconciler/cli/text/simulate_text.h"
 #include "tests/support/golden.h"
 
 #define HOUR ((int64_t)3600)
@@ -410,22 +410,22 @@ static void reports(void)
     w->options.outages[0] = (struct simulate_outage){5 * DAY, 60 * DAY};
     w->options.outage_count = 1;
     s = run(w);
-    CU_ASSERT_EQUAL(simulate_report_text(s, &out), 0);
+    CU_ASSERT_EQUAL(simulate_text_print(s, &out), 0);
     CU_ASSERT(golden_matches("tests/golden/simulate/outage.txt", buf_view(&out)));
     buf_clear(&out);
-    CU_ASSERT_EQUAL(simulate_report_json(s, &out), 0);
+    CU_ASSERT_EQUAL(simulate_text_print_json(s, &out), 0);
     CU_ASSERT(golden_matches("tests/golden/simulate/outage.json", buf_view(&out)));
     buf_clear(&out);
     w->options.outage_count = 0;
     w->options.days = 10;
-    CU_ASSERT_EQUAL(simulate_report_text(run(w), &out), 0);
+    CU_ASSERT_EQUAL(simulate_text_print(run(w), &out), 0);
     CU_ASSERT(golden_matches("tests/golden/simulate/ten-days.txt", buf_view(&out)));
     buf_clear(&out);
     w->desired.count = 0;
-    CU_ASSERT_EQUAL(simulate_report_text(run(w), &out), 0);
+    CU_ASSERT_EQUAL(simulate_text_print(run(w), &out), 0);
     CU_ASSERT(golden_matches("tests/golden/simulate/nothing.txt", buf_view(&out)));
     buf_clear(&out);
-    CU_ASSERT_EQUAL(simulate_report_json(run(w), &out), 0);
+    CU_ASSERT_EQUAL(simulate_text_print_json(run(w), &out), 0);
     CU_ASSERT(golden_matches("tests/golden/simulate/nothing.json", buf_view(&out)));
     buf_free(&out);
     world_free(w);

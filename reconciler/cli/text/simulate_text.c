@@ -1,4 +1,4 @@
-#include "reconciler/core/simulate_report.h"
+#include "reconciler/cli/text/simulate_text.h"
 
 #include "reconciler/base/clock.h"
 #include "reconciler/base/json_out.h"
@@ -75,7 +75,7 @@ static void print_slack(const struct simulation *s, struct buf *out)
 
 static void print_risks(const struct simulation *s, struct buf *out)
 {
-    size_t shown = s->risk_count < SIMULATE_REPORT_RISKS ? s->risk_count : SIMULATE_REPORT_RISKS;
+    size_t shown = s->risk_count < SIMULATE_TEXT_RISKS ? s->risk_count : SIMULATE_TEXT_RISKS;
 
     buf_printf(out, "At risk: %zu of %zu name%s\n", s->risk_count, s->names,
                s->names == 1 ? "" : "s");
@@ -97,7 +97,6 @@ static const char *order_word(const struct simulate_order *order)
 
 static void print_sequence(const struct simulation *s, struct buf *out)
 {
-
     if (s->sequence)
         buf_cstr(out, "\nOne by one:\n");
     for (size_t i = 0; s->sequence && i < s->orders; i++) {
@@ -109,9 +108,8 @@ static void print_sequence(const struct simulation *s, struct buf *out)
     }
 }
 
-int simulate_report_text(const struct simulation *s, struct buf *out)
+int simulate_text_print(const struct simulation *s, struct buf *out)
 {
-
     buf_printf(out, "%u day%s from %s, %zu name%s\n\n", s->days, s->days == 1 ? "" : "s",
                clock_text(s->start).text, s->names, s->names == 1 ? "" : "s");
     print_table(s, out);
@@ -181,7 +179,7 @@ static void json_sequence(const struct simulation *s, struct json_out *j)
     json_out_end(j);
 }
 
-int simulate_report_json(const struct simulation *s, struct buf *out)
+int simulate_text_print_json(const struct simulation *s, struct buf *out)
 {
     struct json_out j = json_out_pretty(out);
 
