@@ -14,7 +14,8 @@
  * Offsets in a section count from its start, and are checked by whoever follows them.
  *
  * What a later build adds is a section that earlier ones pass over; SEGMENT_FORMAT changes when
- * they could not.
+ * they could not. Over an upgrade no build is sent another's segments: the new one's control and
+ * workers have channels of their own, and the old workers serve what they have until they drain.
  *
  * A table is a section: its own head, then an open-addressing hash over records. A slot is 0
  * (empty) or the key's hash tag in the upper half and the record's place (in units of 8 bytes, plus
