@@ -113,8 +113,7 @@ static int open_storage(struct dry_run *d, const struct command *c)
         error_suffix(&e,
                      "; the ways out: --against http://127.0.0.1:8007 (the running server, at its "
                      "status listener), or --against none (nothing is looked at)");
-    output_error(&e);
-    return VERB_FAILED;
+    return verb_fail(&e);
 }
 
 int dry_run_reopen(struct dry_run *d, const struct command *c, size_t first_file)
@@ -139,10 +138,8 @@ int dry_run_reopen(struct dry_run *d, const struct command *c, size_t first_file
     if (code != VERB_DONE)
         return code;
     if (read_approval(d, &e) ||
-        make_plan(d, NULL, d->approval ? &d->approval->plan : NULL, &d->seen, &e)) {
-        output_error(&e);
-        return VERB_FAILED;
-    }
+        make_plan(d, NULL, d->approval ? &d->approval->plan : NULL, &d->seen, &e))
+        return verb_fail(&e);
     return VERB_DONE;
 }
 

@@ -89,9 +89,7 @@ int input_keep_stdin(const struct settings *s)
         rc = error_errno(&e, ERROR_IO, errno, "standard input");
     if (fd >= 0)
         close(fd);
-    if (rc)
-        output_error(&e);
-    return rc ? VERB_FAILED : VERB_DONE;
+    return rc ? verb_fail(&e) : VERB_DONE;
 }
 
 static void print_count(size_t count, const char *noun, struct buf *out)
@@ -142,10 +140,8 @@ int input_load(const struct command *c, const struct settings *s, struct loaded 
     struct loaded *l = NULL;
     struct error e;
 
-    if (load_files(&options, &l, &e)) {
-        output_error(&e);
-        return VERB_FAILED;
-    }
+    if (load_files(&options, &l, &e))
+        return verb_fail(&e);
     print_problems(l);
     if (!l->model) {
         load_free(l);

@@ -372,15 +372,19 @@ int verb_main(int argc, char *const *argv, char *const *environment)
     return code;
 }
 
+int verb_fail(const struct error *e)
+{
+    output_error(e);
+    return VERB_FAILED;
+}
+
 int verb_print(struct buf *out)
 {
     struct error e;
     int code = VERB_DONE;
 
-    if (output_buf(out, &e)) {
-        output_error(&e);
-        code = VERB_FAILED;
-    }
+    if (output_buf(out, &e))
+        code = verb_fail(&e);
     buf_free(out);
     return code;
 }

@@ -64,6 +64,8 @@ const struct verb *verb_find(const char *name);
  * code: VERB_USAGE, or VERB_FAILED if it was memory.
  */
 int verb_refuse(const struct verb *verb, const struct error *e);
+/* Prints what went wrong. Returns VERB_FAILED. */
+int verb_fail(const struct error *e);
 /* The end of a verb: writes what it printed and frees that. Returns the exit code. */
 int verb_print(struct buf *out);
 /* What exit code 64 means, for every verb. */

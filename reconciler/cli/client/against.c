@@ -104,8 +104,7 @@ int against_open(const struct command *c, const struct settings *s, const char *
         return VERB_DONE;
     if (!a)
         error_memory(&e);
-    output_error(&e);
-    return VERB_FAILED;
+    return verb_fail(&e);
 }
 
 void against_close(struct against *a)

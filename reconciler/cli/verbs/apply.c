@@ -138,10 +138,8 @@ static int look_again(const struct command *c, const struct plan *deeds, bool is
     struct error e;
     int code = dry_run_reopen(&d, c, 1);
 
-    if (code == VERB_DONE && dry_run_approved(&d, &plan, &e)) {
-        output_error(&e);
-        code = VERB_FAILED;
-    }
+    if (code == VERB_DONE && dry_run_approved(&d, &plan, &e))
+        code = verb_fail(&e);
     *worst = OUTCOME_DONE;
     for (size_t i = 0; code == VERB_DONE && i < deeds->count; i++) {
         const struct action *deed = &deeds->items[i], *now = plan_find(plan, deed->subject);
@@ -337,10 +335,8 @@ static int compare_and_act(const struct command *c, const struct saved_plan *sav
                                       .deeds = deeds,
                                       .file = {file->data, file->len}},
                        &e);
-        if (code < 0) {
-            output_error(&e);
-            code = VERB_FAILED;
-        }
+        if (code < 0)
+            code = verb_fail(&e);
     }
     dry_run_close(&d);
     return code;

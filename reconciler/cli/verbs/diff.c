@@ -74,10 +74,8 @@ int diff_command(const struct command *c)
         return verb_refuse(c->verb, &e);
     }
     code = dry_run_open(&d, c, 0, STR_NONE);
-    if (code == VERB_DONE && print(&d, c, &e)) {
-        output_error(&e);
-        code = VERB_FAILED;
-    }
+    if (code == VERB_DONE && print(&d, c, &e))
+        code = verb_fail(&e);
     if (code == VERB_DONE && option_seen(c->options, OPTION_EXIT_CODE))
         code = (int)plan_exit_code(d.seen.plan);
     dry_run_close(&d);

@@ -1,13 +1,12 @@
 #include "reconciler/cli/dry_run.h"
 #include "reconciler/cli/input.h"
-#include "reconciler/cli/text/output.h"
 #include "reconciler/cli/verb.h"
 #include "reconciler/core/explain.h"
 
 /* A name may be declared in very many places. */
 #define EXPLAIN_OUTPUT_MAX ((size_t)64 << 20)
 
-static int print(const struct dry_run *d, const struct command *c, struct str name, struct error *e)
+static int print(const struct dry_run *d, const struct command *c, struct str name)
 {
     struct buf out = BUF_INIT(EXPLAIN_OUTPUT_MAX);
     const struct explain_options options = {
@@ -18,13 +17,14 @@ static int print(const struct dry_run *d, const struct command *c, struct str na
         .plan = d->seen.plan,
         .now = d->now,
     };
-    int rc = c->options->format == OPTION_FORMAT_JSON ? explain_name_json(name, &options, &out, e)
-                                                      : explain_name_text(name, &options, &out, e);
+    struct error e;
+    int rc = c->options->format == OPTION_FORMAT_JSON ? explain_name_json(name, &options, &out, &e)
+                                                      : explain_name_text(name, &options, &out, &e);
 
     if (rc == 0)
-        rc = output_buf(&out, e);
+        return verb_print(&out);
     buf_free(&out);
-    return rc;
+    return verb_fail(&e);
 }
 
 int explain_command(const struct command *c)
@@ -32,7 +32,6 @@ int explain_command(const struct command *c)
     struct arena *arena = arena_new(NULL);
     struct dry_run d;
     struct str name;
-    struct error e;
     int code = input_name(c, arena, &name);
 
     if (code != VERB_DONE) {
@@ -40,10 +39,8 @@ int explain_command(const struct command *c)
         return code;
     }
     code = dry_run_open(&d, c, 1, name);
-    if (code == VERB_DONE && print(&d, c, name, &e)) {
-        output_error(&e);
-        code = VERB_FAILED;
-    }
+    if (code == VERB_DONE)
+        code = print(&d, c, name);
     dry_run_close(&d);
     arena_free(arena);
     return code;

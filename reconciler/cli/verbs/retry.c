@@ -207,10 +207,8 @@ static int retry_with_settings(const struct command *c, struct str name)
     struct error e;
     int code = input_settings(c, VERB_ANY, &s);
 
-    if (code == VERB_DONE && retry(c, &s, name, &e)) {
-        output_error(&e);
-        code = VERB_FAILED;
-    }
+    if (code == VERB_DONE && retry(c, &s, name, &e))
+        code = verb_fail(&e);
     settings_fini(&s);
     return code;
 }

@@ -76,22 +76,12 @@ static void on_order(void *context, int64_t at, const struct action *a, bool suc
     s->failed |= vec_push(&s->orders, order) != 0;
 }
 
-static int report(const struct simulation *simulation, enum option_format format, struct error *e)
+static int simulate(const struct dry_run *d, const struct command *c, struct simulate_options *s)
 {
     struct buf out = BUF_INIT(SIMULATE_OUTPUT_MAX);
-    int rc = format == OPTION_FORMAT_JSON ? simulate_text_print_json(simulation, &out)
-                                          : simulate_text_print(simulation, &out);
-
-    rc = rc ? error_memory(e) : output_buf(&out, e);
-    buf_free(&out);
-    return rc;
-}
-
-static int simulate(const struct dry_run *d, const struct command *c, struct simulate_options *s,
-                    struct error *e)
-{
     struct sequence sequence = {0};
     struct simulation *simulation;
+    struct error e;
     int rc;
 
     s->desired = d->seen.desired;
@@ -102,15 +92,18 @@ static int simulate(const struct dry_run *d, const struct command *c, struct sim
         s->ordered = on_order;
         s->context = &sequence;
     }
-    rc = simulate_run(s, d->loaded->arena, &simulation, e);
-    if (rc == 0 && sequence.failed)
-        rc = error_memory(e);
+    rc = simulate_run(s, d->loaded->arena, &simulation, &e);
     if (rc == 0) {
         simulation->sequence = sequence.orders.items;
-        rc = report(simulation, c->options->format, e);
+        rc = sequence.failed || (c->options->format == OPTION_FORMAT_JSON
+                                     ? simulate_text_print_json(simulation, &out)
+                                     : simulate_text_print(simulation, &out))
+                 ? error_memory(&e)
+                 : output_buf(&out, &e);
     }
+    buf_free(&out);
     vec_free(&sequence.orders);
-    return rc;
+    return rc ? verb_fail(&e) : VERB_DONE;
 }
 
 int simulate_command(const struct command *c)
@@ -127,10 +120,7 @@ int simulate_command(const struct command *c)
     if (code == VERB_DONE) {
         if (option_seen(c->options, OPTION_SEED))
             d.seen.rules.policy.jitter_seed = seed;
-        if (simulate(&d, c, &s, &e)) {
-            output_error(&e);
-            code = VERB_FAILED;
-        }
+        code = simulate(&d, c, &s);
     }
     dry_run_close(&d);
     return code;

@@ -77,10 +77,8 @@ static int look_once(const struct command *c, const struct settings *s)
     int code = VERB_DONE;
     struct error e;
 
-    if (look(c, s, &screen, &out, &code, &e) || output_buf(&out, &e)) {
-        output_error(&e);
-        code = VERB_FAILED;
-    }
+    if (look(c, s, &screen, &out, &code, &e) || output_buf(&out, &e))
+        code = verb_fail(&e);
     buf_free(&out);
     return code;
 }
