@@ -6,25 +6,16 @@ import zlib
 
 import older
 import processes
+import storage_log
 from harness import Case, document
-
-PUT, UNKNOWN_KIND, COMMIT = 1, 77, 1  # reconciler/storage/log.h
-HEADER_COPY, VERSION_AT, MARKER_AT, SUM_AT = 24, 8, 12, 20
-
-
-def record(log, kind, key, payload):
-    """A sound record of this log, of any kind."""
-    body = key + payload
-    head = log[MARKER_AT:SUM_AT] + len(body).to_bytes(4, "little") + len(key).to_bytes(2, "little")
-    head += bytes([kind, COMMIT]) + zlib.crc32(body).to_bytes(4, "little")
-    return head + zlib.crc32(head).to_bytes(4, "little") + body
 
 
 def newer(log):
     """The same log, in a format that is yet to come."""
-    copy = log[:VERSION_AT] + (2).to_bytes(4, "little") + log[MARKER_AT:SUM_AT]
+    version, marker = storage_log.VERSION_AT, storage_log.MARKER_AT
+    copy = log[:version] + (2).to_bytes(4, "little") + log[marker : storage_log.SUM_AT]
     copy += zlib.crc32(copy).to_bytes(4, "little")
-    return 2 * copy + log[2 * HEADER_COPY :]
+    return 2 * copy + log[2 * storage_log.HEADER_COPY :]
 
 
 def shape(value):
@@ -58,13 +49,6 @@ class Older(Case):
 
     def ordered(self):
         return sorted(name for _, name in self.ca.sent_orders)
-
-    def change_log(self, s, change):
-        path = os.path.join(s.prefix, "storage", "log")
-        with open(path, "rb") as f:
-            log = f.read()
-        with open(path, "wb") as f:
-            f.write(change(log))
 
     def test_prefix(self):
         """Read as it is: nothing is ordered, and what its plan approved counts as approved."""
@@ -121,12 +105,13 @@ class Older(Case):
         unknown = []
 
         def extend(log):
-            unknown.append(record(log, UNKNOWN_KIND, b"what", b"ever"))
-            unknown.append(record(log, PUT, b"reconcert:thing:@family:a.test", b"\x01\x01more"))
+            key = b"reconcert:thing:@family:a.test"
+            unknown.append(storage_log.record(log, storage_log.UNKNOWN_KIND, b"what", b"ever"))
+            unknown.append(storage_log.record(log, storage_log.PUT, key, b"\x01\x01more"))
             return log + b"".join(unknown)
 
         s = self.on_its_prefix()
-        self.change_log(s, extend)
+        storage_log.change(s.prefix, extend)
         for _ in range(2):
             self.start(s)
             s.wait_valid(older.ISSUED)
@@ -138,7 +123,7 @@ class Older(Case):
     def test_a_newer_log(self):
         """Refused with a sentence, and left as it is."""
         s = self.on_its_prefix()
-        self.change_log(s, newer)
+        storage_log.change(s.prefix, newer)
         with open(os.path.join(s.prefix, "storage", "log"), "rb") as f:
             before = f.read()
         s.spawn(environment=self.ca.environment)
