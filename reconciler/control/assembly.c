@@ -344,19 +344,24 @@ static int load_defaults(struct control *c, struct error *e)
                              c->state.defaults, e);
 }
 
+/* The loop, and the threads that do for it what would hold it up. */
+static int open_loop(struct control *c, struct error *e)
+{
+    c->base = event_base_new();
+    if (!c->base)
+        return error_memory(e);
+    c->jobs = job_start(c->base, e);
+    c->disk = c->jobs ? job_start(c->base, e) : NULL;
+    return c->disk ? 0 : -1;
+}
+
 int assembly_open(struct control *c, const struct assembly_calls *calls, struct error *e)
 {
     const struct settings *s = c->options->settings;
 
-    c->base = event_base_new();
-    if (!c->base)
-        return error_memory(e);
-    if (open_storage(c, e) || open_events(c, calls, e) || map_counters(c, e))
-        return -1;
-    c->jobs = job_start(c->base, e);
-    if (!c->jobs || open_client(c, calls, e) || open_publishing(c, calls, e) ||
-        open_orders(c, calls, e) || await_storage(c, e) || open_status(c, calls, e) ||
-        load_defaults(c, e))
+    if (open_loop(c, e) || open_storage(c, e) || open_events(c, calls, e) || map_counters(c, e) ||
+        open_client(c, calls, e) || open_publishing(c, calls, e) || open_orders(c, calls, e) ||
+        await_storage(c, e) || open_status(c, calls, e) || load_defaults(c, e))
         return -1;
     c->state.settings = s;
     c->state.environment = c->options->environment;
@@ -383,7 +388,11 @@ int assembly_open(struct control *c, const struct assembly_calls *calls, struct 
 
 void assembly_close(struct control *c)
 {
+    struct job_thread *disk = c->disk;
+
     job_stop(c->jobs);
+    c->disk = NULL; /* what comes of its end is done here */
+    job_stop(disk);
     storage_close(c->storage);
     reload_fini(&c->reload);
     configuration_plan_free(&c->plan);

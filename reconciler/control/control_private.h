@@ -26,6 +26,8 @@ struct prefix_care {
     bool has_vanished; /* seen since it was last there */
     struct error error;
     char open[ERROR_MESSAGE_MAX]; /* who else may write the prefix; "" = nobody */
+    struct source_set *keeping;   /* being written as the last good one; the disk's thread has it */
+    struct source_set *kept_next; /* to be written behind it */
 };
 
 struct control {
@@ -45,6 +47,7 @@ struct control {
     struct index *index;
     struct declared *declared;
     struct job_thread *jobs;
+    struct job_thread *disk; /* for what waits for it; it may stand still for minutes */
     struct resolver *resolver;
     struct httpc *httpc;
     struct feed *feed;

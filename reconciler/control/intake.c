@@ -8,8 +8,8 @@
 #include "reconciler/base/clock.h"
 #include "reconciler/base/happening.h"
 #include "reconciler/issue/issuance.h"
-#include "reconciler/storage/last_good.h"
 #include "reconciler/control/note.h"
+#include "reconciler/control/prefix.h"
 #include "reconciler/control/visit.h"
 #include "reconciler/core/render.h"
 #include "reconciler/io/job.h"
@@ -116,7 +116,6 @@ static void tell_of_declared(struct control *c, enum condition_id id, size_t cou
  */
 struct afterthought {
     struct control *control;
-    const char *prefix;
     struct source_set *set;
     struct configuration *before;
     const struct model *model; /* in force until a later thought frees it */
@@ -129,15 +128,15 @@ struct afterthought {
 static void think_after(void *context)
 {
     struct afterthought *a = context;
-    struct error e;
 
     configuration_free(a->before);
     if (source_md5(a->set, a->md5)) /* where OpenSSL has none: any hash will do */
         snprintf(a->md5, sizeof(a->md5), "%.32s", a->set->sha256);
     a->mismatched_count = note_mismatched(a->model, STR_NONE, &a->mismatched);
-    if (!a->is_last_good_itself && last_good_write(a->prefix, a->set, &e))
-        happening_tell_error(HAPPENING_LAST_GOOD_NOT_KEPT, &e, NULL);
-    source_free(a->set);
+    if (a->is_last_good_itself) {
+        source_free(a->set);
+        a->set = NULL;
+    }
 }
 
 static void on_thought_after(void *context)
@@ -149,6 +148,8 @@ static void on_thought_after(void *context)
         memcpy(g->md5, a->md5, sizeof(g->md5));
     tell_of_declared(a->control, CONDITION_MISMATCHED, a->mismatched_count, a->mismatched.data);
     buf_free(&a->mismatched);
+    if (a->set)
+        prefix_keep(a->control, a->set);
     a->control->hashing--;
     event_active(a->control->turn, EV_TIMEOUT, 0); /* /status may wait for it */
     free(a);
@@ -160,7 +161,6 @@ static void hand_on(struct control *c, struct reload *r, struct configuration *b
 
     if (a) {
         *a = (struct afterthought){.control = c,
-                                   .prefix = c->options->settings->prefix,
                                    .set = r->set,
                                    .before = before,
                                    .model = c->generation->loaded->model,

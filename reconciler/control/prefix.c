@@ -10,6 +10,7 @@
 #include "reconciler/control/journal.h"
 #include "reconciler/admin/status.h"
 #include "reconciler/io/job.h"
+#include "reconciler/storage/last_good.h"
 #include "reconciler/storage/presence.h"
 #include "reconciler/storage/storage.h"
 #include "reconciler/store/store.h"
@@ -132,9 +133,62 @@ void prefix_on_look(int fd, short what, void *control)
     if (c->is_lent || c->is_stopping)
         return;
     if (!c->care.is_looking)
-        c->care.is_looking = job_submit(c->jobs, run_look, on_looked, c) == 0;
+        c->care.is_looking = job_submit(c->disk, run_look, on_looked, c) == 0;
     if (!c->care.is_checking)
         c->care.is_checking = storage_check(c->storage, on_checked, c, &e) == 0;
+}
+
+/* ---- the last good file ---- */
+
+static void run_keep(void *context)
+{
+    struct control *c = context;
+    struct error e;
+
+    if (last_good_write(c->options->settings->prefix, c->care.keeping, &e))
+        happening_tell_error(HAPPENING_LAST_GOOD_NOT_KEPT, &e, NULL);
+    source_free(c->care.keeping);
+}
+
+static void on_kept(void *context)
+{
+    struct control *c = context;
+    struct source_set *next = c->care.kept_next;
+
+    c->care.keeping = c->care.kept_next = NULL;
+    if (next)
+        prefix_keep(c, next);
+}
+
+static void run_drop(void *set)
+{
+    source_free(set);
+}
+
+static void on_dropped(void *set)
+{
+    (void)set;
+}
+
+/* Wiping a large one takes longer than the loop may stand still. */
+static void drop(struct control *c, struct source_set *set)
+{
+    if (set && (c->is_stopping || job_submit(c->jobs, run_drop, on_dropped, set)))
+        source_free(set);
+}
+
+void prefix_keep(struct control *c, struct source_set *set)
+{
+    if (c->care.keeping) {
+        drop(c, c->care.kept_next);
+        c->care.kept_next = set;
+        return;
+    }
+    c->care.keeping = set;
+    if (c->disk && job_submit(c->disk, run_keep, on_kept, c) == 0)
+        return;
+    run_keep(c);
+    c->care.keeping = NULL;
 }
 
 /* ---- writing anew ---- */

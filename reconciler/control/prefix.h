@@ -5,6 +5,7 @@
 #include "reconciler/base/error.h"
 
 struct control;
+struct source_set;
 
 /*
  * The care for what lies under the prefix: whether it can be written, whether it is still there,
@@ -37,3 +38,9 @@ void prefix_on_look(int fd, short what, void *control);
  * under way. True: the state is lent to it, until a later turn.
  */
 bool prefix_restore(struct control *c);
+
+/*
+ * Keeps the file as the last good one; the set is taken over. Behind one that is being written only
+ * the newest waits.
+ */
+void prefix_keep(struct control *c, struct source_set *set);

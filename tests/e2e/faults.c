@@ -5,6 +5,7 @@
  *   FAULT_PATH=/prefix          only what lies below this counts
  *   FAULT_ERROR=/file           while it exists, writing fails with the errno that it names
  *                               (ENOSPC, EROFS, EIO)
+ *   FAULT_STALL=/file           while it exists, writing takes that long
  *   FAULT_KILL=N:WHEN:/marker   at operation N, WHEN = before, after or torn (half of a write is
  *                               done); the marker is made first, and with it there nobody dies
  *   FAULT_LOG=/file             one line an operation, for finding out how many there are
@@ -111,6 +112,15 @@ static int error_of(void)
     return strncmp(word, "EIO", 3) == 0 ? EIO : ENOSPC;
 }
 
+static void stall(void)
+{
+    const struct timespec moment = {0, 10000000};
+    const char *file = getenv("FAULT_STALL");
+
+    while (file && access(file, F_OK) == 0)
+        nanosleep(&moment, NULL);
+}
+
 static void note(const char *what, long count)
 {
     const char *file = getenv("FAULT_LOG");
@@ -165,6 +175,7 @@ static int begin(struct operation *o, bool counts, const char *what)
     *o = (struct operation){.counts = counts};
     if (!counts)
         return 0;
+    stall();
     error = error_of();
     if (error) {
         errno = error;

@@ -13,7 +13,7 @@ from processes import wait_until
 
 
 class Unusable(Case):
-    def faulty(self, word):
+    def faulty(self, word, below="/storage", how="FAULT_ERROR"):
         """A server whose disk fails with `word` as long as the flag is there."""
         flag = os.path.join(self.folder, "flag")
         ca, s = self.pair(document(["a.test"], certificates=[declared("d.test")]))
@@ -23,13 +23,33 @@ class Unusable(Case):
         environment = {
             "LD_PRELOAD": server.FAULTS,
             "ASAN_OPTIONS": "verify_asan_link_order=0:detect_leaks=0",
-            "FAULT_PATH": s.prefix + "/storage",
-            "FAULT_ERROR": flag,
+            "FAULT_PATH": s.prefix + below,
+            how: flag,
         }
         s.start(environment=environment)
         with open(flag, "w", encoding="ascii") as f:
             f.write(word)
         return ca, s, flag
+
+    def test_disk_that_stands_still(self):
+        """For as long as it likes: reloads, handshakes and status go on, and nothing is ordered."""
+        ca, s, flag = self.faulty("", below="", how="FAULT_STALL")
+        before = s.fingerprint("a.test")
+        for name in ("e.test", "f.test", "g.test"):
+            s.write(document(["a.test", "b.test"], certificates=[declared("d.test"), declared(name)]))
+            wait_until("it is in force", lambda name=name: s.fingerprint(name) != s.fingerprint("nobody.test"))
+            self.assertEqual(before, s.fingerprint("a.test"))
+            self.assertEqual("pending", s.state("b.test"))
+        self.assertEqual(1, ca.handled()["new-order"])
+        self.assertEqual([], s.events("control_silent"))
+        os.unlink(flag)
+        s.wait_state("b.test", "valid", bound=90)
+        self.assertEqual(2, ca.handled()["new-order"])
+        s.write("_format_version: [")
+        wait_until("it is refused", lambda: s.events("config_problem"))
+        s.stop()
+        s.start(["--set", "acme_start_with_last_good=on"])
+        self.assertNotEqual(s.fingerprint("nobody.test"), s.fingerprint("g.test"))
 
     def check(self, word, text):
         ca, s, flag = self.faulty(word)
