@@ -28,7 +28,6 @@ struct fake {
     unsigned hups, watch_lines;
     struct {
         int channel;
-        bool has_old;
         int64_t pid;
     } workers[SETTINGS_WORKERS_MAX];
     int covered[COVERED_MAX]; /* sockets of one other slot */
@@ -218,15 +217,13 @@ static void tell(const struct fake *f, enum channel_type type, unsigned slot, in
 static void print_info(const struct fake *f, int fd)
 {
     char text[256];
-    size_t variables = 0, workers = descriptor_count(&f->fds, DESCRIPTOR_CHANNEL), old = 0;
+    size_t variables = 0, workers = descriptor_count(&f->fds, DESCRIPTOR_CHANNEL);
 
     while (f->environment[variables])
         variables++;
-    for (size_t i = 0; i < workers; i++)
-        old += f->workers[i].has_old;
     snprintf(text, sizeof(text),
-             "control %d again=%d hups=%u environment=%zu channels=%zu watch=%u old=%zu\n",
-             (int)getpid(), f->is_again, f->hups, variables, workers, f->watch_lines, old);
+             "control %d again=%d hups=%u environment=%zu channels=%zu watch=%u\n", (int)getpid(),
+             f->is_again, f->hups, variables, workers, f->watch_lines);
     answer(fd, text);
 }
 
@@ -292,7 +289,8 @@ static bool hears_stop(struct fake *f)
     while (channel_receive(get(f, DESCRIPTOR_SUPERVISOR), &m, &fd, &e) > 0) {
         if (m.type == CHANNEL_STOP)
             return !f->ignores_stop;
-        f->workers[m.u.slot.slot].has_old = m.u.slot.has_old;
+        fprintf(stderr, "fake: slot %u pid=%d old=%u\n", m.u.slot.slot, (int)m.u.slot.pid,
+                m.u.slot.has_old);
         f->workers[m.u.slot.slot].pid = m.u.slot.pid;
         if (fd >= 0)
             f->workers[m.u.slot.slot].channel = fd;

@@ -119,7 +119,10 @@ static void test_under_load(void)
     supervised_close(&s);
 }
 
-/* A connection that an old worker has is finished by it. */
+/*
+ * A connection that an old worker has is finished by it; control knows that it accepts until it
+ * does no more.
+ */
 static void test_held_connection(void)
 {
     struct supervised s;
@@ -132,7 +135,9 @@ static void test_held_connection(void)
     CU_ASSERT_EQUAL(send(held, "h", 1, MSG_NOSIGNAL), 1);
     old = supervised_who(s.proxy_port, "x"); /* by now it holds the first */
     kill(s.pid, SIGUSR2);
+    CU_ASSERT_TRUE(supervised_logs(&s, "fake: slot 0 pid=0 old=1"));
     CU_ASSERT_TRUE(supervised_logs(&s, "upgrade_done"));
+    CU_ASSERT_TRUE(supervised_logs(&s, "old=0"));
     CU_ASSERT_TRUE(is_replaced(&s, old));
     /* A second upgrade waits until the first has left nobody behind. */
     kill(s.pid, SIGUSR2);
