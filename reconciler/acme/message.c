@@ -6,6 +6,7 @@
 
 #include "reconciler/acme/problem.h"
 #include "reconciler/acme/url.h"
+#include "reconciler/base/base64.h"
 #include "reconciler/base/json_out.h"
 #include "reconciler/pki/certificate.h"
 #include "reconciler/pki/jws.h"
@@ -235,7 +236,7 @@ static int check_token(struct str token, struct error *e)
     if (token.len > ACME_TOKEN_MAX)
         return error_set(e, ERROR_PROTOCOL,
                          ANSWER "a challenge whose token is longer than %d bytes", ACME_TOKEN_MAX);
-    if (!jws_is_base64url(token))
+    if (!base64_is(BASE64_URL, token))
         return refuse(e, "a challenge whose token has characters that RFC 8555 does not allow");
     return 0;
 }

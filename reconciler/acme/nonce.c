@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "reconciler/pki/jws.h"
+#include "reconciler/base/base64.h"
 
 void acme_nonces_fini(struct acme_nonces *n)
 {
@@ -18,7 +18,7 @@ int acme_nonce_check(struct str nonce, struct error *e)
     if (nonce.len > ACME_NONCE_MAX)
         return error_set(e, ERROR_PROTOCOL, "the CA's nonce has %zu bytes, more than %d", nonce.len,
                          ACME_NONCE_MAX);
-    if (!jws_is_base64url(nonce))
+    if (!base64_is(BASE64_URL, nonce))
         return error_set(e, ERROR_PROTOCOL, "the CA's nonce is not base64url");
     return 0;
 }

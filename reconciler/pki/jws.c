@@ -7,6 +7,7 @@
 #include <openssl/hmac.h>
 #include <string.h>
 
+#include "reconciler/base/base64.h"
 #include "reconciler/base/json_out.h"
 #include "reconciler/base/key_type.h"
 #include "reconciler/pki/der.h"
@@ -18,67 +19,19 @@
 #define JWS_RSA_BITS_MIN 2048
 #define JWS_RSA_BITS_MAX 8192
 
-static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
 void jws_base64url(struct buf *out, struct str bytes)
 {
-    const unsigned char *in = (const unsigned char *)bytes.ptr;
-    const size_t len = bytes.len / 3 * 4 + (bytes.len % 3 ? bytes.len % 3 + 1 : 0);
-    char *to = buf_reserve(out, len), *end = to + len;
-
-    if (!to)
-        return;
-    for (size_t i = 0; i < bytes.len; i += 3) {
-        size_t left = bytes.len - i;
-        unsigned word = (unsigned)in[i] << 16 | (left > 1 ? (unsigned)in[i + 1] << 8 : 0) |
-                        (left > 2 ? in[i + 2] : 0);
-
-        for (int shift = 18; shift >= 0 && to < end; shift -= 6)
-            *to++ = alphabet[word >> shift & 63];
-    }
-    buf_commit(out, len);
-}
-
-static int digit(char c)
-{
-    const char *hit = c ? strchr(alphabet, c) : NULL;
-
-    return hit ? (int)(hit - alphabet) : -1;
-}
-
-bool jws_is_base64url(struct str text)
-{
-    for (size_t i = 0; i < text.len; i++)
-        if (digit(text.ptr[i]) < 0)
-            return false;
-    return true;
+    base64_append(out, BASE64_URL, bytes);
 }
 
 int jws_base64url_decode(struct str text, struct buf *out)
 {
-    unsigned word = 0, bits = 0;
-    char *room;
-    size_t len = 0;
+    char *room = buf_reserve(out, BASE64_ROOM(text.len));
+    ptrdiff_t len = room ? base64_decode(BASE64_URL, text, room) : -1;
 
-    while (text.len && text.ptr[text.len - 1] == '=')
-        text.len--;
-    room = text.len % 4 == 1 ? NULL : buf_reserve(out, text.len / 4 * 3 + 2);
-    if (!room)
-        return -1;
-    for (size_t i = 0; i < text.len; i++) {
-        int value = digit(text.ptr[i]);
-
-        if (value < 0)
-            return -1;
-        word = word << 6 | (unsigned)value;
-        bits += 6;
-        if (bits >= 8) {
-            bits -= 8;
-            room[len++] = (char)(word >> bits);
-        }
-    }
-    buf_commit(out, len);
-    return 0;
+    if (len >= 0)
+        buf_commit(out, (size_t)len);
+    return len < 0 ? -1 : 0;
 }
 
 /* ---- signing ---- */

@@ -17,7 +17,6 @@ void jws_base64url(struct buf *out, struct str bytes);
 /* Without padding, though trailing `=` are let pass (people paste them). -1: any other byte or
  * length. */
 int jws_base64url_decode(struct str text, struct buf *out) MUST_CHECK;
-bool jws_is_base64url(struct str text); /* its letters alone, whatever they decode to */
 
 /* Can this key sign for an account: P-256, P-384 or RSA of 2048 to 8192 bits? */
 bool jws_key_is_usable(const EVP_PKEY *key);

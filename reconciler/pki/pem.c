@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "reconciler/base/base64.h"
 #include "reconciler/pki/der.h"
 
 #define PEM_LINE 64
@@ -328,37 +329,14 @@ ptrdiff_t pem_decode(const struct pem_block *block, unsigned char *out, struct e
                     : error_set(e, ERROR_SYNTAX, "its text is not base64");
 }
 
-static void encode(const unsigned char *in, size_t len, char *out)
-{
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-    for (size_t i = 0; i < len; i += 3, out += 4) {
-        size_t left = len - i;
-        unsigned word = (unsigned)in[i] << 16 | (left > 1 ? (unsigned)in[i + 1] << 8 : 0) |
-                        (left > 2 ? in[i + 2] : 0);
-        out[0] = alphabet[word >> 18];
-        out[1] = alphabet[word >> 12 & 63];
-        out[2] = left > 1 ? alphabet[word >> 6 & 63] : '=';
-        out[3] = left > 2 ? alphabet[word & 63] : '=';
-    }
-}
-
 void pem_append(struct buf *out, const char *label, struct str der)
 {
     const size_t step = PEM_LINE / 4 * 3;
 
     buf_printf(out, "-----BEGIN %s-----\n", label);
     for (size_t at = 0; at < der.len; at += step) {
-        size_t len = der.len - at < step ? der.len - at : step;
-        size_t chars = (len + 2) / 3 * 4;
-        char *room = buf_reserve(out, chars + 1);
-
-        if (!room)
-            return;
-        encode((const unsigned char *)der.ptr + at, len, room);
-        room[chars] = '\n';
-        buf_commit(out, chars + 1);
+        base64_append(out, BASE64_PLAIN, str_slice(der, at, at + step));
+        buf_char(out, '\n');
     }
     buf_printf(out, "-----END %s-----\n", label);
 }

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "reconciler/base/base64.h"
 #include "reconciler/pki/digest.h"
 
 /* `reconcert:` 16 hexadecimal digits `:` in front of the key of a directory with state of its own.
@@ -26,57 +27,6 @@ static const struct key_row {
     {VALUE_DEMAND, false, STR_INIT("demand:")},
     {VALUE_SENT, false, STR_INIT("sent:")},
 };
-
-static const char base64_digits[] =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-/* RFC 4648 §4, as Kong's ngx.encode_base64 writes an e-mail address. */
-static void append_base64(struct buf *out, struct str s)
-{
-    for (size_t i = 0; i < s.len; i += 3) {
-        const unsigned char *p = (const unsigned char *)s.ptr + i;
-        size_t left = s.len - i;
-        unsigned bits = (unsigned)p[0] << 16 | (left > 1 ? (unsigned)p[1] << 8 : 0) |
-                        (left > 2 ? (unsigned)p[2] : 0);
-        buf_char(out, base64_digits[bits >> 18]);
-        buf_char(out, base64_digits[bits >> 12 & 63]);
-        buf_char(out, left > 1 ? base64_digits[bits >> 6 & 63] : '=');
-        buf_char(out, left > 2 ? base64_digits[bits & 63] : '=');
-    }
-}
-
-static int base64_digit(char c)
-{
-    const char *at = c ? strchr(base64_digits, c) : NULL;
-
-    return at ? (int)(at - base64_digits) : -1;
-}
-
-/* Decodes into `out`, which holds s.len / 4 * 3 bytes. False: not canonical base64. */
-static bool decode_base64(struct str s, char *out, size_t *len)
-{
-    size_t padding = str_ends(s, STR("==")) ? 2 : str_ends(s, STR("=")) ? 1 : 0;
-    size_t n = 0;
-
-    if (s.len % 4)
-        return false;
-    for (size_t i = 0; i < s.len; i += 4) {
-        size_t digits = i + 4 == s.len ? 4 - padding : 4;
-        unsigned bits = 0;
-        for (size_t k = 0; k < 4; k++) {
-            int digit = k < digits ? base64_digit(s.ptr[i + k]) : 0;
-            if (digit < 0)
-                return false;
-            bits = bits << 6 | (unsigned)digit;
-        }
-        for (size_t k = 0; k + 1 < digits; k++)
-            out[n++] = (char)(bits >> (16 - 8 * k));
-        if (digits < 4 && (bits & ((1u << (8 * (4 - digits))) - 1)))
-            return false;
-    }
-    *len = n;
-    return true;
-}
 
 static const struct key_row *row_of(enum value_type type)
 {
@@ -106,7 +56,7 @@ int value_key(const struct value *v, struct buf *out, struct error *e)
     if (v->type == VALUE_ACCOUNT) {
         buf_str(out, v->u.account.api_uri);
         buf_char(out, ':');
-        append_base64(out, v->u.account.email);
+        base64_append(out, BASE64_PLAIN, v->u.account.email); /* as Kong's ngx.encode_base64 */
     } else {
         buf_str(out, subject_key(&v->subject, room));
     }
@@ -145,20 +95,21 @@ static int parse_account(struct str rest, struct arena *arena, struct value *v)
     size_t colon = rest.len;
     struct str digits;
     char *email;
-    size_t len;
+    ptrdiff_t len;
 
     while (colon > 0 && rest.ptr[colon - 1] != ':')
         colon--;
     if (!colon)
         return 0;
     digits = str_slice(rest, colon, rest.len);
-    email = arena_alloc(arena, digits.len / 4 * 3);
+    email = arena_alloc(arena, BASE64_ROOM(digits.len));
     if (!email)
         return -1;
-    if (!decode_base64(digits, email, &len))
+    len = base64_decode(BASE64_PLAIN, digits, email);
+    if (len < 0)
         return 0;
     v->u.account.api_uri = str_slice(rest, 0, colon - 1);
-    v->u.account.email = (struct str){email, len};
+    v->u.account.email = (struct str){email, (size_t)len};
     return 1;
 }
 
