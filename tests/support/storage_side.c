@@ -85,7 +85,8 @@ void side_open(struct side *s, struct event_base *base, const struct storage_opt
     struct error e;
 
     s->base = base;
-    s->model = calloc(1, sizeof(*s->model));
+    if (!s->model)
+        s->model = calloc(1, sizeof(*s->model));
     CU_ASSERT_PTR_NOT_NULL_FATAL(s->model);
     s->storage = storage_open(base, options, &face, &e);
     CU_ASSERT_PTR_NOT_NULL_FATAL(s->storage);

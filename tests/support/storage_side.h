@@ -32,7 +32,7 @@ struct heard {
     bool is_whole;
 };
 
-/* Opens it; to be closed in any case. `refuses` stays. */
+/* Opens it; to be closed in any case. `refuses` stays, and a `model` from malloc is filled. */
 void side_open(struct side *s, struct event_base *base, const struct storage_options *options);
 void side_await_loaded(struct side *s);
 void side_close(struct side *s);
