@@ -257,11 +257,6 @@ size_t segment_count(const struct segment *s)
     return s->sections[SECTION_NAMES].table.count;
 }
 
-size_t segment_live_bytes(const struct segment *s)
-{
-    return s->size;
-}
-
 /* ---- tables ---- */
 
 /* A record with its parts, all of them inside the table. */

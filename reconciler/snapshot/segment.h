@@ -123,8 +123,7 @@ struct segment *segment_ref(struct segment *s);
 void segment_unref(struct segment *s); /* NULL is fine */
 enum segment_kind segment_kind_of(const struct segment *s);
 bool segment_is_stacked(enum segment_kind kind);
-size_t segment_count(const struct segment *s);      /* names; of other kinds 0 */
-size_t segment_live_bytes(const struct segment *s); /* of the mapping */
+size_t segment_count(const struct segment *s); /* names; of other kinds 0 */
 
 /* 1 found (views into the mapping), 0 not in this segment, -1 the bytes are broken. */
 int segment_find_name(const struct segment *s, struct str name, struct segment_name *found);

@@ -25,6 +25,8 @@ static struct segment_name name_of(const char *name, const char *leaf)
     return n;
 }
 
+static off_t mapped_size; /* of the last one, in bytes */
+
 static struct segment *map_and_close(int fd)
 {
     struct error e = {0};
@@ -32,6 +34,7 @@ static struct segment *map_and_close(int fd)
 
     if (fd >= 0) {
         s = segment_map(fd, NULL, &e);
+        mapped_size = lseek(fd, 0, SEEK_END);
         close(fd);
     }
     if (!s)
@@ -67,7 +70,7 @@ static void test_names(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(s);
     CU_ASSERT_EQUAL(segment_kind_of(s), SEGMENT_NAMES);
     CU_ASSERT_EQUAL(segment_count(s), 5);
-    CU_ASSERT_EQUAL(segment_live_bytes(s) % 4096, 0);
+    CU_ASSERT_EQUAL(mapped_size % 4096, 0);
 
     CU_ASSERT_EQUAL(segment_find_name(s, STR("a.example"), &found), 1);
     CU_ASSERT_EQUAL(found.count, 1);
@@ -130,7 +133,7 @@ static void test_sharing(void)
     }
     s = make(names, 200);
     CU_ASSERT_PTR_NOT_NULL_FATAL(s);
-    CU_ASSERT_TRUE(segment_live_bytes(s) < 48 * 1024);
+    CU_ASSERT_TRUE(mapped_size < 48 * 1024);
     CU_ASSERT_EQUAL(segment_find_name(s, STR("n0.example"), &first), 1);
     CU_ASSERT_EQUAL(segment_find_name(s, STR("n101.example"), &other), 1);
     CU_ASSERT_PTR_EQUAL(first.credentials[0].chain.ptr, other.credentials[0].chain.ptr);
@@ -282,7 +285,7 @@ static void merge_round(unsigned seed, bool is_bottom)
     }
     merged = map_and_close(segment_merge(segments, MODEL_SEGMENTS, is_bottom, &size, &e));
     CU_ASSERT_PTR_NOT_NULL_FATAL(merged);
-    CU_ASSERT_EQUAL(size, segment_live_bytes(merged));
+    CU_ASSERT_EQUAL(size, (uint64_t)mapped_size);
     for (int s = 0; s < MODEL_SEGMENTS; s++)
         segment_unref(segments[s]);
     for (int i = 0; i < MODEL_NAMES; i++) {
@@ -346,7 +349,7 @@ static void test_merge_shares_chains(void)
     }
     merged = map_and_close(segment_merge(parts, 5, true, NULL, &e));
     CU_ASSERT_PTR_NOT_NULL_FATAL(merged);
-    CU_ASSERT_TRUE(segment_live_bytes(merged) < 3 * sizeof(chain));
+    CU_ASSERT_TRUE(mapped_size < 3 * (off_t)sizeof(chain));
     segment_unref(merged);
     for (int i = 0; i < 5; i++)
         segment_unref(parts[i]);
