@@ -12,11 +12,13 @@
 #include <unistd.h>
 
 #include "reconciler/admin/pages.h"
+#include "reconciler/base/address_block.h"
 #include "reconciler/base/clock.h"
 #include "reconciler/base/happening.h"
+#include "reconciler/base/hostname.h"
 #include "reconciler/base/json_out.h"
 #include "reconciler/net/exchange.h"
-#include "reconciler/net/http_head.h"
+#include "reconciler/net/http1.h"
 #include "reconciler/net/http_conn.h"
 #include "reconciler/net/http_listener.h"
 
@@ -241,17 +243,46 @@ static const char *const allowed[STATUS_PAGE_COUNT] = {
     [STATUS_PAGE_RETRY] = "POST",
 };
 
-static void handle(void *context, struct exchange *x, const struct http_head *request)
+/* Is it one of our own addresses that only this machine reaches? */
+static bool is_on_loopback(const struct http_conn *conn)
 {
-    struct status *s = context;
+    struct sockaddr_storage own = {0};
+    socklen_t len = sizeof(own);
+    struct address_block block;
+
+    if (getsockname(http_conn_fd(conn), (struct sockaddr *)&own, &len))
+        return true;
+    block = address_block_of((const struct sockaddr *)&own);
+    return address_block_meets(&block, "127.0.0.0/8") || address_block_meets(&block, "::1");
+}
+
+/*
+ * A web page that a browser on this machine shows may have its name resolve to us (DNS rebinding):
+ * what we say is not for it.
+ */
+static bool is_host_allowed(const struct status *s, const struct http_conn *conn,
+                            const struct http_head *request)
+{
+    char room[HTTP1_HOST_MAX + 1];
+    uint16_t port;
+    struct str host = http1_host(request, room, &port);
+
+    if (http_conn_peer(conn)->sa_family == AF_UNIX || !host.len || hostname_is_ipv4(host) ||
+        host.ptr[0] == '[' || str_equal_cstr(host, "localhost"))
+        return true;
+    for (size_t i = 0; i < s->options.host_count; i++)
+        if (str_equal_nocase(host, str_from(s->options.hosts[i])))
+            return true;
+    return !s->options.host_count && !is_on_loopback(conn);
+}
+
+static void route(struct status *s, struct exchange *x, const struct http_head *request,
+                  enum status_page page)
+{
     bool is_get = str_equal(request->method, STR("GET")) || request->is_head;
     bool is_post = str_equal(request->method, STR("POST"));
-    enum status_page page;
 
-    if (!find_page(request->path, &page) ||
-        (page == STATUS_PAGE_RETRY && http_conn_peer(x->conn)->sa_family != AF_UNIX))
-        reply_message(x, 404, "Not found", NULL);
-    else if (page == STATUS_PAGE_READY && is_post)
+    if (page == STATUS_PAGE_READY && is_post)
         post_ready(s, x, request->body);
     else if (page == STATUS_PAGE_RETRY && is_post)
         post_retry(s, x, request->body);
@@ -259,6 +290,20 @@ static void handle(void *context, struct exchange *x, const struct http_head *re
         reply_message(x, 405, "Method not allowed", allowed[page] ? allowed[page] : "GET, HEAD");
     else
         answer_soon(s, &(struct waiting){.exchange = x, .page = page});
+}
+
+static void handle(void *context, struct exchange *x, const struct http_head *request)
+{
+    struct status *s = context;
+    enum status_page page;
+
+    if (!is_host_allowed(s, x->conn, request))
+        reply_message(x, 403, "this Host is not in acme_admin_hosts", NULL);
+    else if (!find_page(request->path, &page) ||
+             (page == STATUS_PAGE_RETRY && http_conn_peer(x->conn)->sa_family != AF_UNIX))
+        reply_message(x, 404, "Not found", NULL);
+    else
+        route(s, x, request, page);
 }
 
 static void refuse(void *context, struct exchange *x, unsigned status, const char *message,

@@ -47,6 +47,9 @@ struct status_options {
     size_t listener_count;
     const char *prefix; /* NULL: no control.sock */
     const char *product;
+    /* What a Host may be beside an IP address and localhost; none: any where not on loopback. */
+    char *const *hosts;
+    size_t host_count;
     struct status_source source;
 };
 

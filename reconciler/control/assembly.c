@@ -309,6 +309,8 @@ static int open_status(struct control *c, const struct assembly_calls *calls, st
                                      .listener_count = c->options->status_count,
                                      .prefix = c->options->settings->prefix,
                                      .product = VERSION_PRODUCT,
+                                     .hosts = c->options->settings->acme_admin_hosts,
+                                     .host_count = c->options->settings->acme_admin_host_count,
                                      .source = calls->status};
 
     options.source.context = c;

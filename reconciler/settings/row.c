@@ -158,6 +158,10 @@ static const struct settings_row rows[] = {
      "whether first certificates, overrides and retirements wait for approval: off, on = until "
      "`apply` brings a plan that has them, or the file of such a plan beside that",
      false, KEPT(SETTING_TEXT, acme_approve, .check = rule_approve)},
+    {"acme_admin_hosts", "",
+     "names by which the status listener is asked, a comma list; IP addresses and localhost need "
+     "none; without it any name will do where the listener is not on loopback",
+     false, KEPT(SETTING_LIST, acme_admin_hosts, .count_at = AT(acme_admin_host_count))},
     {"acme_limits", "",
      "limits of CAs, over those that are known, a comma list: the beginning of the directory's "
      "URL, then any of orders=300/3h domain=50/7d set=5/7d failures=5/1h renewals=exempt "

@@ -78,6 +78,8 @@ struct settings {
     bool acme_deck_format;        /* --deck-format */
     bool acme_ignore_unsupported; /* --ignore-unsupported */
     char *acme_approve; /* "off", "on", or the path of a plan: run --approve */
+    char **acme_admin_hosts; /* what the Host of a request to the status listener may be */
+    size_t acme_admin_host_count;
     char **acme_limits; /* "https://ca.example/ orders=300/3h ..."; checked by core/budget.h */
     size_t acme_limit_count;
     bool acme_start_with_last_good;

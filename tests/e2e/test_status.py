@@ -56,6 +56,28 @@ class Status(Case):
         for key in ("problems", "conditions"):
             self.assertEqual(page[key], whole[key])
 
+    def ask_as(self, s, host):
+        c = http.client.HTTPConnection("127.0.0.1", s.status, timeout=10)
+        c.request("GET", "/certificates", headers={"Host": host})
+        status = c.getresponse().status
+        c.close()
+        return status
+
+    def test_rebinding(self):
+        """On loopback only an address, localhost, and what is stated."""
+        s = self.server(document(certificates=[declared("d.test")]))
+        s.start()
+        for host, status in (
+            ("127.0.0.1:8007", 200), ("[::1]", 200), ("LOCALHOST:1", 200), ("status.test", 403),
+            ("127.0.0.1.evil.test", 403),
+        ):  # fmt: skip
+            self.assertEqual(status, self.ask_as(s, host), host)
+        s.stop()
+        s.write_settings(acme_admin_hosts="status.test")
+        s.start()
+        for host, status in (("status.test:80", 200), ("localhost", 200), ("other.test", 403)):
+            self.assertEqual(status, self.ask_as(s, host), host)
+
     def test_kongs_shapes(self):
         s = self.server(document(certificates=[declared("d.test")]))
         s.start()
