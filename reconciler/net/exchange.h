@@ -34,8 +34,9 @@ struct stream;
 
 enum exchange_failure {
     EXCHANGE_UNREACHABLE, /* no connection could be made: nothing of the request has been seen */
-    EXCHANGE_LATE,        /* a deadline has passed */
-    EXCHANGE_BROKEN       /* the other side has gone, or does not speak HTTP */
+    EXCHANGE_UNREACHABLE_LATE, /* the same, and it is not known why */
+    EXCHANGE_LATE,             /* a deadline has passed */
+    EXCHANGE_BROKEN            /* the other side has gone, or does not speak HTTP */
 };
 
 /* What is told. Each may be NULL; without on_body nothing of a body is taken. */

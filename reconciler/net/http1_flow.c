@@ -6,6 +6,16 @@
 #include "http_head.h"
 #include "stream.h"
 
+long http1_fill(struct stream *s, struct buf *in, size_t size)
+{
+    char *room = buf_reserve(in, size);
+    long got = room ? stream_read(s, room, size) : -1;
+
+    if (got > 0)
+        buf_commit(in, (size_t)got);
+    return got;
+}
+
 void http1_inflow_init(struct http1_inflow *f, const struct http_head *head)
 {
     *f = (struct http1_inflow){0};

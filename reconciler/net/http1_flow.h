@@ -1,12 +1,19 @@
 #pragma once
 
 #include "reconciler/base/buf.h"
+#include "reconciler/net/http1.h"
 #include "reconciler/net/http1_body.h"
 
 /* The two ways of an exchange over one HTTP/1 connection: what its server and its client share. */
 struct exchange;
 struct http_head;
 struct stream;
+
+#define HTTP1_READ_SIZE 16384 /* of a body, at once: a TLS record */
+#define HTTP1_INPUT_MAX (HTTP1_HEAD_MAX + HTTP1_TRAILER_MAX + 2 * HTTP1_READ_SIZE)
+
+/* More bytes into `in`: > 0; 0 none now; -1 the peer is done. */
+long http1_fill(struct stream *s, struct buf *in, size_t size) MUST_CHECK;
 
 /* A message's body on its way in. */
 struct http1_inflow {

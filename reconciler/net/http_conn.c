@@ -13,7 +13,6 @@
 #include "reconciler/base/clock.h"
 
 #define HEAD_READ_SIZE 4000
-#define INPUT_MAX (HTTP1_HEAD_MAX + HTTP1_TRAILER_MAX + 2 * HTTP_CONN_READ_SIZE)
 #define LINGER_BYTES_MAX (4 << 20)
 
 void http_conn_finish(struct http_conn *conn)
@@ -46,19 +45,9 @@ void http_conn_free(struct http_conn *conn)
 
 /* ---- steps: each goes on with one state; false = it can do no more now ---- */
 
-long http_conn_fill(struct http_conn *conn, size_t size)
-{
-    char *room = buf_reserve(&conn->in, size);
-    long got = room ? stream_read(&conn->stream, room, size) : -1;
-
-    if (got > 0)
-        buf_commit(&conn->in, (size_t)got);
-    return got;
-}
-
 static bool wants_more(struct http_conn *conn)
 {
-    long got = http_conn_fill(conn, HEAD_READ_SIZE);
+    long got = http1_fill(&conn->stream, &conn->in, HEAD_READ_SIZE);
 
     if (got < 0)
         http_conn_finish(conn);
@@ -297,7 +286,7 @@ static struct http_conn *conn_new(struct http_server *server, const struct http_
         return NULL;
     conn->server = server;
     conn->deadline = HTTP_DEADLINE_NONE;
-    conn->in = BUF_INIT(INPUT_MAX);
+    conn->in = BUF_INIT(HTTP1_INPUT_MAX);
     conn->kept = BUF_SECRET(HTTP_CONN_RESPONSE_MAX);
     conn->tag = o->tag;
     if (o->ssl) {

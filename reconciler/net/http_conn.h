@@ -23,7 +23,6 @@ struct http_server;
 
 #define HTTP_CONN_OUTPUT_MAX (64 << 10)    /* unsent bytes above which no request is taken */
 #define HTTP_CONN_RESPONSE_MAX (256 << 20) /* one response */
-#define HTTP_CONN_READ_SIZE 16384          /* of a body, at once: a TLS record */
 #define HTTP_CONN_PROGRESS_MIN (8 << 10)   /* bytes that a peer takes in limits.write_ms, or else */
 #define HTTP_CONN_SLOW_MS 1000             /* who waits this long may have to make room */
 #define HTTP_CONN_CROWDED_MS 60000         /* between two calls of `crowded` */

@@ -227,7 +227,7 @@ static bool read_more(struct http_conn *conn)
         stream_write(&conn->stream, go_on.ptr, go_on.len))
         conn->state = HTTP_STATE_GONE;
     conn->awaits_continue = false;
-    got = http_conn_fill(conn, HTTP_CONN_READ_SIZE);
+    got = http1_fill(&conn->stream, &conn->in, HTTP1_READ_SIZE);
     conn->turn++;
     conn->renews |= got > 0;
     if (got < 0) {

@@ -111,8 +111,6 @@ void http_conn_expire(struct http_conn *conn);
 void http_conn_free(struct http_conn *conn);
 /* Nothing more is read or answered: what is written is sent, then it is closed. */
 void http_conn_finish(struct http_conn *conn);
-/* More bytes into `in`: > 0; 0 none now; -1 the peer is done. */
-long http_conn_fill(struct http_conn *conn, size_t size);
 /* Are no more than `max` bytes unsent, now that what can be sent is? */
 bool http_conn_drains(struct http_conn *conn, size_t max);
 /* It waits for its socket no more. */
