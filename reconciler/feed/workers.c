@@ -27,6 +27,7 @@ struct slot {
     unsigned silent_seconds; /* of a live one */
     bool owes_ready;         /* CHANNEL_WORKER_READY has not gone out for this session */
     bool is_warned;          /* of a message that was none */
+    bool is_given_up;        /* the supervisor is asked for another one */
 };
 
 struct workers {
@@ -71,7 +72,8 @@ static void replace(struct slot *s, enum happening_name why)
 {
     happening_tell(why, FIELDS(field_int("slot", (int64_t)s->number), field_int("pid", s->pid)));
     s->due_ms = clock_steady_ms() + WORKERS_START_TIMEOUT_MS;
-    s->is_unheard &= !tell_supervisor(s, CHANNEL_WORKER_KILL);
+    s->is_given_up = tell_supervisor(s, CHANNEL_WORKER_KILL);
+    s->is_unheard &= !s->is_given_up;
     receiver_end(&s->receiver);
     await(s);
 }
@@ -174,7 +176,7 @@ static void on_hello(struct slot *s, const struct channel_message *m)
         send_owed(s);
         return;
     }
-    s->is_unheard = false;
+    s->is_unheard = s->is_given_up = false;
     s->due_ms = 0;
     s->silent_seconds = 0;
     happening_tell(HAPPENING_WORKER_CONNECTED,
@@ -224,7 +226,8 @@ static void on_broken(struct slot *s, const struct error *e)
     if (!is_end)
         return;
     event_del(s->readable); /* until the next worker's */
-    replace(s, HAPPENING_WORKER_SILENT);
+    if (!s->is_given_up)
+        replace(s, HAPPENING_WORKER_SILENT);
 }
 
 static void on_readable(int fd, short what, void *arg)
@@ -296,7 +299,7 @@ static void take_channel(struct slot *s, int fd)
     close_channel(s);
     s->is_own = true;
     s->owes_reset = false;
-    s->is_unheard = false;
+    s->is_unheard = s->is_given_up = false;
     s->due_ms = 0;
     begin_session(s);
     if (open_channel(s, fd)) {
