@@ -44,16 +44,12 @@ static void make_uuid(struct resolve_ids *ids, const unsigned char *space, struc
 
 static void print_uuid(const unsigned char uuid[UUID_BYTES], char id[37])
 {
-    static const char digits[] = "0123456789abcdef";
-    char *p = id;
-
     for (int i = 0; i < UUID_BYTES; i++) {
         if (i == 4 || i == 6 || i == 8 || i == 10)
-            *p++ = '-';
-        *p++ = digits[uuid[i] >> 4];
-        *p++ = digits[uuid[i] & 15];
+            *id++ = '-';
+        str_hex(uuid + i, 1, id);
+        id += 2;
     }
-    *p = '\0';
 }
 
 struct resolve_ids *resolve_ids_new(void)
@@ -197,9 +193,8 @@ static void make_id(const struct catalog *c, struct catalog_ref ref, struct str 
 
 static void set_content_id(struct catalog *c, struct str pem, struct catalog_ref ref)
 {
-    static const char digits[] = "0123456789abcdef";
     unsigned char digest[EVP_MAX_MD_SIZE];
-    char hex[2 * EVP_MAX_MD_SIZE];
+    char hex[2 * EVP_MAX_MD_SIZE + 1];
     struct buf leaf = BUF_INIT(pem.len + 1);
     unsigned len = 0;
 
@@ -207,10 +202,7 @@ static void set_content_id(struct catalog *c, struct str pem, struct catalog_ref
     print_leaf(pem, &leaf);
     if (EVP_Digest(leaf.data ? leaf.data : "", leaf.len, digest, &len, c->ids->sha256, NULL) != 1)
         BUG("SHA-256 stopped working");
-    for (unsigned i = 0; i < len; i++) {
-        hex[2 * i] = digits[digest[i] >> 4];
-        hex[2 * i + 1] = digits[digest[i] & 15];
-    }
+    str_hex(digest, len, hex);
     make_id(c, ref, (struct str){hex, 2 * (size_t)len});
     buf_free(&leaf);
 }

@@ -97,13 +97,6 @@ static const struct row *find_row(const struct acme_problem *problem)
     return str_ends(problem->type, STR(":compound")) && sub ? sub : find(problem->type);
 }
 
-static enum acme_problem_type type_of(const struct acme_problem *problem)
-{
-    const struct row *row = find(problem->type);
-
-    return row ? row->type : ACME_PROBLEM_NONE;
-}
-
 static void put_words(struct buf *out, const char *separator, struct str words, size_t max)
 {
     if (!words.len)
@@ -157,19 +150,26 @@ static void fill(const struct acme_problem *problem, const struct row *row, cons
     e->permanent = row && row->permanent && row->kind == kind;
 }
 
+/* What an answer tells, as views into *m; free that. */
+static struct acme_problem read_problem(const struct http_reply *reply, struct acme_message *m)
+{
+    struct acme_problem problem = {0};
+    struct error ignored;
+
+    *m = (struct acme_message){0};
+    if (acme_message_parse(reply->body, m, &ignored) == 0)
+        acme_message_problem(m, &problem);
+    return problem;
+}
+
 int acme_problem_of_reply(const struct http_reply *reply, int64_t now_ms, struct error *e)
 {
-    struct acme_message m = {0};
-    struct acme_problem problem = {0};
-    const struct row *row;
+    struct acme_message m;
+    const struct acme_problem problem = read_problem(reply, &m);
+    const struct row *row = find_row(&problem);
     enum error_kind kind;
     const char *meaning = by_status(reply->status, &kind);
-    struct error ignored;
-    bool has_problem = acme_message_parse(reply->body, &m, &ignored) == 0;
 
-    if (has_problem)
-        acme_message_problem(&m, &problem);
-    row = find_row(&problem);
     if (row && kind != ERROR_RATE_LIMIT) {
         kind = row->kind;
         meaning = row->meaning;
@@ -198,17 +198,16 @@ int acme_problem_of_object(const struct acme_problem *problem, enum error_kind o
 
 enum acme_problem_type acme_problem_peek(const struct http_reply *reply)
 {
-    struct acme_message m = {0};
-    struct acme_problem problem = {0};
-    struct error ignored;
-    enum acme_problem_type type = ACME_PROBLEM_NONE;
+    struct acme_message m;
+    struct acme_problem problem;
+    const struct row *row;
 
-    if (reply->status >= 400 && acme_message_parse(reply->body, &m, &ignored) == 0) {
-        acme_message_problem(&m, &problem);
-        type = type_of(&problem);
-    }
+    if (reply->status < 400)
+        return ACME_PROBLEM_NONE;
+    problem = read_problem(reply, &m);
+    row = find(problem.type);
     acme_message_free(&m);
-    return type;
+    return row ? row->type : ACME_PROBLEM_NONE;
 }
 
 static bool tells_of(const struct acme_problem *problem, struct str word)
@@ -236,13 +235,10 @@ static struct str domain_of(struct str name)
 
 enum acme_limit_scope acme_problem_limit_scope(const struct http_reply *reply, struct str name)
 {
-    struct acme_message m = {0};
-    struct acme_problem problem = {0};
-    struct error ignored;
+    struct acme_message m;
+    const struct acme_problem problem = read_problem(reply, &m);
     enum acme_limit_scope scope = ACME_LIMIT_UNCLEAR;
 
-    if (acme_message_parse(reply->body, &m, &ignored) == 0)
-        acme_message_problem(&m, &problem);
     if (tells_of(&problem, domain_of(name)) || tells_of(&problem, STR("exact set")))
         scope = ACME_LIMIT_OF_NAME;
     else if (tells_of(&problem, STR("account")))

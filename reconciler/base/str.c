@@ -91,6 +91,18 @@ int str_keep(char **to, struct str s)
     return 0;
 }
 
+void str_hex(const void *bytes, size_t len, char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    const unsigned char *from = bytes;
+
+    for (size_t i = 0; i < len; i++) {
+        *out++ = digits[from[i] >> 4];
+        *out++ = digits[from[i] & 15];
+    }
+    *out = '\0';
+}
+
 uint64_t str_hash(struct str s, uint64_t seed)
 {
     uint64_t h = seed ^ (s.len * 0x9e3779b97f4a7c15u);

@@ -88,5 +88,7 @@ bool str_to_u64(struct str s, uint64_t *out);
 char *str_dup(struct str s);
 /* Puts a copy into *to, whose text is freed; an empty one changes nothing. -1: memory, *to stays. */
 int str_keep(char **to, struct str s) MUST_CHECK;
+/* Two lower-case digits a byte into `out`, and a NUL. */
+void str_hex(const void *bytes, size_t len, char *out);
 /* 64-bit hash, keyed: not for anything that leaves the process. */
 uint64_t str_hash(struct str s, uint64_t seed);

@@ -496,14 +496,10 @@ int render_plan_json(const struct plan *plan, const struct render_options *optio
 
 static void json_fingerprint(struct json_out *j, const struct observed_name *o)
 {
-    static const char digits[] = "0123456789abcdef";
-    char hex[2 * sizeof(o->facts.fingerprint)];
+    char hex[2 * sizeof(o->facts.fingerprint) + 1];
 
-    for (size_t i = 0; i < sizeof(o->facts.fingerprint); i++) {
-        hex[2 * i] = digits[o->facts.fingerprint[i] >> 4];
-        hex[2 * i + 1] = digits[o->facts.fingerprint[i] & 15];
-    }
-    json_out_member_str(j, "fingerprint", (struct str){hex, sizeof(hex)});
+    str_hex(o->facts.fingerprint, sizeof(o->facts.fingerprint), hex);
+    json_out_member_cstr(j, "fingerprint", hex);
 }
 
 static void json_certificate(struct json_out *j, const struct observed_name *o)

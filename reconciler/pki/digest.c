@@ -9,24 +9,13 @@ int digest_sha256(struct str bytes, unsigned char out[32])
                : -1;
 }
 
-static void print_hex(const unsigned char *bytes, size_t len, char *out)
-{
-    static const char digits[] = "0123456789abcdef";
-
-    for (size_t i = 0; i < len; i++) {
-        out[2 * i] = digits[bytes[i] >> 4];
-        out[2 * i + 1] = digits[bytes[i] & 15];
-    }
-    out[2 * len] = '\0';
-}
-
 int digest_sha256_hex(struct str bytes, char out[65])
 {
     unsigned char hash[32];
 
     if (digest_sha256(bytes, hash))
         return -1;
-    print_hex(hash, sizeof(hash), out);
+    str_hex(hash, sizeof(hash), out);
     return 0;
 }
 
@@ -42,6 +31,6 @@ int digest_md5_hex(const struct str *pieces, size_t count, char out[33])
     EVP_MD_CTX_free(context);
     if (!ok)
         return -1;
-    print_hex(hash, sizeof(hash), out);
+    str_hex(hash, sizeof(hash), out);
     return 0;
 }

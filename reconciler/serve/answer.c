@@ -190,11 +190,5 @@ void answer_body(struct buf *out, enum answer_type type, const char *message, co
 
 void answer_id(const unsigned char bytes[16], char id[ANSWER_ID_SIZE])
 {
-    static const char digits[] = "0123456789abcdef";
-
-    for (size_t i = 0; i < 16; i++) {
-        id[2 * i] = digits[bytes[i] >> 4];
-        id[2 * i + 1] = digits[bytes[i] & 15];
-    }
-    id[ANSWER_ID_SIZE - 1] = '\0';
+    str_hex(bytes, 16, id);
 }
