@@ -79,6 +79,7 @@ static int fill(struct file *s, unsigned count, long due, struct str directory, 
 {
     static struct record records[BATCH];
     static struct value values[BATCH];
+    static struct storage_change changes[BATCH];
     struct leaf_maker *fresh = leaf_maker_new(1, 90), *old = leaf_maker_new(80, 90);
     unsigned char *der = NULL;
     struct key k;
@@ -95,8 +96,9 @@ static int fill(struct file *s, unsigned count, long due, struct str directory, 
         struct leaf_maker *m = (long)i == due ? old : fresh;
         if (!make_value(m, i, &k, chain, directory, &records[pending], &values[pending]))
             rc = -1;
+        changes[pending].value = &values[pending];
         if (++pending == BATCH || i + 1 == count) {
-            rc = rc || file_put_values(s, values, pending, e) ? -1 : 0;
+            rc = rc == 0 && file_put(s, changes, pending, e) == STORAGE_OK ? 0 : -1;
             pending = 0;
         }
     }
