@@ -19,6 +19,14 @@ struct certificates_page {
     struct str config; /* hash of what the server runs with */
 };
 
+/* Nothing asks for it any more, and its retirement waits for something. */
+static bool is_to_retire(const struct reading *r, const struct document_node *entry)
+{
+    struct str action = reading_text(r, reading_get(r, entry, "next"), "action");
+
+    return str_equal_cstr(action, plan_action_name(PLAN_RETIRE));
+}
+
 /* Those of one name as the page has them. */
 static int by_name(const void *left, const void *right)
 {
@@ -29,8 +37,8 @@ static int by_name(const void *left, const void *right)
 }
 
 /*
- * Of one name the first family comes first, then others, told apart by their keys. A page that says
- * something twice is not one of ours: the first one counts.
+ * Of one name the first family comes first, then others that are to be retired, told apart by their
+ * keys. A page that says something twice is not one of ours: the first one counts.
  */
 static int sort_entries(struct certificates_page *p, const struct document_node *items,
                         size_t count, struct error *e)
@@ -49,7 +57,8 @@ static int sort_entries(struct certificates_page *p, const struct document_node 
     for (size_t i = 0; i < kept; i++) {
         struct named x = all[i];
 
-        if (p->count && str_equal(x.subject.name, all[p->count - 1].subject.name))
+        if (p->count && str_equal(x.subject.name, all[p->count - 1].subject.name) &&
+            is_to_retire(&p->reading, x.entry))
             x.subject.family =
                 subject_family(key_type_from(reading_text(&p->reading, x.entry, "key_type")));
         if (!p->count || subject_compare(&all[p->count - 1].subject, &x.subject) < 0)
@@ -91,12 +100,6 @@ void certificates_page_close(struct certificates_page *p)
     free(p);
 }
 
-/* It waits for approval to be retired: nothing asks for it any more. */
-static bool is_to_retire(const struct reading *r, const struct document_node *next)
-{
-    return str_equal_cstr(reading_text(r, next, "action"), plan_action_name(PLAN_RETIRE));
-}
-
 int certificates_page_demands(const struct certificates_page *p, int64_t now, struct arena *arena,
                               struct desired_options *options, struct error *e)
 {
@@ -107,11 +110,10 @@ int certificates_page_demands(const struct certificates_page *p, int64_t now, st
     options->demands = demands;
     options->demand_count = 0;
     for (size_t i = 0; i < p->count; i++) {
-        const struct document_node *next = reading_get(&p->reading, p->entries[i].entry, "next");
         size_t places;
 
         reading_list(&p->reading, p->entries[i].entry, "declared_at", &places);
-        if (!places && !is_to_retire(&p->reading, next))
+        if (!places && !is_to_retire(&p->reading, p->entries[i].entry))
             demands[options->demand_count++] =
                 (struct desired_demand){.name = p->entries[i].subject.name, .last_seen_at = now};
     }
