@@ -35,7 +35,8 @@ struct setting_type {
     int (*check)(struct str value,
                  struct error *e); /* of a value or of each list item; NULL = none */
     bool is_long;                  /* SETTINGS_CONFIG_STRING_MAX and control characters */
-    bool is_secret; /* may be a key's text, of several lines: nothing of it is ever quoted */
+    bool is_secret;      /* may be a key's text, of several lines: nothing of it is ever quoted */
+    bool is_for_workers; /* who have no business with any other */
 };
 
 /*

@@ -469,14 +469,15 @@ const struct settings_row *settings_rows(void)
     return row_table();
 }
 
-int settings_pack(const struct settings *s, int fd, struct error *e)
+int settings_pack(const struct settings *s, enum settings_reader reader, int fd, struct error *e)
 {
     struct buf text = BUF_SECRET(PACK_BYTES_MAX);
     int rc = 0;
 
     buf_cstr(&text, PACK_HEAD);
     for (const struct settings_row *row = row_table(); row->name; row++)
-        setting_store(s, row, &text);
+        if (reader == SETTINGS_FOR_CONTROL || row->type->is_for_workers)
+            setting_store(s, row, &text);
     if (text.failed)
         rc = error_memory(e);
     else if (whole_write_at(fd, buf_view(&text), 0))

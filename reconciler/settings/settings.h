@@ -77,8 +77,8 @@ struct settings {
     bool acme_deck_env;           /* --deck-env */
     bool acme_deck_format;        /* --deck-format */
     bool acme_ignore_unsupported; /* --ignore-unsupported */
-    char *acme_approve; /* "off", "on", or the path of a plan: run --approve */
-    char **acme_admin_hosts; /* what the Host of a request to the status listener may be */
+    char *acme_approve;           /* "off", "on", or the path of a plan: run --approve */
+    char **acme_admin_hosts;      /* what the Host of a request to the status listener may be */
     size_t acme_admin_host_count;
     char **acme_limits; /* "https://ca.example/ orders=300/3h ..."; checked by core/budget.h */
     size_t acme_limit_count;
@@ -135,11 +135,17 @@ struct settings_row {
 };
 const struct settings_row *settings_rows(void);
 
+enum settings_reader {
+    SETTINGS_FOR_CONTROL,
+    SETTINGS_FOR_WORKER, /* only what a worker uses (setting.h): no path, URL, document or key */
+};
+
 /*
  * Serialises for an exec'd child, which gets no environment; settings_unpack reads it back, from
  * the descriptor's start and without moving its offset, as children share it. Names that the reader
  * does not know are skipped and missing ones get their default, so another build can read it. Notes
  * stay behind. settings_fini after settings_unpack either way.
  */
-int settings_pack(const struct settings *s, int fd, struct error *e) MUST_CHECK;
+int settings_pack(const struct settings *s, enum settings_reader reader, int fd,
+                  struct error *e) MUST_CHECK;
 int settings_unpack(struct settings *s, int fd, struct error *e) MUST_CHECK;

@@ -107,12 +107,12 @@ int crew_find_programs(struct crew *c, struct error *e)
 }
 
 /* A memfd that nobody can change any more. */
-static int pack(const struct settings *s, int *fd, struct error *e)
+static int pack(const struct crew *c, enum settings_reader reader, int *fd, struct error *e)
 {
     *fd = memfd_create("settings", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (*fd < 0)
         return error_errno(e, ERROR_IO, errno, "memfd");
-    if (settings_pack(s, *fd, e))
+    if (settings_pack(&c->settings, reader, *fd, e))
         return -1;
     if (fcntl(*fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE))
         return error_errno(e, ERROR_IO, errno, "memfd");
@@ -121,13 +121,10 @@ static int pack(const struct settings *s, int *fd, struct error *e)
 
 int crew_pack_settings(struct crew *c, struct error *e)
 {
-    struct settings for_workers = c->settings;
-
-    /* The document may hold keys, and a worker has no business with it. */
-    for_workers.declarative_config_string = NULL;
     close_one(&c->settings_fd);
     close_one(&c->worker_settings_fd);
-    return pack(&c->settings, &c->settings_fd, e) || pack(&for_workers, &c->worker_settings_fd, e)
+    return pack(c, SETTINGS_FOR_CONTROL, &c->settings_fd, e) ||
+                   pack(c, SETTINGS_FOR_WORKER, &c->worker_settings_fd, e)
                ? -1
                : 0;
 }

@@ -402,7 +402,8 @@ static void tell_due(struct supervisor *s, int64_t now)
 
     upgrade_hear(&s->upgrade, &s->crew);
     s->cover_ms = is_running && cover_slots(&s->crew) ? now + COVER_RETRY_MS : RESTART_NEVER;
-    s->roster_ms = s->phase != PHASE_KILL && roster_tell(&s->crew) ? now + ROSTER_RETRY_MS : RESTART_NEVER;
+    s->roster_ms =
+        s->phase != PHASE_KILL && roster_tell(&s->crew) ? now + ROSTER_RETRY_MS : RESTART_NEVER;
 }
 
 static void kill_due(struct supervisor *s, int64_t now)
@@ -503,7 +504,7 @@ static int copy_settings(struct settings *copy, const struct settings *s, struct
 
     if (fd < 0)
         return error_errno(e, ERROR_IO, errno, "memfd");
-    rc = settings_pack(s, fd, e) || settings_unpack(copy, fd, e) ? -1 : 0;
+    rc = settings_pack(s, SETTINGS_FOR_CONTROL, fd, e) || settings_unpack(copy, fd, e) ? -1 : 0;
     close(fd);
     return rc;
 }

@@ -27,7 +27,7 @@ struct settings;
  *
  * The settings in the memfd are the effective ones: skipped listeners are gone from them and a port
  * 0 has become the one that the kernel picked, so listen.I always belongs to proxy_listen.items[I].
- * Workers get them without declarative_config_string. Only control gets the environment, stdin and
+ * Workers get those that they use, and no other. Only control gets the environment, stdin and
  * stdout; the others have an empty one and /dev/null. All share stderr.
  *
  * --again tells control that this server has been ready before: a bad file must not end it now, so

@@ -38,9 +38,9 @@ static void test_pack(void)
                                                .files = files},
                       &e),
         0);
-    CU_ASSERT_EQUAL(settings_pack(&s, a, &e), 0);
+    CU_ASSERT_EQUAL(settings_pack(&s, SETTINGS_FOR_CONTROL, a, &e), 0);
     CU_ASSERT_EQUAL_FATAL(settings_unpack(&copy, a, &e), 0);
-    CU_ASSERT_EQUAL(settings_pack(&copy, b, &e), 0);
+    CU_ASSERT_EQUAL(settings_pack(&copy, SETTINGS_FOR_CONTROL, b, &e), 0);
     CU_ASSERT(pread(a, first, sizeof(first) - 1, 0) > 500);
     CU_ASSERT(pread(b, second, sizeof(second) - 1, 0) > 500);
     CU_ASSERT_STRING_EQUAL(first, second);
@@ -60,6 +60,58 @@ static void test_pack(void)
     settings_fini(&copy);
     close(a);
     close(b);
+}
+
+/* A worker is given what it uses: of a hostile or a secret one not even the name. */
+static void test_pack_for_worker(void)
+{
+    static const char expected[] = "reconcert settings 1\n"
+                                   "proxy_listen 1\n11\n127.0.0.1:1\n"
+                                   "log_level 1\n5\nerror\n"
+                                   "ssl_protocols 2\n7\nTLSv1.2\n7\nTLSv1.3\n"
+                                   "ssl_ciphers 1\n3\nALL\n"
+                                   "ssl_prefer_server_ciphers 1\n2\non\n"
+                                   "trusted_ips 1\n3\n::1\n"
+                                   "acme_parsed_cache 1\n1\n7\n"
+                                   "acme_log_format 1\n4\njson\n";
+    const char *const env[] = {"HOME=/evil/home",
+                               "KONG_DECLARATIVE_CONFIG_STRING=evil: key",
+                               "KONG_PREFIX=/evil/prefix",
+                               "KONG_SSL_CERT=/evil/cert",
+                               "KONG_SSL_CERT_KEY=/evil/key",
+                               "KONG_CLUSTER_CERT_KEY=evil",
+                               "KONG_VAULT_ENV_PREFIX=EVIL_",
+                               "KONG_ACME_SERVER=https://evil.example/token",
+                               "KONG_ACME_TRUSTED_CERTIFICATE=/evil/ca",
+                               "KONG_ACME_USER=evil",
+                               "KONG_PG_PASSWORD=evil",
+                               "KONG_NGINX_USER=evil",
+                               "LD_PRELOAD=/evil.so",
+                               NULL};
+    const char *const set[] = {"proxy_listen=127.0.0.1:1", "log_level=error",
+                               "trusted_ips=::1",          "acme_log_format=json",
+                               "acme_parsed_cache=7",      "ssl_cipher_suite=custom",
+                               "ssl_ciphers=ALL",          NULL};
+    struct settings s, copy;
+    struct error e;
+    char text[4096] = "";
+    int fd = memfd_create("worker", MFD_CLOEXEC);
+
+    CU_ASSERT_EQUAL_FATAL(
+        settings_read(&s,
+                      &(struct settings_input){.environment = settings_text_variables(env),
+                                               .assignments = set},
+                      &e),
+        0);
+    CU_ASSERT_EQUAL(settings_pack(&s, SETTINGS_FOR_WORKER, fd, &e), 0);
+    CU_ASSERT(pread(fd, text, sizeof(text) - 1, 0) > 0);
+    CU_ASSERT_STRING_EQUAL(text, expected);
+    CU_ASSERT_EQUAL_FATAL(settings_unpack(&copy, fd, &e), 0);
+    CU_ASSERT_EQUAL(copy.acme_parsed_cache, 7);
+    CU_ASSERT_PTR_NULL(copy.declarative_config_string);
+    settings_fini(&s);
+    settings_fini(&copy);
+    close(fd);
 }
 
 static void test_broken_pack(void)
@@ -100,6 +152,7 @@ int main(void)
         void (*run)(void);
     } tests[] = {
         {"pack", test_pack},
+        {"pack for a worker", test_pack_for_worker},
         {"broken pack", test_broken_pack},
     };
 

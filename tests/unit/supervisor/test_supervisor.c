@@ -112,13 +112,34 @@ static ssize_t proc_size(pid_t pid, const char *what)
     return got;
 }
 
+/* What is handed down to it as `name`, through /proc; "" where nothing is. */
+static void read_memory_of(pid_t pid, const char *name, char *text, size_t size)
+{
+    char path[64], target[64];
+
+    text[0] = '\0';
+    for (int n = 3; n < 64; n++) {
+        snprintf(path, sizeof(path), "fd/%d", n);
+        snprintf(target, sizeof(target), "/memfd:%s (deleted)", name);
+        if (!has_link(pid, path, target))
+            continue;
+        snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, n);
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        ssize_t got = pread(fd, text, size - 1, 0);
+        text[got > 0 ? got : 0] = '\0';
+        close(fd);
+        return;
+    }
+}
+
 static void test_children(void)
 {
     static const char *const settings[] = {"nginx_worker_processes=2",
-                                           "declarative_config=a.yaml,-,b.yaml", NULL};
+                                           "declarative_config=a.yaml,-,b.yaml",
+                                           "acme_server=https://x.example/secret", NULL};
     static const char *const variables[] = {"SECRET=x", "OTHER=y", NULL};
     struct supervised s;
-    char line[LINE];
+    char line[LINE], text[4096];
     pid_t control, worker;
 
     start(&s, settings, variables);
@@ -130,6 +151,12 @@ static void test_children(void)
     supervised_ask(s.status_port, "info\n", line, sizeof(line));
     CU_ASSERT_PTR_NOT_NULL(strstr(line, "again=0 hups=0 environment=2 channels=2"));
     CU_ASSERT_EQUAL(proc_size(worker, "environ"), 0);
+    read_memory_of(worker, "settings", text, sizeof(text));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "proxy_listen 1\n"));
+    CU_ASSERT_PTR_NULL(strstr(text, "a.yaml"));
+    CU_ASSERT_PTR_NULL(strstr(text, "secret"));
+    read_memory_of(control, "settings", text, sizeof(text));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "secret"));
     CU_ASSERT(proc_size(control, "environ") > 0);
     CU_ASSERT_TRUE(has_link(worker, "fd/0", "/dev/null"));
     CU_ASSERT_TRUE(has_link(worker, "fd/1", "/dev/null"));
