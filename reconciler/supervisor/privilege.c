@@ -115,25 +115,124 @@ int privilege_find_own(struct privilege *p, const char *acme_user, struct error 
     return find_user(p, "acme_user", FALLBACK_USER, FALLBACK_GROUP, e);
 }
 
-/* mkdir -p; the last one is for us alone. */
-static int make_folders(const char *path, struct error *e)
-{
-    char part[PATH_MAX];
-    size_t len = strlen(path);
+/* ---- the way to the prefix ---- */
 
-    if (len >= sizeof(part))
-        return error_set(e, ERROR_USAGE, "prefix: the path is too long");
-    memcpy(part, path, len + 1);
-    for (size_t i = 1; i <= len; i++) {
-        if (part[i] != '/' && part[i] != '\0')
-            continue;
-        part[i] = '\0';
-        if (mkdir(part, i == len ? 0700 : 0755) && errno != EEXIST)
-            return error_errno(e, ERROR_IO, errno, "prefix: cannot make %s", part);
-        part[i] = path[i];
-    }
+/* Where we stand, and what of the path lies ahead. */
+struct walk {
+    const char *path; /* the whole one, for messages */
+    int folder;       /* O_PATH */
+    int steps;
+    char rest[PATH_MAX];
+};
+
+static bool may_others_write(int folder)
+{
+    struct stat st;
+
+    return fstat(folder, &st) || (st.st_uid != 0 && st.st_uid != geteuid()) ||
+           st.st_mode & (S_IWGRP | S_IWOTH);
+}
+
+static int enter(struct walk *w, int folder)
+{
+    if (w->folder >= 0)
+        close(w->folder);
+    w->folder = folder;
+    return folder < 0 ? -1 : 0;
+}
+
+static int start(struct walk *w, const char *from, struct error *e)
+{
+    if (enter(w, open(from[0] == '/' ? "/" : ".", O_PATH | O_DIRECTORY | O_CLOEXEC)))
+        return error_errno(e, ERROR_IO, errno, "prefix: %s", w->path);
     return 0;
 }
+
+/* The link's text takes its name's place in front of what lies ahead. */
+static int follow(struct walk *w, int link, const char *name, const char *rest, struct error *e)
+{
+    char text[PATH_MAX], whole[2 * PATH_MAX];
+    ssize_t len;
+
+    if (may_others_write(w->folder))
+        return error_set(e, ERROR_USAGE,
+                         "prefix: %s: %s is a link, and not root alone may write the folder that "
+                         "it is in; name the place that it leads to",
+                         w->path, name);
+    len = readlinkat(link, "", text, sizeof(text) - 1);
+    if (len < 0)
+        return error_errno(e, ERROR_IO, errno, "prefix: %s", w->path);
+    text[len] = '\0';
+    if ((size_t)snprintf(whole, sizeof(whole), "%s/%s", text, rest) >= sizeof(w->rest))
+        return error_set(e, ERROR_USAGE, "prefix: the path is too long");
+    memcpy(w->rest, whole, strlen(whole) + 1);
+    return text[0] == '/' ? start(w, text, e) : 0;
+}
+
+/* The folder's `name`, made where there is none. */
+static int open_name(const struct walk *w, const char *name, mode_t mode)
+{
+    const int flags = O_PATH | O_NOFOLLOW | O_CLOEXEC;
+    int fd = openat(w->folder, name, flags);
+
+    if (fd >= 0 || errno != ENOENT || (mkdirat(w->folder, name, mode) && errno != EEXIST))
+        return fd;
+    return openat(w->folder, name, flags);
+}
+
+/* One name on. */
+static int step(struct walk *w, struct error *e)
+{
+    char name[NAME_MAX + 1];
+    const char *from = w->rest + strspn(w->rest, "/"), *rest = from + strcspn(from, "/");
+    struct stat st;
+    int next, rc;
+
+    if (++w->steps > PRIVILEGE_STEPS_MAX || rest - from > NAME_MAX)
+        return error_set(e, ERROR_USAGE, "prefix: %s: a name is too long, or too many", w->path);
+    snprintf(name, sizeof(name), "%.*s", (int)(rest - from), from);
+    rest += strspn(rest, "/");
+    next = open_name(w, name, *rest ? 0755 : 0700); /* the last one is for us alone */
+    if (next < 0 || fstat(next, &st))
+        return error_errno(e, ERROR_IO, errno, "prefix: cannot make %s of %s", name, w->path);
+    if (S_ISDIR(st.st_mode)) {
+        memmove(w->rest, rest, strlen(rest) + 1);
+        return enter(w, next);
+    }
+    if (S_ISLNK(st.st_mode))
+        rc = follow(w, next, name, rest, e);
+    else
+        rc = error_errno(e, ERROR_IO, ENOTDIR, "prefix: %s of %s", name, w->path);
+    close(next);
+    return rc;
+}
+
+/*
+ * mkdir -p, name by name: who may write a folder on the way leads us nowhere by a link in it, nor
+ * by what takes the folder's place later, for the descriptor is what counts from here on.
+ */
+static int open_folders(const char *path, struct error *e)
+{
+    struct walk w = {.path = path, .folder = -1};
+    int fd = -1, rc;
+
+    if (strlen(path) >= sizeof(w.rest))
+        return error_set(e, ERROR_USAGE, "prefix: the path is too long");
+    memcpy(w.rest, path, strlen(path) + 1);
+    rc = start(&w, path, e);
+    while (rc == 0 && w.rest[strspn(w.rest, "/")])
+        rc = step(&w, e);
+    if (rc == 0) {
+        fd = openat(w.folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+            error_errno(e, ERROR_IO, errno, "prefix: %s", path);
+    }
+    if (w.folder >= 0)
+        close(w.folder);
+    return fd;
+}
+
+/* ---- giving it away ---- */
 
 static bool is_own_name(const char *name)
 {
@@ -283,16 +382,13 @@ int privilege_own_folder(const struct privilege *p, uid_t former, const char *pa
 {
     struct handing h = {.privilege = p, .prefix = path};
     struct stat st;
-    int fd = -1, rc = -1;
+    int fd = open_folders(path, e), rc = -1;
 
-    if (make_folders(path, e))
+    if (fd < 0)
         return -1;
-    if (!p->is_dropped)
-        return 0;
-    fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0 || fstat(fd, &st)) {
+    if (fstat(fd, &st)) {
         error_errno(e, ERROR_IO, errno, "prefix: %s", path);
-    } else if (st.st_uid == p->uid) {
+    } else if (!p->is_dropped || st.st_uid == p->uid) {
         rc = 0;
     } else if (!may_change_hands(st.st_uid, former)) {
         error_set(e, ERROR_USAGE, "prefix: %s belongs to user %u, not to acme_user (%u)", path,
@@ -302,8 +398,7 @@ int privilege_own_folder(const struct privilege *p, uid_t former, const char *pa
         h.device = st.st_dev;
         rc = hand_over(&h, fd, &st, e);
     }
-    if (fd >= 0)
-        close(fd);
+    close(fd);
     return rc;
 }
 

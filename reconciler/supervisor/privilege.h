@@ -17,6 +17,7 @@ struct privilege {
 
 #define PRIVILEGE_FILES_MAX 10000 /* under a prefix that changes hands */
 #define PRIVILEGE_DEPTH_MAX 16
+#define PRIVILEGE_STEPS_MAX 256 /* names and links on the way there */
 
 /*
  * `nginx_user` is "user" or "user group" (without one: the group of that name, else the user's
@@ -31,7 +32,8 @@ int privilege_find(struct privilege *p, const char *nginx_user, struct error *e)
  */
 int privilege_find_own(struct privilege *p, const char *acme_user, struct error *e) MUST_CHECK;
 /*
- * Makes the folder (0700) with its parents (0755) unless it is there. One that is root's is given
+ * Makes the folder (0700) with its parents (0755) unless it is there. A link on the way, or in its
+ * place, is followed only where nobody but root (or we) can have made it, and else refused. One that is root's is given
  * to the user, with what we have put into it; symbolic links are left alone, so are files with
  * several names and other people's files. One that is nobody's or `former`'s, as whom control once
  * ran, is taken over in the same way, and closed to others. Whoever is that user may change it

@@ -335,6 +335,44 @@ static void test_taking_over(void)
     scratch_remove(t.top);
 }
 
+/* Who may write the folder in which the prefix lies could lead us anywhere by a link. */
+static void test_links(void)
+{
+    struct tree t;
+    struct error e;
+    char elsewhere[SCRATCH_PATH_MAX + 16], parent[SCRATCH_PATH_MAX + 16];
+
+    if (geteuid() != 0)
+        return;
+    make_tree(&t);
+    snprintf(elsewhere, sizeof(elsewhere), "%s/elsewhere", t.top);
+    snprintf(parent, sizeof(parent), "%s/a/b", t.top);
+    CU_ASSERT_EQUAL(mkdir(elsewhere, 0755), 0);
+    CU_ASSERT_EQUAL(privilege_own_folder(&(struct privilege){0}, NOBODY, t.prefix, &e), 0);
+    CU_ASSERT_EQUAL(rmdir(t.prefix), 0);
+    CU_ASSERT_EQUAL(symlink(elsewhere, t.prefix), 0);
+    /* The last name, and one on the way; a folder's owner may write it, whatever its mode. */
+    for (int i = 0; i < 4; i++) {
+        CU_ASSERT_EQUAL(chmod(parent, i % 2 ? 01777 : 0755), 0);
+        CU_ASSERT_EQUAL(chown(parent, i % 2 ? 0 : DAEMON, 0), 0);
+        CU_ASSERT_EQUAL(
+            privilege_own_folder(&nobody, NOBODY, i < 2 ? t.prefix : below(&t, "deep"), &e), -1);
+        CU_ASSERT_PTR_NOT_NULL(strstr(e.message, "state is a link"));
+        CU_ASSERT_EQUAL(owner_of(elsewhere), 0);
+    }
+    CU_ASSERT_EQUAL(rmdir(elsewhere), 0); /* nothing was made there */
+    /* A link that root alone can have made leads on, to what is not there yet, too. */
+    CU_ASSERT_EQUAL(chmod(parent, 0755), 0);
+    CU_ASSERT_EQUAL(privilege_own_folder(&nobody, NOBODY, below(&t, "deep"), &e), 0);
+    CU_ASSERT_EQUAL(owner_of(elsewhere), 0);
+    CU_ASSERT_EQUAL(owner_of(below(&t, "deep")), NOBODY);
+    CU_ASSERT_EQUAL(unlink(t.prefix), 0);
+    CU_ASSERT_EQUAL(symlink("state", t.prefix), 0);
+    CU_ASSERT_EQUAL(privilege_own_folder(&nobody, NOBODY, t.prefix, &e), -1);
+    CU_ASSERT_PTR_NOT_NULL(strstr(e.message, "too many"));
+    scratch_remove(t.top);
+}
+
 static void test_refused_folders(void)
 {
     struct tree t;
@@ -394,6 +432,7 @@ int main(int argc, char **argv)
         {"new folder", test_new_folder},
         {"handing over", test_handing_over},
         {"taking over", test_taking_over},
+        {"links", test_links},
         {"refused folders", test_refused_folders},
     };
     int code;
