@@ -12,6 +12,7 @@
 #include "reconciler/net/http_listener.h"
 #include "reconciler/base/clock.h"
 #include "reconciler/base/happening.h"
+#include "reconciler/base/vec.h"
 #include "reply.h"
 #include "seen.h"
 #include "tls.h"
@@ -35,6 +36,8 @@ struct covered {
     struct http_listener *accepting;
 };
 
+struct covered_list vec(struct covered);
+
 struct edge {
     struct edge_options options;
     struct http_server *server;
@@ -47,8 +50,7 @@ struct edge {
     bool is_draining;
     struct door doors[WORKER_LISTENERS_MAX];
     size_t door_count;
-    struct covered covered[EDGE_COVERED_MAX];
-    size_t covered_count;
+    struct covered_list covered;
 };
 
 /* ---- requests ---- */
@@ -297,8 +299,9 @@ static void stop_accepting(struct edge *edge)
         http_listener_free(edge->doors[i].accepting);
         edge->doors[i].accepting = NULL;
     }
-    while (edge->covered_count)
-        end_cover(&edge->covered[--edge->covered_count]);
+    while (edge->covered.len)
+        end_cover(&edge->covered.items[--edge->covered.len]);
+    vec_free(&edge->covered);
 }
 
 void edge_free(struct edge *edge)
@@ -323,14 +326,17 @@ void edge_cover(struct edge *edge, unsigned slot, size_t address, int fd)
         .base = edge->options.base, .fd = fd, .accepted = accepted};
     struct covered covered = {.slot = slot, .fd = fd};
 
-    if (address < edge->door_count && edge->doors[address].accepting &&
-        edge->covered_count < EDGE_COVERED_MAX) {
+    if (fd >= 0 && address < edge->door_count && edge->doors[address].accepting &&
+        vec_reserve(&edge->covered) == 0) {
         options.context = &edge->doors[address];
         covered.accepting = http_listener_new(&options);
     }
-    if (covered.accepting)
-        edge->covered[edge->covered_count++] = covered;
-    else
+    if (covered.accepting) {
+        edge->covered.items[edge->covered.len++] = covered;
+        return;
+    }
+    happening_tell(HAPPENING_LISTENER_FAILED, FIELDS(field_int("of_slot", slot)));
+    if (fd >= 0)
         close(fd);
 }
 
@@ -338,13 +344,13 @@ void edge_uncover(struct edge *edge, unsigned slot)
 {
     size_t kept = 0;
 
-    for (size_t i = 0; i < edge->covered_count; i++) {
-        if (edge->covered[i].slot == slot)
-            end_cover(&edge->covered[i]);
+    for (size_t i = 0; i < edge->covered.len; i++) {
+        if (edge->covered.items[i].slot == slot)
+            end_cover(&edge->covered.items[i]);
         else
-            edge->covered[kept++] = edge->covered[i];
+            edge->covered.items[kept++] = edge->covered.items[i];
     }
-    edge->covered_count = kept;
+    edge->covered.len = kept;
 }
 
 static void start_accepting(struct edge *edge)

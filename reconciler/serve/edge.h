@@ -18,8 +18,6 @@ struct event_base;
 struct view;
 struct worker_options;
 
-#define EDGE_COVERED_MAX 128 /* sockets of other slots */
-
 struct edge_options {
     struct event_base *base;
     const struct worker_options *worker;
@@ -43,8 +41,8 @@ void edge_set_ticket_keys(struct edge *edge, unsigned char (*keys)[CHANNEL_TICKE
 void edge_answer(struct edge *edge, struct str token, struct str answer);
 /*
  * Accepts from a socket of another slot, too, as from our own of `address`, until edge_uncover of
- * that slot. `fd` is the edge's from here on; it is closed at once where we do not accept
- * ourselves, or cover EDGE_COVERED_MAX of them.
+ * that slot. `fd` is the edge's from here on. Where that cannot be (-1: there was no descriptor to
+ * take it with), it is said, and closed.
  */
 void edge_cover(struct edge *edge, unsigned slot, size_t address, int fd);
 void edge_uncover(struct edge *edge, unsigned slot);

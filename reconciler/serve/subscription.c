@@ -100,7 +100,8 @@ void subscription_drains(struct subscription *s)
     send_owed(s);
 }
 
-bool subscription_sni_seen(struct subscription *s, struct str name, const struct address_block *from)
+bool subscription_sni_seen(struct subscription *s, struct str name,
+                           const struct address_block *from)
 {
     struct channel_message m = {.type = CHANNEL_SNI_SEEN};
 
@@ -277,7 +278,7 @@ static void take_cover(const struct subscription *s, const struct channel_messag
         return;
     if (m->type == CHANNEL_UNCOVER) {
         o->uncover(o->context, m->u.cover.slot);
-    } else if (*fd >= 0) {
+    } else {
         o->cover(o->context, m->u.cover.slot, m->u.cover.address, *fd);
         *fd = -1;
     }

@@ -16,8 +16,10 @@ struct subscription;
 struct event_base;
 struct view;
 
-#define SUBSCRIPTION_SEGMENTS_MAX (2 * CHANNEL_SEGMENTS_MAX) /* sent and not dropped by a manifest */
-#define SUBSCRIPTION_RESYNC_MS 1000 /* between two HELLOs because of something that cannot be served */
+/* Sent, and not dropped by a manifest. */
+#define SUBSCRIPTION_SEGMENTS_MAX (2 * CHANNEL_SEGMENTS_MAX)
+/* Between two HELLOs because of something that cannot be served. */
+#define SUBSCRIPTION_RESYNC_MS 1000
 
 struct subscription_options {
     struct event_base *base;
@@ -28,7 +30,8 @@ struct subscription_options {
     void (*renewed)(void *context, struct view *view);
     void (*tickets)(void *context, unsigned char (*keys)[CHANNEL_TICKET_KEY_SIZE], size_t count);
     void (*answered)(void *context, struct str token, struct str answer); /* "" = none */
-    /* The supervisor's: sockets of another slot, as our own of `address`; `fd` is the callee's. */
+    /* The supervisor's: sockets of another slot, as our own of `address`; `fd` is the callee's, -1
+     * where it could not be taken. */
     void (*cover)(void *context, unsigned slot, size_t address, int fd);
     void (*uncover)(void *context, unsigned slot);
 };
@@ -42,5 +45,6 @@ void subscription_beat(struct subscription *s);
 /* Tells whoever reads the channel that we accept no more, and have closed idle connections. */
 void subscription_drains(struct subscription *s);
 /* Messages that are dropped, and counted, when the channel is full; false then. */
-bool subscription_sni_seen(struct subscription *s, struct str name, const struct address_block *from);
+bool subscription_sni_seen(struct subscription *s, struct str name,
+                           const struct address_block *from);
 bool subscription_token_miss(struct subscription *s, struct str host, struct str token);
