@@ -22,8 +22,6 @@
 #include "reconciler/net/http_conn.h"
 #include "reconciler/net/http_listener.h"
 
-#define STATUS_CONNECTIONS_MAX 256
-#define STATUS_BACKLOG 16
 #define STATUS_REQUEST_BODY_MAX 4096
 
 static const char *const paths[STATUS_PAGE_COUNT] = {
@@ -34,7 +32,16 @@ static const char *const paths[STATUS_PAGE_COUNT] = {
     [STATUS_PAGE_RETRY] = "/retry",
 };
 
+/* What the network's connections share, or control.sock's: neither takes the other's room. */
+struct door {
+    struct status *status;
+    struct http_server *server;
+    size_t connections_max;
+    size_t waiting, printings;
+};
+
 struct waiting {
+    struct door *door;
     struct exchange *exchange;
     enum status_page page;
     bool is_begun; /* what is to be done for it has been asked for */
@@ -44,7 +51,7 @@ struct waiting {
 /* A long page on its way to one connection. */
 struct printing {
     LIST_ENTRY(printing) all;
-    struct status *status;
+    struct door *door;
     struct exchange *exchange;
     struct pages_cursor cursor;
     bool is_late; /* it waits for the source */
@@ -53,7 +60,7 @@ struct printing {
 struct status {
     struct status_options options;
     LIST_HEAD(, printing) printings;
-    struct http_server *server;
+    struct door network, local;
     struct http_listener **listeners;
     size_t listener_count;
     int prefix, socket; /* -1 = none */
@@ -64,19 +71,19 @@ struct status {
 
 /* ---- answers ---- */
 
-static void reply_json(struct exchange *x, unsigned status, struct str body, const char *allow)
+static void reply_json(struct exchange *x, unsigned status, struct str body,
+                       const struct http_response_field *field)
 {
     struct http_response r = {
         .status = status, .content_type = STR("application/json; charset=utf-8"), .body = body};
 
-    if (allow)
-        r.fields[r.field_count++] =
-            (struct http_response_field){.name = "Allow", .value = str_from(allow)};
+    if (field)
+        r.fields[r.field_count++] = *field;
     exchange_reply(x, &r);
 }
 
 static void reply_message(struct exchange *x, unsigned status, const char *message,
-                          const char *allow)
+                          const struct http_response_field *field)
 {
     struct buf body = BUF_INIT(1024);
     struct json_out j = json_out_compact(&body);
@@ -84,8 +91,15 @@ static void reply_message(struct exchange *x, unsigned status, const char *messa
     json_out_object(&j);
     json_out_member_cstr(&j, "message", message);
     json_out_end(&j);
-    reply_json(x, status, buf_view(&body), allow);
+    reply_json(x, status, buf_view(&body), field);
     buf_free(&body);
+}
+
+static void reply_busy(struct exchange *x)
+{
+    static const struct http_response_field soon = {"Retry-After", STR("1")};
+
+    reply_message(x, 503, "busy", &soon);
 }
 
 /* False while the source is busy with it. */
@@ -105,7 +119,7 @@ static bool is_ready(struct status *s, struct waiting *w)
 static enum http_more print_more(void *context, struct buf *out)
 {
     struct printing *x = context;
-    const struct status_source *source = &x->status->options.source;
+    const struct status_source *source = &x->door->status->options.source;
     struct pages pages;
 
     x->is_late = source->is_busy(source->context, x->cursor.page);
@@ -120,6 +134,7 @@ static void end_printing(void *context)
     struct printing *x = context;
 
     LIST_REMOVE(x, all);
+    x->door->printings--;
     free(x);
 }
 
@@ -127,14 +142,15 @@ static void answer_long(struct status *s, const struct waiting *w)
 {
     struct http_response r = {.status = 200,
                               .content_type = STR("application/json; charset=utf-8")};
-    struct printing *x = calloc(1, sizeof(*x));
+    struct printing *x = w->door->printings < STATUS_PRINTINGS_MAX ? calloc(1, sizeof(*x)) : NULL;
     const struct http_source source = {x, print_more, end_printing};
 
     if (!x) {
-        reply_message(w->exchange, 500, "out of memory", NULL);
+        reply_busy(w->exchange);
         return;
     }
-    x->status = s;
+    x->door = w->door;
+    x->door->printings++;
     x->exchange = w->exchange;
     pages_begin(&x->cursor, w->page);
     LIST_INSERT_HEAD(&s->printings, x, all);
@@ -172,6 +188,15 @@ static void answer(struct status *s, const struct waiting *w)
     buf_free(&body);
 }
 
+static struct waiting take_waiting(struct status *s, size_t i)
+{
+    struct waiting w = s->waiting[i];
+
+    s->waiting[i] = s->waiting[--s->waiting_count];
+    w.door->waiting--;
+    return w;
+}
+
 /* Who asked has gone. */
 static void forget(void *context, struct exchange *x, enum exchange_failure why)
 {
@@ -181,19 +206,22 @@ static void forget(void *context, struct exchange *x, enum exchange_failure why)
     (void)why;
     while (s->waiting[i].exchange != x)
         i++;
-    s->waiting[i] = s->waiting[--s->waiting_count];
+    take_waiting(s, i);
 }
 
 static const struct exchange_events waiting = {.on_abort = forget};
 
-static void answer_soon(struct status *s, struct waiting *w)
+static void answer_soon(struct waiting *w)
 {
+    struct status *s = w->door->status;
+
     if (is_ready(s, w))
         answer(s, w);
-    else if (s->waiting_count == STATUS_WAITING_MAX)
-        reply_message(w->exchange, 503, "busy", NULL);
+    else if (w->door->waiting == w->door->connections_max / 2)
+        reply_busy(w->exchange);
     else {
         s->waiting[s->waiting_count++] = *w;
+        w->door->waiting++;
         exchange_listen(w->exchange, &waiting, s);
     }
 }
@@ -225,9 +253,9 @@ static void post_ready(struct status *s, struct exchange *x, struct str body)
     exchange_reply(x, &r);
 }
 
-static void post_retry(struct status *s, struct exchange *x, struct str name)
+static void post_retry(struct door *door, struct exchange *x, struct str name)
 {
-    struct waiting w = {.exchange = x, .page = STATUS_PAGE_RETRY};
+    struct waiting w = {.door = door, .exchange = x, .page = STATUS_PAGE_RETRY};
 
     if (name.len > STATUS_NAME_MAX) {
         reply_message(x, 400, "the name is too long", NULL);
@@ -235,7 +263,7 @@ static void post_retry(struct status *s, struct exchange *x, struct str name)
     }
     if (name.len)
         memcpy(w.name, name.ptr, name.len);
-    answer_soon(s, &w);
+    answer_soon(&w);
 }
 
 static const char *const allowed[STATUS_PAGE_COUNT] = {
@@ -276,34 +304,36 @@ static bool is_host_allowed(const struct status *s, const struct http_conn *conn
     return !s->options.host_count && !is_on_loopback(conn);
 }
 
-static void route(struct status *s, struct exchange *x, const struct http_head *request,
+static void route(struct door *door, struct exchange *x, const struct http_head *request,
                   enum status_page page)
 {
     bool is_get = str_equal(request->method, STR("GET")) || request->is_head;
     bool is_post = str_equal(request->method, STR("POST"));
 
     if (page == STATUS_PAGE_READY && is_post)
-        post_ready(s, x, request->body);
+        post_ready(door->status, x, request->body);
     else if (page == STATUS_PAGE_RETRY && is_post)
-        post_retry(s, x, request->body);
+        post_retry(door, x, request->body);
     else if (!is_get || page == STATUS_PAGE_RETRY)
-        reply_message(x, 405, "Method not allowed", allowed[page] ? allowed[page] : "GET, HEAD");
+        reply_message(x, 405, "Method not allowed",
+                      &(struct http_response_field){
+                          "Allow", str_from(allowed[page] ? allowed[page] : "GET, HEAD")});
     else
-        answer_soon(s, &(struct waiting){.exchange = x, .page = page});
+        answer_soon(&(struct waiting){.door = door, .exchange = x, .page = page});
 }
 
 static void handle(void *context, struct exchange *x, const struct http_head *request)
 {
-    struct status *s = context;
+    struct door *door = context;
     enum status_page page;
 
-    if (!is_host_allowed(s, x->conn, request))
+    if (!is_host_allowed(door->status, x->conn, request))
         reply_message(x, 403, "this Host is not in acme_admin_hosts", NULL);
     else if (!find_page(request->path, &page) ||
              (page == STATUS_PAGE_RETRY && http_conn_peer(x->conn)->sa_family != AF_UNIX))
         reply_message(x, 404, "Not found", NULL);
     else
-        route(s, x, request, page);
+        route(door, x, request, page);
 }
 
 static void refuse(void *context, struct exchange *x, unsigned status, const char *message,
@@ -334,8 +364,7 @@ void status_resume(struct status *s)
 
         if (!is_ready(s, &s->waiting[0]))
             return;
-        w = s->waiting[0];
-        s->waiting[0] = s->waiting[--s->waiting_count];
+        w = take_waiting(s, 0);
         answer(s, &w);
     }
 }
@@ -356,14 +385,16 @@ static bool is_peer_allowed(int fd, const struct sockaddr *peer)
 
 static void crowded(void *context, size_t count)
 {
-    (void)context;
-    happening_tell(HAPPENING_CONNECTIONS_CROWDED, FIELDS(field_int("most", STATUS_CONNECTIONS_MAX),
-                                                         field_int("closed", (int64_t)count)));
+    const struct door *door = context;
+
+    happening_tell(HAPPENING_CONNECTIONS_CROWDED,
+                   FIELDS(field_int("most", (int64_t)door->connections_max),
+                          field_int("closed", (int64_t)count)));
 }
 
 static void accepted(void *context, int fd, const struct sockaddr *peer, socklen_t peer_len)
 {
-    struct status *s = context;
+    struct door *door = context;
     const struct http_conn_options options = {.fd = fd, .peer = peer, .peer_len = peer_len};
 
     if (!is_peer_allowed(fd, peer)) {
@@ -371,7 +402,7 @@ static void accepted(void *context, int fd, const struct sockaddr *peer, socklen
         close(fd);
         return;
     }
-    (void)!http_conn_open(s->server, &options); /* crowded tells */
+    (void)!http_conn_open(door->server, &options); /* crowded tells */
 }
 
 /* Bound through the directory's descriptor: a prefix may be longer than a socket address. */
@@ -390,15 +421,16 @@ static int open_socket(struct status *s, struct error *e)
     unlinkat(s->prefix, STATUS_SOCKET, 0); /* a leftover: we hold the prefix' lock */
     before = umask(0177);
     rc = s->socket < 0 || bind(s->socket, (const struct sockaddr *)&address, sizeof(address)) ||
-         listen(s->socket, STATUS_BACKLOG);
+         listen(s->socket, STATUS_SOCKET_CONNECTIONS_MAX);
     umask(before);
     return rc ? error_errno(e, ERROR_IO, errno, "%s/%s", s->options.prefix, STATUS_SOCKET) : 0;
 }
 
-static int listen_on(struct status *s, int fd)
+static int listen_on(struct door *door, int fd)
 {
+    struct status *s = door->status;
     const struct http_listener_options options = {
-        .base = s->options.base, .fd = fd, .context = s, .accepted = accepted};
+        .base = s->options.base, .fd = fd, .context = door, .accepted = accepted};
     struct http_listener *l;
 
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
@@ -414,7 +446,7 @@ static int listen_on_socket(struct status *s, struct error *e)
     struct error why;
 
     if (open_socket(s, &why) == 0)
-        return listen_on(s, s->socket) ? error_memory(e) : 0;
+        return listen_on(&s->local, s->socket) ? error_memory(e) : 0;
     happening_tell_error(HAPPENING_CONTROL_SOCKET_MISSING, &why, NULL);
     if (s->socket >= 0)
         close(s->socket);
@@ -447,29 +479,37 @@ void status_renew_socket(struct status *s)
     s->listeners[s->listener_count - 1] = first;
 }
 
+static int open_door(struct status *s, struct door *door, size_t connections_max)
+{
+    *door = (struct door){.status = s, .connections_max = connections_max};
+    door->server = http_server_new(&(struct http_server_options){
+        .base = s->options.base,
+        .limits = {.connections = connections_max, .body_keep = STATUS_REQUEST_BODY_MAX},
+        .product = s->options.product,
+        .crowded = crowded,
+        .context = door,
+        .handle = handle,
+        .refuse = refuse});
+    return door->server ? 0 : -1;
+}
+
 struct status *status_new(const struct status_options *options, struct error *e)
 {
     struct status *s = calloc(1, sizeof(*s));
-    int rc;
+    int rc = 0;
 
     if (!s)
         return error_no_memory(e);
     s->options = *options;
     s->prefix = s->socket = -1;
     s->listeners = calloc(options->listener_count + 1, sizeof(struct http_listener *));
-    s->server = http_server_new(&(struct http_server_options){
-        .base = options->base,
-        .limits = {.connections = STATUS_CONNECTIONS_MAX, .body_keep = STATUS_REQUEST_BODY_MAX},
-        .product = options->product,
-        .crowded = crowded,
-        .context = s,
-        .handle = handle,
-        .refuse = refuse});
-    rc = s->listeners && s->server ? 0 : error_memory(e);
+    if (!s->listeners || open_door(s, &s->network, STATUS_CONNECTIONS_MAX) ||
+        open_door(s, &s->local, STATUS_SOCKET_CONNECTIONS_MAX))
+        rc = error_memory(e);
     if (rc == 0 && options->prefix)
         rc = listen_on_socket(s, e);
     for (size_t i = 0; rc == 0 && i < options->listener_count; i++)
-        rc = listen_on(s, options->listeners[i]) ? error_memory(e) : 0;
+        rc = listen_on(&s->network, options->listeners[i]) ? error_memory(e) : 0;
     if (rc == 0)
         return s;
     status_free(s);
@@ -482,7 +522,8 @@ void status_free(struct status *s)
         return;
     for (size_t i = 0; i < s->listener_count; i++)
         http_listener_free(s->listeners[i]);
-    http_server_free(s->server);
+    http_server_free(s->network.server);
+    http_server_free(s->local.server);
     if (s->socket >= 0) {
         close(s->socket);
         unlinkat(s->prefix, STATUS_SOCKET, 0);

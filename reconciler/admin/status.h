@@ -16,7 +16,15 @@ struct pages;
 struct status;
 
 #define STATUS_BODY_MAX ((size_t)1 << 30) /* of a page, as who asks for it takes it */
-#define STATUS_WAITING_MAX 256            /* requests that wait while the source is busy */
+#define STATUS_CONNECTIONS_MAX 256        /* to the status listener */
+#define STATUS_SOCKET_CONNECTIONS_MAX 64  /* to control.sock */
+/*
+ * Of each of both, no more than half may wait while the source is busy, and so many more may have a
+ * page with every name printed: whoever comes then is told 503. All others can be made to go, so
+ * there is always room for a new connection, and for a probe or a verb that it brings.
+ */
+#define STATUS_WAITING_MAX ((STATUS_CONNECTIONS_MAX + STATUS_SOCKET_CONNECTIONS_MAX) / 2)
+#define STATUS_PRINTINGS_MAX 16
 #define STATUS_SOCKET "control.sock"
 
 enum status_page {

@@ -24,15 +24,15 @@ struct http_server;
 #define HTTP_CONN_OUTPUT_MAX (64 << 10)    /* unsent bytes above which no request is taken */
 #define HTTP_CONN_RESPONSE_MAX (256 << 20) /* one response */
 #define HTTP_CONN_PROGRESS_MIN (8 << 10)   /* bytes that a peer takes in limits.write_ms, or else */
-#define HTTP_CONN_SLOW_MS 1000             /* who waits this long may have to make room */
 #define HTTP_CONN_CROWDED_MS 60000         /* between two calls of `crowded` */
 #define HTTP_CONN_PIECES_MAX 4             /* pieces of one connection in one turn of the loop */
 #define HTTP_CONN_TURN_MAX 32              /* requests of one connection in one turn of the loop */
 
 /* 0 in any of them takes the default in brackets. */
 struct http_limits {
-    size_t connections;    /* all together; a further one takes the place of one that lingers, idles
-                              or is slow, else it is closed at once (16384) */
+    size_t connections;    /* all together; a further one takes the place of one that lingers or
+                              idles, else of the slowest; only where the handler has all, it is
+                              closed at once (16384) */
     size_t per_address;    /* of one address (IPv6: one /64); unix sockets are free (4096) */
     unsigned handshake_ms; /* TLS handshake and PROXY header (10000) */
     unsigned head_ms;      /* a request's head, from its first byte to its last (10000) */

@@ -243,26 +243,27 @@ enum http_deadline http_server_deadline(const struct http_conn *conn)
     }
 }
 
-/* Waiting in this queue for the longest; NULL where that is less than `ms`. */
-static struct http_conn *slowest(const struct http_server *server, enum http_deadline deadline,
-                                 int64_t ms)
+static int64_t waits_since(const struct http_conn *conn)
 {
-    struct http_conn *conn = TAILQ_FIRST(&server->deadlines[deadline]);
-    int64_t since = conn ? conn->deadline_at_ms - limit_of(&server->limits, deadline) : 0;
-
-    return conn && clock_steady_ms() - since >= ms ? conn : NULL;
+    return conn->deadline_at_ms - limit_of(&conn->server->limits, conn->deadline);
 }
 
-/* Who lingers or idles goes first, the oldest of them, then who has kept us waiting. */
+/* Who lingers or idles goes first, the oldest of them, then who has kept us waiting for longest. */
 static struct http_conn *victim(const struct http_server *server)
 {
-    static const enum http_deadline order[] = {
-        HTTP_DEADLINE_LINGER, HTTP_DEADLINE_DRAIN, HTTP_DEADLINE_IDLE, HTTP_DEADLINE_HANDSHAKE,
-        HTTP_DEADLINE_HEAD,   HTTP_DEADLINE_WRITE, HTTP_DEADLINE_BODY};
-    struct http_conn *found = NULL;
+    static const enum http_deadline idle[] = {HTTP_DEADLINE_LINGER, HTTP_DEADLINE_DRAIN,
+                                              HTTP_DEADLINE_IDLE};
+    struct http_conn *found = NULL, *conn;
 
-    for (size_t i = 0; i < ARRAY_LENGTH(order) && !found; i++)
-        found = slowest(server, order[i], i < 3 ? 0 : HTTP_CONN_SLOW_MS);
+    for (size_t i = 0; i < ARRAY_LENGTH(idle) && !found; i++)
+        found = TAILQ_FIRST(&server->deadlines[idle[i]]);
+    if (found)
+        return found;
+    for (int d = 0; d < HTTP_DEADLINE_COUNT; d++) {
+        conn = TAILQ_FIRST(&server->deadlines[d]);
+        if (conn && (!found || waits_since(conn) < waits_since(found)))
+            found = conn;
+    }
     return found;
 }
 

@@ -156,31 +156,36 @@ static int open_from(struct http_rig *rig, int family, const char *address,
     return http_rig_connect(rig, options, client);
 }
 
-/* All places are taken: the oldest idle connection goes, and one that has just come does not. */
+/* All places are taken: the oldest idle connection goes, then who has kept us waiting longest. */
 static void test_room(void)
 {
-    struct http_rig *rig = http_rig_new(HTTP_RIG_ECHO, (struct http_limits){.connections = 2});
-    struct http_client idle[2], more[2];
+    struct http_rig *rig = http_rig_new(HTTP_RIG_LATER, (struct http_limits){.connections = 3});
+    static const char *const says[] = {"GET / HT", GET("/"), GET("/")};
+    struct http_client old[3], more[3];
 
-    for (size_t i = 0; i < 2; i++) {
-        CU_ASSERT_EQUAL_FATAL(http_rig_connect(rig, (struct http_conn_options){0}, &idle[i]), 0);
-        http_client_say(&idle[i], GET("/"));
+    for (size_t i = 0; i < 3; i++) {
+        CU_ASSERT_EQUAL_FATAL(http_rig_connect(rig, (struct http_conn_options){0}, &old[i]), 0);
+        http_client_say(&old[i], says[i]);
+        if (i == 1)
+            http_rig_reply(rig->waiting, STR("idle from now on"));
     }
     for (size_t i = 0; i < 2; i++) {
         CU_ASSERT_EQUAL(http_rig_connect(rig, (struct http_conn_options){0}, &more[i]), 0);
-        CU_ASSERT_EQUAL(http_server_connections(rig->server), 2);
-        http_client_pump_to_end(&idle[i]);
-        CU_ASSERT_TRUE(idle[i].is_closed);
+        CU_ASSERT_EQUAL(http_server_connections(rig->server), 3);
+        http_client_pump_to_end(&old[1 - i]);
+        CU_ASSERT_TRUE(old[1 - i].is_closed);
+        http_client_say(&more[i], GET("/"));
     }
     CU_ASSERT_EQUAL(rig->crowded, 1); /* said once a minute */
-    http_client_close(&idle[0]);
-    CU_ASSERT_EQUAL(http_rig_connect(rig, (struct http_conn_options){0}, &idle[0]), -1);
-    http_client_say(&more[1], GET("/served"));
-    CU_ASSERT_TRUE(http_client_got(&more[1], "\r\n\r\n/served"));
-    for (size_t i = 0; i < 2; i++) {
-        http_client_close(&idle[i]);
+    /* the handler has all that are left */
+    CU_ASSERT_EQUAL(http_rig_connect(rig, (struct http_conn_options){0}, &more[2]), -1);
+    http_rig_reply(rig->waiting, STR("served"));
+    http_client_pump(&more[1]);
+    CU_ASSERT_TRUE(http_client_got(&more[1], "\r\n\r\nserved"));
+    for (size_t i = 0; i < 3; i++)
+        http_client_close(&old[i]);
+    for (size_t i = 0; i < 2; i++)
         http_client_close(&more[i]);
-    }
     http_rig_free(rig);
 }
 
@@ -222,10 +227,9 @@ static void test_connection_limits(void)
         {AF_INET, "192.0.2.1", -1},        {AF_INET6, "::ffff:192.0.2.1", -1},
         {AF_INET, "192.0.2.2", 0},         {AF_INET6, "2001:db8::1", 0},
         {AF_INET6, "2001:db8::ffff:2", 0}, {AF_INET6, "2001:db8::3", -1},
-        {AF_INET6, "2001:db8:0:1::1", 0},  {AF_INET, "192.0.2.3", -1}, /* six are open */
+        {AF_INET6, "2001:db8:0:1::1", 0},
     };
-    struct http_rig *rig =
-        http_rig_new(HTTP_RIG_ECHO, (struct http_limits){.per_address = 2, .connections = 6});
+    struct http_rig *rig = http_rig_new(HTTP_RIG_ECHO, (struct http_limits){.per_address = 2});
     struct http_client clients[ARRAY_LENGTH(opens)], again;
 
     for (size_t i = 0; i < ARRAY_LENGTH(opens); i++)
