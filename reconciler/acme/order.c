@@ -476,16 +476,6 @@ bool acme_order_is_resumable(const struct acme_order *o)
     }
 }
 
-unsigned acme_order_new_orders(const struct acme_order *o)
-{
-    return o->new_orders;
-}
-
-unsigned acme_order_bad_nonces(const struct acme_order *o)
-{
-    return o->request.refusals_all;
-}
-
 struct str acme_order_token(const struct acme_order *o, size_t i)
 {
     return i < o->tokens.len ? str_from(o->tokens.items[i]) : STR_NONE;

@@ -83,10 +83,6 @@ const struct error *acme_order_error(const struct acme_order *o);
 const struct error *acme_order_trouble(const struct acme_order *o);
 /* After FAILED: is the order alive at the CA, so that the next attempt should resume its URL? */
 bool acme_order_is_resumable(const struct acme_order *o);
-/* How many times newOrder was sent (badNonce retries of one request count once). */
-unsigned acme_order_new_orders(const struct acme_order *o);
-/* Requests refused for their nonce; for counters. */
-unsigned acme_order_bad_nonces(const struct acme_order *o);
 /* The i-th token that was published and its end; to take it from the workers some time after the
  * order ended. */
 struct str acme_order_token(const struct acme_order *o, size_t i); /* STR_NONE behind the last */

@@ -66,7 +66,7 @@ struct acme_order {
     bool is_abandoned;
     bool is_demanded;
     bool may_create; /* a newOrder that is about to be sent has been journaled */
-    unsigned new_orders, restarts, finalize_tries;
+    unsigned restarts, finalize_tries;
 
     char answer[ACME_TOKEN_MAX + 1 + JWK_THUMBPRINT_SIZE];
     struct vec(char *) tokens; /* all that were published */

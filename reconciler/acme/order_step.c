@@ -124,7 +124,6 @@ static int prepare_new_order(struct acme_order *o, struct error *e)
                  ? error_memory(e)
                  : acme_request_start(&o->request, acme_client_new_order_url(o->session),
                                       buf_view(&payload), e);
-    o->new_orders += result == 0;
     o->may_create = false;
     buf_free(&payload);
     return result;

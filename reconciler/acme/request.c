@@ -104,7 +104,6 @@ enum acme_answer acme_request_reply(struct acme_request *r, struct acme_client *
         return ACME_ANSWERED;
     }
     r->refusals++;
-    r->refusals_all++;
     if (r->refusals > ACME_NONCE_TRIES_MAX || now_ms - r->first_sent_ms > ACME_NONCE_TRIES_MS) {
         r->is_started = false;
         acme_problem_of_reply(reply, now_ms, e);

@@ -22,9 +22,8 @@ struct acme_request {
     const char *accept; /* NULL: none */
     bool by_key;        /* jwk instead of kid: newAccount */
     bool is_started, is_waiting, is_in_flight;
-    char *nonce;           /* from a badNonce answer: ours, not the pool's */
-    unsigned refusals;     /* badNonce answers to this request */
-    unsigned refusals_all; /* and to all before it */
+    char *nonce;       /* from a badNonce answer: ours, not the pool's */
+    unsigned refusals; /* badNonce answers to this request */
     int64_t first_sent_ms;
     unsigned account_number; /* the account that it was signed for */
 };

@@ -16,7 +16,6 @@
 #include "reconciler/control/control_private.h"
 #include "reconciler/feed/demands.h"
 #include "reconciler/control/first_load.h"
-#include "reconciler/feed/feed.h"
 #include "reconciler/feed/workers.h"
 #include "reconciler/control/heed.h"
 #include "reconciler/control/intake.h"

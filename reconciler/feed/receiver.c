@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "reconciler/base/clock.h"
-#include "reconciler/feed/feed.h"
 
 static bool has_segment(const struct receiver *r, uint64_t id)
 {

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "reconciler/pki/credential.h"
+#include "reconciler/base/certificate_facts.h"
 #include "reconciler/pki/der.h"
 #include "reconciler/pki/digest.h"
 #include "reconciler/pki/spki.h"

@@ -1,4 +1,3 @@
-#include "reconciler/cli/text/output.h"
 #include "reconciler/cli/verb.h"
 #include "spec/describe.h"
 

@@ -15,7 +15,6 @@
 #include <pcre2.h>
 
 #include "reconciler/base/json_out.h"
-#include "reconciler/cli/text/output.h"
 #include "reconciler/cli/verb.h"
 
 #define VERSION_OUTPUT_MAX ((size_t)64 << 10)
