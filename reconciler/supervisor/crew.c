@@ -106,6 +106,20 @@ int crew_find_programs(struct crew *c, struct error *e)
                : 0;
 }
 
+/* By way of what children get. */
+int crew_copy_settings(struct crew *c, const struct settings *s, struct error *e)
+{
+    int fd = memfd_create("settings", MFD_CLOEXEC);
+    int rc;
+
+    if (fd < 0)
+        return error_errno(e, ERROR_IO, errno, "memfd");
+    rc = settings_pack(s, SETTINGS_FOR_CONTROL, fd, e) || settings_unpack(&c->settings, fd, e) ? -1
+                                                                                               : 0;
+    close(fd);
+    return rc;
+}
+
 /* A memfd that nobody can change any more. */
 static int pack(const struct crew *c, enum settings_reader reader, int *fd, struct error *e)
 {

@@ -63,6 +63,8 @@ struct crew {
 
 /* No descriptor open, no process running. Call it first; crew_close any time after. */
 void crew_init(struct crew *c);
+/* A copy, for crew_open to change. */
+int crew_copy_settings(struct crew *c, const struct settings *s, struct error *e) MUST_CHECK;
 /* Finds our programs and the user to become. 0, or -1 with *e. */
 int crew_find_programs(struct crew *c, struct error *e) MUST_CHECK;
 /* The worker that a message is about; NULL when it has died meanwhile: its successor is another. */

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -242,13 +241,26 @@ static void on_died(struct supervisor *s, pid_t pid, int status)
     }
 }
 
+/* Control and workers are heard of every second; of a watcher's silence nobody would know. */
+static void on_stopped(const struct supervisor *s, pid_t pid)
+{
+    if (pid != s->crew.watcher.pid)
+        return;
+    happening_tell(HAPPENING_WATCHER_STOPPED, FIELDS(field_int("child_pid", pid)));
+    send_signal(pid, SIGKILL);
+}
+
 static void reap(struct supervisor *s)
 {
     int status;
     pid_t pid;
 
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        on_died(s, pid, status);
+    while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
+        if (WIFSTOPPED(status))
+            on_stopped(s, pid);
+        else
+            on_died(s, pid, status);
+    }
 }
 
 /* ---- what comes in ---- */
@@ -496,19 +508,6 @@ static void close_supervisor(struct supervisor *s)
         close(s->signals);
 }
 
-/* A copy to change, by way of what children get. */
-static int copy_settings(struct settings *copy, const struct settings *s, struct error *e)
-{
-    int fd = memfd_create("settings", MFD_CLOEXEC);
-    int rc;
-
-    if (fd < 0)
-        return error_errno(e, ERROR_IO, errno, "memfd");
-    rc = settings_pack(s, SETTINGS_FOR_CONTROL, fd, e) || settings_unpack(copy, fd, e) ? -1 : 0;
-    close(fd);
-    return rc;
-}
-
 int supervisor_run(const struct settings *settings, const struct supervisor_options *o)
 {
     struct supervisor s = {.signals = -1};
@@ -522,7 +521,7 @@ int supervisor_run(const struct settings *settings, const struct supervisor_opti
     s.crew.arguments = o->arguments;
     s.crew.leaves_when_idle = o->leaves_when_idle;
     raise_open_files();
-    if (copy_settings(&s.crew.settings, settings, &e) || crew_find_programs(&s.crew, &e) ||
+    if (crew_copy_settings(&s.crew, settings, &e) || crew_find_programs(&s.crew, &e) ||
         open_signals(&s, &e) || crew_open(&s.crew, &e) ||
         (o->prepare && o->prepare(o->context, &e))) {
         happening_tell_error(HAPPENING_START_FAILED, &e, NULL);

@@ -429,6 +429,20 @@ class Events(Case):
         wait_until("there is another", lambda: s.watcher not in (None, watcher))
         self.changed(s, s.write, self.text(0))
 
+    def test_watcher_that_is_stopped(self):
+        """It would be silent for good: it is replaced, and what changed meanwhile is not missed."""
+        s = self.started()
+        watcher = wait_until("the watcher runs", lambda: s.watcher)
+
+        def stop_and_write():
+            os.kill(watcher, signal.SIGSTOP)
+            s.write(self.text(1))
+
+        self.changed(s, stop_and_write)
+        wait_until("there is another", lambda: s.watcher not in (None, watcher))
+        self.assertEqual([str(watcher)], [e["child_pid"] for e in s.events("watcher_stopped")])
+        self.changed(s, s.write, self.text(0))
+
     def test_busy_writer(self):
         """A file that never rests is still read about once a second."""
         s = self.started()
