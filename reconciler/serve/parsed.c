@@ -7,16 +7,12 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "reconciler/base/map.h"
 #include "reconciler/pki/key.h"
 #include "reconciler/snapshot/segment.h"
 
-#define CHAIN_BUCKETS 1024
-#define TAIL_SIZE 64 /* of a leaf: its signature, which no two share */
-
 /* A chain in use, counted by the slots that use it. */
 struct chain_entry {
-    struct chain_entry *next;
-    uint64_t hash;
     size_t references;
     STACK_OF(X509) * certificates;
     size_t size;
@@ -24,8 +20,6 @@ struct chain_entry {
 };
 
 struct slot {
-    uint64_t hash;
-    uint32_t next;   /* in its bucket: index + 1 */
     bool was_used;   /* since the hand came by */
     struct str leaf; /* a copy; `name` lies behind it */
     struct str name;
@@ -35,28 +29,32 @@ struct slot {
 };
 
 struct parsed_cache {
-    uint64_t seed;
-    size_t count, max, hand, chain_count;
-    uint32_t *buckets; /* index + 1 */
-    uint64_t mask;
-    struct chain_entry *chains[CHAIN_BUCKETS];
-    struct slot slots[];
+    struct map by_leaf, chains;
+    size_t count, max, hand;
+    struct slot *slots[];
 };
+
+static struct str key_of_slot(const void *item)
+{
+    return ((const struct slot *)item)->leaf;
+}
+
+static struct str key_of_chain(const void *item)
+{
+    const struct chain_entry *chain = item;
+
+    return (struct str){chain->bytes, chain->size};
+}
 
 /* ---- chains ---- */
 
 static void chain_put(struct parsed_cache *c, struct chain_entry *chain)
 {
-    struct chain_entry **at;
-
     if (!chain || --chain->references)
         return;
-    for (at = &c->chains[chain->hash % CHAIN_BUCKETS]; *at != chain;)
-        at = &(*at)->next;
-    *at = chain->next;
+    map_take(&c->chains, key_of_chain(chain));
     sk_X509_pop_free(chain->certificates, X509_free);
     free(chain);
-    c->chain_count--;
 }
 
 static X509 *parse_certificate(struct str der, struct error *e)
@@ -100,64 +98,54 @@ static STACK_OF(X509) * parse_chain(struct str bytes, struct error *e)
 /* One reference for the caller. */
 static struct chain_entry *chain_take(struct parsed_cache *c, struct str bytes, struct error *e)
 {
-    uint64_t hash = str_hash(bytes, c->seed);
-    struct chain_entry *chain = c->chains[hash % CHAIN_BUCKETS];
+    struct chain_entry *chain = map_find(&c->chains, bytes);
 
-    while (chain && !(chain->hash == hash && chain->size == bytes.len &&
-                      memcmp(chain->bytes, bytes.ptr, bytes.len) == 0))
-        chain = chain->next;
     if (chain) {
         chain->references++;
         return chain;
     }
     chain = malloc(sizeof(*chain) + bytes.len);
-    if (!chain)
+    if (!chain || map_reserve(&c->chains)) {
+        free(chain);
         return error_no_memory(e);
-    *chain = (struct chain_entry){.hash = hash, .references = 1, .size = bytes.len};
+    }
+    *chain = (struct chain_entry){.references = 1, .size = bytes.len};
     memcpy(chain->bytes, bytes.ptr, bytes.len);
     chain->certificates = parse_chain(bytes, e);
     if (!chain->certificates) {
         free(chain);
         return NULL;
     }
-    chain->next = c->chains[hash % CHAIN_BUCKETS];
-    c->chains[hash % CHAIN_BUCKETS] = chain;
-    c->chain_count++;
+    (void)!map_put(&c->chains, chain);
     return chain;
 }
 
 /* ---- slots ---- */
 
-static void slot_fini(struct parsed_cache *c, struct slot *s)
+static void slot_free(struct parsed_cache *c, struct slot *s)
 {
     X509_free(s->x509);
     EVP_PKEY_free(s->key);
     chain_put(c, s->chain);
     free((void *)(uintptr_t)s->leaf.ptr);
-    *s = (struct slot){0};
+    free(s);
 }
 
 struct parsed_cache *parsed_cache_new(size_t slots)
 {
-    size_t buckets = 1;
     struct parsed_cache *c;
+    uint64_t seed;
 
     slots = slots < PARSED_SLOTS_MIN ? PARSED_SLOTS_MIN : slots;
     slots = slots > PARSED_SLOTS_MAX ? PARSED_SLOTS_MAX : slots;
-    while (buckets < 2 * slots)
-        buckets *= 2;
     c = calloc(1, sizeof(*c) + slots * sizeof(c->slots[0]));
     if (!c)
         return NULL;
+    if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) < 0)
+        seed = (uintptr_t)c;
     c->max = slots;
-    c->mask = buckets - 1;
-    c->buckets = calloc(buckets, sizeof(*c->buckets));
-    if (!c->buckets) {
-        free(c);
-        return NULL;
-    }
-    if (getrandom(&c->seed, sizeof(c->seed), GRND_NONBLOCK) < 0)
-        c->seed = (uintptr_t)c;
+    c->by_leaf = MAP_INIT(key_of_slot, seed);
+    c->chains = MAP_INIT(key_of_chain, seed);
     return c;
 }
 
@@ -166,8 +154,9 @@ void parsed_cache_free(struct parsed_cache *c)
     if (!c)
         return;
     for (size_t i = 0; i < c->count; i++)
-        slot_fini(c, &c->slots[i]);
-    free(c->buckets);
+        slot_free(c, c->slots[i]);
+    map_free(&c->by_leaf);
+    map_free(&c->chains);
     free(c);
 }
 
@@ -178,43 +167,30 @@ size_t parsed_count(const struct parsed_cache *c)
 
 size_t parsed_chain_count(const struct parsed_cache *c)
 {
-    return c->chain_count;
+    return c->chains.len;
 }
 
-static struct slot *find(struct parsed_cache *c, uint64_t hash, struct str leaf)
+/* Takes a slot out, and leaves a hole at its place. */
+static void drop_slot(struct parsed_cache *c, size_t index)
 {
-    for (uint32_t i = c->buckets[hash & c->mask]; i; i = c->slots[i - 1].next) {
-        struct slot *s = &c->slots[i - 1];
-        if (s->hash == hash && str_equal(s->leaf, leaf))
-            return s;
-    }
-    return NULL;
+    map_take(&c->by_leaf, c->slots[index]->leaf);
+    slot_free(c, c->slots[index]);
 }
 
-static void unlink_slot(struct parsed_cache *c, size_t index)
-{
-    uint32_t *at = &c->buckets[c->slots[index].hash & c->mask];
-
-    while (*at != index + 1)
-        at = &c->slots[*at - 1].next;
-    *at = c->slots[index].next;
-}
-
-/* A slot for something new: a fresh one, or that of what was not used since the hand came by. */
+/* A place for something new: a fresh one, or that of what was not used since the hand came by. */
 static size_t make_room(struct parsed_cache *c)
 {
     size_t index;
 
     if (c->count < c->max)
         return c->count++;
-    while (c->slots[c->hand].was_used) {
-        c->slots[c->hand].was_used = false;
+    while (c->slots[c->hand]->was_used) {
+        c->slots[c->hand]->was_used = false;
         c->hand = (c->hand + 1) % c->max;
     }
     index = c->hand;
     c->hand = (c->hand + 1) % c->max;
-    unlink_slot(c, index);
-    slot_fini(c, &c->slots[index]);
+    drop_slot(c, index);
     return index;
 }
 
@@ -246,21 +222,22 @@ static int slot_parse(struct parsed_cache *c, struct slot *s, struct str name,
     return 0;
 }
 
-static struct slot *insert(struct parsed_cache *c, uint64_t hash, struct str name,
+static struct slot *insert(struct parsed_cache *c, struct str name,
                            const struct segment_credential *credential, struct error *e)
 {
-    struct slot fresh = {.hash = hash};
-    size_t index;
+    struct slot *fresh = calloc(1, sizeof(*fresh));
 
-    if (slot_parse(c, &fresh, name, credential, e)) {
-        slot_fini(c, &fresh);
+    if (!fresh || map_reserve(&c->by_leaf)) {
+        free(fresh);
+        return error_no_memory(e);
+    }
+    if (slot_parse(c, fresh, name, credential, e)) {
+        slot_free(c, fresh);
         return NULL;
     }
-    index = make_room(c);
-    fresh.next = c->buckets[hash & c->mask];
-    c->buckets[hash & c->mask] = (uint32_t)(index + 1);
-    c->slots[index] = fresh;
-    return &c->slots[index];
+    c->slots[make_room(c)] = fresh;
+    (void)!map_put(&c->by_leaf, fresh);
+    return fresh;
 }
 
 /* The same leaf may come with another chain. */
@@ -268,8 +245,7 @@ static int renew_chain(struct parsed_cache *c, struct slot *s, struct str chain,
 {
     struct chain_entry *fresh = NULL;
 
-    if (s->chain ? s->chain->size == chain.len && memcmp(s->chain->bytes, chain.ptr, chain.len) == 0
-                 : chain.len == 0)
+    if (s->chain ? str_equal(key_of_chain(s->chain), chain) : chain.len == 0)
         return 0;
     if (chain.len) {
         fresh = chain_take(c, chain, e);
@@ -284,14 +260,11 @@ static int renew_chain(struct parsed_cache *c, struct slot *s, struct str chain,
 int parsed_get(struct parsed_cache *c, struct str name, const struct segment_credential *credential,
                struct parsed *parsed, struct error *e)
 {
-    struct str leaf = credential->leaf;
-    size_t tail = leaf.len > TAIL_SIZE ? leaf.len - TAIL_SIZE : 0;
-    uint64_t hash = str_hash(str_slice(leaf, tail, leaf.len), c->seed);
-    struct slot *s = find(c, hash, leaf);
+    struct slot *s = map_find(&c->by_leaf, credential->leaf);
 
     parsed->was_there = s != NULL;
     if (!s)
-        s = insert(c, hash, name, credential, e);
+        s = insert(c, name, credential, e);
     if (!s || renew_chain(c, s, credential->chain, e))
         return -1;
     s->was_used = true;
@@ -301,30 +274,14 @@ int parsed_get(struct parsed_cache *c, struct str name, const struct segment_cre
     return 0;
 }
 
-/* The last slot takes the place of one that leaves, so that the used ones stay together. */
-static void drop_slot(struct parsed_cache *c, size_t index)
-{
-    size_t last = c->count - 1;
-
-    unlink_slot(c, index);
-    slot_fini(c, &c->slots[index]);
-    if (index != last) {
-        uint32_t *bucket = &c->buckets[c->slots[last].hash & c->mask];
-        unlink_slot(c, last);
-        c->slots[index] = c->slots[last];
-        c->slots[index].next = *bucket;
-        *bucket = (uint32_t)(index + 1);
-        c->slots[last] = (struct slot){0};
-    }
-    c->count--;
-    c->hand = 0;
-}
-
 void parsed_forget(struct parsed_cache *c,
                    bool (*is_served)(const void *context, struct str name, struct str leaf),
                    const void *context)
 {
     for (size_t i = c->count; i-- > 0;)
-        if (!is_served(context, c->slots[i].name, c->slots[i].leaf))
+        if (!is_served(context, c->slots[i]->name, c->slots[i]->leaf)) {
             drop_slot(c, i);
+            c->slots[i] = c->slots[--c->count]; /* the used ones stay together */
+            c->hand = 0;
+        }
 }
