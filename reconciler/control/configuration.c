@@ -288,8 +288,12 @@ int configuration_serve(const struct configuration_state *state, const struct co
 {
     const struct store_name *n = store_find(state->store, a->subject);
 
-    return index_set_managed(state->index, a->subject,
-                             n && is_served(g, a, now) ? n->credential : NULL, e);
+    struct credential *served = n && is_served(g, a, now) ? n->credential : NULL;
+
+    if (index_set_managed(state->index, a->subject, served, e))
+        return -1;
+    return index_set_on_demand(state->index, a->subject.name,
+                               served && a->desired && !a->desired->place_count, e);
 }
 
 struct action configuration_decide(const struct configuration_state *state,

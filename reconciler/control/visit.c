@@ -7,8 +7,9 @@
 #include "reconciler/control/pass.h"
 #include "reconciler/store/store.h"
 
-/* A demand is written down again when it is this much older: well before it would be forgotten. */
-#define RENEW_SECONDS (OBSERVE_DEMAND_SECONDS / 2)
+/* A demand is written down again after this part of the time that it would be remembered. */
+#define RENEW_PART 2
+#define RENEW_PART_KEPT 8 /* of one with a certificate: a lifetime */
 
 /* Through the gate, but no line of the file asks for it. */
 static bool is_on_demand(const struct pass *p, struct str name, int64_t now)
@@ -24,24 +25,38 @@ static bool is_on_demand(const struct pass *p, struct str name, int64_t now)
     return found ? found->place_count == 0 : desired_on_demand(desired, &demand, &room);
 }
 
+/* Has it been written down lately? */
+static bool is_known(const struct store_name *n, int64_t now)
+{
+    int64_t remembered = observe_demanded_until(n) - n->last_seen_at;
+
+    return n->last_seen_at > now - remembered / (n->credential ? RENEW_PART_KEPT : RENEW_PART);
+}
+
+static void write_down(struct pass *p, struct str name, int64_t now)
+{
+    struct value v = value_at(&p->generation->desired->ca, VALUE_DEMAND, subject_first(name));
+
+    v.u.demand.last_seen_at = now;
+    pass_record(p, &v, 1);
+}
+
 static void hear(struct pass *p, struct str name, int64_t now)
 {
     const struct store_name *n = store_find(p->state->store, subject_first(name));
-    static const struct ca none = {0};
-    const struct ca *ca = p->generation ? &p->generation->desired->ca : &none;
-    struct value v = value_at(ca, VALUE_DEMAND, subject_first(name));
-    bool is_known = n && n->last_seen_at > now - RENEW_SECONDS;
+    bool has_certificate = n && n->credential;
+    /* One that visitors keep is no new one, and counts for no domain. */
+    bool is_kept = has_certificate && observe_is_demanded(n, now);
+    bool is_wanted = is_on_demand(p, name, now);
 
-    if (!is_on_demand(p, name, now) || (is_known && n->credential)) {
-        demands_end(p->demands, name);
-        return;
+    if (is_wanted && !(n && is_known(n, now)) &&
+        (is_kept || demands_accept(p->demands, name, now))) {
+        if (!n || !n->last_seen_at)
+            happening_tell_of(HAPPENING_NAME_DEMANDED, name);
+        write_down(p, name, now);
     }
-    if (is_known || !demands_accept(p->demands, name, now))
-        return;
-    if (!n || !n->last_seen_at)
-        happening_tell_of(HAPPENING_NAME_DEMANDED, name);
-    v.u.demand.last_seen_at = now;
-    pass_record(p, &v, 1);
+    if (!is_wanted || is_kept)
+        demands_end(p->demands, name);
 }
 
 void visit_take(struct pass *p, int64_t now)

@@ -19,6 +19,7 @@ struct entry {
     uint32_t generation; /* of the declared set that named it last */
     bool is_changed;     /* in the list of changes */
     bool is_published;   /* the segments taken so far have a credential for it */
+    bool is_on_demand;
     size_t len;
     char name[];
 };
@@ -226,6 +227,19 @@ int index_set_managed(struct index *x, struct subject subject, struct credential
     return 0;
 }
 
+int index_set_on_demand(struct index *x, struct str name, bool is_on_demand, struct error *e)
+{
+    struct entry *entry = find(x, name);
+
+    if (!entry || entry->is_on_demand == is_on_demand)
+        return 0;
+    if (reserve_changes(x, 1))
+        return error_memory(e);
+    entry->is_on_demand = is_on_demand;
+    note_change(x, entry);
+    return 0;
+}
+
 /* The entries of the new set, those missing made. */
 static int gather(struct index *x, const struct index_declared *names, size_t count,
                   struct entries *fresh)
@@ -311,7 +325,7 @@ static void add_change(struct index_changes *c, const struct entry *entry, size_
     to->name = (struct str){c->texts + *text, entry->len};
     *text += entry->len;
     to->count = (uint8_t)effective_of(entry, effective);
-    to->managed = is_managed(entry);
+    to->on_demand = entry->is_on_demand;
     for (size_t i = 0; i < to->count; i++) {
         to->credentials[i] =
             (struct segment_credential){effective[i]->facts.key_type, effective[i]->leaf,

@@ -33,6 +33,9 @@ void index_free(struct index *x);         /* NULL is fine */
  */
 int index_set_managed(struct index *x, struct subject subject, struct credential *credential,
                       struct error *e) MUST_CHECK;
+/* Whether workers tell who visits it; nothing where nothing is served under it. -1 with *e. */
+int index_set_on_demand(struct index *x, struct str name, bool is_on_demand,
+                        struct error *e) MUST_CHECK;
 /*
  * The whole declared set of a new generation, each name once. Only names whose entry differs (by
  * pointer: declared.h interns them) become changes. -1 with *e: unchanged.

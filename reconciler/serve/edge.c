@@ -44,7 +44,8 @@ struct edge {
     struct tls *tls;
     struct challenge *challenge;
     struct reply *reply;
-    struct seen *seen;
+    struct seen *seen; /* names without a certificate that were told of */
+    struct seen *kept; /* and those that have one, on demand */
     struct view *view; /* NULL until the first manifest */
     struct event *forget;
     bool is_draining;
@@ -157,18 +158,19 @@ static bool ask(void *context, struct str host, struct str token)
     return edge->options.token_miss(edge->options.context, host, token);
 }
 
-/* ---- names that have no certificate yet ---- */
+/* ---- names that only visitors ask for ---- */
 
-static void tell_name(struct edge *edge, struct str name, const struct address_block *from)
+static void tell_name(struct edge *edge, struct seen *seen, struct str name,
+                      const struct address_block *from)
 {
     int64_t now = clock_steady_ms();
 
-    if (seen_has(edge->seen, name, now) || !view_gate(edge->view, name))
+    if (seen_has(seen, name, now) || !view_gate(edge->view, name))
         return;
-    if (!seen_take(edge->seen, from, now))
+    if (!seen_take(seen, from, now))
         counters_add(&edge->options.counters->demands_dropped, 1);
     else if (edge->options.sni_seen(edge->options.context, name, from))
-        seen_mark(edge->seen, name, now);
+        seen_mark(seen, name, now);
 }
 
 /* Who sent a PROXY header, where only some are believed: is it one of them? */
@@ -204,13 +206,11 @@ static void chosen(void *context, const struct tls_outcome *outcome)
 
     counters_add(&counters->parsed_hits, outcome->hits);
     counters_add(&counters->parsed_misses, outcome->misses);
-    if (!outcome->is_default)
-        return;
-    counters_add(&counters->handshakes_default, 1);
-    if (!outcome->name.ptr)
+    counters_add(&counters->handshakes_default, outcome->is_default);
+    if (!outcome->name.ptr || !(outcome->is_default || outcome->is_on_demand))
         return;
     from = find_visitor(edge, outcome->connection);
-    tell_name(edge, outcome->name, &from);
+    tell_name(edge, outcome->is_default ? edge->seen : edge->kept, outcome->name, &from);
 }
 
 /* ---- life ---- */
@@ -261,10 +261,11 @@ static int make_parts(struct edge *edge, struct error *e)
     if (!edge->tls)
         return -1;
     edge->reply = challenge.reply = reply_new();
-    edge->seen = seen_new();
+    edge->seen = seen_new(SEEN_MS);
+    edge->kept = seen_new(SEEN_KEPT_MS);
     edge->server = http_server_new(&server);
     edge->forget = evtimer_new(o->base, on_forget, edge);
-    if (!edge->forget || !edge->reply || !edge->seen || !edge->server)
+    if (!edge->forget || !edge->reply || !edge->seen || !edge->kept || !edge->server)
         return error_memory(e);
     edge->challenge = challenge_new(&challenge);
     return edge->challenge ? 0 : error_memory(e);
@@ -317,6 +318,7 @@ void edge_free(struct edge *edge)
     view_free(edge->view);
     reply_free(edge->reply);
     seen_free(edge->seen);
+    seen_free(edge->kept);
     free(edge);
 }
 

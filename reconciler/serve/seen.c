@@ -16,13 +16,13 @@ struct seen {
     unsigned char told_for[SLOTS]; /* by hash of the address */
 };
 
-struct seen *seen_new(void)
+struct seen *seen_new(int64_t again_ms)
 {
     struct seen *s = calloc(1, sizeof(*s));
 
     if (!s)
         return NULL;
-    s->names = recent_new(SEEN_MAX, SEEN_MS);
+    s->names = recent_new(SEEN_MAX, again_ms);
     if (getrandom(&s->seed, sizeof(s->seed), GRND_NONBLOCK) < 0)
         s->seed = (uintptr_t)s;
     if (s->names)

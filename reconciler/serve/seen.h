@@ -13,13 +13,14 @@
  */
 struct seen;
 
-#define SEEN_MS 10000       /* a name is told again after this */
-#define SEEN_MAX 4096       /* names remembered so */
-#define SEEN_PER_SECOND 100 /* names told in a second ... */
-#define SEEN_PER_ADDRESS 10 /* ... for one address */
+#define SEEN_MS 10000        /* a name is told again after this */
+#define SEEN_KEPT_MS 3600000 /* and one that has its certificate already, after this */
+#define SEEN_MAX 4096        /* names remembered so */
+#define SEEN_PER_SECOND 100  /* names told in a second ... */
+#define SEEN_PER_ADDRESS 10  /* ... for one address */
 
-/* NULL when memory is out. */
-struct seen *seen_new(void) MUST_CHECK;
+/* Names are told again after `again_ms`. NULL when memory is out. */
+struct seen *seen_new(int64_t again_ms) MUST_CHECK;
 void seen_free(struct seen *s); /* NULL is fine */
 
 /* Was it told lately? */

@@ -226,6 +226,7 @@ static int on_certificate(SSL *ssl, void *context)
     if (choice.match != VIEW_NONE)
         ok = use_choice(t, ssl, &choice, &outcome);
     outcome.is_default = choice.match == VIEW_NONE || choice.match == VIEW_DEFAULT;
+    outcome.is_on_demand = choice.match != VIEW_NONE && choice.found.on_demand;
     outcome.connection = SSL_get_app_data(ssl);
     if (choice.is_name)
         outcome.name = (struct str){choice.name, choice.name_len};

@@ -23,6 +23,7 @@ struct view;
 /* What a handshake was given. */
 struct tls_outcome {
     bool is_default;        /* no certificate but the default one covers what it asked for */
+    bool is_on_demand;      /* one does that its visitors keep */
     struct str name;        /* its SNI as a lower-case host name; STR_NONE where it is none */
     unsigned hits, misses;  /* of the parsed cache */
     const void *connection; /* whose handshake: SSL_set_app_data; NULL where nothing was set */

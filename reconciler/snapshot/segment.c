@@ -327,7 +327,7 @@ static int read_name(const struct segment *s, const struct record *r, struct seg
     const struct section *bytes = &s->sections[SECTION_BYTES], *keys = &s->sections[SECTION_KEYS];
 
     *found = (struct segment_name){
-        .name = r->key, .count = r->head.entries, .managed = r->head.is_managed != 0};
+        .name = r->key, .count = r->head.entries, .on_demand = r->head.is_on_demand != 0};
     for (size_t i = 0; i < r->head.entries; i++) {
         struct segment_credential *c = &found->credentials[i];
         struct segment_entry entry;

@@ -54,7 +54,7 @@ struct segment_name {
     struct str name; /* lower case; "*.x", "x.*", "*" and "" (the default certificate) too */
     struct segment_credential credentials[2];
     uint8_t count;
-    bool managed; /* by us; else declared in the file */
+    bool on_demand; /* its visitors keep it: they are told of */
 };
 
 struct segment_challenge {

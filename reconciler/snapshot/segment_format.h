@@ -77,7 +77,7 @@ struct segment_table {
 struct segment_record {
     uint16_t key_size;
     uint8_t entries;
-    uint8_t is_managed;
+    uint8_t is_on_demand;
     uint32_t value_size;
 };
 

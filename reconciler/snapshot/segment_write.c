@@ -209,7 +209,7 @@ static int put_names(struct names *c, const struct segment_source *source, struc
                 return -1;
         head.key_size = (uint16_t)name.name.len;
         head.entries = name.count;
-        head.is_managed = name.managed;
+        head.is_on_demand = name.on_demand;
         if (segment_build_put(&c->b, SECTION_NAMES, &head, entries, name.name, STR(""), e))
             return -1;
     }

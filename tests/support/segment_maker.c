@@ -82,8 +82,7 @@ struct segment_name segment_maker_name(struct segment_maker *m, const char *serv
 {
     return (struct segment_name){.name = str_from(served_as),
                                  .credentials = {segment_maker_credential(m, name, type)},
-                                 .count = 1,
-                                 .managed = true};
+                                 .count = 1};
 }
 
 static struct segment *map(int fd, struct error *e)

@@ -63,6 +63,8 @@ struct worker_names *worker_names_new(void)
     n->served[2] = segment_maker_name(n->maker, "", "localhost", KEY_RSA_2048);
     n->served[2].credentials[1] = segment_maker_credential(n->maker, "localhost", KEY_P256);
     n->served[2].count = 2;
+    n->served[3] = segment_maker_name(n->maker, "kept.gate.test", "kept.gate.test", KEY_P256);
+    n->served[3].on_demand = true;
     return n;
 }
 

@@ -9,7 +9,8 @@
 
 struct worker_names {
     struct segment_maker *maker;
-    struct segment_name served[3]; /* a.test, *.b.test, the default in RSA and ECDSA */
+    /* a.test, *.b.test, the default in RSA and ECDSA, kept.gate.test on demand */
+    struct segment_name served[4];
 };
 
 struct worker_names *worker_names_new(void);

@@ -106,12 +106,33 @@ static void waits_through_a_restart(void)
     controlled_close(&c);
 }
 
+/* Who is visited stays, however long ago the first visit was; and with no more of them, goes. */
+static void kept(void)
+{
+    start("domains: [\"*.wild.test\"]", NULL);
+    visit("a.wild.test");
+    CU_ASSERT_TRUE(controlled_wait(&c, controlled_lists, IS("a.wild.test", "valid")));
+    for (int day = 0; day < 300; day += 5) {
+        pthread_mutex_lock(&c.guard);
+        fake_ca_options(c.ca)->not_before = c.began + (day + 5) * INT64_C(86400) - 3600;
+        pthread_mutex_unlock(&c.guard);
+        controlled_pass(&c, 5 * 24 * HOUR_MS);
+        visit("a.wild.test"); /* as workers tell of what is on demand */
+        CU_ASSERT_TRUE_FATAL(controlled_wait(&c, controlled_lists, IS("a.wild.test", "valid")));
+    }
+    CU_ASSERT_TRUE(controlled_orders(&c) >= 4);
+    for (int n = 0; n < 100; n++)
+        controlled_pass(&c, 24 * HOUR_MS);
+    CU_ASSERT_TRUE(controlled_wait(&c, controlled_lists_not, IS("a.wild.test", "valid")));
+    controlled_close(&c);
+}
+
 int main(void)
 {
     static const CU_TestInfo tests[] = {
         {"taken", taken},         {"bounded", bounded},
         {"forgotten", forgotten}, {"waits through a restart", waits_through_a_restart},
-        CU_TEST_INFO_NULL,
+        {"kept", kept},           CU_TEST_INFO_NULL,
     };
 
     return suite_run("visit", tests);

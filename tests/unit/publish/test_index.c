@@ -92,7 +92,6 @@ static void take(struct bench *b, struct model *m)
                 continue;
             /* No tombstone for what no segment ever knew. */
             CU_ASSERT(name->count > 0 || m->known[i]);
-            CU_ASSERT(name->managed == (m->managed[i] != NULL));
             m->known[i] = name->count > 0;
             m->served_count[i] = name->count;
             for (size_t k = 0; k < name->count; k++)
@@ -201,12 +200,39 @@ static void test_only_changes(void)
     CU_ASSERT(index_set_managed(b.index, subject_first(STR("a.test")), NULL, &e) == 0);
     CU_ASSERT(index_take_changes(b.index, 0, &changes, &e) == 0 && changes->count == 1);
     CU_ASSERT(str_equal(changes->names[0].credentials[0].leaf, b.credentials[3]->leaf));
-    CU_ASSERT(!changes->names[0].managed);
     index_changes_free(changes);
     CU_ASSERT(index_replace_declared(b.index, names, 1, &e) == 0);
     CU_ASSERT(index_take_changes(b.index, 0, &changes, &e) == 0 && changes->count == 2);
     CU_ASSERT(changes->names[0].count == 0 && changes->names[1].count == 0);
     index_changes_free(changes);
+    end(&b);
+}
+
+/* Workers are told anew when visitors begin, or cease, to be what keeps a name. */
+static void test_on_demand(void)
+{
+    static const bool rows[] = {true, true, false};
+    struct index_changes *changes;
+    struct bench b;
+    struct error e;
+    bool was = false;
+
+    begin(&b);
+    CU_ASSERT(index_set_on_demand(b.index, STR("a.test"), true, &e) == 0); /* nothing is served */
+    CU_ASSERT(index_take_changes(b.index, 0, &changes, &e) == 0 && changes == NULL);
+    CU_ASSERT(index_set_managed(b.index, subject_first(STR("a.test")), b.credentials[0], &e) == 0);
+    CU_ASSERT(index_take_changes(b.index, 0, &changes, &e) == 0);
+    CU_ASSERT_FALSE(changes->names[0].on_demand);
+    index_changes_free(changes);
+    for (size_t i = 0; i < ARRAY_LENGTH(rows); i++) {
+        CU_ASSERT(index_set_on_demand(b.index, STR("a.test"), rows[i], &e) == 0);
+        CU_ASSERT(index_take_changes(b.index, 0, &changes, &e) == 0);
+        CU_ASSERT_EQUAL(changes != NULL, rows[i] != was);
+        if (changes)
+            CU_ASSERT_EQUAL(changes->names[0].on_demand, rows[i]);
+        was = rows[i];
+        index_changes_free(changes);
+    }
     end(&b);
 }
 
@@ -218,7 +244,7 @@ static void expect_change(struct bench *b, size_t count, const struct credential
     struct error e;
 
     CU_ASSERT_FATAL(index_take_changes(b->index, 0, &changes, &e) == 0 && changes->count == 1);
-    CU_ASSERT(changes->names[0].count == count && changes->names[0].managed);
+    CU_ASSERT(changes->names[0].count == count);
     CU_ASSERT(str_equal(changes->names[0].credentials[0].leaf, first->leaf));
     CU_ASSERT(!second || str_equal(changes->names[0].credentials[1].leaf, second->leaf));
     index_changes_free(changes);
@@ -398,6 +424,7 @@ int main(void)
         return 1;
     suite = CU_add_suite("publish/index", NULL, NULL);
     CU_add_test(suite, "random", test_random);
+    CU_add_test(suite, "on demand", test_on_demand);
     CU_add_test(suite, "only changes", test_only_changes);
     CU_add_test(suite, "families", test_families);
     CU_add_test(suite, "first changes family", test_first_changes_family);

@@ -14,7 +14,7 @@ static struct address_block address(unsigned number)
 static void test_one_address(void)
 {
     struct address_block flood = address(1), other = address(2);
-    struct seen *s = seen_new();
+    struct seen *s = seen_new(SEEN_MS);
     unsigned told = 0;
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(s);
@@ -28,7 +28,7 @@ static void test_one_address(void)
 
 static void test_many_addresses(void)
 {
-    struct seen *s = seen_new();
+    struct seen *s = seen_new(SEEN_MS);
     unsigned told = 0;
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(s);
@@ -43,7 +43,7 @@ static void test_many_addresses(void)
 
 static void test_names(void)
 {
-    struct seen *s = seen_new();
+    struct seen *s = seen_new(SEEN_MS);
 
     CU_ASSERT_PTR_NOT_NULL_FATAL(s);
     CU_ASSERT_FALSE(seen_has(s, STR("a.test"), 5000));

@@ -170,6 +170,14 @@ static void test_sni_seen(void)
     CU_ASSERT_EQUAL(m.session, w->session);
     worker_rig_expect(w, CHANNEL_SNI_SEEN, &m);
     CU_ASSERT_STRING_EQUAL(m.u.sni.name, "gate.test");
+    /* Its certificate is there, and its visitors keep it. */
+    CU_ASSERT_TRUE(worker_names_serves(w, "kept.gate.test", "kept.gate.test"));
+    CU_ASSERT_TRUE(worker_names_serves(w, "kept.gate.test", "kept.gate.test")); /* told already */
+    CU_ASSERT_TRUE(worker_names_serves(w, "last.gate.test", "localhost"));
+    worker_rig_expect(w, CHANNEL_SNI_SEEN, &m);
+    CU_ASSERT_STRING_EQUAL(m.u.sni.name, "kept.gate.test");
+    worker_rig_expect(w, CHANNEL_SNI_SEEN, &m);
+    CU_ASSERT_STRING_EQUAL(m.u.sni.name, "last.gate.test");
     worker_rig_free(w);
 }
 

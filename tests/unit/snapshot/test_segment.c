@@ -16,7 +16,7 @@ static struct segment_credential credential(const char *leaf, const char *key, c
 
 static struct segment_name name_of(const char *name, const char *leaf)
 {
-    struct segment_name n = {.name = str_from(name), .managed = true};
+    struct segment_name n = {.name = str_from(name), .on_demand = true};
 
     if (leaf) {
         n.count = 1;
@@ -63,7 +63,7 @@ static void test_names(void)
     struct segment *s;
 
     names[1].count = 2;
-    names[1].managed = false;
+    names[1].on_demand = false;
     names[1].credentials[1] =
         (struct segment_credential){KEY_RSA_2048, STR("leaf-rsa"), STR("rsa-key"), STR("other")};
     s = make(names, ARRAY_LENGTH(names));
@@ -74,7 +74,7 @@ static void test_names(void)
 
     CU_ASSERT_EQUAL(segment_find_name(s, STR("a.example"), &found), 1);
     CU_ASSERT_EQUAL(found.count, 1);
-    CU_ASSERT_TRUE(found.managed);
+    CU_ASSERT_TRUE(found.on_demand);
     CU_ASSERT_TRUE(str_equal(found.name, STR("a.example")));
     CU_ASSERT_TRUE(str_equal(found.credentials[0].leaf, STR("leaf-a")));
     CU_ASSERT_TRUE(str_equal(found.credentials[0].key, STR("key")));
@@ -82,7 +82,7 @@ static void test_names(void)
 
     CU_ASSERT_EQUAL(segment_find_name(s, STR("*.b.example"), &found), 1);
     CU_ASSERT_EQUAL(found.count, 2);
-    CU_ASSERT_FALSE(found.managed);
+    CU_ASSERT_FALSE(found.on_demand);
     CU_ASSERT_EQUAL(found.credentials[1].key_type, KEY_RSA_2048);
     CU_ASSERT_TRUE(str_equal(found.credentials[1].leaf, STR("leaf-rsa")));
     CU_ASSERT_TRUE(str_equal(found.credentials[1].chain, STR("other")));

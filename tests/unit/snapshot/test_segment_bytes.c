@@ -20,7 +20,7 @@ static struct segment_credential credential(const char *leaf, const char *key, c
 
 static struct segment_name name_of(const char *name, const char *leaf)
 {
-    struct segment_name n = {.name = str_from(name), .managed = true};
+    struct segment_name n = {.name = str_from(name), .on_demand = true};
 
     if (leaf) {
         n.count = 1;
