@@ -218,7 +218,7 @@ static void wait_for_more(struct http_conn *conn)
         http_server_wait(conn->server, conn, deadline);
     conn->renews = false;
     toggle(&conn->read_event, &conn->reads, reads_on(conn) && !conn->is_again);
-    toggle(&conn->write_event, &conn->writes, unsent > 0);
+    toggle(&conn->write_event, &conn->writes, unsent > 0 && !conn->is_again);
     if (conn->state == HTTP_STATE_HEAD && !conn->in.len) {
         buf_free(&conn->in);
         stream_relax(&conn->stream);
@@ -240,6 +240,7 @@ void http_conn_run(struct http_conn *conn)
         conn->renews |= moved;
     }
     conn->is_running = false;
+    conn->server->work += 1 + conn->turn;
     if (conn->state == HTTP_STATE_GONE)
         http_conn_free(conn);
     else

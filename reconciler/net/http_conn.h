@@ -25,8 +25,8 @@ struct http_server;
 #define HTTP_CONN_RESPONSE_MAX (256 << 20) /* one response */
 #define HTTP_CONN_PROGRESS_MIN (8 << 10)   /* bytes that a peer takes in limits.write_ms, or else */
 #define HTTP_CONN_CROWDED_MS 60000         /* between two calls of `crowded` */
-#define HTTP_CONN_PIECES_MAX 4             /* pieces of one connection in one turn of the loop */
-#define HTTP_CONN_TURN_MAX 32              /* requests of one connection in one turn of the loop */
+#define HTTP_CONN_TURN_MAX 4               /* requests, reads, pieces in one turn of the loop */
+#define HTTP_SERVER_TURN_MAX 64            /* of all that had their own turn; deadlines that pass */
 
 /* 0 in any of them takes the default in brackets. */
 struct http_limits {

@@ -277,7 +277,7 @@ static void make_piece(struct http_conn *conn)
     struct buf piece = BUF_INIT(EXCHANGE_PIECE_MAX);
     enum http_more more = conn->source.more(conn->source.context, &piece);
 
-    conn->turn += HTTP_CONN_TURN_MAX / HTTP_CONN_PIECES_MAX;
+    conn->turn++;
     conn->is_late = more == HTTP_LATER;
     if (more == HTTP_BROKEN || piece.failed ||
         http1_outflow_put(&conn->outflow, &conn->stream, buf_view(&piece)))

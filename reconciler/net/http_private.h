@@ -89,6 +89,7 @@ struct http_server {
     struct address_count *addresses;
     struct http_conn_list all;
     struct http_conn_list again;
+    size_t work; /* requests, reads and pieces since run_again began */
     struct http_conn_list deadlines[HTTP_DEADLINE_COUNT];
     size_t count;
     struct buf scratch; /* a TLS response on its way into its record */

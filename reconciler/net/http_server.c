@@ -101,18 +101,38 @@ static void give_back(struct http_server *server)
     server->most = server->count;
 }
 
+static void go_on_next_turn(struct http_server *server)
+{
+    const struct timeval now = {0, 0};
+
+    event_add(&server->again_event, &now);
+}
+
+/* Deadlines that pass together are no turn of their own: a crowd that stalled ends bit by bit. */
+static void expire(struct http_server *server)
+{
+    int64_t now = clock_steady_ms();
+    int left = HTTP_SERVER_TURN_MAX;
+
+    for (int d = 0; d < HTTP_DEADLINE_COUNT; d++) {
+        struct http_conn *conn;
+        while ((conn = TAILQ_FIRST(&server->deadlines[d])) && conn->deadline_at_ms <= now) {
+            if (left-- == 0) {
+                go_on_next_turn(server);
+                return;
+            }
+            http_conn_expire(conn);
+        }
+    }
+}
+
 static void tick(evutil_socket_t fd, short what, void *context)
 {
     struct http_server *server = context;
-    int64_t now = clock_steady_ms();
 
     (void)fd;
     (void)what;
-    for (int d = 0; d < HTTP_DEADLINE_COUNT; d++) {
-        struct http_conn *conn;
-        while ((conn = TAILQ_FIRST(&server->deadlines[d])) && conn->deadline_at_ms <= now)
-            http_conn_expire(conn);
-    }
+    expire(server);
     give_back(server);
     if (!server->count && server->ticks) {
         event_del(&server->tick);
@@ -125,18 +145,18 @@ static void run_again(evutil_socket_t fd, short what, void *context)
 {
     struct http_server *server = context;
     struct http_conn *conn;
-    size_t count = 0;
 
     (void)fd;
     (void)what;
-    /* Those that come back meanwhile have their turn when others have had theirs. */
-    TAILQ_FOREACH(conn, &server->again, again)
-    count++;
-    while (count-- && (conn = TAILQ_FIRST(&server->again))) {
+    server->work = 0;
+    while (server->work < HTTP_SERVER_TURN_MAX && (conn = TAILQ_FIRST(&server->again))) {
         TAILQ_REMOVE(&server->again, conn, again);
         conn->is_again = false;
         http_conn_run(conn);
     }
+    if (!TAILQ_EMPTY(&server->again))
+        go_on_next_turn(server);
+    expire(server);
     tell_drained(server);
 }
 
@@ -196,7 +216,6 @@ static bool is_idle(const struct http_conn *conn)
 
 void http_server_drain(struct http_server *server, void (*drained)(void *context))
 {
-    struct timeval now = {0, 0};
     struct http_conn *conn, *next;
 
     server->is_draining = true;
@@ -209,7 +228,7 @@ void http_server_drain(struct http_server *server, void (*drained)(void *context
         if (is_idle(conn))
             http_conn_expire(conn);
     }
-    event_add(&server->again_event, &now);
+    go_on_next_turn(server);
 }
 
 void http_server_hurry(struct http_server *server)
@@ -319,19 +338,15 @@ void http_server_wait(struct http_server *server, struct http_conn *conn,
 
 void http_server_again(struct http_server *server, struct http_conn *conn)
 {
-    struct timeval now = {0, 0};
-
     if (conn->is_again)
         return;
     conn->is_again = true;
     TAILQ_INSERT_TAIL(&server->again, conn, again);
-    event_add(&server->again_event, &now);
+    go_on_next_turn(server);
 }
 
 void http_server_forget(struct http_server *server, struct http_conn *conn)
 {
-    struct timeval now = {0, 0};
-
     http_server_wait(server, conn, HTTP_DEADLINE_NONE);
     if (conn->is_again)
         TAILQ_REMOVE(&server->again, conn, again);
@@ -341,7 +356,7 @@ void http_server_forget(struct http_server *server, struct http_conn *conn)
     address_count_put(server->addresses, conn->address);
     conn->address = NULL;
     if (server->is_draining && !server->count)
-        event_add(&server->again_event, &now);
+        go_on_next_turn(server);
 }
 
 const char *http_server_date(struct http_server *server)
