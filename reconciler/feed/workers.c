@@ -214,20 +214,29 @@ static void on_message(struct slot *s, const struct channel_message *m)
     }
 }
 
-/* What is no message harms nobody; without an end there is nobody to talk to. */
+/* The supervisor tells of one that has died; any other that has shut its end is killed. */
+static void on_end(struct slot *s)
+{
+    event_del(s->readable); /* until the next worker's */
+    if (!s->pid)
+        return;
+    s->is_unheard = true;
+    receiver_end(&s->receiver);
+    await(s);
+    await_word(s, WORKERS_END_MS);
+}
+
+/* What is no message harms nobody. */
 static void on_broken(struct slot *s, const struct error *e)
 {
-    bool is_end = e->kind != ERROR_PROTOCOL;
-
-    if (!s->is_warned || is_end)
+    if (e->kind != ERROR_PROTOCOL) {
+        on_end(s);
+        return;
+    }
+    if (!s->is_warned)
         happening_tell_error(HAPPENING_CHANNEL_BROKEN, e,
                              FIELDS(field_int("slot", (int64_t)s->number)));
     s->is_warned = true;
-    if (!is_end)
-        return;
-    event_del(s->readable); /* until the next worker's */
-    if (!s->is_given_up)
-        replace(s, HAPPENING_WORKER_SILENT);
 }
 
 static void on_readable(int fd, short what, void *arg)

@@ -21,6 +21,8 @@ struct workers;
 #define WORKERS_START_TIMEOUT_MS 30000
 /* From our RESET, where it runs already, to its HELLO. */
 #define WORKERS_HELLO_TIMEOUT_MS 5000
+/* From the end of its channel to the supervisor's word that it has died. */
+#define WORKERS_END_MS 1000
 /* One of which nothing was heard, not even CHANNEL_BEAT, in so many of our own seconds. */
 #define WORKERS_SILENT_SECONDS 30
 /* Messages of one worker that are taken at a time: others have their turn. */

@@ -78,6 +78,61 @@ class Tokens(Case):
         self.assertGreater(told, ACKNOWLEDGE - 1, "told before all acknowledged")
 
 
+class OldWorkers(Case):
+    """After SIGUSR2 a worker of before, which no token reaches, still accepts: the CA is not told."""
+
+    def check(self, meanwhile):
+        told_early = []
+
+        def before(request):
+            if request.kind == "challenge" and request.payload is not None:
+                told_early.extend(p for p in old if processes.is_running(p) and not continued)
+
+        continued = []
+        ca, s = self.pair(document([]), {"nginx_worker_processes": "2"}, before=before)
+        s.start()
+        old = [s.workers[0]]
+        os.kill(old[0], signal.SIGSTOP)
+        os.kill(s.process.pid, signal.SIGUSR2)
+        wait_until("the new ones serve", lambda: s.events("upgrade_done"), 30)
+        s.write(document(["a.test"]))
+        wait_until("an order is under way", lambda: ca.of_kind("authorization"))
+        meanwhile(s)
+        for _ in range(CONNECTIONS):  # time enough to tell, and by chance the old one's sockets
+            s.ask()
+        self.assertEqual([], ca.of_kind("challenge"))
+        self.assertTrue(processes.is_running(old[0]))
+        continued.append(True)
+        return ca, s, old[0], told_early
+
+    def finish(self, s, told_early):
+        s.wait_valid(["a.test"])
+        self.assertEqual([], told_early)
+
+    def test_until_it_accepts_no_more(self):
+        ca, s, old, told_early = self.check(lambda s: None)
+        os.kill(old, signal.SIGCONT)
+        self.finish(s, told_early)
+
+    def test_until_it_is_dead(self):
+        ca, s, old, told_early = self.check(lambda s: None)
+        os.kill(old, signal.SIGKILL)
+        self.finish(s, told_early)
+
+    def test_over_the_deaths_of_others(self):
+        """Who takes the place of control, or of a new worker, knows of the old one, too."""
+
+        def meanwhile(s):
+            for victim in (s.workers[1], s.control):
+                os.kill(victim, signal.SIGKILL)
+                wait_until("it is dead", lambda: not processes.is_running(victim))
+            wait_until("all are there", lambda: len(s.workers) == 3 and s.state("a.test"))
+
+        ca, s, old, told_early = self.check(meanwhile)
+        os.kill(old, signal.SIGCONT)
+        self.finish(s, told_early)
+
+
 class UnderLoad(Case):
     NAMES = [f"n{i}.test" for i in range(20)]
 
@@ -233,6 +288,34 @@ class Tickets(Case):
                 for _ in range(24)
             ]
             self.assertEqual(24, sum(resumed))
+
+
+    def test_kept_over_deaths_and_upgrade(self):
+        """Control's keys outlive it: what its predecessor's workers began goes on."""
+        s = self.server(
+            document(certificates=[declared("d.test")]), settings={"nginx_worker_processes": "2"}
+        )
+        s.start()
+        contexts = [
+            server.client_context(version=v) for v in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
+        ]
+        sessions = [s.shake_hands("d.test", context=c).session for c in contexts]
+
+        def check():
+            for context, session in zip(contexts, sessions):
+                for _ in range(24):
+                    self.assertTrue(s.shake_hands("d.test", context=context, session=session).resumed)
+
+        for find in (lambda: [s.control], lambda: s.workers[:1]):
+            (victim,) = find()
+            os.kill(victim, signal.SIGKILL)
+            wait_until("there is another", lambda: victim not in s.children("control") + s.workers)
+            wait_until("all are there", lambda: s.control and len(s.workers) == 2)
+            check()
+        before = processes.children_of(s.process.pid)
+        os.kill(s.process.pid, signal.SIGUSR2)
+        wait_until("all are new", lambda: not any(map(processes.is_running, before)), 60)
+        check()
 
 
 class Privileges(Case):

@@ -2,6 +2,7 @@
 
 #include <CUnit/Basic.h>
 #include <CUnit/CUnit.h>
+#include <dirent.h>
 #include <event2/event.h>
 #include <fcntl.h>
 #include <string.h>
@@ -156,29 +157,75 @@ static void test_full_supervisor(void)
     fed_end();
 }
 
+static size_t count_descriptors(void)
+{
+    DIR *all = opendir("/proc/self/fd");
+    size_t count = 0;
+
+    while (all && readdir(all))
+        count++;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(all);
+    closedir(all);
+    return count;
+}
+
+/* Its successors die again and again, some with a greeting or a whole generation unread. */
+static void test_crash_loop(void)
+{
+    uint64_t session, generation = 1;
+    size_t before;
+
+    fed_begin();
+    fed_tell(1, 0, false, false);
+    fed_publish_large(generation);
+    fed_arrive(0, 50);
+    before = count_descriptors();
+    for (int64_t pid = 51; pid < 231; pid++) {
+        fed_tell(0, 0, false, false);
+        fed_tell(0, pid, false, true);
+        if (pid % 3)
+            fed_say_type(0, CHANNEL_HELLO, 0);
+        if (pid % 3 == 2)
+            fed_greet(0);
+        generation++;
+        fed_publish_large(generation);
+    }
+    fed_tell(0, 0, false, false);
+    session = fed_arrive(0, 300);
+    CU_ASSERT_EQUAL(count_descriptors(), before);
+    CU_ASSERT_EQUAL(fed_take_type(0, CHANNEL_MANIFEST).u.manifest.generation, generation);
+    fed_acknowledge(0, session, generation);
+    CU_ASSERT_EQUAL(feed_current(fed.feed), 1);
+    fed_expect_told(CHANNEL_WORKER_READY, 0, 300);
+    fed_expect_nothing_told();
+    fed_end();
+}
+
 /* ---- what workers may do to their channels ---- */
+
+#define ATTACHED 6 /* more than are taken at a time */
 
 /* An empty message, one with descriptors, garbage: the slot goes on, and nothing leaks. */
 static void test_garbage(void)
 {
     union {
         struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
+        char bytes[CMSG_SPACE(ATTACHED * sizeof(int))];
     } control = {0};
     struct msghdr header = {.msg_control = control.bytes, .msg_controllen = sizeof(control.bytes)};
     struct cmsghdr *c = CMSG_FIRSTHDR(&header);
     uint64_t session;
-    int free_number;
+    size_t before;
 
     fed_begin();
     session = fed_arrive(0, 50);
     fed_publish_one(1, 3);
-    free_number = dup(0);
-    close(free_number);
+    before = count_descriptors();
     c->cmsg_level = SOL_SOCKET;
     c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(c), &fed.channels[0][1], sizeof(int));
+    c->cmsg_len = CMSG_LEN(ATTACHED * sizeof(int));
+    for (size_t i = 0; i < ATTACHED; i++)
+        memcpy(CMSG_DATA(c) + i * sizeof(int), &fed.channels[0][1], sizeof(int));
     for (int i = 0; i < 10; i++) {
         CU_ASSERT_EQUAL(sendmsg(fed.channels[0][1], &header, MSG_NOSIGNAL), 0);
         CU_ASSERT_EQUAL(send(fed.channels[0][1], "", 0, MSG_NOSIGNAL), 0);
@@ -186,7 +233,7 @@ static void test_garbage(void)
     }
     for (int i = 0; i < 10; i++)
         fed_turn();
-    CU_ASSERT_EQUAL(fcntl(free_number, F_GETFD), -1);
+    CU_ASSERT_EQUAL(count_descriptors(), before);
     fed_say_type(0, CHANNEL_STOP, session); /* sound, but not a worker's to say */
     fed_acknowledge(0, session, 1);
     CU_ASSERT_EQUAL(feed_current(fed.feed), 1);
@@ -210,7 +257,7 @@ static void test_shut(void)
         generation++;
         fed_publish_one(generation, generation);
         fed_wait_for(generation);
-        fed_pass(1);
+        fed_pass(2 * WORKERS_END_MS / FED_SECOND);
         fed_expect_told(CHANNEL_WORKER_KILL, 0, 50);
         fed_tell(0, 0, false, false);
         session = fed_arrive(0, 60);
@@ -220,6 +267,34 @@ static void test_shut(void)
         fed_expect_told(CHANNEL_WORKER_READY, 0, 60);
         fed_expect_nothing_told();
     }
+    fed_end();
+}
+
+/* Of one that has died the supervisor tells, maybe a little later: it was not silent. */
+static void test_death(void)
+{
+    uint64_t session;
+
+    fed_begin();
+    fed_tell(1, 0, false, false);
+    fed_publish_one(1, 1);
+    session = fed_arrive(0, 50);
+    fed_acknowledge(0, session, 1);
+    fed_expect_told(CHANNEL_WORKER_READY, 0, 50);
+    shutdown(fed.channels[0][1], SHUT_RDWR);
+    fed_turn();
+    fed_wait_for(1);
+    CU_ASSERT_EQUAL(fed.acknowledged, 0); /* it may serve, and cannot be told */
+    fed_tell(0, 0, false, false);
+    fed_tell(0, 51, false, true);
+    shutdown(fed.channels[0][1], SHUT_RDWR); /* and its successor at once */
+    fed_turn();
+    fed_tell(0, 0, false, false);
+    fed_pass(WORKERS_START_TIMEOUT_MS / FED_SECOND);
+    fed_acknowledge(0, fed_arrive(0, 52), 1);
+    fed_expect_told(CHANNEL_WORKER_READY, 0, 52);
+    fed_expect_nothing_told();
+    CU_ASSERT_EQUAL(fed.acknowledged, 1);
     fed_end();
 }
 
@@ -274,12 +349,11 @@ int main(void)
                                {"takes nothing", test_takes_nothing},
                                {"stops beating", test_stops_beating},
                                {"a full supervisor", test_full_supervisor},
+                               {"a crash loop", test_crash_loop},
                                CU_TEST_INFO_NULL};
-    CU_TestInfo harm[] = {{"garbage", test_garbage},
-                          {"a shut channel", test_shut},
-                          {"a flood", test_flood},
-                          {"other messages", test_messages},
-                          CU_TEST_INFO_NULL};
+    CU_TestInfo harm[] = {{"garbage", test_garbage},         {"a shut channel", test_shut},
+                          {"a death", test_death},           {"a flood", test_flood},
+                          {"other messages", test_messages}, CU_TEST_INFO_NULL};
     CU_SuiteInfo suites[] = {{"deadlines", NULL, NULL, NULL, NULL, deadlines},
                              {"harm", NULL, NULL, NULL, NULL, harm},
                              CU_SUITE_INFO_NULL};
