@@ -9,6 +9,7 @@ repeats one. The scale is how much of everything is done; the same seed draws th
 
 import argparse
 import concurrent.futures
+import itertools
 import math
 import os
 import random
@@ -42,6 +43,8 @@ IN_FLIGHT_MAX = 64
 INTERRUPTIONS = 6
 STARTS = 10
 VANISHINGS = 6
+SIGNAL_STORMS = 3  # in a round; each replaces every part once
+SIGNAL_BOUND = 60  # what does not leave when told is killed after 30 s
 CHANGES = 40
 FLOOD_RATE = 1000  # names a second that strangers make up, at scale 1 ...
 FLOOD_SECONDS = 60  # ... for so long
@@ -180,6 +183,60 @@ class Soak(Case):
         self.assertTrue(all(map(processes.is_running, kept)))
         self.assertEqual(1, len(servers[0].events("control_silent")))
         self.assertEqual(1, len(servers[1].events("worker_silent")))
+
+    def signals(self, chance, number):
+        """Control, a worker and the watcher are killed, stopped or stopped for a while, and an
+        upgrade comes in between: afterwards all are there, and what is new is served by all."""
+        order = list(itertools.permutations(("control", "worker", "watcher")))[int(number) % 6]
+        ca, s = self.pair(
+            document([]), {"nginx_worker_processes": "2"}, before=lambda request: None
+        )
+        s.start()
+        processes.wait_until("the watcher runs", lambda: s.watcher)
+        size, names = None, []
+        for storm in range(SIGNAL_STORMS):
+            before = processes.children_of(s.process.pid)
+            deeds = [(self.strike, part) for part in order]
+            deeds.insert(chance.randrange(4), (self.strike, "upgrade"))
+            for deed, part in deeds:
+                deed(chance, s, part)
+            processes.wait_until(
+                "nobody stands still", lambda: self.is_whole(s, before), SIGNAL_BOUND, 0.1
+            )
+            names.append(f"n{storm}.test")
+            s.write(document(names))
+            s.wait_state(names[-1], "valid", bound=60)
+            served = {s.fingerprint(names[-1]) for _ in range(16)}
+            self.assertEqual(1, len(served), "by all workers")
+            size = size or self.descriptors(s)
+        self.assertLessEqual(ca.orders(), 2 * len(names))
+        self.assertLessEqual(self.descriptors(s), size + 3)
+
+    def strike(self, chance, s, part):
+        deed = chance.choice(("killed", "stopped", "stopped for a while"))
+        pids = {"control": s.children("control"), "worker": s.workers, "watcher": [s.watcher],
+                "upgrade": [s.process.pid]}[part]  # fmt: skip
+        pid = chance.choice(pids) if pids else None
+        print(f"{part}: {'upgrade' if part == 'upgrade' else deed} ({pid})", flush=True)
+        signals = {"killed": [signal.SIGKILL], "stopped": [signal.SIGSTOP],
+                   "stopped for a while": [signal.SIGSTOP, signal.SIGCONT]}[deed]  # fmt: skip
+        for each in [signal.SIGUSR2] if part == "upgrade" else signals:
+            try:
+                if pid:
+                    os.kill(pid, each)
+            except ProcessLookupError:
+                pass
+            time.sleep(chance.uniform(0, 0.3))
+
+    def is_whole(self, s, before):
+        """Nobody of `before` is left, nobody is stopped, and the rest answers."""
+        now = processes.children_of(s.process.pid)
+        return (
+            not set(before) & set(now)
+            and [bool(s.watcher), len(s.workers), len(now)] == [True, 2, 4]
+            and not any((processes.stat_of(p) or "T")[0] == "T" for p in now)
+            and s._is_ready()
+        )
 
     def storm(self, chance, _round):
         """Reload after reload, half of them invalid: no order, no failed handshake, no growth."""
@@ -381,7 +438,7 @@ def rounds_of(scale):
 def names(scale, operations):
     """All rounds; the kill points are drawn evenly."""
     for number in range(rounds_of(scale)):
-        for kind in ("kill_anywhen", "interrupted", "load", "stopped", "storm", "nonces", "restarts",
+        for kind in ("kill_anywhen", "interrupted", "load", "stopped", "signals", "storm", "nonces", "restarts",
                      "vanish", "dead_keys"):  # fmt: skip
             yield f"{kind}/{number}"
         for where in FLOOD_LIMITS:
