@@ -1,6 +1,7 @@
 /*
- * fillstore PREFIX N DIRECTORY-URL [-d NUMBER]: what a server would have stored after N orders at
- * that directory: names h0000000.bench.test on, P-256. With -d, certificate NUMBER is due.
+ * fillstore PREFIX N DIRECTORY-URL [-d NUMBER] [-r]: what a server would have stored after N orders
+ * at that directory: names h0000000.bench.test on, P-256. With -d, certificate NUMBER is due; with
+ * -r all are retired, so that a file that asks for them adopts them.
  */
 #include <openssl/core_names.h>
 #include <openssl/evp.h>
@@ -63,7 +64,6 @@ static int make_value(struct leaf_maker *m, unsigned number, const struct key *k
     SHA256(r->leaf, size, c->facts.fingerprint);
     c->managed.issuer = STR("Bench Intermediate");
     c->managed.issued_at = begin;
-    c->managed.active = true;
     return size != 0;
 }
 
@@ -75,7 +75,14 @@ static int pass_over(void *context, const struct value *v, struct error *e)
     return 0;
 }
 
-static int fill(struct file *s, unsigned count, long due, struct str directory, struct error *e)
+struct fill {
+    unsigned count;
+    long due; /* number of the one that is; -1: none */
+    bool is_retired;
+    struct str directory;
+};
+
+static int fill(struct file *s, const struct fill *f, struct error *e)
 {
     static struct record records[BATCH];
     static struct value values[BATCH];
@@ -92,12 +99,13 @@ static int fill(struct file *s, unsigned count, long due, struct str directory, 
         chain.len = (size_t)i2d_X509(leaf_maker_issuer(fresh), &der);
         chain.ptr = (const char *)der;
     }
-    for (unsigned i = 0; i < count && rc == 0; i++) {
-        struct leaf_maker *m = (long)i == due ? old : fresh;
-        if (!make_value(m, i, &k, chain, directory, &records[pending], &values[pending]))
+    for (unsigned i = 0; i < f->count && rc == 0; i++) {
+        struct leaf_maker *m = (long)i == f->due ? old : fresh;
+        if (!make_value(m, i, &k, chain, f->directory, &records[pending], &values[pending]))
             rc = -1;
+        values[pending].u.credential.managed.active = !f->is_retired;
         changes[pending].value = &values[pending];
-        if (++pending == BATCH || i + 1 == count) {
+        if (++pending == BATCH || i + 1 == f->count) {
             rc = rc == 0 && file_put(s, changes, pending, e) == STORAGE_OK ? 0 : -1;
             pending = 0;
         }
@@ -111,22 +119,26 @@ static int fill(struct file *s, unsigned count, long due, struct str directory, 
 int main(int argc, char **argv)
 {
     struct storage_problems problems = {0};
+    struct fill wish = {.due = -1};
     struct file *s;
     struct error e = {0};
-    long due = -1;
     int option, rc;
 
-    while ((option = getopt(argc, argv, "d:")) > 0)
-        due = strtol(optarg, NULL, 10);
+    while ((option = getopt(argc, argv, "d:r")) > 0)
+        if (option == 'd')
+            wish.due = strtol(optarg, NULL, 10);
+        else
+            wish.is_retired = true;
     if (argc - optind != 3)
         return 64;
+    wish.count = (unsigned)strtoul(argv[optind + 1], NULL, 10);
+    wish.directory = str_from(argv[optind + 2]);
     s = file_open(argv[optind], false, &e);
     rc = s ? 0 : -1;
     if (rc == 0)
         rc = file_load(s, pass_over, NULL, &problems, &e);
     if (rc == 0)
-        rc = fill(s, (unsigned)strtoul(argv[optind + 1], NULL, 10), due, str_from(argv[optind + 2]),
-                  &e);
+        rc = fill(s, &wish, &e);
     if (rc)
         fprintf(stderr, "fillstore: %s\n", e.message);
     file_close(s);

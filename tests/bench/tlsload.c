@@ -1,9 +1,13 @@
 /*
- * tlsload PORT NAMES SECONDS CONNECTIONS [PID...]: full TLS 1.3 handshakes (P-256 certificates,
- * X25519, nothing resumed), each with one GET, at names h0000000.bench.test on, drawn at random. A
- * second of warming up comes first. Prints what was done, and the CPU time of the given processes:
+ * tlsload PORT NAMES[/STEP] SECONDS CONNECTIONS [PID...]: full TLS 1.3 handshakes (P-256 certificates,
+ * X25519, nothing resumed), each with one GET, at names h0000000.bench.test on, drawn at random
+ * (with STEP: of every STEP-th name). A second of warming up comes first. Prints what was done, and
+ * the CPU time of the given processes:
  *
- *   {"done": N, "failed": N, "wrong": N, "seconds": S, "cpu": S, "p50_ms": M, "p99_ms": M}
+ *   {"done": N, "failed": N, "wrong": N, "fallen": N, "seconds": S, "cpu": S, "p50_ms": M,
+ *    "p99_ms": M}
+ *
+ * "fallen" are the wrong ones whose name had been served rightly by the time that they began.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -33,6 +37,8 @@ struct conn {
     SSL *ssl;
     bool asked, answered;
     double began;
+    unsigned number;
+    bool was_right; /* another one of this name had its own certificate before this one began */
     char name[LEAF_NAME_SIZE];
 };
 
@@ -40,12 +46,13 @@ struct load {
     SSL_CTX *context;
     int epoll;
     uint16_t port;
-    unsigned names, sources;
+    unsigned names, step, sources;
     struct conn *conns;
     size_t conn_count;
     bool counts; /* the warming up is over */
-    unsigned long done, failed, wrong;
+    unsigned long done, failed, wrong, fallen;
     float *samples;
+    bool *right; /* by number: has had its own certificate */
     unsigned seed;
 };
 
@@ -103,7 +110,9 @@ static void begin(struct load *l, struct conn *c)
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     to.sin_port = htons(l->port);
     c->began = now();
-    leaf_name((unsigned)rand_r(&l->seed) % l->names, c->name);
+    c->number = (unsigned)rand_r(&l->seed) % l->names / l->step * l->step;
+    c->was_right = l->right[c->number];
+    leaf_name(c->number, c->name);
     c->ssl = SSL_new(l->context);
     SSL_set_fd(c->ssl, c->fd);
     SSL_set_tlsext_host_name(c->ssl, c->name);
@@ -138,8 +147,12 @@ static void ask(struct load *l, struct conn *c)
     int n = snprintf(text, sizeof(text), "GET / HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n",
                      c->name);
 
-    if (l->counts && !is_named(c->ssl, c->name))
+    if (is_named(c->ssl, c->name)) {
+        l->right[c->number] = true;
+    } else if (l->counts) {
         l->wrong++;
+        l->fallen += c->was_right;
+    }
     c->asked = SSL_write(c->ssl, text, n) == n;
 }
 
@@ -217,17 +230,20 @@ int main(int argc, char **argv)
 {
     struct load l = {.seed = 1};
     double seconds, began, cpu;
+    char *step;
 
     if (argc < 5)
         return 64;
     l.port = (uint16_t)strtoul(argv[1], NULL, 10);
-    l.names = (unsigned)strtoul(argv[2], NULL, 10);
+    l.names = (unsigned)strtoul(argv[2], &step, 10);
+    l.step = *step == '/' ? (unsigned)strtoul(step + 1, NULL, 10) : 1;
     seconds = strtod(argv[3], NULL);
     l.conn_count = strtoul(argv[4], NULL, 10);
     l.context = make_context();
     l.epoll = epoll_create1(EPOLL_CLOEXEC);
     l.conns = calloc(l.conn_count, sizeof(struct conn));
     l.samples = calloc(SAMPLES, sizeof(float));
+    l.right = calloc(l.names, sizeof(bool));
     for (size_t i = 0; i < l.conn_count; i++)
         l.conns[i].fd = -1;
     run(&l, now() + WARM_SECONDS);
@@ -238,8 +254,9 @@ int main(int argc, char **argv)
     cpu = cpu_of(argv + 5) - cpu;
     seconds = now() - began;
     qsort(l.samples, l.done, sizeof(float), by_size);
-    printf("{\"done\": %lu, \"failed\": %lu, \"wrong\": %lu, \"seconds\": %.3f, \"cpu\": %.3f, "
-           "\"p50_ms\": %.3f, \"p99_ms\": %.3f}\n",
-           l.done, l.failed, l.wrong, seconds, cpu, percentile(&l, 0.5), percentile(&l, 0.99));
+    printf("{\"done\": %lu, \"failed\": %lu, \"wrong\": %lu, \"fallen\": %lu, \"seconds\": %.3f, "
+           "\"cpu\": %.3f, \"p50_ms\": %.3f, \"p99_ms\": %.3f}\n",
+           l.done, l.failed, l.wrong, l.fallen, seconds, cpu, percentile(&l, 0.5),
+           percentile(&l, 0.99));
     return 0;
 }
