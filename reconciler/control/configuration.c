@@ -267,15 +267,26 @@ static int enforce_declared(const struct configuration_state *state, const struc
 
 /* ---- managed credentials ---- */
 
+/*
+ * Is its credential in use? One that is adopted is so at once: a restart, which has the credential
+ * and the file, would serve it, whatever of the adoption is recorded by then. Where somebody has to
+ * approve that, a restart may find the approval gone: the record comes first.
+ */
+static bool is_in_use(const struct configuration_state *state, const struct action *a)
+{
+    return a->observed->managed.active || (a->action == PLAN_ADOPT && !state->approved);
+}
+
 /* Valid, or all there is: one that is not is served where nothing declared covers the name. */
-static bool is_served(const struct configuration *g, const struct action *a, int64_t now)
+static bool is_served(const struct configuration_state *state, const struct configuration *g,
+                      const struct action *a, int64_t now)
 {
     const struct observed_name *o = a->observed;
 
     /* A name that waits for its retirement is served on, though nothing desires it. */
     bool is_wanted = a->desired || (a->action == PLAN_WAIT && a->wanted == PLAN_RETIRE);
 
-    if (!o || !o->has_certificate || !o->managed.active || !is_wanted)
+    if (!o || !o->has_certificate || !is_in_use(state, a) || !is_wanted)
         return false;
     if (plan_is_good(o, &g->policy, now))
         return true;
@@ -288,7 +299,7 @@ int configuration_serve(const struct configuration_state *state, const struct co
 {
     const struct store_name *n = store_find(state->store, a->subject);
 
-    struct credential *served = n && is_served(g, a, now) ? n->credential : NULL;
+    struct credential *served = n && is_served(state, g, a, now) ? n->credential : NULL;
 
     if (index_set_managed(state->index, a->subject, served, e))
         return -1;

@@ -235,11 +235,12 @@ static void start_reload(struct control *c)
         c->wants_sweep = false;
 }
 
+/* What is left of the plan that is being carried out stands in the next one again. */
 static void go_on_reloading(struct control *c)
 {
     if (c->is_read)
         apply_reload(c);
-    else if ((c->wants_reload || c->wants_sweep) && !c->plan.plan && !c->is_reading)
+    else if ((c->wants_reload || c->wants_sweep) && !c->is_reading)
         start_reload(c);
 }
 
@@ -268,10 +269,10 @@ static void carry_out_plan(struct control *c, int64_t now)
 {
     if (!c->plan.plan)
         return;
-    if (pass_carry_out(&c->pass, &c->plan, &c->plan_cursor, CONTROL_ACTIONS_A_TURN, now))
-        wake(c);
-    else
+    if (!pass_carry_out(&c->pass, &c->plan, &c->plan_cursor, CONTROL_ACTIONS_A_TURN, now))
         configuration_plan_free(&c->plan);
+    else if (pass_may_move(&c->pass))
+        wake(c); /* else what is recorded does */
 }
 
 /* `apply`: all has been tried, and nothing is on its way any more. */

@@ -11,6 +11,7 @@
 #include "reconciler/control/observe.h"
 #include "reconciler/control/pass.h"
 #include "reconciler/core/plan.h"
+#include "reconciler/pki/credential.h"
 #include "reconciler/store/store.h"
 
 /* What was under way when the account met its limit meets it a little later. */
@@ -154,4 +155,16 @@ bool outcome_is_of_account(struct pass *p, struct policy *policy, const struct i
     issuance_close(p->issuance, subject);
     pass_name(p, subject, now);
     return true;
+}
+
+void outcome_tell_stored(const struct pass *p, struct subject subject)
+{
+    const struct store_name *n = store_find(p->state->store, subject);
+
+    if (!n || !n->credential)
+        return;
+    happening_tell(
+        HAPPENING_CERTIFICATE_STORED,
+        FIELDS(field_str("name", subject.name), field_str("issuer", n->managed.issuer),
+               field_cstr("not_after", clock_text(n->credential->facts.not_after).text)));
 }

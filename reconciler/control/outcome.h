@@ -48,3 +48,5 @@ struct value outcome_value(const struct pass *p, const struct issuance_result *r
 /* Says it, with the time of the next try (`none`: only a change brings it), and has the breaker
  * expect that one. */
 void outcome_tell(struct pass *p, const struct value *v, const struct error *e, int64_t now);
+/* Says that the subject's new certificate is durable. */
+void outcome_tell_stored(const struct pass *p, struct subject subject);

@@ -26,6 +26,7 @@ struct errand {
     bool closes_order;
     bool is_stored; /* a new certificate: said aloud once it is durable */
     bool is_retry;  /* decided with the others that are due, the most urgent first */
+    bool is_move;   /* adopted or retired */
     struct subject subject;
     char key[];
 };
@@ -44,24 +45,22 @@ static struct errand *errand_new(struct pass *p, struct subject subject)
     return x;
 }
 
-static void log_stored(const struct pass *p, struct subject subject)
-{
-    const struct store_name *n = store_find(p->state->store, subject);
-
-    if (!n || !n->credential)
-        return;
-    happening_tell(
-        HAPPENING_CERTIFICATE_STORED,
-        FIELDS(field_str("name", subject.name), field_str("issuer", n->managed.issuer),
-               field_cstr("not_after", clock_text(n->credential->facts.not_after).text)));
-}
-
-static void due_now(struct pass *p, struct subject subject)
+static void due_at(struct pass *p, struct subject subject, int64_t at)
 {
     struct store_name *n = store_find(p->state->store, subject);
 
-    if (n && store_due_set(p->state->store, n, clock_now()))
+    if (n && store_due_set(p->state->store, n, at))
         happening_tell_of(HAPPENING_DUE_FAILED, subject.name);
+}
+
+/* Nothing is to come of it any more. */
+static void errand_end(struct errand *x)
+{
+    if (!x)
+        return;
+    x->pass->retries -= x->is_retry;
+    x->pass->moving -= x->is_move;
+    free(x);
 }
 
 /* What stood in for a first certificate need not any more. */
@@ -89,18 +88,19 @@ static void on_recorded(void *context, const struct error *e)
         x->pass->storage_failed(x->pass->context, e);
     } else if (x->is_stored) {
         demands_end(x->pass->demands, subject.name);
-        log_stored(x->pass, subject);
+        outcome_tell_stored(x->pass, subject);
     }
-    x->pass->retries -= x->is_retry;
     if (x->is_retry && !e)
-        due_now(x->pass, subject);
+        due_at(x->pass, subject, clock_now());
+    else if (x->is_move && e)
+        due_at(x->pass, subject, clock_now() + POLICY_STORAGE_RETRY_SECONDS);
     else
         pass_name(x->pass, subject, clock_now());
     if (x->is_stored && !e)
         decide_further(x->pass, subject);
     if (!had_overridden && index_overrides(x->pass->state->index, subject.name))
         happening_tell_of(HAPPENING_DECLARED_CERTIFICATE_OVERRIDDEN, subject.name);
-    free(x);
+    errand_end(x);
 }
 
 static void record(struct pass *p, const struct value *values, size_t count, struct errand *x)
@@ -113,9 +113,7 @@ static void record(struct pass *p, const struct value *values, size_t count, str
     happening_tell_error_of(HAPPENING_RECORD_FAILED, &e, values[0].subject.name);
     if (x && x->closes_order)
         issuance_close(p->issuance, x->subject);
-    if (x)
-        p->retries -= x->is_retry;
-    free(x);
+    errand_end(x);
 }
 
 void pass_record(struct pass *p, const struct value *values, size_t count)
@@ -137,17 +135,23 @@ static void set_active(struct pass *p, const struct action *a, bool active, int6
 {
     const struct store_name *n = store_find(p->state->store, a->subject);
     struct buf why = BUF_INIT(ERROR_MESSAGE_MAX);
+    struct errand *x;
     struct value v;
 
     if (!n || !store_credential_value(p->state->store, n, &v))
         return;
+    x = errand_new(p, a->subject);
+    if (x)
+        p->moving += x->is_move = true;
     v.u.credential.managed.active = active;
     plan_reason_print(a, now, &why);
     happening_tell(
         active ? HAPPENING_CERTIFICATE_ADOPTED : HAPPENING_CERTIFICATE_RETIRED,
         FIELDS(field_str("name", a->subject.name), field_str("because", buf_view(&why))));
     buf_free(&why);
-    record(p, &v, 1, errand_new(p, a->subject));
+    if (active && index_overrides(p->state->index, a->subject.name))
+        happening_tell_of(HAPPENING_DECLARED_CERTIFICATE_OVERRIDDEN, a->subject.name);
+    record(p, &v, 1, x);
 }
 
 int pass_set_date(const struct configuration_state *state, struct store_name *n, int64_t at)
@@ -286,15 +290,13 @@ int pass_schedule(const struct configuration_state *state, const struct configur
     return rc;
 }
 
-/* True if it was worth counting. */
-static bool carry_out_first(struct pass *p, const struct action *a, int64_t now)
+/* What is put in or taken out is decided anew: a large plan is carried out for minutes. */
+static void carry_out_first(struct pass *p, const struct action *a, int64_t now)
 {
     if (is_waiting(a) && issuance_has(p->issuance, a->subject) && a->reason != REASON_ORDER_OPEN)
         issuance_unwant(p->issuance, a->subject);
-    if (is_waiting(a) || plan_is_order(a))
-        return false;
-    carry_out(p, a, now);
-    return true;
+    if (!is_waiting(a) && !plan_is_order(a))
+        pass_name(p, a->subject, now);
 }
 
 bool pass_carry_out(struct pass *p, const struct configuration_plan *plan, size_t *cursor,
@@ -303,8 +305,8 @@ bool pass_carry_out(struct pass *p, const struct configuration_plan *plan, size_
     const struct plan *all = plan->plan;
     size_t end = all->count + plan->order_count;
 
-    for (; *cursor < all->count && max; ++*cursor)
-        max -= carry_out_first(p, &all->items[*cursor], now);
+    for (; *cursor < all->count && max && pass_may_move(p); ++*cursor, max--)
+        carry_out_first(p, &all->items[*cursor], now);
     for (; *cursor >= all->count && *cursor < end && max; ++*cursor, max--)
         carry_out(p, plan->orders[*cursor - all->count], now);
     return *cursor < end;
@@ -571,10 +573,8 @@ static void waive(struct pass *p, const struct store_name *n)
     if (!store_failure_value(p->state->store, n, &v) || issuance_has(p->issuance, n->subject))
         return;
     x = errand_new(p, n->subject);
-    if (x) {
-        x->is_retry = true;
-        p->retries++;
-    }
+    if (x)
+        p->retries += x->is_retry = true;
     happening_tell(HAPPENING_RETRY_ASKED, FIELDS(field_str("name", n->subject.name),
                                                  field_int("failures", v.u.failure.count)));
     v.u.failure.waived = true;

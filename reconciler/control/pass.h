@@ -30,6 +30,7 @@ struct pass {
     struct chain_pool *chains;
     struct budget *budget; /* what is left of the CA's limits; NULL: none are known */
     size_t retries;        /* asked for, and not recorded yet */
+    size_t moving;         /* adopted or retired, and not recorded yet */
     struct breaker breaker;
     struct conditions *conditions;
     bool has_news; /* waits that conditions tell of have begun or ended: a sweep counts them */
@@ -44,8 +45,19 @@ struct pass {
 int pass_schedule(const struct configuration_state *state, const struct configuration_plan *plan,
                   int64_t now) MUST_CHECK;
 /*
+ * Names whose adoption or retirement is on its way to the storage at most: with a million of them
+ * memory stays bounded, a turn short, and what else is recorded does not wait behind them.
+ */
+#define PASS_MOVES_MAX 256
+static inline bool pass_may_move(const struct pass *p)
+{
+    return p->moving < PASS_MOVES_MAX;
+}
+
+/*
  * The rest of it, at most `max` actions from *cursor on (0 at first): what is put into the index or
- * taken out of it, then orders, the most urgent first. True while there is more to do.
+ * taken out of it, while pass_may_move, then orders, the most urgent first. True while there is
+ * more to do.
  */
 bool pass_carry_out(struct pass *p, const struct configuration_plan *plan, size_t *cursor,
                     size_t max, int64_t now);

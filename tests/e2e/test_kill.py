@@ -1,7 +1,10 @@
 """kill -9 of control at each durable step of an order: each once here, ten times in the soak."""
 
+import os
+
 import kill_points
-from harness import Case, guarded
+import processes
+from harness import Case, document, guarded
 
 SHARDS = 4
 
@@ -52,3 +55,44 @@ class AtTheDisk(Case):
 
     def test_shard_3(self):
         self.shard(3)
+
+
+class InAnAdoption(Case):
+    """What the file asks for again is served, and stays so, whoever dies meanwhile."""
+
+    FLIPS = 5
+
+    def test_at_the_disk(self):
+        retired = kill_points.Retired(self)
+        log = retired.mark("operations")
+        retired.begin(FAULT_LOG=log)
+        before = kill_points.count_lines(log)
+        held = retired.adopt()
+        held.wait_all()
+        retired.server.wait_valid(retired.NAMES)
+        count = kill_points.count_lines(log)
+        held.stop()
+        self.assertGreater(count, before)
+        for operation in range(before + 1, count + 1):
+            when = kill_points.WHENS[operation % len(kill_points.WHENS)]
+            print(f"operation {operation} of {count}, {when}", flush=True)
+            marker = retired.mark(f"dead.{operation}")
+            retired.begin(FAULT_KILL=f"{operation}:{when}:{marker}")
+            retired.check(retired.adopt())
+
+    def test_before_the_retirement_is_recorded(self):
+        retired = kill_points.Retired(self)
+        stall = retired.mark("stall")
+        s = retired.server
+        retired.begin(FAULT_STALL=stall)
+        retired.check(retired.adopt())
+        for flip in range(1, 1 + self.FLIPS):
+            with open(stall, "w", encoding="ascii"):
+                pass
+            s.write(document([]))
+            s.wait_fingerprint("n0.test", lambda seen: seen == s.fingerprint())
+            held = retired.adopt()
+            held.wait_all()
+            os.unlink(stall)
+            processes.wait_until("it is recorded", lambda: retired.has_told("retired", flip + 1), 30)
+            retired.check(held)
