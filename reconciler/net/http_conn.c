@@ -328,6 +328,7 @@ int http_conn_open(struct http_server *server, const struct http_conn_options *o
     }
     conn->address = address;
     server->count++;
+    server->most = server->count > server->most ? server->count : server->most;
     TAILQ_INSERT_TAIL(&server->all, conn, all);
     wait_for_more(conn);
     return 0;

@@ -94,7 +94,6 @@ static void tell_drained(struct http_server *server)
 /* Many connections at once leave the heap in holes: behind them it goes back to the system. */
 static void give_back(struct http_server *server)
 {
-    server->most = server->count > server->most ? server->count : server->most;
     if (server->most < HTTP_SERVER_FLOOD_MIN || server->count > server->most / 4)
         return;
     malloc_trim(0);

@@ -2,10 +2,13 @@
 
 import contextlib
 import os
+import resource
+import signal
 import socket
 
-from harness import Case, document
+from harness import Case, declared, document, self_signed
 from processes import wait_until
+from server import needs_default_build
 
 NAMES = [f"n{i:05}.crowd.test" for i in range(4000)]
 NOBODY = {"acme_server": "https://127.0.0.1:1/dir"}
@@ -20,12 +23,18 @@ CROWDS = {
 }
 
 
-class Crowd(Case):
+def resident(pid):
+    """KiB of a process that are in memory."""
+    with open(f"/proc/{pid}/status", encoding="utf-8") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmRSS:"))
+
+
+class Crowded(Case):
+    """Many connections that are closed at the end."""
+
     def began(self):
         super().began()
         self.crowd = []
-        self.s = self.server(document(NAMES), settings=NOBODY)
-        self.s.start()
 
     def ended(self):
         for connection in self.crowd:
@@ -47,6 +56,13 @@ class Crowd(Case):
             with contextlib.suppress(ConnectionError):  # it had to go for a later one
                 connection.sendall(text)
         return made
+
+
+class Crowd(Crowded):
+    def began(self):
+        super().began()
+        self.s = self.server(document(NAMES), settings=NOBODY)
+        self.s.start()
 
     def at_socket(self):
         return os.path.join(self.s.prefix, "control.sock")
@@ -85,4 +101,40 @@ class Crowd(Case):
         made[heads.index(b"HTTP/1.1 200")].close()
         wait_until(
             "there is room", lambda: self.s.ask_status("/certificates").status == 200, 20, 0.05
+        )
+
+
+class WorkersCrowd(Crowded):
+    WORKER = {"nginx_worker_processes": "1"}
+
+    def test_descriptors(self):
+        """Connections leave some for segments: what is new is served with all of them taken."""
+        s = self.server(document(certificates=[declared("d.test")]), settings=self.WORKER)
+        s.start()
+        resource.prlimit(s.process.pid, resource.RLIMIT_NOFILE, (700, 700))
+        [worker] = s.workers
+        os.kill(worker, signal.SIGKILL)
+        wait_until("another has begun", lambda: s.workers not in ([], [worker]), 20, 0.05)
+        first = s.fingerprint("d.test")
+        self.come(("127.0.0.1", s.plain), b"", 600)
+        wait_until("it is crowded", lambda: s.events("connections_crowded"), 20, 0.05)
+        s.write(document(certificates=[declared("d.test", pair=self_signed("d.test", days=31))]))
+        s.wait_fingerprint("d.test", lambda found: found != first)
+        self.assertEqual([], s.events("accept_paused"))
+
+    @needs_default_build
+    def test_memory(self):
+        """What a flood took is given back behind it."""
+        s = self.server(document(certificates=[declared("d.test")]), settings=self.WORKER)
+        s.start()
+        [worker] = s.workers
+        before = resident(worker)
+        head = b"GET / HTTP/1.1\r\nHost: a\r\n" + b"X: %s\r\n" % (b"x" * 7000) * 4
+        made = self.come(("127.0.0.1", s.plain), head, 900)
+        wait_until("it has grown", lambda: resident(worker) > before + 900 * 24, 20, 0.05)
+        most = resident(worker)
+        for connection in made:
+            connection.close()
+        wait_until(
+            "it is given back", lambda: resident(worker) < before + (most - before) / 3, 20, 0.05
         )

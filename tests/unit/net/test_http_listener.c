@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "reconciler/base/log.h"
+#include "reconciler/base/happening.h"
 
 struct rig {
     struct event_base *base;
@@ -86,9 +86,19 @@ static void test_accepts(void)
     rig_fini(&rig);
 }
 
-/* Out of descriptors it pauses, and takes what waits when there are some again. */
+static bool count_pauses(void *context, const struct happening *h)
+{
+    size_t *told = context;
+
+    *told += h->name == HAPPENING_ACCEPT_PAUSED;
+    return true;
+}
+
+/* Out of descriptors it pauses, says so once, and takes what waits when there are some again. */
 static void test_shortage(void)
 {
+    size_t told = 0;
+    struct happening_listener ear = {.hear = count_pauses, .context = &told};
     struct rlimit before, none;
     struct rig rig;
     struct http_listener *l = rig_init(&rig);
@@ -97,11 +107,15 @@ static void test_shortage(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(l);
     CU_ASSERT_EQUAL(getrlimit(RLIMIT_NOFILE, &before), 0);
     none = (struct rlimit){.rlim_cur = (rlim_t)client, .rlim_max = before.rlim_max};
-    log_open("test", LOG_CRIT, LOG_KEY_VALUE);
+    happening_listen(&ear);
     CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &none), 0);
     event_base_loop(rig.base, EVLOOP_NONBLOCK);
+    CU_ASSERT_EQUAL(told, 1);
+    event_base_loop(rig.base, EVLOOP_ONCE); /* it tries again */
     event_base_loop(rig.base, EVLOOP_NONBLOCK);
+    CU_ASSERT_EQUAL(told, 1);
     CU_ASSERT_EQUAL(rig.count, 0);
+    happening_leave(&ear);
     CU_ASSERT_EQUAL(setrlimit(RLIMIT_NOFILE, &before), 0);
     while (!rig.count)
         event_base_loop(rig.base, EVLOOP_ONCE);
