@@ -131,7 +131,7 @@ unit conformance e2e:
 SOAK ?= 1.0
 SEED ?= 1
 soak: deps
-	$(SUBMAKE) all $(FAULTS)
+	$(SUBMAKE) all $(FAULTS) $(addprefix $(BUILD)/tests/bench/,fillstore tlsload)
 	@$(PYTHON) tests/soak/soak.py --build $(BUILD) --scale $(SOAK) --seed $(SEED)
 
 # make bench ROWS='a d' runs only these rows of the table.

@@ -10,11 +10,13 @@ repeats one. The scale is how much of everything is done; the same seed draws th
 import argparse
 import concurrent.futures
 import itertools
+import json
 import math
 import os
 import random
 import re
 import signal
+import subprocess
 import sys
 import time
 import unittest
@@ -52,6 +54,8 @@ FLOOD_KEPT = 3  # certificates that fall due meanwhile ...
 FLOOD_LEAD = 65  # ... and were issued so long before: what is due within a minute is in vain
 FLOOD_FIRST_SECONDS = 5  # a declared name is ordered within
 FLOOD_LIMITS = {"one": 50, "many": 1000}  # demands: an hour below one domain; in all
+ADOPTED = 100000  # names of one file, at scale 1
+ADOPTION_DEATHS = 3
 DEAD_KEYS_SECONDS = 75  # a minute, and a slow machine
 
 
@@ -358,6 +362,41 @@ class Soak(Case):
             1,
         )
 
+    def adoption(self, chance, scale, _round):
+        """Control dies and is upgraded while the names of a whole file are adopted: no handshake
+        fails, and no name that was served falls back to the default certificate."""
+        count, url = max(1000, int(ADOPTED * float(scale))), "https://127.0.0.1:1/dir"
+        acme = {"cert_type": "ecc"}
+        s = self.server(document([], acme), settings={"acme_server": url})
+        subprocess.run([self.bench("fillstore"), s.prefix, str(count), url, "-r"], check=True)
+        s.start(bound=60)
+        load = self.handshakes(s, count, 8 + 40 * float(scale))
+        s.write(document([f"h{i:07}.bench.test" for i in range(count)], acme))
+        processes.wait_until("it begins", lambda: s.events("certificate_adopted"), 60)
+        for _ in range(ADOPTION_DEATHS):
+            time.sleep(chance.uniform(0.0, 1 + 5 * float(scale)))
+            victim, by = s.control, chance.choice((signal.SIGKILL, signal.SIGUSR2))
+            print(by.name, flush=True)
+            os.kill(victim if by == signal.SIGKILL else s.process.pid, by)
+            processes.wait_until("it is replaced", lambda: s.control not in (None, victim), 60)
+            processes.wait_until("it has begun", s._is_ready, 60)
+        meanwhile = json.loads(load.communicate()[0])
+        after = json.loads(self.handshakes(s, count, 1).communicate()[0])
+        print(meanwhile, after, flush=True)
+        for each in (meanwhile, after):
+            self.assertGreater(each["done"], 0)
+            self.assertEqual((0, 0), (each["failed"], each["fallen"]))
+        self.assertEqual(0, after["wrong"], "all are served")
+
+    @staticmethod
+    def bench(name):
+        return os.path.join(os.environ["RECONCERT_BUILD"], "tests", "bench", name)
+
+    def handshakes(self, s, count, seconds):
+        """At a hundred of the names."""
+        command = [self.bench("tlsload"), str(s.tls), f"{count}/{count // 100}", str(seconds), "4"]
+        return subprocess.Popen(command, stdout=subprocess.PIPE)
+
     def sni_flood(self, chance, where, scale, _round):
         """Strangers make up names, below one domain or many, in front of a CA that refuses some:
         declared names go first, renewals come in time, no more is kept than the bounds let."""
@@ -443,6 +482,7 @@ def names(scale, operations):
             yield f"{kind}/{number}"
         for where in FLOOD_LIMITS:
             yield f"sni_flood/{where}/{scale}/{number}"
+        yield f"adoption/{scale}/{number}"
         for step in kill_points.CA_STEPS:
             for instant in kill_points.INSTANTS:
                 yield f"kill_ca/{step}/{instant}/{number}"
