@@ -174,8 +174,8 @@ static void receive_messages(struct supervisor *s);
 static void on_control_died(struct supervisor *s, int status)
 {
     /* Its last words count: it may have been ready, or have named a worker. */
-    receive_messages(s);
     s->crew.control.pid = 0;
+    receive_messages(s);
     if (s->phase == PHASE_DRAIN)
         stop_workers(s);
     if (s->phase != PHASE_RUN)
@@ -185,16 +185,6 @@ static void on_control_died(struct supervisor *s, int status)
     restart_died(&s->crew.control.restart, clock_steady_ms());
     if (!s->crew.was_ready)
         on_start_death(s, status);
-}
-
-static void on_old_worker_died(struct supervisor *s, struct crew_slot *slot)
-{
-    slot->old_pid = 0;
-    slot->has_old = false;
-    slot->is_untold = true;
-    /* Before its turn: nobody serves this slot until the new one does. */
-    if (s->phase == PHASE_RUN && !slot->worker.pid && slot->worker.restart.due_ms == RESTART_NEVER)
-        slot->worker.restart.due_ms = 0;
 }
 
 static bool on_slot_died(struct supervisor *s, pid_t pid, int status)
@@ -209,7 +199,7 @@ static bool on_slot_died(struct supervisor *s, pid_t pid, int status)
         log_death(name, pid, status, false,
                   s->phase == PHASE_RUN && pid == slot->worker.pid ? &slot->worker.restart : NULL);
         if (pid == slot->old_pid) {
-            on_old_worker_died(s, slot);
+            upgrade_old_worker_died(&s->crew, i);
         } else {
             slot->worker.pid = 0;
             slot->is_serving = false;
@@ -283,6 +273,22 @@ static void kill_worker(struct supervisor *s, const struct channel_message *m)
     send_signal(pid, SIGKILL);
 }
 
+static void on_message(struct supervisor *s, const struct channel_message *m)
+{
+    if (m->type == CHANNEL_BEAT)
+        pulse_felt(&s->pulse, clock_steady_ms());
+    else if (m->type == CHANNEL_READY)
+        on_ready(s);
+    else if (m->type == CHANNEL_STOP && s->phase == PHASE_RUN)
+        stop(s, "nothing is left to be tried", SUPERVISOR_HURRY_SIGNAL, SUPERVISOR_QUICK_MS);
+    else if (m->type == CHANNEL_WORKER_READY && crew_slot_of(&s->crew, m))
+        upgrade_worker_ready(&s->upgrade, &s->crew, m->u.worker.slot);
+    else if (m->type == CHANNEL_WORKER_KILL)
+        kill_worker(s, m);
+    else if (m->type == CHANNEL_PREFIX)
+        crew_renew_prefix(&s->crew);
+}
+
 static void receive_messages(struct supervisor *s)
 {
     struct channel_message m;
@@ -292,21 +298,13 @@ static void receive_messages(struct supervisor *s)
     while ((got = channel_receive(s->crew.supervisor[CREW_NEAR], &m, &fd, &e)) > 0) {
         if (fd >= 0)
             close(fd);
-        if (m.type == CHANNEL_BEAT)
-            pulse_felt(&s->pulse, clock_steady_ms());
-        else if (m.type == CHANNEL_READY)
-            on_ready(s);
-        else if (m.type == CHANNEL_STOP && s->phase == PHASE_RUN)
-            stop(s, "nothing is left to be tried", SUPERVISOR_HURRY_SIGNAL, SUPERVISOR_QUICK_MS);
-        else if (m.type == CHANNEL_WORKER_READY && crew_slot_of(&s->crew, &m))
-            upgrade_worker_ready(&s->upgrade, &s->crew, m.u.worker.slot);
-        else if (m.type == CHANNEL_WORKER_KILL)
-            kill_worker(s, &m);
-        else if (m.type == CHANNEL_PREFIX)
-            crew_renew_prefix(&s->crew);
+        on_message(s, &m);
     }
-    if (got < 0)
-        happening_tell_error(HAPPENING_CHANNEL_BROKEN, &e, NULL);
+    if (got == 0)
+        return;
+    happening_tell_error(HAPPENING_CHANNEL_BROKEN, &e, NULL);
+    if (e.kind != ERROR_PROTOCOL) /* it has shut its end: nobody hears it any more */
+        send_signal(s->crew.control.pid, SIGKILL);
 }
 
 /* timeout(1) and terminals reach the process and its group: one wish that comes twice. */
@@ -470,8 +468,9 @@ static bool is_anyone_left(const struct supervisor *s)
 
 static int wait_for_something(struct supervisor *s)
 {
+    int channel = s->crew.control.pid ? s->crew.supervisor[CREW_NEAR] : -1;
     struct pollfd polled[] = {{.fd = s->signals, .events = POLLIN},
-                              {.fd = s->crew.supervisor[CREW_NEAR], .events = POLLIN}};
+                              {.fd = channel, .events = POLLIN}};
     int64_t at = next_due(s), now = clock_steady_ms(), wait = -1;
 
     if (at != RESTART_NEVER)

@@ -165,6 +165,16 @@ static void forget_old(struct crew *c, size_t slot)
     c->slots[slot].is_untold = true;
 }
 
+void upgrade_old_worker_died(struct crew *c, size_t number)
+{
+    struct crew_slot *slot = &c->slots[number];
+
+    slot->old_pid = 0;
+    forget_old(c, number);
+    if (!slot->worker.pid && slot->worker.restart.due_ms == RESTART_NEVER)
+        slot->worker.restart.due_ms = 0;
+}
+
 static void retire(struct upgrade *u, struct crew *c, size_t number)
 {
     struct crew_slot *slot = &c->slots[number];

@@ -52,6 +52,8 @@ void upgrade_take_over(struct upgrade *u, struct crew *c);
 /* What happens on the way. */
 void upgrade_control_ready(struct upgrade *u, struct crew *c);
 void upgrade_worker_ready(struct upgrade *u, struct crew *c, size_t slot);
+/* An old one before its turn: nobody serves its slot until the new one does. */
+void upgrade_old_worker_died(struct crew *c, size_t slot);
 /* Whether that was the old control, and the new one is now due. */
 bool upgrade_control_died(struct upgrade *u, struct crew *c);
 /* Reads what old workers say (CHANNEL_DRAINS); to be called when upgrade_next_due has come. */

@@ -261,6 +261,8 @@ static void obey(struct fake *f, const char *text, int fd)
         _exit(code);
     else if (strncmp(text, "abort", 5) == 0)
         raise(SIGKILL);
+    else if (strncmp(text, "shut", 4) == 0)
+        shutdown(get(f, DESCRIPTOR_SUPERVISOR), SHUT_WR);
     else if (sscanf(text, "kill %u %ld", &slot, &pid) >= 1)
         tell(f, CHANNEL_WORKER_KILL, slot, pid ? pid : f->workers[slot].pid);
     else if (sscanf(text, "read %4095s", path) == 1)

@@ -317,6 +317,23 @@ static void test_control_death(void)
     stop_and_close(&s);
 }
 
+/* With nobody to hear it, it is replaced, and what it has done to its channel is said once. */
+static void test_control_that_shuts_its_channel(void)
+{
+    struct supervised s;
+    char line[LINE];
+    pid_t control;
+
+    start(&s, NULL, NULL);
+    control = supervised_who(s.status_port, "info\n");
+    supervised_ask(s.status_port, "shut\n", line, sizeof(line));
+    CU_ASSERT_TRUE(supervised_logs(&s, "channel_broken"));
+    CU_ASSERT_TRUE(supervised_logs(&s, "child_died process=supervisor child=control"));
+    CU_ASSERT_TRUE(supervised_is_gone(control));
+    CU_ASSERT(supervised_who(s.status_port, "info\n") != control);
+    stop_and_close(&s);
+}
+
 static void test_start_failure(void)
 {
     static const struct {
@@ -527,6 +544,7 @@ int main(int argc, char **argv)
         {"a covered slot", test_covered_slot},
         {"a slot that never served", test_slot_that_never_served},
         {"control's death", test_control_death},
+        {"a shut channel", test_control_that_shuts_its_channel},
         {"start failure", test_start_failure},
         {"unknown user", test_unknown_user},
         {"worker kill", test_worker_kill},
